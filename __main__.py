@@ -1,0 +1,24 @@
+"""DeepSeek-R1 on NVIDIA Dynamo and SGLang on A4X (GB200 NVL72) GKE: the whole environment of one Pulumi stack.
+
+settings -> ground (cluster, NVLink domains, bucket) -> shared (drivers, Dynamo, queues, weights) -> serving stacks
+-> outputs. Everything is validated before the first resource is registered.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+import settings as config
+from wiring import build_ground, build_shared, build_stack
+
+settings, secrets = config.load()
+
+ground = build_ground(settings)
+shared = build_shared(settings, secrets, ground)
+stacks = {stack.name: build_stack(settings, secrets, stack, ground, shared) for stack in settings.stacks}
+
+pulumi.export("cluster", ground.cluster.name)
+pulumi.export("kubeconfig", ground.cluster.kubeconfig)
+pulumi.export("modelBucket", pulumi.Output.concat("gs://", ground.bucket.bucket_name))
+pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in ground.domains.items()})
+pulumi.export("stacks", stacks)

@@ -1,0 +1,354 @@
+"""Rules of GKE for A4X: versions, zones, reservations, node counts, roles. Pure: they hold before a cloud is
+asked.
+
+Every refusal is a `GkeRuleError` whose message names the key, the value, the rule and the cure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from components.base import a4x, naming
+from components.base.problems import RuleError
+
+RdmaMode = Literal["multi-network", "dranet"]
+"""How pods reach the four CX-7 NICs: through GKE `Network` objects and a pod annotation, or through DRANET's
+resource claims. One cluster has one of them; the two must not meet on the same NICs."""
+
+DEVICE_NETWORKS: Final = (a4x.GVNIC_NETWORK, *a4x.RDMA_NETWORKS)
+"""Additional networks of an A4X node in the order of its NICs: eth1, then eth2 to eth5. GKE attaches the NICs
+in the order of the list, and every published A4X setup has the gVNIC first."""
+
+DEFAULT_VERSION: Final = "1.35"
+"""Minor version of a new cluster: the newest that Dynamo 0.7.0's scheduler works on."""
+
+DEFAULT_CHANNEL: Final = "REGULAR"
+
+CHANNELS: Final = ("RAPID", "REGULAR", "STABLE", "EXTENDED")
+
+BINDING_MINOR: Final = 36
+"""First minor whose API server wants `update` and `patch` on `resourceclaims/binding` from a scheduler."""
+
+TAINT_FIX: Final = "1.34.1-gke.2037001"
+"""First 1.34 build that frees GPU nodes of the `impending-node-termination` taint after host maintenance
+(GKE's list of known issues; 1.35 has it from the start)."""
+
+NODE_POOL_MAX: Final = 40
+"""Characters of a node pool's name."""
+
+APIS: Final = (
+    "artifactregistry.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "compute.googleapis.com",
+    "container.googleapis.com",
+    "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "serviceusage.googleapis.com",
+    "storage.googleapis.com",
+)
+"""Services that the program uses, directly or through GKE."""
+
+DEPLOYER_ROLES: Final = (
+    "roles/compute.admin",
+    "roles/container.admin",
+    "roles/iam.serviceAccountAdmin",
+    "roles/iam.serviceAccountUser",
+    "roles/resourcemanager.projectIamAdmin",
+    "roles/serviceusage.serviceUsageAdmin",
+    "roles/storage.admin",
+)
+"""What the identity that runs `pulumi up` needs on the project to create everything. Google's A4X guide lists
+the consumer role of Service Usage; enabling APIs, which this program does, takes the admin role."""
+
+NODE_ROLES: Final = (
+    "roles/artifactregistry.reader",
+    "roles/logging.logWriter",
+    "roles/monitoring.metricWriter",
+    "roles/monitoring.viewer",
+    "roles/stackdriver.resourceMetadata.writer",
+    "roles/storage.objectViewer",
+)
+"""What a node itself needs: pull images, write logs and metrics. Pods have identities of their own (Workload
+Identity), so none of this reaches them."""
+
+_ZONE: Final = re.compile(r"^[a-z]+-[a-z]+\d+-[a-z]$")
+_REGION: Final = re.compile(r"^[a-z]+-[a-z]+\d+$")
+_VERSION: Final = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)(?:-gke\.(\d+))?)?$")
+_RESERVATION: Final = re.compile(
+    r"^(?:projects/(?P<project>[^/]+)/reservations/)?(?P<name>[^/]+)"
+    r"(?:/reservationBlocks/(?P<block>[^/]+)(?:/reservationSubBlocks/(?P<sub_block>[^/]+))?)?$"
+)
+_RESOURCE: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+_PROJECT: Final = re.compile(r"^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")
+
+
+class GkeRuleError(RuleError):
+    """A value breaks a rule of GKE or of A4X. The message names the key, the value, the rule and the cure."""
+
+
+def minor(version: str, key: str = "cluster.version") -> int:
+    """The minor of "1.35", "1.35.2" or "1.35.2-gke.1485000"; a trailing dot, as in a version prefix, is
+    accepted.
+    """
+    return _parsed(version, key)[1]
+
+
+def alias(version: str, key: str = "cluster.version") -> str:
+    """`version` as GKE's API takes it: without the trailing dot of a version prefix.
+
+    `initialClusterVersion` of the GKE API accepts, beside exact builds, the aliases "1.X" and "1.X.Y", which
+    stand for the highest valid build of that minor or patch (reference of `Cluster.initialClusterVersion`).
+    So a prefix needs no look-up of versions, and a preview no network.
+    """
+    _parsed(version, key)
+    return version.rstrip(".")
+
+
+def _parsed(version: str, key: str) -> tuple[int, int, int | None, int | None]:
+    match = _VERSION.match(version.rstrip("."))
+    if match is None or match[1] != "1":
+        raise GkeRuleError(
+            key, version, "not a GKE version", 'Write "1.35", or an exact build such as "1.35.2-gke.1485000"'
+        )
+    return 1, int(match[2]), _number(match[3]), _number(match[4])
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+@dataclass(frozen=True)
+class VersionWindow:
+    """Minor versions of GKE that a Dynamo release runs on, and why not others."""
+
+    profile: str
+    """The Dynamo release, for messages."""
+    lowest: int
+    highest: int
+    below: str
+    """What breaks under `lowest`."""
+    above: str
+    """What breaks over `highest`."""
+
+    def check(self, version: str, key: str = "cluster.version") -> None:
+        """Raise `GkeRuleError` when `version` (alias, prefix or exact build) lies outside the window."""
+        _, found, patch, build = _parsed(version, key)
+        if not self.lowest <= found <= self.highest:
+            raise GkeRuleError(
+                key,
+                version,
+                f"Dynamo {self.profile} runs on GKE 1.{self.lowest} to 1.{self.highest}; "
+                f"{self.below if found < self.lowest else self.above}",
+                f'Set it to "1.{self.highest}", or choose a Dynamo release that accepts this version',
+            )
+        fix = _parsed(TAINT_FIX, key)
+        if found == fix[1] and patch is not None and (patch, build or 10**9) < (fix[2] or 0, fix[3] or 0):
+            raise GkeRuleError(
+                key,
+                version,
+                f"before {TAINT_FIX} GPU nodes keep the taint impending-node-termination after host maintenance",
+                f'Set it to "1.{found}" for the newest build, or to {TAINT_FIX} or later',
+            )
+
+
+_BELOW: Final = (
+    "before 1.34 dynamic resource allocation needs beta APIs that can never be switched off again without a new cluster"
+)
+_ABOVE: Final = (
+    "from 1.36 a scheduler needs rights on resourceclaims/binding that the KAI scheduler of this release "
+    "does not "
+    "ask for, so that no pod with a ComputeDomain claim is bound"
+)
+
+
+def version_window(dynamo: str, *, kai_binding_role: bool = False) -> VersionWindow:
+    """The window of Dynamo release `dynamo`; `kai_binding_role` says that the missing role is granted
+    (1.36).
+    """
+    return VersionWindow(dynamo, 34, BINDING_MINOR if kai_binding_role else BINDING_MINOR - 1, _BELOW, _ABOVE)
+
+
+def check_region(region: str, key: str = "region") -> None:
+    """Raise `GkeRuleError` unless `region` looks like a region of Google Cloud."""
+    if not _REGION.match(region):
+        raise GkeRuleError(key, region, "not a region of Google Cloud", 'Write it like "us-central1"')
+
+
+def check_zone(zone: str, region: str, key: str = "zone") -> None:
+    """Raise `GkeRuleError` unless `zone` is a zone of `region`: pool, RDMA network and bucket share the
+    region.
+    """
+    if not _ZONE.match(zone):
+        raise GkeRuleError(key, zone, "not a zone of Google Cloud", f'Write it like "{region}-b"')
+    if zone.rpartition("-")[0] != region:
+        raise GkeRuleError(
+            key,
+            zone,
+            f"the zone lies outside the region {region} of the cluster",
+            f"Choose the zone of the reservation and set gcp:region to {zone.rpartition('-')[0]}",
+        )
+
+
+def rdma_zone(zones: Mapping[str, str]) -> str:
+    """The one zone of the created domains `zones` (name -> zone).
+
+    The RoCE network profile is zonal and the `Network` objects have fixed names, so that a cluster has one
+    RDMA network and its A4X pools one zone.
+    """
+    found = sorted(set(zones.values()))
+    if len(found) != 1:
+        listed = ", ".join(f"{name} in {zone}" for name, zone in sorted(zones.items())) or "no domain"
+        raise GkeRuleError(
+            "domains",
+            listed,
+            "all domains of a cluster share one RDMA network, and its profile belongs to one zone",
+            "Put them into one zone, or the others into an environment of their own",
+        )
+    return found[0]
+
+
+def rdma_profile(zone: str) -> str:
+    """Name of the network profile that lets a VPC hold the CX-7 NICs of `zone` (A4X; A4X Max has another)."""
+    return f"{zone}-vpc-roce"
+
+
+def rdma_profile_path(project: str, zone: str) -> str:
+    """`rdma_profile` as the partial URL that a VPC takes."""
+    return f"projects/{project}/global/networkProfiles/{rdma_profile(zone)}"
+
+
+def check_nodes(nodes: int, key: str = "nodes") -> str | None:
+    """Check the nodes of one NVLink domain; returns a warning where the number is allowed but wasteful.
+
+    Raises:
+        GkeRuleError: fewer than 1 or more than 18 nodes.
+    """
+    if not 1 <= nodes <= a4x.NODES_PER_DOMAIN:
+        raise GkeRuleError(
+            key,
+            nodes,
+            f"an NVLink domain has 1 to {a4x.NODES_PER_DOMAIN} nodes",
+            "List one domain for each reservation sub-block",
+        )
+    if nodes < a4x.NODES_PER_DOMAIN:
+        rest = a4x.NODES_PER_DOMAIN - nodes
+        return (
+            f"{key} = {nodes}: GKE gives the whole sub-block of {a4x.NODES_PER_DOMAIN} nodes to the pool; "
+            "the other "
+            f"{rest} stay reserved, unused and closed to other pools."
+        )
+    return None
+
+
+def check_pool_name(name: str, key: str = "name") -> None:
+    """Raise `GkeRuleError` unless `name` can be a node pool's name."""
+    if not _RESOURCE.match(name) or len(name) > NODE_POOL_MAX:
+        raise GkeRuleError(
+            key,
+            name,
+            f"a node pool's name has up to {NODE_POOL_MAX} lower-case letters, digits and hyphens, a letter first",
+            'Choose a short name such as "a4x-0"',
+        )
+
+
+def check_cluster_name(name: str, key: str = "cluster.name") -> None:
+    """Raise `GkeRuleError` unless `name` can be the name of a cluster whose other names derive from it."""
+    if not _RESOURCE.match(name) or len(name) > naming.CLUSTER_MAX:
+        raise GkeRuleError(
+            key,
+            name,
+            f"the name has {len(name)} characters; networks and accounts are named after the cluster, so it "
+            "has up "
+            f"to {naming.CLUSTER_MAX} lower-case letters, digits and hyphens, a letter first",
+            "Choose a shorter name",
+        )
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A reservation, or one block or sub-block (one NVL72 rack) of it."""
+
+    name: str
+    project: str | None = None
+    """Project that owns the reservation; None: the cluster's own."""
+    block: str | None = None
+    sub_block: str | None = None
+
+    def path(self, default_project: str) -> str:
+        """The value of a node pool's reservation affinity, always with the project spelled out."""
+        path = f"projects/{self.project or default_project}/reservations/{self.name}"
+        if self.block is not None:
+            path += f"/reservationBlocks/{self.block}"
+        if self.sub_block is not None:
+            path += f"/reservationSubBlocks/{self.sub_block}"
+        return path
+
+
+def parse_reservation(text: str, key: str = "reservation") -> Reservation:
+    """Parse `[projects/P/reservations/]R[/reservationBlocks/B[/reservationSubBlocks/S]]`."""
+    match = _RESERVATION.match(text)
+    if match is None:
+        raise GkeRuleError(
+            key,
+            text,
+            "not a reservation",
+            "Write NAME, or projects/PROJECT/reservations/NAME, with /reservationBlocks/BLOCK and "
+            "/reservationSubBlocks/SUBBLOCK behind it to choose one rack",
+        )
+    return reservation(match["name"], match["project"], match["block"], match["sub_block"], key=key)
+
+
+def reservation(
+    name: str,
+    project: str | None = None,
+    block: str | None = None,
+    sub_block: str | None = None,
+    *,
+    key: str = "reservation",
+) -> Reservation:
+    """A `Reservation` from its parts, each checked."""
+    if project is not None and not _PROJECT.match(project):
+        raise GkeRuleError(
+            f"{key}.project",
+            project,
+            "not a project id",
+            "Give the id of the project that owns the reservation",
+        )
+    for part, value in (("name", name), ("block", block), ("subBlock", sub_block)):
+        if value is not None and not _RESOURCE.match(value):
+            raise GkeRuleError(
+                f"{key}.{part}",
+                value,
+                "a name has up to 63 lower-case letters, digits and hyphens, a letter first",
+                "Copy it from `gcloud beta compute reservations sub-blocks list`",
+            )
+    if sub_block is not None and block is None:
+        raise GkeRuleError(
+            f"{key}.subBlock", sub_block, "a sub-block is named together with its block", f"Add {key}.block"
+        )
+    return Reservation(name, project, block, sub_block)
+
+
+def check_sub_blocks(reservations: Iterable[tuple[str, Reservation]], project: str) -> None:
+    """Raise `GkeRuleError` when two of `reservations` (domain, reservation) name the same sub-block.
+
+    A reservation without a sub-block is not held against others: GKE then chooses a free one.
+    """
+    taken: dict[str, str] = {}
+    for domain, item in reservations:
+        if item.sub_block is None:
+            continue
+        path = item.path(project)
+        if path in taken:
+            raise GkeRuleError(
+                f"domains.{domain}.reservation",
+                path,
+                f"the domain {taken[path]} has this sub-block already, and a sub-block is one NVLink domain",
+                "Give each domain a sub-block of its own",
+            )
+        taken[path] = domain

@@ -1,0 +1,75 @@
+"""Names: labels, length limits of the services, and hashes that put content into a name.
+
+A limit stands here with the service that enforces it, because a name that is too long fails late: the Dynamo
+operator accepts a 31-character DynamoGraphDeployment and marks it `failed` minutes later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+PROJECT: Final = "dynamo-a4x"
+
+STACK_LABEL: Final = f"{PROJECT}/stack"
+"""Label on every pod of a serving stack; the stack's own Service selects by it."""
+
+ROLE_LABEL: Final = f"{PROJECT}/role"
+
+DGD_MAX: Final = 27
+"""Characters of a DynamoGraphDeployment's name. Grove refuses name + scaling group + clique over 45 characters;
+the longest pair here is `prefill` + `prefill-wkr` (7 + 11)."""
+
+DGD_SUFFIX: Final = 4
+"""Random characters behind a DynamoGraphDeployment's name, after a hyphen."""
+
+STACK_MAX: Final = DGD_MAX - DGD_SUFFIX - 1
+"""Characters of a serving stack's name: what the suffix leaves of `DGD_MAX`."""
+
+CLUSTER_MAX: Final = 15
+"""Characters of a cluster's name: Google's A4X guide wants fewer than 16, so that derived names fit."""
+
+SERVICE_ACCOUNT_MAX: Final = 30
+"""Characters of a Google service account id (6 to 30)."""
+
+DOWNLOAD_NAMESPACE: Final = "model-download"
+"""Beginning of the namespaces in which weights are downloaded; the environment's name follows."""
+
+SERVING_ACCOUNT: Final = "dynamo-serving"
+DOWNLOAD_ACCOUNT: Final = "model-download"
+"""Kubernetes service accounts of a stack's pods (read the bucket) and of the download (write it)."""
+
+DNS_LABEL: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+BUCKET: Final = re.compile(r"^[a-z0-9][-_.a-z0-9]{1,61}[a-z0-9]$")
+
+
+def content_hash(value: str | Mapping[str, Any], length: int = 8) -> str:
+    """Hash of a text or a JSON-like mapping, for names that must change when the content does."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def bounded(name: str, limit: int) -> str:
+    """`name`, or its beginning and a hash of the whole where it is longer than `limit` characters."""
+    if len(name) <= limit:
+        return name
+    digest = content_hash(name, 6)
+    return f"{name[: limit - 7].rstrip('-')}-{digest}"
+
+
+def kubernetes_labels(environment: str, **more: str) -> dict[str, str]:
+    """Labels for a Kubernetes object of this program: who manages it and for which environment."""
+    return {
+        "app.kubernetes.io/managed-by": "pulumi",
+        "app.kubernetes.io/part-of": PROJECT,
+        f"{PROJECT}/environment": environment,
+        **{f"{PROJECT}/{key}": value for key, value in more.items()},
+    }
+
+
+def gcp_labels(environment: str, **more: str) -> dict[str, str]:
+    """Labels for a Google Cloud resource (keys and values of [a-z0-9_-], at most 63 characters)."""
+    return {"managed-by": "pulumi", "part-of": PROJECT, "environment": environment, **more}

@@ -1,0 +1,24 @@
+"""NVIDIA's container registry: how a Kubernetes pull secret for it must look."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Final
+
+NVCR: Final = "nvcr.io"
+NGC_USER: Final = "$oauthtoken"
+"""NGC takes every API key under this literal user name."""
+
+PULL_SECRET: Final = "nvcr-secret"  # noqa: S105 - a name, not a secret
+"""Name of the pull secret; the Dynamo operator finds it in the pods' namespace by its registry host."""
+
+HF_SECRET: Final = "hf-token-secret"  # noqa: S105 - a name, not a secret
+HF_KEY: Final = "HF_TOKEN"
+
+
+def docker_config_json(api_key: str) -> str:
+    """Content of a `kubernetes.io/dockerconfigjson` secret that logs in to nvcr.io with `api_key`."""
+    auth = base64.b64encode(f"{NGC_USER}:{api_key}".encode()).decode()
+    entry = {"username": NGC_USER, "password": api_key, "auth": auth}
+    return json.dumps({"auths": {NVCR: entry}})

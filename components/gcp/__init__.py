@@ -1,0 +1,55 @@
+"""What the program builds in Google Cloud, and how it reaches what is there already.
+
+Nothing here knows of Dynamo or of a model. A created environment runs through `ProjectApis`,
+`ClusterNetwork`, `DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack; an adopted one through
+`AdoptedCluster` and `NvlinkDomain` alone.
+"""
+
+from __future__ import annotations
+
+from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
+from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
+from components.gcp.gke_cluster import (
+    AdoptedCluster,
+    AdoptedClusterArgs,
+    AuthorizedNetwork,
+    Cluster,
+    GkeCluster,
+    GkeClusterArgs,
+    NodePoolFacts,
+    SystemPool,
+)
+from components.gcp.model_bucket import ModelBucket, ModelBucketArgs
+from components.gcp.node_account import NodeAccount, NodeAccountArgs
+from components.gcp.nvlink_domain import NvlinkDomain, NvlinkDomainArgs
+from components.gcp.project_apis import ProjectApis, ProjectApisArgs
+from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
+
+__all__ = [
+    "AdoptedCluster",
+    "AdoptedClusterArgs",
+    "AuthorizedNetwork",
+    "Cluster",
+    "ClusterFoundation",
+    "ClusterFoundationArgs",
+    "ClusterNetwork",
+    "ClusterNetworkArgs",
+    "DeviceInterface",
+    "DeviceVpcs",
+    "DeviceVpcsArgs",
+    "GkeCluster",
+    "GkeClusterArgs",
+    "ModelBucket",
+    "ModelBucketArgs",
+    "NodeAccount",
+    "NodeAccountArgs",
+    "NodePoolFacts",
+    "NvlinkDomain",
+    "NvlinkDomainArgs",
+    "ProjectApis",
+    "ProjectApisArgs",
+    "SystemPool",
+    "WorkloadIdentity",
+    "WorkloadIdentityArgs",
+]

@@ -1,0 +1,69 @@
+"""How the program reaches a cluster: one kubeconfig and one Kubernetes provider, created or adopted alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+Endpoint = Literal["dns", "ip"]
+"""Which address of the control plane is used: the DNS name, guarded by IAM, or the public IP address, guarded
+by the list of authorised networks as well."""
+
+
+def kubeconfig(context: str, server: str, ca_certificate: str | None) -> str:
+    """A kubeconfig (JSON, which is YAML) that asks gke-gcloud-auth-plugin for a token and holds no
+    credential.
+
+    `server` is a host name or address without scheme. `ca_certificate` is the cluster's own CA in base64;
+    None for the DNS endpoint, whose certificate a public CA signed.
+    """
+    cluster: dict[str, str] = {"server": f"https://{server}"}
+    if ca_certificate is not None:
+        cluster["certificate-authority-data"] = ca_certificate
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": context, "cluster": cluster}],
+        "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
+        "current-context": context,
+        "users": [
+            {
+                "name": context,
+                "user": {
+                    "exec": {
+                        "apiVersion": "client.authentication.k8s.io/v1beta1",
+                        "command": "gke-gcloud-auth-plugin",
+                        "installHint": "Install it with: gcloud components install gke-gcloud-auth-plugin",
+                        "interactiveMode": "IfAvailable",
+                        "provideClusterInfo": True,
+                    }
+                },
+            }
+        ],
+    }
+    return json.dumps(document, sort_keys=True)
+
+
+def context(project: str, location: str, name: str) -> str:
+    """The context's name, as `gcloud container clusters get-credentials` would write it."""
+    return f"gke_{project}_{location}_{name}"
+
+
+def provider(
+    name: str, config: pulumi.Output[str], cluster_id: pulumi.Output[str], parent: pulumi.Resource
+) -> kubernetes.Provider:
+    """The provider of one cluster.
+
+    `cluster_id` decides alone whether the provider, and with it every object in the cluster, is replaced:
+    without it a changed endpoint would be taken for another cluster.
+    """
+    return kubernetes.Provider(
+        f"{name}-kubernetes",
+        kubeconfig=config,
+        cluster_identifier=cluster_id,
+        enable_server_side_apply=True,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

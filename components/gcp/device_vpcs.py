@@ -1,0 +1,127 @@
+"""The two VPCs behind an A4X node's other five NICs: the second gVNIC and four CX-7 for RDMA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+
+from components.base import a4x, gke
+from components.base.addresses import AddressPlan
+from components.gcp.cluster_network import MTU
+from components.gcp.ordering import once
+
+
+class DeviceInterface(TypedDict):
+    """One additional NIC of an A4X node."""
+
+    name: str
+    """Name of the GKE `Network` object: gvnic-1, rdma-0, ... rdma-3."""
+    network: pulumi.Input[str]
+    """Name (not self-link) of the VPC."""
+    subnetwork: pulumi.Input[str]
+    """Name (not self-link) of the subnet."""
+
+
+class DeviceVpcsArgs(TypedDict):
+    """Inputs of `DeviceVpcs`."""
+
+    project: pulumi.Input[str]
+    """Id of the project."""
+    region: str
+    """Region of the cluster."""
+    zone: str
+    """Zone of all A4X pools of the cluster: the RoCE network profile belongs to one zone."""
+    cluster: str
+    """Name of the cluster; the networks' names start with it."""
+    addresses: AddressPlan
+    """Ranges of the cluster."""
+
+
+class DeviceVpcs(pulumi.ComponentResource):
+    """The second gVNIC VPC, and the RoCE VPC with one subnet for each CX-7.
+
+    Hides what differs between the two: the gVNIC VPC needs a firewall rule, the RoCE profile forbids any. A
+    change of `zone` replaces the RoCE VPC and with it every A4X pool; the profile cannot be changed on a VPC.
+    """
+
+    interfaces: Sequence[DeviceInterface]
+    """The five NICs in the order in which a node pool must list them."""
+
+    def __init__(self, name: str, args: DeviceVpcsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        gke.check_zone(args["zone"], args["region"])
+        super().__init__("dynamo-a4x:gcp:DeviceVpcs", name, {}, opts)
+        project, region, zone, cluster = args["project"], args["region"], args["zone"], args["cluster"]
+        addresses = args["addresses"]
+
+        def profile(project_id: str) -> str:
+            return gke.rdma_profile_path(project_id, zone)
+
+        gvnic = gcp.compute.Network(
+            f"{name}-gvnic",
+            project=project,
+            name=f"{cluster}-net-1",
+            description=f"eth1 of the A4X nodes of GKE cluster {cluster}",
+            auto_create_subnetworks=False,
+            routing_mode="GLOBAL",
+            mtu=MTU,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # No secondary ranges here: GKE refuses them on the subnet of a device network.
+        gvnic_subnet = gcp.compute.Subnetwork(
+            f"{name}-gvnic-subnet",
+            project=project,
+            region=region,
+            name=f"{cluster}-sub-1",
+            network=gvnic.name,
+            ip_cidr_range=addresses.gvnic,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        firewall = gcp.compute.Firewall(
+            f"{name}-gvnic-internal",
+            project=project,
+            name=f"{cluster}-internal-1",
+            description="A4X nodes and their pods among each other on the second gVNIC.",
+            network=gvnic.name,
+            direction="INGRESS",
+            source_ranges=[addresses.gvnic, addresses.nodes, addresses.pods],
+            allows=[{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        rdma = gcp.compute.Network(
+            f"{name}-rdma",
+            project=project,
+            name=f"{cluster}-rdma-net",
+            description=f"CX-7 NICs of the A4X nodes of GKE cluster {cluster} in {zone}",
+            auto_create_subnetworks=False,
+            routing_mode="REGIONAL",
+            mtu=MTU,
+            network_profile=pulumi.Output.from_input(project).apply(profile),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        rdma_subnets = [
+            gcp.compute.Subnetwork(
+                f"{name}-rdma-subnet-{index}",
+                project=project,
+                region=region,
+                name=f"{cluster}-rdma-sub-{index}",
+                network=rdma.name,
+                ip_cidr_range=cidr,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for index, cidr in enumerate(addresses.rdma)
+        ]
+
+        gvnic_interface: DeviceInterface = {
+            "name": a4x.GVNIC_NETWORK,
+            "network": gvnic.name,
+            "subnetwork": once(gvnic_subnet.name, firewall.name),
+        }
+        rdma_interfaces: list[DeviceInterface] = [
+            {"name": network, "network": rdma.name, "subnetwork": subnet.name}
+            for network, subnet in zip(a4x.RDMA_NETWORKS, rdma_subnets, strict=True)
+        ]
+        self.interfaces = [gvnic_interface, *rdma_interfaces]
+        self.register_outputs({"interfaces": self.interfaces})

@@ -1,0 +1,116 @@
+"""Everything below an A4X pool, from an empty project: APIs, networks, cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from components.base.addresses import AddressPlan
+from components.gcp import cluster_access
+from components.gcp.cluster_network import ClusterNetwork
+from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
+from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
+from components.gcp.project_apis import ProjectApis
+
+
+class ClusterFoundationArgs(TypedDict):
+    """Inputs of a `ClusterFoundation`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for labels."""
+
+    project: str
+    """Id of the project."""
+
+    region: str
+    """Region of the cluster."""
+
+    zone: str
+    """Zone of all A4X pools: the RoCE network profile belongs to one zone."""
+
+    cluster: str
+    """Name of the cluster, at most 15 characters; networks and accounts are named after it."""
+
+    addresses: AddressPlan
+    """Ranges of all networks."""
+
+    version: str
+    """GKE version, such as "1.35"."""
+
+    channel: str
+    """Release channel."""
+
+    endpoint: cluster_access.Endpoint
+    """How the control plane is reached: `dns` or `ip`."""
+
+    authorized_networks: NotRequired[Sequence[AuthorizedNetwork]]
+    """Ranges that may reach the IP endpoint."""
+
+    protect: bool
+    """Whether cluster and networks are protected from deletion."""
+
+
+class ClusterFoundation(pulumi.ComponentResource):
+    """A GKE cluster that A4X pools can be added to, and the networks of their NICs.
+
+    Hides the order that Google Cloud wants: APIs before networks, NAT and firewall before the first node, the
+    second gVNIC and the RoCE network beside the cluster's own.
+    """
+
+    cluster: GkeCluster
+    """The cluster."""
+
+    project: pulumi.Output[str]
+    """Id of the project, known once its APIs are on."""
+
+    interfaces: Sequence[DeviceInterface]
+    """The five additional NICs of an A4X node, in their order."""
+
+    def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
+        self.project = ProjectApis(
+            f"{name}-apis", {"project": args["project"]}, pulumi.ResourceOptions(parent=self)
+        ).project
+        network = ClusterNetwork(
+            f"{name}-network",
+            {
+                "project": self.project,
+                "region": args["region"],
+                "cluster": args["cluster"],
+                "addresses": args["addresses"],
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.interfaces = DeviceVpcs(
+            f"{name}-devices",
+            {
+                "project": self.project,
+                "region": args["region"],
+                "zone": args["zone"],
+                "cluster": args["cluster"],
+                "addresses": args["addresses"],
+            },
+            pulumi.ResourceOptions(parent=self),
+        ).interfaces
+        self.cluster = GkeCluster(
+            f"{name}-gke",
+            {
+                "environment": args["environment"],
+                "project": self.project,
+                "region": args["region"],
+                "cluster": args["cluster"],
+                "network": network.network,
+                "subnetwork": network.subnetwork,
+                "control_plane_range": args["addresses"].control_plane,
+                "version": args["version"],
+                "channel": args["channel"],
+                "endpoint": args["endpoint"],
+                "authorized_networks": args.get("authorized_networks", []),
+                "deletion_protection": args["protect"],
+                "protect": args["protect"],
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"project": self.project})

@@ -1,0 +1,504 @@
+"""The GKE cluster: created, or adopted by name. Both give the same outputs, so that nothing below knows
+which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+import pulumi_kubernetes as kubernetes
+
+from components.base import gke, naming
+from components.gcp import cluster_access
+from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
+from components.gcp.node_account import NodeAccount
+from components.gcp.ordering import once
+
+CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+EXCLUSION_START = "2026-01-01T00:00:00Z"
+"""Start of the maintenance exclusion; it has no end date, so the start only has to lie in the past."""
+
+_MONITORED = (
+    "SYSTEM_COMPONENTS",
+    "POD",
+    "DAEMONSET",
+    "DEPLOYMENT",
+    "STATEFULSET",
+    "STORAGE",
+    "HPA",
+    "CADVISOR",
+    "KUBELET",
+    "JOBSET",
+    "DCGM",
+)
+
+
+class AuthorizedNetwork(TypedDict):
+    """A range that may reach the control plane's IP endpoint."""
+
+    cidr: str
+    """CIDR notation."""
+    name: str
+    """What the range is, for readers of the list."""
+
+
+class SystemPool(TypedDict):
+    """Size of the x86 pool for operators, NATS, etcd and, where chosen, frontends."""
+
+    machine_type: NotRequired[str]
+    """Default e2-standard-16 (16 vCPU, 64 GB), the machine that Google's A4X blueprint runs its system pool
+    on."""
+    min_nodes: NotRequired[int]
+    """Over all zones; default 2."""
+    max_nodes: NotRequired[int]
+    """Over all zones; default 10. A frontend asks for 50 GB, so one fits on a node: add the number of
+    frontends when they are placed here instead of on the A4X nodes."""
+
+
+class GkeClusterArgs(TypedDict):
+    """Inputs of `GkeCluster`."""
+
+    environment: str
+    """Label value: which environment of the program owns the cluster."""
+    project: pulumi.Input[str]
+    """Id of the project."""
+    region: str
+    """Region; the control plane is replicated over its zones."""
+    cluster: str
+    """Name of the cluster, at most 15 characters."""
+    network: pulumi.Input[str]
+    """Name of the VPC."""
+    subnetwork: pulumi.Input[str]
+    """Name of the nodes' subnet, with secondary ranges `pods` and `services`."""
+    control_plane_range: str
+    """The /28 of the control plane."""
+    version: NotRequired[str]
+    """Minor ("1.35"), patch or exact build; default `gke.DEFAULT_VERSION`. Used at creation only: the channel
+    upgrades from there, within the minor (see the maintenance exclusion)."""
+    channel: NotRequired[str]
+    """Release channel; default REGULAR."""
+    endpoint: NotRequired[cluster_access.Endpoint]
+    """How the program and its users reach the control plane; default `dns` (IAM alone decides who may)."""
+    authorized_networks: NotRequired[Sequence[AuthorizedNetwork]]
+    """Ranges that may reach the IP endpoint; default none. Needed with endpoint `ip`."""
+    rdma: NotRequired[gke.RdmaMode]
+    """Default `multi-network`."""
+    system_pool: NotRequired[SystemPool]
+    """Size of the system pool."""
+    deletion_protection: NotRequired[pulumi.Input[bool]]
+    """Whether the provider refuses to delete the cluster; default True."""
+    protect: NotRequired[bool]
+    """Whether the engine refuses to delete or replace the cluster; default False."""
+
+
+class GkeCluster(pulumi.ComponentResource):
+    """A regional Standard cluster made for A4X, its system pool and its node service account.
+
+    Hides what can be chosen only once (Dataplane V2, multi-networking, VPC-native ranges), and the order that
+    makes the cluster usable: roles before nodes, nodes before the first object in the cluster.
+
+    The version is sent as given. GKE resolves the alias "1.X" to the newest build of that minor when it
+    creates the cluster (reference of `Cluster.initialClusterVersion`), so a preview asks nobody. Dynamic
+    resource allocation is generally available from 1.34, so no beta API is switched on.
+    """
+
+    name: pulumi.Output[str]
+    """Name of the cluster."""
+    location: pulumi.Output[str]
+    """Region of the cluster."""
+    workload_pool: pulumi.Output[str]
+    """Workload Identity pool, `<project>.svc.id.goog`."""
+    kubeconfig: pulumi.Output[str]
+    """Kubeconfig (secret), handed out once there are nodes to run on."""
+    provider: kubernetes.Provider
+    """Kubernetes provider of this cluster."""
+    service_account: pulumi.Output[str]
+    """Email of the nodes' service account, once its roles are granted."""
+
+    def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        gke.check_cluster_name(args["cluster"])
+        version = gke.alias(args.get("version", gke.DEFAULT_VERSION))
+        endpoint: cluster_access.Endpoint = args.get("endpoint", "dns")
+        authorized = args.get("authorized_networks", [])
+        if endpoint == "ip" and not authorized:
+            raise gke.GkeRuleError(
+                "cluster.authorizedNetworks",
+                [],
+                "the IP endpoint lets only listed networks in, and none is listed, so the program itself stays out",
+                'List the range that `pulumi up` runs from, or set cluster.endpoint to "dns"',
+            )
+        super().__init__("dynamo-a4x:gcp:GkeCluster", name, {}, opts)
+        project, region, cluster_name = args["project"], args["region"], args["cluster"]
+        labels = naming.gcp_labels(args["environment"])
+
+        account = NodeAccount(
+            f"{name}-nodes",
+            {"project": project, "cluster": cluster_name},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.service_account = account.email
+
+        def pool_of(project_id: str) -> str:
+            return f"{project_id}.svc.id.goog"
+
+        cluster = gcp.container.Cluster(
+            f"{name}-cluster",
+            project=project,
+            location=region,
+            name=cluster_name,
+            resource_labels=labels,
+            network=args["network"],
+            subnetwork=args["subnetwork"],
+            networking_mode="VPC_NATIVE",
+            ip_allocation_policy={
+                "cluster_secondary_range_name": PODS_RANGE,
+                "services_secondary_range_name": SERVICES_RANGE,
+                "stack_type": "IPV4",
+            },
+            datapath_provider="ADVANCED_DATAPATH",
+            enable_multi_networking=args.get("rdma", "multi-network") == "multi-network",
+            private_ipv6_google_access="PRIVATE_IPV6_GOOGLE_ACCESS_TO_GOOGLE",
+            private_cluster_config={
+                "enable_private_nodes": True,
+                "enable_private_endpoint": False,
+                "master_ipv4_cidr_block": args["control_plane_range"],
+                "master_global_access_config": {"enabled": False},
+            },
+            # An empty list closes the public IP address to everyone; leaving the block out would open it to
+            # all.
+            master_authorized_networks_config={
+                "cidr_blocks": [
+                    {"cidr_block": network["cidr"], "display_name": network["name"]} for network in authorized
+                ],
+                "gcp_public_cidrs_access_enabled": False,
+            },
+            control_plane_endpoints_config={"dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}},
+            min_master_version=version,
+            release_channel={"channel": args.get("channel", gke.DEFAULT_CHANNEL)},
+            maintenance_policy={
+                "daily_maintenance_window": {"start_time": "09:00"},
+                # A full domain has no spare host to upgrade onto, and the minor is pinned by the Dynamo
+                # release.
+                "maintenance_exclusions": [
+                    {
+                        "exclusion_name": "no-minor-or-node-upgrades-indefinite",
+                        "start_time": EXCLUSION_START,
+                        "exclusion_options": {
+                            "scope": "NO_MINOR_OR_NODE_UPGRADES",
+                            "end_time_behavior": "UNTIL_END_OF_SUPPORT",
+                        },
+                    }
+                ],
+            },
+            workload_identity_config={"workload_pool": pulumi.Output.from_input(project).apply(pool_of)},
+            addons_config={
+                "gcs_fuse_csi_driver_config": {"enabled": True},
+                "gce_persistent_disk_csi_driver_config": {"enabled": True},
+                "gcp_filestore_csi_driver_config": {"enabled": False},
+                "parallelstore_csi_driver_config": {"enabled": False},
+                "dns_cache_config": {"enabled": False},
+            },
+            monitoring_config={
+                "enable_components": list(_MONITORED),
+                "managed_prometheus": {"enabled": True, "auto_monitoring_config": {"scope": "NONE"}},
+            },
+            logging_config={"enable_components": ["SYSTEM_COMPONENTS", "WORKLOADS"]},
+            enable_shielded_nodes=True,
+            vertical_pod_autoscaling={"enabled": False},
+            remove_default_node_pool=True,
+            initial_node_count=1,
+            # For the default pool's few minutes: it would run as the project's default account, which many
+            # organisations disable.
+            node_config={
+                "service_account": self.service_account,
+                "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
+                "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
+            },
+            deletion_protection=args.get("deletion_protection", True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.get("protect") or None,
+                # The default pool is gone, and GKE upgrades the control plane: both would show as changes,
+                # the first as one that replaces the cluster.
+                ignore_changes=["nodeConfig", "minMasterVersion"],
+                custom_timeouts=pulumi.CustomTimeouts(create="1h", update="1h", delete="1h"),
+            ),
+        )
+
+        system = args.get("system_pool", {})
+        system_pool = gcp.container.NodePool(
+            f"{name}-system",
+            project=project,
+            location=region,
+            cluster=cluster.name,
+            name="system",
+            initial_node_count=1,
+            autoscaling={
+                "total_min_node_count": system.get("min_nodes", 2),
+                "total_max_node_count": system.get("max_nodes", 10),
+                "location_policy": "BALANCED",
+            },
+            management={"auto_repair": True, "auto_upgrade": True},
+            upgrade_settings={"strategy": "SURGE", "max_surge": 1, "max_unavailable": 0},
+            network_config={"enable_private_nodes": True},
+            # No taint: it would repel the operators, which bring no toleration of their own.
+            node_config={
+                "machine_type": system.get("machine_type", "e2-standard-16"),
+                "image_type": "COS_CONTAINERD",
+                "disk_type": "pd-balanced",
+                "disk_size_gb": 200,
+                "service_account": self.service_account,
+                "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
+                "labels": {f"{naming.PROJECT}/environment": args["environment"]},
+                "resource_labels": labels,
+                "gvnic": {"enabled": True},
+                "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
+                "workload_metadata_config": {"mode": "GKE_METADATA"},
+                "metadata": {"disable-legacy-endpoints": "true"},
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                ignore_changes=["initialNodeCount", "nodeConfig.labels", "nodeConfig.taints"],
+                custom_timeouts=pulumi.CustomTimeouts(create="1h", update="2h", delete="1h"),
+            ),
+        )
+
+        def write(values: list[Any]) -> str:
+            project_id, ca_certificate, address, dns_name = values
+            context = cluster_access.context(project_id, region, cluster_name)
+            if endpoint == "ip":
+                return cluster_access.kubeconfig(context, address, ca_certificate)
+            if not dns_name:
+                raise pulumi.RunError(
+                    f"GKE reports no DNS endpoint for cluster {cluster_name}: set cluster.endpoint to ip "
+                    "and list "
+                    "the ranges that may reach it in cluster.authorizedNetworks"
+                )
+            return cluster_access.kubeconfig(context, dns_name, None)
+
+        self.name = cluster.name
+        self.location = cluster.location
+        self.workload_pool = cluster.workload_identity_config.workload_pool
+        self.kubeconfig = pulumi.Output.secret(
+            once(
+                pulumi.Output.all(
+                    cluster.project,
+                    cluster.master_auth.cluster_ca_certificate,
+                    cluster.endpoint,
+                    cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
+                ).apply(write),
+                system_pool.name,
+            )
+        )
+        self.provider = cluster_access.provider(name, self.kubeconfig, cluster.id, self)
+        self.register_outputs(
+            {
+                "name": self.name,
+                "location": self.location,
+                "workload_pool": self.workload_pool,
+                "kubeconfig": self.kubeconfig,
+                "service_account": self.service_account,
+            }
+        )
+
+
+class NodePoolFacts(TypedDict):
+    """What is known about a node pool of an adopted cluster."""
+
+    name: str
+    machine_type: str
+    zones: list[str]
+    """Zones of its nodes."""
+    nodes: int
+    """Nodes over all zones, as the pool is sized now."""
+    additional_networks: int
+    """Networks beside the cluster's own that its nodes are attached to."""
+
+
+class AdoptedClusterArgs(TypedDict):
+    """Inputs of `AdoptedCluster`."""
+
+    project: pulumi.Input[str]
+    """Id of the project."""
+    location: pulumi.Input[str]
+    """Region or zone of the cluster."""
+    cluster: str
+    """Name of the cluster."""
+    endpoint: NotRequired[Literal["auto", "dns", "ip"]]
+    """Default `auto`: the DNS endpoint where the cluster lets external traffic in through it, else the IP
+    address."""
+    rdma: NotRequired[gke.RdmaMode]
+    """Default `multi-network`."""
+    window: NotRequired[gke.VersionWindow]
+    """Versions that the Dynamo release runs on; default: not checked."""
+
+
+class AdoptedCluster(pulumi.ComponentResource):
+    """A cluster that exists already: read, checked, never changed.
+
+    Reading is an invoke, so a preview needs credentials and the network. What the recipe needs and the
+    cluster lacks is told all at once, with the gcloud command that mends it where one does; the outputs come
+    from the checked reading, so nothing is made in a cluster that fails the check.
+    """
+
+    name: pulumi.Output[str]
+    """Name of the cluster."""
+    location: pulumi.Output[str]
+    """Region or zone of the cluster."""
+    workload_pool: pulumi.Output[str]
+    """Workload Identity pool, `<project>.svc.id.goog`."""
+    kubeconfig: pulumi.Output[str]
+    """Kubeconfig (secret)."""
+    provider: kubernetes.Provider
+    """Kubernetes provider of this cluster."""
+    node_pools: pulumi.Output[list[NodePoolFacts]]
+    """The cluster's node pools, for `NvlinkDomain` to find its own."""
+
+    def __init__(self, name: str, args: AdoptedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
+        endpoint = args.get("endpoint", "auto")
+
+        def check(values: list[Any]) -> gcp.container.GetClusterResult:
+            cluster, project, location = values
+            missing = _missing(cluster, f"{args['cluster']} --location {location} --project {project}", args)
+            if missing:
+                raise pulumi.RunError(
+                    f"cluster {args['cluster']} in {location} cannot be adopted:\n"
+                    + "\n".join(f"  - {line}" for line in missing)
+                )
+            return cluster
+
+        reading = gcp.container.get_cluster_output(
+            name=args["cluster"],
+            location=args["location"],
+            project=args["project"],
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        checked = pulumi.Output.all(reading, args["project"], args["location"]).apply(check)
+
+        def write(values: list[Any]) -> str:
+            cluster, project, location = values
+            context = cluster_access.context(project, location, args["cluster"])
+            dns_name = _dns_name(cluster)
+            if dns_name and endpoint != "ip":
+                return cluster_access.kubeconfig(context, dns_name, None)
+            return cluster_access.kubeconfig(context, cluster.endpoint, cluster.master_auths[0].cluster_ca_certificate)
+
+        def name_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.name
+
+        def id_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.id
+
+        def location_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.location or ""
+
+        def pool_of(cluster: gcp.container.GetClusterResult) -> str:
+            return _workload_pool(cluster)
+
+        self.name = checked.apply(name_of)
+        self.location = checked.apply(location_of)
+        self.workload_pool = checked.apply(pool_of)
+        self.node_pools = checked.apply(_node_pools)
+        self.kubeconfig = pulumi.Output.secret(
+            pulumi.Output.all(checked, args["project"], args["location"]).apply(write)
+        )
+        self.provider = cluster_access.provider(name, self.kubeconfig, checked.apply(id_of), self)
+        self.register_outputs(
+            {
+                "name": self.name,
+                "location": self.location,
+                "workload_pool": self.workload_pool,
+                "kubeconfig": self.kubeconfig,
+                "node_pools": self.node_pools,
+            }
+        )
+
+
+Cluster = GkeCluster | AdoptedCluster
+"""Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig` and
+`provider`."""
+
+
+def _missing(cluster: gcp.container.GetClusterResult, target: str, args: AdoptedClusterArgs) -> list[str]:
+    """What the recipe needs and `cluster` lacks, a line each. `target` is its name with gcloud's flags."""
+    update = f"gcloud container clusters update {target}"
+    missing: list[str] = []
+    if not _workload_pool(cluster):
+        missing.append(
+            f"Workload Identity is off, so pods cannot read the model bucket. Switch it on: {update} "
+            "--workload-pool=PROJECT_ID.svc.id.goog (and --workload-metadata=GKE_METADATA on its node pools)"
+        )
+    if not _gcs_fuse(cluster):
+        missing.append(
+            "the Cloud Storage FUSE CSI driver is off, so the model bucket cannot be mounted. Switch it on: "
+            f"{update} --update-addons=GcsFuseCsiDriver=ENABLED"
+        )
+    if cluster.datapath_provider != "ADVANCED_DATAPATH":
+        missing.append(
+            f"the datapath is {cluster.datapath_provider or 'unset'}, and RDMA needs Dataplane V2. It is "
+            "chosen when "
+            "a cluster is created: create another one with --enable-dataplane-v2, or let the program create "
+            "it "
+            "(cluster.mode: create)"
+        )
+    if args.get("rdma", "multi-network") == "multi-network" and not cluster.enable_multi_networking:
+        missing.append(
+            "multi-networking is off, so pods cannot get the RDMA interfaces. It is chosen when a cluster is "
+            "created: create another one with --enable-multi-networking, or let the program create it "
+            "(cluster.mode: create)"
+        )
+    if args.get("endpoint") == "dns" and not _dns_name(cluster):
+        missing.append(
+            "the DNS endpoint lets no external traffic in. Switch it on: "
+            f"{update} --enable-dns-access, or set cluster.endpoint to ip"
+        )
+    window = args.get("window")
+    if window is not None and cluster.master_version:
+        try:
+            window.check(cluster.master_version)
+        except gke.GkeRuleError as error:
+            missing.append(str(error))
+    return missing
+
+
+def _workload_pool(cluster: gcp.container.GetClusterResult) -> str:
+    configs = cluster.workload_identity_configs
+    return configs[0].workload_pool if configs else ""
+
+
+def _gcs_fuse(cluster: gcp.container.GetClusterResult) -> bool:
+    return any(
+        driver.enabled for addons in cluster.addons_configs or [] for driver in addons.gcs_fuse_csi_driver_configs or []
+    )
+
+
+def _dns_name(cluster: gcp.container.GetClusterResult) -> str:
+    """Name of the DNS endpoint, or "" where the cluster has none that external traffic may use."""
+    for endpoints in cluster.control_plane_endpoints_configs or []:
+        for dns in endpoints.dns_endpoint_configs or []:
+            if dns.allow_external_traffic and dns.endpoint:
+                return dns.endpoint
+    return ""
+
+
+def _node_pools(cluster: gcp.container.GetClusterResult) -> list[NodePoolFacts]:
+    pools: list[NodePoolFacts] = []
+    for pool in cluster.node_pools or []:
+        zones = list(pool.node_locations or cluster.node_locations or [])
+        networks = sum(len(network.additional_node_network_configs or []) for network in pool.network_configs or [])
+        pools.append(
+            {
+                "name": pool.name,
+                "machine_type": pool.node_configs[0].machine_type if pool.node_configs else "",
+                "zones": zones,
+                # GKE counts the nodes of one zone.
+                "nodes": int(pool.node_count or 0) * max(1, len(zones)),
+                "additional_networks": networks,
+            }
+        )
+    return pools

@@ -1,0 +1,78 @@
+"""The bucket that holds the weights: made by the program, or already there.
+
+The weights are worth keeping (half a day of download), so a bucket of the program's own is never emptied by a
+destroy unless `force_destroy` says so.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+
+from components.base import naming
+
+
+class ModelBucketArgs(TypedDict):
+    """Inputs of a `ModelBucket`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for labels."""
+
+    mode: Literal["adopt", "create"]
+    """`create` makes the bucket, `adopt` uses one that exists."""
+
+    bucket: str
+    """The bucket's bare name, without gs://."""
+
+    project: str
+    """Google Cloud project id for a bucket that is made."""
+
+    region: str
+    """Region of the A4X nodes: weights from another region load slowly and cost egress."""
+
+    force_destroy: bool
+    """Whether a destroy may delete a bucket that still holds files."""
+
+    protect: bool
+    """Whether Pulumi refuses to delete the bucket."""
+
+
+class ModelBucket(pulumi.ComponentResource):
+    """A regional bucket with uniform access and no public access."""
+
+    bucket_name: pulumi.Output[str]
+    """The bucket's name, known once it exists."""
+
+    def __init__(self, name: str, args: ModelBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:ModelBucket", name, {}, opts)
+        if args["mode"] == "create":
+            bucket = gcp.storage.Bucket(
+                f"{name}-bucket",
+                name=args["bucket"],
+                project=args["project"],
+                location=args["region"].upper(),
+                storage_class="STANDARD",
+                uniform_bucket_level_access=True,
+                public_access_prevention="enforced",
+                # Folders that can be renamed in one step, which `hf download` does; only at creation.
+                hierarchical_namespace={"enabled": True},
+                force_destroy=args["force_destroy"],
+                labels=naming.gcp_labels(args["environment"]),
+                opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
+            )
+            self.bucket_name = bucket.name
+        else:
+            found = gcp.storage.get_bucket_output(name=args["bucket"], opts=pulumi.InvokeOutputOptions(parent=self))
+            self.bucket_name = found.apply(lambda bucket: _adopted(bucket.name, bucket.location, args))
+        self.register_outputs({"bucketName": self.bucket_name})
+
+
+def _adopted(name: str, location: str, args: ModelBucketArgs) -> str:
+    if location.lower() != args["region"].lower():
+        pulumi.log.warn(
+            f"modelBucket.name = {name!r}: the bucket is in {location}, the nodes are in {args['region']}; "
+            "weights load slowly across regions and egress is charged. Copy them to a bucket in the region."
+        )
+    return name

@@ -1,0 +1,53 @@
+"""The identity of a cluster's nodes."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+
+from components.base import gke, naming
+from components.gcp.ordering import once
+
+
+class NodeAccountArgs(TypedDict):
+    """Inputs of `NodeAccount`."""
+
+    project: pulumi.Input[str]
+    """Id of the project."""
+    cluster: str
+    """Name of the cluster; the account's id starts with it."""
+
+
+class NodeAccount(pulumi.ComponentResource):
+    """A service account for nodes, with the roles that nodes need and no more (`gke.NODE_ROLES`).
+
+    Hides the roles, and that a node without them registers and then runs without logs, metrics or images.
+    Grants are single members, so those of others on the project stay.
+    """
+
+    email: pulumi.Output[str]
+    """Email of the account, once its roles are granted."""
+
+    def __init__(self, name: str, args: NodeAccountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:NodeAccount", name, {}, opts)
+        account = gcp.serviceaccount.Account(
+            f"{name}-account",
+            project=args["project"],
+            account_id=naming.bounded(f"{args['cluster']}-nodes", naming.SERVICE_ACCOUNT_MAX),
+            display_name=f"Nodes of GKE cluster {args['cluster']}",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        grants = [
+            gcp.projects.IAMMember(
+                f"{name}-{role.removeprefix('roles/')}",
+                project=args["project"],
+                role=role,
+                member=account.member,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for role in gke.NODE_ROLES
+        ]
+        self.email = once(account.email, *[grant.role for grant in grants])
+        self.register_outputs({"email": self.email})

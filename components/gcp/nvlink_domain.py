@@ -1,0 +1,288 @@
+"""One NVLink domain: up to 18 A4X nodes on one NVL72 rack, one GKE node pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+
+from components.base import a4x, gke, naming
+from components.gcp.device_vpcs import DeviceInterface
+from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE, NodePoolFacts
+
+RESERVATION_KEY = "compute.googleapis.com/reservation-name"
+POLICY_MAX = 63
+"""Characters of a resource policy's name."""
+
+
+class NvlinkDomainArgs(TypedDict):
+    """Inputs of `NvlinkDomain`."""
+
+    environment: str
+    """Label value: which environment of the program owns the pool."""
+    domain: str
+    """Name of the domain, which is the name of its node pool."""
+    mode: Literal["adopt", "create"]
+    """Whether the node pool exists already."""
+    zone: str
+    """Zone of the nodes."""
+    nodes: int
+    """Nodes, 1 to 18. Adopted: at least this many must be there."""
+
+    node_pools: NotRequired[pulumi.Input[Sequence[NodePoolFacts]]]
+    """Adopt: the cluster's node pools (`AdoptedCluster.node_pools`)."""
+    rdma: NotRequired[gke.RdmaMode]
+    """Default `multi-network`."""
+
+    project: NotRequired[pulumi.Input[str]]
+    """Create: id of the project."""
+    cluster: NotRequired[pulumi.Input[str]]
+    """Create: name of the cluster."""
+    location: NotRequired[pulumi.Input[str]]
+    """Create: region of the cluster."""
+    reservation: NotRequired[pulumi.Input[str]]
+    """Create: `projects/P/reservations/R[/reservationBlocks/B[/reservationSubBlocks/S]]`
+    (`gke.Reservation.path`)."""
+    service_account: NotRequired[pulumi.Input[str]]
+    """Create: email of the nodes' service account."""
+    interfaces: NotRequired[Sequence[DeviceInterface]]
+    """Create, `multi-network`: the five additional NICs (`DeviceVpcs.interfaces`)."""
+    device_networks: NotRequired[pulumi.Resource]
+    """Create, `multi-network`: what makes the GKE `Network` objects of the interfaces ready."""
+    gpu_driver_version: NotRequired[str]
+    """Create: DEFAULT (the driver of the GKE build, R580 or newer on every version in the window) or
+    LATEST."""
+    protect: NotRequired[bool]
+    """Create: whether the engine refuses to delete or replace the pool; default False."""
+
+
+class NvlinkDomain(pulumi.ComponentResource):
+    """The node pool of one NVLink domain, with the workload policy that keeps it on one rack.
+
+    Created: hides the placement (a HIGH_THROUGHPUT workload policy of topology 1x72, a policy for each pool,
+    since a pool is one rack; a group placement policy runs out of stock although the nodes are reserved), the
+    order of the NICs, and what GKE rewrites. There is no autoscaling, spot or flex start: A4X comes from
+    reservations only.
+
+    A change of `zone`, `reservation`, `interfaces`, `rdma` or `domain` deletes the pool with up to 72 GPUs
+    and builds another one; every serving stack in the domain stops. `protect` makes the engine refuse that.
+    The placement policy is never changed after creation.
+
+    Adopted: no resource; the pool is checked, and `node_pool_name` comes out of the check.
+    """
+
+    node_pool_name: pulumi.Output[str]
+    """Name of the node pool; pods select it through cloud.google.com/gke-nodepool."""
+    zone: pulumi.Output[str]
+    """Zone of the nodes."""
+    nodes: pulumi.Output[int]
+    """Nodes that serving stacks may use."""
+
+    def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        domain = args["domain"]
+        gke.check_pool_name(domain, f"domains.{domain}.name")
+        gke.check_nodes(args["nodes"], f"domains.{domain}.nodes")
+        _check_mode(args)
+        super().__init__("dynamo-a4x:gcp:NvlinkDomain", name, {}, opts)
+        if args["mode"] == "adopt":
+            self._adopt(args)
+        else:
+            self._create(name, args)
+        self.register_outputs({"node_pool_name": self.node_pool_name, "zone": self.zone, "nodes": self.nodes})
+
+    def _adopt(self, args: NvlinkDomainArgs) -> None:
+        def find(pools: Sequence[NodePoolFacts]) -> NodePoolFacts:
+            return _find(pools, args)
+
+        def name_of(pool: NodePoolFacts) -> str:
+            return pool["name"]
+
+        def zone_of(pool: NodePoolFacts) -> str:
+            return pool["zones"][0]
+
+        def nodes_of(_: NodePoolFacts) -> int:
+            return args["nodes"]
+
+        pool = pulumi.Output.from_input(args.get("node_pools", [])).apply(find)
+        self.node_pool_name = pool.apply(name_of)
+        self.zone = pool.apply(zone_of)
+        self.nodes = pool.apply(nodes_of)
+
+    def _create(self, name: str, args: NvlinkDomainArgs) -> None:
+        domain, zone = args["domain"], args["zone"]
+        dranet = args.get("rdma", "multi-network") == "dranet"
+        device_networks = args.get("device_networks")
+
+        def policy_name(cluster: str) -> str:
+            return naming.bounded(f"{cluster}-{domain}-{a4x.WORKLOAD_TOPOLOGY}", POLICY_MAX)
+
+        def region_of(location: str) -> str:
+            return location
+
+        policy = gcp.compute.ResourcePolicy(
+            f"{name}-policy",
+            project=args.get("project"),
+            region=pulumi.Output.from_input(args.get("location", "")).apply(region_of),
+            name=pulumi.Output.from_input(args.get("cluster", "")).apply(policy_name),
+            description=f"NVLink domain {domain}: one NVL72 rack",
+            workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": a4x.WORKLOAD_TOPOLOGY},
+            opts=pulumi.ResourceOptions(parent=self, protect=args.get("protect") or None),
+        )
+        labels = {f"{naming.PROJECT}/environment": args["environment"], f"{naming.PROJECT}/domain": domain}
+        network_config: gcp.container.NodePoolNetworkConfigArgsDict = {"enable_private_nodes": True}
+        if dranet:
+            labels["cloud.google.com/gke-networking-dra-driver"] = "true"
+            network_config["accelerator_network_profile"] = "auto"
+        else:
+            network_config["additional_node_network_configs"] = [
+                {"network": interface["network"], "subnetwork": interface["subnetwork"]}
+                for interface in args.get("interfaces", [])
+            ]
+        pool = gcp.container.NodePool(
+            f"{name}-pool",
+            project=args.get("project"),
+            location=args.get("location"),
+            cluster=args.get("cluster", ""),
+            name=domain,
+            node_locations=[zone],
+            node_count=args["nodes"],
+            placement_policy={"type": "COMPACT", "policy_name": policy.name},
+            network_config=network_config,
+            # A full rack has no spare host, so a node goes before its successor comes.
+            upgrade_settings={"strategy": "SURGE", "max_surge": 0, "max_unavailable": 1},
+            management={"auto_repair": True, "auto_upgrade": True},
+            node_config={
+                "machine_type": a4x.MACHINE_TYPE,
+                "image_type": "COS_CONTAINERD",
+                # A4X attaches no Persistent Disk.
+                "disk_type": "hyperdisk-balanced",
+                "disk_size_gb": 100,
+                "service_account": args.get("service_account"),
+                "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
+                "labels": labels,
+                "resource_labels": naming.gcp_labels(args["environment"], domain=domain),
+                # GKE adds the arm64 taint by itself.
+                "taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}],
+                "guest_accelerators": [
+                    {
+                        "type": a4x.ACCELERATOR,
+                        "count": a4x.GPUS_PER_NODE,
+                        "gpu_driver_installation_config": {
+                            "gpu_driver_version": args.get("gpu_driver_version", "DEFAULT")
+                        },
+                    }
+                ],
+                # The file cache of 700 GB of weights lies on ephemeral storage: the SSDs, not the boot disk.
+                "ephemeral_storage_local_ssd_config": {"local_ssd_count": a4x.LOCAL_SSDS_PER_NODE},
+                "reservation_affinity": {
+                    "consume_reservation_type": "SPECIFIC_RESERVATION",
+                    "key": RESERVATION_KEY,
+                    "values": [args.get("reservation", "")],
+                },
+                "gvnic": {"enabled": True},
+                "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
+                "workload_metadata_config": {"mode": "GKE_METADATA"},
+                "metadata": {"disable-legacy-endpoints": "true"},
+                "linux_node_config": {
+                    "sysctls": {
+                        "net.ipv4.tcp_rmem": "4096 87380 16777216",
+                        "net.ipv4.tcp_wmem": "4096 16384 16777216",
+                    }
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.get("protect") or None,
+                # GKE binds the NICs to its Network objects by their VPCs while it makes the nodes; the pool
+                # names the VPCs and never the objects, so no data flows from them.
+                depends_on=[device_networks] if device_networks is not None else None,
+                # What GKE writes back. The API may answer a workload policy without the placement's type,
+                # which would read as a change that replaces the pool.
+                ignore_changes=[
+                    "initialNodeCount",
+                    "nodeConfig.labels",
+                    "nodeConfig.ephemeralStorageLocalSsdConfig",
+                    "nodeConfig.localNvmeSsdBlockConfig",
+                    "placementPolicy",
+                ],
+                custom_timeouts=pulumi.CustomTimeouts(create="2h", update="2h", delete="1h"),
+            ),
+        )
+        self.node_pool_name = pool.name
+        self.zone = pool.node_locations.apply(_only)
+        self.nodes = pool.node_count
+
+
+def _only(zones: Sequence[str]) -> str:
+    return zones[0]
+
+
+def _check_mode(args: NvlinkDomainArgs) -> None:
+    """Refuse inputs that the mode needs and that are missing, and NICs in another order than the nodes'
+    own.
+    """
+    domain = args["domain"]
+    dranet = args.get("rdma", "multi-network") == "dranet"
+    if args["mode"] == "adopt":
+        needed: tuple[str, ...] = ("node_pools",)
+    else:
+        needed = ("project", "cluster", "location", "reservation", "service_account")
+    for key in needed:
+        if args.get(key) is None:
+            raise gke.GkeRuleError(
+                f"domains.{domain}.{key}", None, f"mode {args['mode']} needs it", "Set it, or change the mode"
+            )
+    if args["mode"] == "adopt":
+        return
+    names = tuple(interface["name"] for interface in args.get("interfaces", []))
+    wanted = () if dranet else gke.DEVICE_NETWORKS
+    if names != wanted:
+        raise gke.GkeRuleError(
+            f"domains.{domain}.interfaces",
+            list(names),
+            "DRANET makes the interfaces itself and takes none"
+            if dranet
+            else f"an A4X node has five additional NICs, in the order {', '.join(wanted)}",
+            "Leave the interfaces out" if dranet else "Pass the interfaces of DeviceVpcs as they are",
+        )
+
+
+def _find(pools: Sequence[NodePoolFacts], args: NvlinkDomainArgs) -> NodePoolFacts:
+    """The adopted pool, or `RunError` with everything that keeps it from being the domain."""
+    domain = args["domain"]
+    found = next((pool for pool in pools if pool["name"] == domain), None)
+    if found is None:
+        listed = ", ".join(sorted(pool["name"] for pool in pools)) or "none"
+        raise pulumi.RunError(
+            f"domains.{domain}: the cluster has no node pool of this name (it has: {listed}). "
+            "Name the domain after its node pool, or set its mode to create"
+        )
+    problems: list[str] = []
+    if not found["machine_type"].startswith(a4x.MACHINE_TYPE):
+        problems.append(f"its machine type is {found['machine_type'] or 'unknown'}, not {a4x.MACHINE_TYPE}")
+    if found["zones"] != [args["zone"]]:
+        problems.append(
+            f"its nodes are in {', '.join(found['zones']) or 'no zone'}, and the configuration says "
+            f"{args['zone']}: "
+            f"set domains.{domain}.zone"
+        )
+    if found["nodes"] < args["nodes"]:
+        problems.append(
+            f"it has {found['nodes']} nodes, and the configuration counts on {args['nodes']}: "
+            f"set domains.{domain}.nodes, or resize the pool"
+        )
+    attached = len(gke.DEVICE_NETWORKS)
+    if args.get("rdma", "multi-network") == "multi-network" and found["additional_networks"] < attached:
+        problems.append(
+            f"its nodes have {found['additional_networks']} additional networks, and an A4X node needs "
+            f"{attached} "
+            f"({', '.join(gke.DEVICE_NETWORKS)}). They are chosen when a pool is created: create another pool"
+        )
+    if problems:
+        raise pulumi.RunError(
+            f"domains.{domain}: node pool {domain} cannot be adopted:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+        )
+    return found

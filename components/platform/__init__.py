@@ -1,0 +1,32 @@
+"""What every serving stack of a cluster shares, and no stack owns.
+
+Device networks come before the node pools, node software and operators after them. Everything here goes through the
+cluster's own Kubernetes provider, which is handed in.
+"""
+
+from __future__ import annotations
+
+from components.platform.device_networks import DeviceNetworks, DeviceNetworksArgs
+from components.platform.dra_driver import DraDriver, DraDriverArgs
+from components.platform.dynamo_platform import DynamoPlatform, DynamoPlatformArgs
+from components.platform.gib_installer import GibInstaller, GibInstallerArgs
+from components.platform.kai_binding_role import KaiBindingRole, KaiBindingRoleArgs
+from components.platform.model_download import ModelDownload, ModelDownloadArgs
+from components.platform.queues import ServingQueues, ServingQueuesArgs
+
+__all__ = [
+    "DeviceNetworks",
+    "DeviceNetworksArgs",
+    "DraDriver",
+    "DraDriverArgs",
+    "DynamoPlatform",
+    "DynamoPlatformArgs",
+    "GibInstaller",
+    "GibInstallerArgs",
+    "KaiBindingRole",
+    "KaiBindingRoleArgs",
+    "ModelDownload",
+    "ModelDownloadArgs",
+    "ServingQueues",
+    "ServingQueuesArgs",
+]

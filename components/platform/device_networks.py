@@ -1,0 +1,120 @@
+"""The GKE objects that stand for an A4X node's additional NICs (multi-networking)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.base import a4x, naming
+from components.base.gke import DEVICE_NETWORKS
+
+API_VERSION: Final = "networking.gke.io/v1"
+
+WAIT_READY: Final = "condition=Ready"
+"""GKE checks VPC and subnet and writes the condition `Ready` on both kinds; where it is false its reason says
+why (VPCNotFound, SubnetNotFound, DeviceModeVPCAlreadyInUse, DeviceModeSubnetAlreadyInUse,
+DeviceModeCantUseDefaultVPC, DeviceModeCantBeUsedWithSecondaryRange)."""
+
+_DEVICE_MODES: Final[Mapping[str, str]] = {
+    a4x.GVNIC_NETWORK: "NetDevice",
+    **dict.fromkeys(a4x.RDMA_NETWORKS, "RDMA"),
+}
+
+
+class _Object(kubernetes.apiextensions.CustomResource):
+    """An object of networking.gke.io."""
+
+    metadata: pulumi.Output[Mapping[str, Any]]
+
+    def __init__(self, name: str, kind: str, metadata: Any, spec: Any, opts: pulumi.ResourceOptions) -> None:
+        # The SDK leaves two deprecated parameters of this constructor without a type.
+        super().__init__(name, API_VERSION, kind, spec, metadata, opts)  # pyright: ignore[reportUnknownMemberType]
+
+
+class DeviceInterface(TypedDict):
+    """One additional NIC of an A4X node."""
+
+    name: str
+    """Name of the `Network` object, one of `gke.DEVICE_NETWORKS`: the pods' annotation names exactly
+    these."""
+    network: pulumi.Input[str]
+    """Name (not self-link) of the VPC."""
+    subnetwork: pulumi.Input[str]
+    """Name (not self-link) of the subnet."""
+
+
+class DeviceNetworksArgs(TypedDict):
+    """Inputs of `DeviceNetworks`."""
+
+    environment: str
+    """Label value: which environment of the program owns the objects."""
+    provider: kubernetes.Provider
+    """Kubernetes provider of the cluster."""
+    interfaces: Sequence[DeviceInterface]
+    """The NICs, in the order of the node's own."""
+
+
+class DeviceNetworks(pulumi.ComponentResource):
+    """A `GKENetworkParamSet` and a `Network` for every additional NIC, each ready before the next step.
+
+    Hides the device mode of each NIC and the order that GKE wants: parameter set, network, node pool, and on
+    the way down the reverse. An A4X pool that is made before these are ready gets NICs that no pod can
+    attach, and they cannot be added later.
+    """
+
+    names: pulumi.Output[list[str]]
+    """Names of the `Network` objects, once all are ready."""
+
+    def __init__(self, name: str, args: DeviceNetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        unknown = [interface["name"] for interface in args["interfaces"] if interface["name"] not in _DEVICE_MODES]
+        if unknown:
+            raise ValueError(
+                f"interfaces = {unknown}: an A4X node has {', '.join(DEVICE_NETWORKS)}. "
+                "Pass the interfaces of DeviceVpcs as they are"
+            )
+        super().__init__("dynamo-a4x:platform:DeviceNetworks", name, {}, opts)
+        provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
+
+        networks: list[_Object] = []
+        for interface in args["interfaces"]:
+            metadata = {
+                "name": interface["name"],
+                "labels": labels,
+                "annotations": {"pulumi.com/waitFor": WAIT_READY},
+            }
+            parameters = _Object(
+                f"{name}-{interface['name']}-parameters",
+                "GKENetworkParamSet",
+                metadata,
+                {
+                    "vpc": interface["network"],
+                    "vpcSubnet": interface["subnetwork"],
+                    "deviceMode": _DEVICE_MODES[interface["name"]],
+                },
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            )
+            networks.append(
+                _Object(
+                    f"{name}-{interface['name']}",
+                    "Network",
+                    metadata,
+                    {
+                        "type": "Device",
+                        "parametersRef": {
+                            "group": "networking.gke.io",
+                            "kind": "GKENetworkParamSet",
+                            "name": parameters.metadata["name"],
+                        },
+                    },
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                )
+            )
+
+        def as_list(values: list[Any]) -> list[str]:
+            return [str(value) for value in values]
+
+        self.names = pulumi.Output.all(*[network.metadata["name"] for network in networks]).apply(as_list)
+        self.register_outputs({"names": self.names})

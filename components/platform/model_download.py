@@ -1,0 +1,160 @@
+"""The model's weights, fetched into the bucket by a Job in the cluster.
+
+The recipe says "download model files into the bucket" and gives no command. The Job runs on the system nodes
+while platform and node pool are still being made, picks up where it stopped when it is started again, and is done
+at once when the files are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.base import a4x, naming
+from components.base.registry import HF_KEY, HF_SECRET
+
+IMAGE: Final = "python:3.12-slim"
+HUGGINGFACE_HUB: Final = "2.4.0"
+"""Release of huggingface_hub in the Job; it resumes partial downloads and retries when the hub says 429."""
+
+ROOT: Final = "/data/model"
+
+SCRIPT: Final = """\
+set -eu
+pip install --quiet --no-cache-dir "huggingface_hub==$HUB_VERSION"
+hf download "$MODEL" --local-dir "$TARGET"
+"""
+
+
+class ModelDownloadArgs(TypedDict):
+    """Inputs of a `ModelDownload`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for labels."""
+
+    model: str
+    """Hugging Face id of the model; its files land below this name in the bucket."""
+
+    provider: kubernetes.Provider
+    """Provider of the cluster."""
+
+    namespace: str
+    """Namespace that is made for the Job."""
+
+    service_account: str
+    """Name of the Kubernetes service account that may write to the bucket."""
+
+    service_account_annotations: pulumi.Input[Mapping[str, str]]
+    """Annotations that Workload Identity needs on that account."""
+
+    bucket: pulumi.Input[str]
+    """The model bucket."""
+
+    hf_token: pulumi.Input[str]
+    """Hugging Face token, a secret."""
+
+
+class ModelDownload(pulumi.ComponentResource):
+    """A Job that downloads one model, in a namespace of its own."""
+
+    model: pulumi.Output[str]
+    """The model's id, known once the Job has finished."""
+
+    def __init__(self, name: str, args: ModelDownloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:platform:ModelDownload", name, {}, opts)
+        provider, model = args["provider"], args["model"]
+        labels = naming.kubernetes_labels(args["environment"])
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": args["namespace"], "labels": labels},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        where = namespace.metadata["name"]
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{name}-service-account",
+            metadata={
+                "name": args["service_account"],
+                "namespace": where,
+                "labels": labels,
+                "annotations": args["service_account_annotations"],
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        secret = kubernetes.core.v1.Secret(
+            f"{name}-hf-token-secret",
+            metadata={"name": HF_SECRET, "namespace": where, "labels": labels},
+            string_data={HF_KEY: args["hf_token"]},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        environment: list[kubernetes.core.v1.EnvVarArgsDict] = [
+            {"name": "MODEL", "value": model},
+            {"name": "TARGET", "value": f"{ROOT}/{model}"},
+            {"name": "HUB_VERSION", "value": HUGGINGFACE_HUB},
+            {"name": "HF_HOME", "value": "/scratch/hf"},
+            {
+                "name": HF_KEY,
+                "value_from": {"secret_key_ref": {"name": secret.metadata["name"], "key": HF_KEY}},
+            },
+        ]
+        job = kubernetes.batch.v1.Job(
+            f"{name}-job",
+            metadata={
+                # A Job's template cannot be changed, so another model is another Job.
+                "name": f"download-{naming.content_hash(model)}",
+                "namespace": where,
+                "labels": labels,
+            },
+            spec={
+                "backoff_limit": 10,
+                "template": {
+                    "metadata": {
+                        "annotations": {
+                            "gke-gcsfuse/volumes": "true",
+                            "gke-gcsfuse/cpu-limit": "0",
+                            "gke-gcsfuse/memory-limit": "0",
+                            "gke-gcsfuse/ephemeral-storage-limit": "0",
+                        }
+                    },
+                    "spec": {
+                        "service_account_name": account.metadata["name"],
+                        "restart_policy": "OnFailure",
+                        "node_selector": {a4x.ARCH_KEY: "amd64"},
+                        "containers": [
+                            {
+                                "name": "download",
+                                "image": IMAGE,
+                                "command": ["/bin/sh", "-c", SCRIPT],
+                                "env": environment,
+                                "resources": {"requests": {"cpu": "4", "memory": "8Gi"}},
+                                "volume_mounts": [
+                                    {"name": "model", "mount_path": ROOT},
+                                    {"name": "scratch", "mount_path": "/scratch"},
+                                ],
+                            }
+                        ],
+                        "volumes": [
+                            {
+                                "name": "model",
+                                "csi": {
+                                    "driver": "gcsfuse.csi.storage.gke.io",
+                                    "volume_attributes": {
+                                        "bucketName": args["bucket"],
+                                        "mountOptions": "implicit-dirs",
+                                    },
+                                },
+                            },
+                            {"name": "scratch", "empty_dir": {}},
+                        ],
+                    },
+                },
+            },
+            # DeepSeek-R1 is 700 GB; the hub limits a client's rate.
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=provider, custom_timeouts=pulumi.CustomTimeouts(create="6h")
+            ),
+        )
+        self.model = job.status.apply(lambda _: model)
+        self.register_outputs({"model": self.model})

@@ -1,0 +1,118 @@
+"""The benchmark client: a pod that stays, with SGLang's own `bench_serving` in it.
+
+The recipe's client installs packages and clones a personal branch when it starts. The runtime image already holds
+a benchmark of the same load, so this client starts with nothing to fetch and cannot drift.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.base import a4x, naming
+from components.serving import commands, graph
+from components.serving.layout import Layout
+
+
+class BenchmarkClientArgs(TypedDict):
+    """Inputs of a `BenchmarkClient`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for labels."""
+
+    stack: str
+    """Name of the serving stack that is measured."""
+
+    layout: Layout
+    """The layout that it serves."""
+
+    provider: kubernetes.Provider
+    """Provider of the cluster."""
+
+    namespace: pulumi.Input[str]
+    """Namespace of the serving stack."""
+
+    image: pulumi.Input[str]
+    """Runtime image with SGLang in it, the one of the frontends."""
+
+    side: graph.Side
+    """Where the client runs, as the frontends do."""
+
+    node_pool: pulumi.Input[str]
+    """Node pool of the stack's domain."""
+
+    bucket: pulumi.Input[str]
+    """Model bucket: the client reads the tokenizer from it."""
+
+    service_account: pulumi.Input[str]
+    """Kubernetes service account that may read the bucket."""
+
+
+class BenchmarkClient(pulumi.ComponentResource):
+    """A Deployment of one pod that waits for benchmark commands."""
+
+    commands: pulumi.Output[dict[str, str]]
+    """`client` and `frontend`: the recipe's two benchmark commands, ready to paste."""
+
+    def __init__(self, name: str, args: BenchmarkClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:serving:BenchmarkClient", name, {}, opts)
+        stack, layout = args["stack"], args["layout"]
+        labels = naming.kubernetes_labels(args["environment"], stack=stack)
+        # Not the stack label: this pod is no frontend and must not be counted among the stack's own.
+        selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
+        tolerations: Any = a4x.tolerations()
+        deployment = kubernetes.apps.v1.Deployment(
+            f"{name}-client",
+            metadata={
+                "name": commands.bench_name(stack),
+                "namespace": args["namespace"],
+                "labels": labels,
+                # The image is 20 GB; nothing waits for this pod but the person who measures.
+                "annotations": {"pulumi.com/skipAwait": "true"},
+            },
+            spec={
+                "replicas": 1,
+                "selector": {"match_labels": selector},
+                "template": {
+                    "metadata": {
+                        "labels": selector,
+                        "annotations": graph.gcsfuse_annotations(),
+                    },
+                    "spec": {
+                        "service_account_name": args["service_account"],
+                        "node_selector": graph.side_selector(args["side"], args["node_pool"]),
+                        "tolerations": tolerations,
+                        "termination_grace_period_seconds": 5,
+                        "containers": [
+                            {
+                                "name": "bench",
+                                "image": args["image"],
+                                "command": ["sleep", "infinity"],
+                                "resources": {
+                                    "requests": {"cpu": "4", "memory": "8Gi"},
+                                    "limits": {"memory": "16Gi"},
+                                },
+                                "volume_mounts": [
+                                    {
+                                        "name": "gcs-model-volume",
+                                        "mount_path": graph.MODEL_ROOT,
+                                        "read_only": True,
+                                    }
+                                ],
+                            }
+                        ],
+                        "volumes": [graph.model_volume(args["bucket"], chunk_megabytes=50, read_only=True)],
+                    },
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
+        )
+        self.commands = deployment.metadata.apply(
+            lambda metadata: {
+                "client": commands.benchmark(stack, metadata.namespace or stack, layout),
+                "frontend": commands.benchmark_in_frontend(stack, metadata.namespace or stack, layout),
+            }
+        )
+        self.register_outputs({"commands": self.commands})

@@ -1,0 +1,241 @@
+"""A serving stack: one layout of one model, placed in one NVLink domain.
+
+Boundary: everything here belongs to one stack and lives in a Kubernetes namespace of the stack's own. That
+namespace is what makes a teardown end. A DynamoGraphDeployment is deleted in the background (foreground deletion
+makes Dynamo before 1.0.2 re-create what is being deleted), so its pods, cliques and claims outlive it by a minute.
+Pulumi waits until a namespace is gone, a namespace is gone only when everything in it is, and the platform's
+charts are deleted after it: the operators live until nothing needs them. No hook and no waiting pod is needed.
+
+The DynamoGraphDeployment's name carries random characters. On Dynamo 0.7.0 a second one of the same name never
+starts, because Grove keeps the first one's generation by name; so whatever forces a replacement also draws a new
+name. Users reach the stack through a Service of its own, whose name stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_random as random
+
+from components.base import naming
+from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
+from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
+from components.serving import commands, graph, launch
+from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
+from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
+
+_NEVER_WAIT = {"pulumi.com/skipAwait": "true"}
+
+
+class ServingStackArgs(TypedDict):
+    """Inputs of a `ServingStack`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for labels."""
+
+    stack: str
+    """Name of the serving stack: its namespace, and the beginning of its objects' names (22 characters)."""
+
+    layout: Layout
+    """The layout to serve."""
+
+    profile: DynamoProfile
+    """The Dynamo release that the cluster runs."""
+
+    provider: kubernetes.Provider
+    """Provider of the cluster that holds the domain."""
+
+    node_pool: pulumi.Input[str]
+    """Node pool of the NVLink domain; prefill and decode exchange the KV cache over its NVLink only."""
+
+    domain: str
+    """Name of the domain as configured; another one means another graph."""
+
+    bucket: pulumi.Input[str]
+    """Bucket (bare name) with the weights below the model's id."""
+
+    service_account: str
+    """Name of the Kubernetes service account that the pods run as and that may read the bucket."""
+
+    service_account_annotations: pulumi.Input[Mapping[str, str]]
+    """Annotations that Workload Identity needs on that account."""
+
+    queue: pulumi.Input[str]
+    """KAI queue that the pods are scheduled from."""
+
+    image: pulumi.Input[str]
+    """Image of the workers (arm64)."""
+
+    frontend_image: pulumi.Input[str]
+    """Image of the frontends."""
+
+    frontend_replicas: int
+    """Frontend pods."""
+
+    frontend_side: graph.Side
+    """Where frontends run: on the domain's A4X nodes (arm64) or on the x86 system nodes."""
+
+    ngc_api_key: pulumi.Input[str]
+    """NGC API key, a secret: pulls images from nvcr.io."""
+
+    hf_token: pulumi.Input[str]
+    """Hugging Face token, a secret."""
+
+    wait: bool
+    """Whether an update ends only when the operator reports the deployment `successful`."""
+
+
+class ServingStack(pulumi.ComponentResource):
+    """A DynamoGraphDeployment that serves one layout, and what it needs."""
+
+    namespace: pulumi.Output[str]
+    """The stack's namespace."""
+
+    deployment: pulumi.Output[str]
+    """Name of the DynamoGraphDeployment, random characters included."""
+
+    service_account: pulumi.Output[str]
+    """Name of the Kubernetes service account of the pods."""
+
+    url: pulumi.Output[str]
+    """Address of the OpenAI-compatible API inside the cluster; stays when the deployment is replaced."""
+
+    def __init__(self, name: str, args: ServingStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:serving:ServingStack", name, {}, opts)
+        layout, stack, provider = args["layout"], args["stack"], args["provider"]
+        labels = naming.kubernetes_labels(args["environment"], stack=stack)
+
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": stack, "labels": labels},
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=provider, custom_timeouts=pulumi.CustomTimeouts(delete="30m")
+            ),
+        )
+        self.namespace = namespace.metadata["name"]
+
+        pull_secret = kubernetes.core.v1.Secret(
+            f"{name}-nvcr-secret",
+            metadata={"name": PULL_SECRET, "namespace": self.namespace, "labels": labels},
+            type="kubernetes.io/dockerconfigjson",
+            string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        hf_secret = kubernetes.core.v1.Secret(
+            f"{name}-hf-token-secret",
+            metadata={"name": HF_SECRET, "namespace": self.namespace, "labels": labels},
+            string_data={HF_KEY: args["hf_token"]},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{name}-service-account",
+            metadata={
+                "name": args["service_account"],
+                "namespace": self.namespace,
+                "labels": labels,
+                "annotations": args["service_account_annotations"],
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+
+        suffix = random.RandomString(
+            f"{name}-suffix",
+            length=naming.DGD_SUFFIX,
+            upper=False,
+            special=False,
+            # What cannot be changed in place: where the graph is, and the cliques that it is made of.
+            keepers={"namespace": stack, "domain": args["domain"], "shape": layout.shape},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.deployment = pulumi.Output.concat(stack, "-", suffix.result)
+
+        # Its spec is immutable, but so is everything that it counts: a new shape draws a new name, and the old
+        # domain goes only after the graph that uses it.
+        domain = ComputeDomain(
+            f"{name}-compute-domain",
+            metadata={"name": self.deployment, "namespace": self.namespace, "labels": labels},
+            spec={
+                "numNodes": layout.nodes,
+                "channel": {"resourceClaimTemplate": {"name": pulumi.Output.concat(self.deployment, "-channel")}},
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, replace_on_changes=["spec"]),
+        )
+        config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
+            role: kubernetes.core.v1.ConfigMap(
+                f"{name}-{role}-arguments",
+                # Named by content: changed arguments make a new map, and with it new pods.
+                metadata={
+                    "name": f"{stack}-{role}-{naming.content_hash(launch.arguments_file(layout.arguments(role)))}",
+                    "namespace": self.namespace,
+                    "labels": labels,
+                },
+                data={launch.ARGUMENTS_KEY: launch.arguments_file(layout.arguments(role))},
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            )
+            for role in WORKER_ROLES
+        }
+        placement = graph.Placement(
+            stack=stack,
+            image=args["image"],
+            frontend_image=args["frontend_image"],
+            frontend_replicas=args["frontend_replicas"],
+            frontend_side=args["frontend_side"],
+            node_pool=args["node_pool"],
+            bucket=args["bucket"],
+            service_account=account.metadata["name"],
+            claim_template=domain.claim_template,
+            config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
+        )
+        annotations: dict[str, pulumi.Input[str]] = {
+            QUEUE_ANNOTATION: args["queue"],
+            "pulumi.com/deletionPropagationPolicy": "background",
+            **({"pulumi.com/waitFor": "jsonpath={.status.state}=successful"} if args["wait"] else _NEVER_WAIT),
+        }
+        DynamoGraphDeployment(
+            f"{name}-graph",
+            api_version=args["profile"].graph_api,
+            metadata={
+                "name": self.deployment,
+                "namespace": self.namespace,
+                "labels": labels,
+                "annotations": annotations,
+            },
+            spec=graph.spec(layout, placement),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=provider,
+                # The pods name these secrets; no value of them flows into the graph.
+                depends_on=[pull_secret, hf_secret],
+                # A domain has no room for the old and the new pods at once.
+                delete_before_replace=True,
+                # 700 GB of weights take half an hour to load from a cold cache; the operator gives up after 2 h.
+                custom_timeouts=pulumi.CustomTimeouts(create="3h", update="3h", delete="30m"),
+            ),
+        )
+        service = kubernetes.core.v1.Service(
+            f"{name}-service",
+            # Without the wait annotation Pulumi would want endpoints, which come only when the model is loaded.
+            metadata={
+                "name": commands.service_name(stack),
+                "namespace": self.namespace,
+                "labels": labels,
+                "annotations": _NEVER_WAIT,
+            },
+            spec={
+                "type": "ClusterIP",
+                "selector": {
+                    naming.STACK_LABEL: stack,
+                    "nvidia.com/dynamo-component-type": "frontend",
+                },
+                "ports": [{"name": "http", "port": graph.FRONTEND_PORT, "target_port": graph.FRONTEND_PORT}],
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        self.service_account = account.metadata["name"]
+        self.url = pulumi.Output.format(
+            "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
+        )
+        self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})

@@ -1,0 +1,143 @@
+"""The only reader of the stack config: validated, frozen models, or one message that names all that is wrong.
+
+`parse` is a pure function of the config, so that tests and the rehearsal can use it without an engine; `load`
+reads `pulumi.Config`. Both end before a resource is registered when a key is unknown, a type is wrong or a rule
+of the field is broken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+import pulumi
+from pulumi.runtime import config as engine_config
+from pydantic import ValidationError
+
+from components.base.naming import PROJECT
+from components.base.problems import Problem, from_pydantic, nearest, report
+from settings import checks
+from settings.model import Settings
+
+__all__ = ["Secrets", "Settings", "SettingsError", "load", "parse"]
+
+SECRETS: Final[Mapping[str, str]] = {
+    "ngcApiKey": "an NGC API key, from ngc.nvidia.com",
+    "hfToken": "a Hugging Face access token, from huggingface.co/settings/tokens",
+}
+"""Keys that hold secrets, and where a value comes from."""
+
+_PREFIX: Final = f"{PROJECT}:"
+_SHARED: Final = ("gcp:project", "gcp:region")
+
+
+class SettingsError(pulumi.RunError):
+    """The config cannot be used. Its text is the whole message; `problems` has the parts."""
+
+    def __init__(self, environment: str, problems: list[Problem]) -> None:
+        super().__init__(report(f"the config of stack {environment!r}", problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Secret values, as Pulumi secrets: encrypted in state, masked in output."""
+
+    ngc_api_key: pulumi.Output[str]
+    hf_token: pulumi.Output[str]
+
+
+def parse(raw: Mapping[str, Any], environment: str) -> Settings:
+    """Validate a stack config, as its `config:` mapping stands in `Pulumi.<environment>.yaml`.
+
+    Keys of the project carry its prefix (`dynamo-a4x:cluster`). Values may be plain YAML or, as the engine hands
+    them over, texts that hold JSON. Secrets are not looked at.
+
+    Raises:
+        SettingsError: with every problem that was found.
+    """
+    known = {field.alias or name: field.annotation for name, field in Settings.model_fields.items()}
+    del known["environment"]
+    content: dict[str, Any] = {"environment": environment}
+    problems: list[Problem] = []
+    for key, value in raw.items():
+        name = key.removeprefix(_PREFIX)
+        if key in _SHARED or (key.startswith(_PREFIX) and name in known):
+            content[name] = _decoded(value, known[name])
+        elif key.startswith(_PREFIX) and name not in SECRETS:
+            names = [k for k in known if ":" not in k]
+            problems.append(Problem(name, value, "this key does not exist", nearest(name, [*names, *SECRETS])))
+    try:
+        settings = Settings.model_validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        raise SettingsError(environment, problems + from_pydantic(error, Settings)) from None
+    problems += checks.problems(settings)
+    if problems:
+        raise SettingsError(environment, problems)
+    return settings
+
+
+def load() -> tuple[Settings, Secrets]:
+    """Read and validate the config of the running stack, and warn of what is probably not meant.
+
+    Raises:
+        SettingsError: a wrong config; a secret in clear text; at `pulumi up`, a secret that is not set.
+    """
+    environment = pulumi.get_stack()
+    raw = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
+    settings = parse(raw, environment)
+    missing, problems = _check_secrets(raw)
+    if missing and not pulumi.runtime.is_dry_run():
+        problems += [
+            Problem(
+                key,
+                None,
+                "this secret is required when resources are made",
+                f"set it: pulumi config set --secret {key}   ({SECRETS[key]})",
+            )
+            for key in missing
+        ]
+    if problems:
+        raise SettingsError(environment, problems)
+    for key in missing:
+        pulumi.log.warn(f"{key} is not set; this preview goes on without it, `pulumi up` will not.")
+    for warning in checks.warnings(settings):
+        pulumi.log.warn(warning)
+    config = pulumi.Config(PROJECT)
+    values = {key: config.get_secret(key) or pulumi.Output.secret("") for key in SECRETS}
+    return settings, Secrets(ngc_api_key=values["ngcApiKey"], hf_token=values["hfToken"])
+
+
+def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
+    """Keys of secrets that have no value, and problems with those that have one."""
+    config = pulumi.Config(PROJECT)
+    missing: list[str] = []
+    problems: list[Problem] = []
+    for key in SECRETS:
+        if not raw.get(f"{_PREFIX}{key}"):
+            missing.append(key)
+        elif not pulumi.runtime.is_config_secret(config.full_key(key)):
+            problems.append(
+                Problem(
+                    key,
+                    "(hidden)",
+                    "a secret never stands in clear text in a stack file",
+                    f"revoke it, remove the line, then: pulumi config set --secret {key}",
+                )
+            )
+    return missing, problems
+
+
+def _decoded(value: Any, annotation: Any) -> Any:
+    """A value as the engine gives it (always a text) in the type that its key has."""
+    is_text = annotation is str or str in get_args(annotation)
+    if is_text:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

@@ -1,0 +1,225 @@
+"""Rules that more than one key takes part in, checked before anything is registered.
+
+Each check is a small function from `Settings` to the problems it finds, so that one run reports all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from components.base import a4x, addresses, gke, naming
+from components.base.dynamo import PROFILES, REFUSED
+from components.base.problems import Problem, RuleError, nearest
+from components.serving import layout
+from settings.model import Settings
+
+Check = Callable[[Settings], Iterator[Problem]]
+
+_RESERVED_NAMESPACES = frozenset(
+    {"default", "kube-system", "kube-public", "kube-node-lease", "gmp-system", "nvidia-dra-driver-gpu"}
+)
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """Everything that is wrong with `settings`, in the order of the config reference."""
+    return [problem for check in CHECKS for problem in check(settings)]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is allowed and probably not meant."""
+    found = [
+        gke.check_nodes(domain.nodes, f"domains[{i}].nodes")
+        for i, domain in enumerate(settings.domains)
+        if domain.mode == "create"
+    ]
+    return [warning for warning in found if warning]
+
+
+def _region(settings: Settings) -> Iterator[Problem]:
+    yield from _refused(lambda: gke.check_region(settings.region, "gcp:region"))
+
+
+def _project_number(settings: Settings) -> Iterator[Problem]:
+    if settings.workload_identity == "direct" and settings.project_number is None:
+        yield Problem(
+            "projectNumber",
+            None,
+            "workloadIdentity: direct names the project by its number",
+            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'; or set "
+            "workloadIdentity: serviceAccount",
+        )
+
+
+def _cluster(settings: Settings) -> Iterator[Problem]:
+    cluster = settings.cluster
+    if cluster.mode != "create":
+        return
+    yield from _refused(lambda: gke.check_cluster_name(cluster.name))
+    profile = PROFILES.get(settings.dynamo.version)
+    if profile is not None:
+        yield from _refused(lambda: gke.version_window(profile.version).check(cluster.version))
+    nodes = max(addresses.MAX_A4X_NODES, sum(domain.nodes for domain in settings.domains))
+    yield from _refused(lambda: addresses.plan(cluster.address_range, nodes), "cluster.addressRange")
+    if not cluster.dns_endpoint and not cluster.authorized_networks:
+        yield Problem(
+            "cluster.authorizedNetworks",
+            None,
+            "without the DNS endpoint the control plane is reached from authorised networks only",
+            "list the range that pulumi runs from, or set cluster.dnsEndpoint: true",
+        )
+    for key, mode in (("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode)):
+        if mode == "adopt":
+            rule = "a cluster that is made has nothing to adopt yet"
+            yield Problem(f"{key}.mode", mode, rule, f"set {key}.mode: create")
+
+
+def _domains(settings: Settings) -> Iterator[Problem]:
+    yield from _unique("domains", [domain.name for domain in settings.domains], "a node pool's name is used once")
+    for i, domain in enumerate(settings.domains):
+        key = f"domains[{i}]"
+        yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, settings.region, f"{k}.zone"))
+        yield from _refused(lambda d=domain, k=key: gke.check_pool_name(d.name, f"{k}.name"))
+        if domain.mode == "create":
+            yield from _created_domain(settings, i)
+        elif settings.cluster.mode == "create":
+            rule = "a cluster that is made has no node pool to adopt"
+            yield Problem(f"{key}.mode", domain.mode, rule, f"set {key}.mode: create, with a reservation")
+
+
+def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
+    domain, key = settings.domains[index], f"domains[{index}]"
+    reservation = domain.reservation
+    if reservation is None:
+        yield Problem(
+            f"{key}.reservation",
+            None,
+            "A4X capacity comes from a reservation only; spot and on-demand do not exist",
+            "give the path of the sub-block: projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S",
+        )
+    else:
+        yield from _refused(lambda: gke.parse_reservation(reservation, f"{key}.reservation"))
+    if settings.cluster.mode == "adopt" and settings.cluster.device_networks is None:
+        yield Problem(
+            "cluster.deviceNetworks",
+            None,
+            "a pool that is made in an adopted cluster attaches to networks that exist",
+            "name the gVNIC and RDMA networks that the cluster's Network objects use",
+        )
+
+
+def _one_rack_each(settings: Settings) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for i, domain in enumerate(settings.domains):
+        if domain.mode != "create" or domain.reservation is None:
+            continue
+        try:
+            reservation = gke.parse_reservation(domain.reservation)
+        except gke.GkeRuleError:
+            continue
+        if reservation.sub_block is None:
+            continue
+        path = reservation.path(settings.project)
+        if path in seen:
+            yield Problem(
+                f"domains[{i}].reservation",
+                domain.reservation,
+                f"a sub-block is one NVLink domain, and domain {seen[path]!r} has this one",
+                "give each domain a sub-block of its own",
+            )
+        seen.setdefault(path, domain.name)
+
+
+def _one_zone(settings: Settings) -> Iterator[Problem]:
+    zones = {domain.name: domain.zone for domain in settings.created_domains}
+    if settings.cluster.mode == "create" and zones:
+        yield from _refused(lambda: gke.rdma_zone(zones))
+
+
+def _dynamo(settings: Settings) -> Iterator[Problem]:
+    version = settings.dynamo.version
+    if version in REFUSED:
+        yield Problem("dynamo.version", version, REFUSED[version], f"choose one of {', '.join(PROFILES)}")
+    elif version not in PROFILES:
+        rule = "there is no profile for this release"
+        yield Problem("dynamo.version", version, rule, nearest(version, PROFILES))
+
+
+def _stack_names(settings: Settings) -> Iterator[Problem]:
+    names = [stack.name for stack in settings.stacks]
+    yield from _unique("stacks", names, "a stack's name is used once")
+    for i, name in enumerate(names):
+        taken = name in _RESERVED_NAMESPACES or name.startswith(naming.DOWNLOAD_NAMESPACE)
+        if taken or name == settings.dynamo.namespace:
+            yield Problem(
+                f"stacks[{i}].name",
+                name,
+                "a stack's name is its namespace, and this namespace has another use",
+                "choose another name, such as r1",
+            )
+
+
+def _stack_layouts(settings: Settings) -> Iterator[Problem]:
+    for i, stack in enumerate(settings.stacks):
+        try:
+            layout.load(stack.layout)
+        except layout.LayoutError as error:
+            for problem in error.problems:
+                key = f"stacks[{i}].layout" if problem.key == "layout" else f"stacks[{i}].layout: {problem.key}"
+                yield Problem(key, problem.value, problem.rule, problem.cure)
+
+
+def _stack_domains(settings: Settings) -> Iterator[Problem]:
+    wanted: Counter[str] = Counter()
+    for i, stack in enumerate(settings.stacks):
+        domain = settings.domain(stack.domain)
+        if domain is None:
+            names = [domain.name for domain in settings.domains]
+            rule = "a stack is placed in a domain that the config lists"
+            yield Problem(f"stacks[{i}].domain", stack.domain, rule, nearest(stack.domain, names))
+            continue
+        try:
+            nodes = layout.load(stack.layout).nodes
+        except layout.LayoutError:
+            continue
+        wanted[domain.name] += nodes
+        if wanted[domain.name] > domain.nodes:
+            others = wanted[domain.name] - nodes
+            taken = f", and other stacks take {others}" if others else ""
+            yield Problem(
+                f"stacks[{i}].layout",
+                stack.layout,
+                f"it takes {nodes} nodes ({nodes * a4x.GPUS_PER_NODE} GPUs), domain {domain.name!r} has "
+                f"{domain.nodes}{taken}",
+                "choose a smaller layout, a larger domain (up to 18 nodes), or another domain: a stack never spans "
+                "two, because prefill and decode share one NVLink fabric",
+            )
+
+
+def _refused(check: Callable[[], object], key: str | None = None) -> Iterator[Problem]:
+    """What `check` refuses, under the config's own `key` where the rule knows another name for it."""
+    try:
+        check()
+    except RuleError as error:
+        yield Problem(key or error.key, error.value, error.rule, error.cure)
+
+
+def _unique(key: str, names: list[str], rule: str) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            index = len(names) - 1 - names[::-1].index(name)
+            yield Problem(f"{key}[{index}].name", name, rule, "choose another name")
+
+
+CHECKS: tuple[Check, ...] = (
+    _region,
+    _project_number,
+    _cluster,
+    _domains,
+    _one_rack_each,
+    _one_zone,
+    _dynamo,
+    _stack_names,
+    _stack_layouts,
+    _stack_domains,
+)

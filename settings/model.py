@@ -1,0 +1,215 @@
+"""The stack config as typed models: what an environment may say, key by key.
+
+Every field's description is the text that an error message gives as its cure, and that the README's config
+reference is checked against. Models hold plain values only, never an `Output`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from components.base import a4x, addresses, gke, naming
+from components.base.dynamo import CHART_SOURCE
+from components.base.problems import broken
+from components.base.strict import StrictModel
+
+Mode = Literal["adopt", "create"]
+
+_MODE = "`create` to have it made, `adopt` to use one that exists"
+
+
+def _bare_bucket(name: str) -> str:
+    bare = name.removeprefix("gs://").rstrip("/")
+    if not naming.BUCKET.match(bare) or ".." in bare or bare.startswith("goog"):
+        raise broken(
+            "a bucket's name has 3 to 63 lower-case letters, digits, hyphens, underscores and dots, and begins and "
+            "ends with a letter or digit",
+            "give the name of the bucket, with or without gs:// and without a folder behind it",
+        )
+    return bare
+
+
+def _kubernetes_name(name: str) -> str:
+    if not naming.DNS_LABEL.match(name):
+        raise broken(
+            "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and ends with none of "
+            "the hyphens",
+            "choose a name such as r1 or a4x-0",
+        )
+    return name
+
+
+def _stack_name(name: str) -> str:
+    _kubernetes_name(name)
+    if len(name) > naming.STACK_MAX:
+        suffix = naming.DGD_SUFFIX + 1
+        raise broken(
+            f"the operator takes {naming.DGD_MAX} characters of a DynamoGraphDeployment's name, {suffix} of them "
+            f"are a random suffix, and this name has {len(name)}",
+            f"shorten it to {naming.STACK_MAX} characters",
+        )
+    return name
+
+
+BucketName = Annotated[str, AfterValidator(_bare_bucket)]
+KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
+StackName = Annotated[str, AfterValidator(_stack_name)]
+
+
+class Subnet(StrictModel):
+    """One network interface's network, by name."""
+
+    network: str = Field(description="the name of the VPC network")
+    subnetwork: str = Field(description="the name of its subnetwork")
+
+
+class DeviceNetworks(StrictModel):
+    """Networks for the additional NICs of a pool that is made in an adopted cluster."""
+
+    gvnic: Subnet = Field(description="network and subnetwork of the second gVNIC")
+    rdma_network: str = Field(description="the name of the VPC with the RoCE network profile")
+    rdma_subnetworks: tuple[str, str, str, str] = Field(
+        description="the names of its four subnetworks, in the order of the NICs"
+    )
+
+
+class Cluster(StrictModel):
+    """The GKE cluster."""
+
+    mode: Mode = Field(description=_MODE)
+    name: KubernetesName = Field(description="the cluster's name")
+    version: str = Field(
+        default=gke.DEFAULT_VERSION, description='the GKE version of a cluster that is made, such as "1.35"'
+    )
+    channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"] = Field(
+        default=gke.DEFAULT_CHANNEL, description="the release channel of a cluster that is made"
+    )
+    address_range: str = Field(
+        default=addresses.DEFAULT_BASE,
+        description="one IPv4 range that all networks of a cluster that is made are cut from",
+    )
+    authorized_networks: tuple[str, ...] = Field(
+        default=(), description="IPv4 ranges that may reach the control plane's IP address"
+    )
+    dns_endpoint: bool = Field(
+        default=True, description="whether the control plane is reached by its DNS name, guarded by IAM"
+    )
+    device_networks: DeviceNetworks | None = Field(
+        default=None,
+        description="networks of the additional NICs; only for pools that are made in an adopted cluster",
+    )
+
+
+class Domain(StrictModel):
+    """One NVLink domain: a node pool of up to 18 A4X nodes on one sub-block."""
+
+    name: KubernetesName = Field(description="the node pool's name")
+    mode: Mode = Field(description=_MODE)
+    zone: str = Field(description="the zone of the nodes, such as us-central1-b")
+    nodes: int = Field(
+        ge=1,
+        le=a4x.NODES_PER_DOMAIN,
+        description="the number of nodes, 1 to 18; list a further domain for more",
+    )
+    reservation: str | None = Field(
+        default=None,
+        description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S; only for `create`",
+    )
+
+
+class ModelBucket(StrictModel):
+    """The Cloud Storage bucket that holds the weights."""
+
+    mode: Mode = Field(description=_MODE)
+    name: BucketName = Field(description="the bucket's name")
+    download: bool = Field(default=False, description="whether a Job downloads the stacks' models into the bucket")
+    force_destroy: bool = Field(
+        default=False, description="whether a destroy may delete a bucket that still holds files"
+    )
+
+
+class Dynamo(StrictModel):
+    """The Dynamo platform, one installation a cluster."""
+
+    mode: Mode = Field(description=_MODE)
+    version: str = Field(default="0.7.0", description="the Dynamo release, such as 0.7.0")
+    namespace: KubernetesName = Field(default="dynamo-cloud", description="the namespace of the platform's own pods")
+    chart_source: str = Field(default=CHART_SOURCE, description="the URL or folder that holds the chart archives")
+    chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
+    system_tolerations: bool = Field(
+        default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
+    )
+
+
+class DraDriver(StrictModel):
+    """NVIDIA's DRA driver, which makes ComputeDomains."""
+
+    mode: Mode = Field(description=_MODE)
+    version: str = Field(default="25.12.0", description="the chart's release, such as 25.12.0")
+
+
+class NodeSoftware(StrictModel):
+    """What runs on the A4X nodes below the workload."""
+
+    gib_version: str = Field(default="v1.0.7", description="the release of Google's NCCL gIB plugin for arm64")
+    install_nccl: bool = Field(default=True, description="whether the plugin's own libnccl is installed beside it")
+
+
+class Frontend(StrictModel):
+    """The frontends of one serving stack."""
+
+    replicas: int | None = Field(default=None, ge=1, description="the number of frontend pods; default: the layout's")
+    placement: Literal["a4x", "system"] = Field(
+        default="a4x",
+        description="`a4x` for the domain's own nodes (arm64 images), `system` for the x86 system nodes",
+    )
+    image: str | None = Field(default=None, description="the frontends' image; default: the Dynamo release's")
+
+
+class Stack(StrictModel):
+    """One serving stack."""
+
+    name: StackName = Field(description="the stack's name, up to 22 characters; also its namespace")
+    layout: str = Field(description="the name of a folder in sglang_configs/")
+    domain: str = Field(description="the name of the domain to run in")
+    image: str | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
+    frontend: Frontend = Field(default=Frontend(), description="a mapping with replicas, placement and image")
+    wait: bool = Field(default=True, description="whether `pulumi up` ends only when the stack serves (up to 3 hours)")
+    benchmark: bool = Field(default=True, description="whether the benchmark client is deployed")
+
+
+class Settings(StrictModel):
+    """An environment: everything that a stack config says, except the secrets."""
+
+    environment: str = Field(description="the name of the Pulumi stack; not a key of the config")
+    project: str = Field(alias="gcp:project", description="the Google Cloud project id")
+    region: str = Field(alias="gcp:region", description="the region, such as us-central1")
+    project_number: str | None = Field(
+        default=None,
+        pattern=r"^\d+$",
+        description="the project's number: gcloud projects describe PROJECT --format='value(projectNumber)'",
+    )
+    protect: bool = Field(
+        default=False, description="whether cluster, node pools and bucket are protected from deletion"
+    )
+    workload_identity: Literal["direct", "serviceAccount"] = Field(
+        default="direct", description="`direct`, or `serviceAccount` for the recipe's way"
+    )
+    cluster: Cluster = Field(description="a mapping with mode, name, ...")
+    domains: tuple[Domain, ...] = Field(min_length=1, description="a list of NVLink domains")
+    model_bucket: ModelBucket = Field(description="a mapping with mode and name")
+    dynamo: Dynamo = Field(description="a mapping with mode, version, ...")
+    dra_driver: DraDriver = Field(description="a mapping with mode and version")
+    node_software: NodeSoftware = Field(default=NodeSoftware(), description="a mapping with gibVersion and installNccl")
+    stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain called `name`."""
+        return next((domain for domain in self.domains if domain.name == name), None)
+
+    @property
+    def created_domains(self) -> tuple[Domain, ...]:
+        """Domains whose node pool the program makes."""
+        return tuple(domain for domain in self.domains if domain.mode == "create")

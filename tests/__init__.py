@@ -1,0 +1,1 @@
+"""Proof of the program, without a cloud: unit, conformance, engine."""

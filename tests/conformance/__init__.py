@@ -1,0 +1,1 @@
+"""What the program registers, against schemas that others publish."""

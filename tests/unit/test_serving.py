@@ -1,0 +1,176 @@
+"""The pure part of a serving stack: layouts, the start script, the graph, the commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.base import a4x, naming
+from components.serving import commands, graph, launch, layout
+
+LAYOUTS = layout.available()
+
+# What the Dynamo operator looks for in a container's first argument, to put the rank flags behind it.
+OPERATOR_PATTERN = re.compile(r"(python[0-9.]*\s+[^|&;]*sglang[^|&;]*?)(\s|$|[|&;])")
+
+
+def _spec(name: str, **changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "stack": "r1",
+        "image": "image:1",
+        "frontend_image": "image:2",
+        "frontend_replicas": 9,
+        "frontend_side": "a4x",
+        "node_pool": "pool",
+        "bucket": "bucket",
+        "service_account": "account",
+        "claim_template": "template",
+        "config_maps": {"prefill": "p", "decode": "d"},
+    }
+    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}))
+
+
+def _folder(tmp_path: Path, **files: object) -> Path:
+    """A folder of layouts with one layout, `mine`: the small one that ships, with files replaced."""
+    source = layout.LAYOUTS / "deepseek-r1-fp8-1p1d"
+    target = tmp_path / "mine"
+    target.mkdir()
+    for file in ("layout", "prefill", "decode"):
+        content = files.get(file, (source / f"{file}.yaml").read_text(encoding="utf-8"))
+        text = content if isinstance(content, str) else yaml.safe_dump(content)
+        (target / f"{file}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def _layout_file() -> dict[str, Any]:
+    return yaml.safe_load((layout.LAYOUTS / "deepseek-r1-fp8-1p1d" / "layout.yaml").read_text(encoding="utf-8"))
+
+
+def test_a_new_folder_is_a_new_layout(tmp_path: Path) -> None:
+    assert layout.available(_folder(tmp_path)) == ["mine"]
+    assert layout.load("mine", tmp_path).gpus == 8
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"layout": "model: [unclosed"}, "must be YAML"),
+        ({"layout": "just text"}, "must be a mapping"),
+        ({"layout": {**_layout_file(), "modle": "x"}}, "did you mean 'model'?"),
+        ({"layout": {**_layout_file(), "prefill": {"replicas": 0, "nodesPerReplica": 1}}}, "prefill.replicas = 0"),
+        ({"layout": {**_layout_file(), "model": "no-owner"}}, "a Hugging Face model id"),
+        ({"prefill": {"tp-size": [4]}}, "quote nested JSON as one string"),
+        ({"decode": ""}, "must be a mapping"),
+    ],
+)
+def test_a_broken_layout_is_told_by_file_and_key(tmp_path: Path, files: dict[str, object], message: str) -> None:
+    with pytest.raises(layout.LayoutError) as caught:
+        layout.load("mine", _folder(tmp_path, **files))
+    assert message in str(caught.value)
+
+
+def test_a_missing_argument_file_is_told(tmp_path: Path) -> None:
+    (_folder(tmp_path) / "mine" / "decode.yaml").unlink()
+    with pytest.raises(layout.LayoutError, match="this file is required"):
+        layout.load("mine", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "nodes", "gpus"), [("deepseek-r1-fp8-1p1d", 2, 8), ("deepseek-r1-fp8-10p8d", 18, 72)])
+def test_a_layout_counts_its_nodes_and_gpus(name: str, nodes: int, gpus: int) -> None:
+    assert (layout.load(name).nodes, layout.load(name).gpus) == (nodes, gpus)
+
+
+def test_the_operator_puts_its_flags_on_the_exec_line_once() -> None:
+    flags = " --dist-init-addr host:29500 --nnodes 2 --node-rank 0"
+    found = OPERATOR_PATTERN.findall(launch.SCRIPT)
+    injected = OPERATOR_PATTERN.sub(rf"\1{flags}\2", launch.SCRIPT, count=1)
+    assert len(found) == 1
+    assert injected.splitlines()[-1].startswith(f"exec python3 -m dynamo.sglang{flags} --model-path")
+    assert injected.count(flags) == 1
+
+
+def test_a_second_mention_of_the_server_would_mislead_the_operator() -> None:
+    """The twin of the test above: why the script may name the server only once."""
+    misled = "echo python3 -m dynamo.sglang | cat\n" + launch.SCRIPT
+    assert not OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1].startswith("exec python3 FLAGS")
+    assert "FLAGS" not in OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1]
+
+
+def test_a_false_argument_is_left_out_and_true_stays() -> None:
+    written = yaml.safe_load(launch.arguments_file({"disable-radix-cache": True, "enable-metrics": False, "port": 1}))
+    assert written == {"disable-radix-cache": True, "port": 1}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("role", layout.WORKER_ROLES)
+def test_json_arguments_survive_as_one_text(name: str, role: layout.WorkerRole) -> None:
+    arguments = layout.load(name).arguments(role)
+    written = yaml.safe_load(launch.arguments_file(arguments))
+    assert all(not isinstance(value, (dict, list)) for value in written.values())
+    if "deepep-config" in arguments:
+        assert json.loads(written["deepep-config"]) == json.loads(str(arguments["deepep-config"]))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_role_is_placed_tolerates_a4x_and_cannot_be_preempted(name: str) -> None:
+    for service in _spec(name)["services"].values():
+        pod = service["extraPodSpec"]
+        assert pod["priorityClassName"] == "inference"
+        assert pod["serviceAccountName"] == "account"
+        assert {t["key"] for t in pod["tolerations"]} == {"kubernetes.io/arch", "nvidia.com/gpu"}
+        assert pod["nodeSelector"] == {a4x.NODE_POOL_KEY: "pool"}
+
+
+def test_frontends_on_the_system_side_run_on_x86() -> None:
+    services = _spec(LAYOUTS[0], frontend_side="system")["services"]
+    assert services["Frontend"]["extraPodSpec"]["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert services["Decode"]["extraPodSpec"]["nodeSelector"] == {a4x.NODE_POOL_KEY: "pool"}
+
+
+def test_multinode_is_said_only_for_more_than_one_node() -> None:
+    small, large = _spec("deepseek-r1-fp8-1p1d")["services"], _spec("deepseek-r1-fp8-10p8d")["services"]
+    assert not any("multinode" in service for service in small.values())
+    assert large["Prefill"]["multinode"] == {"nodeCount": 2}
+    assert large["Decode"]["multinode"] == {"nodeCount": 8}
+
+
+def test_rdma_interfaces_are_the_four_nics_behind_the_second_gvnic() -> None:
+    annotations = _spec(LAYOUTS[0])["services"]["Decode"]["extraPodMetadata"]["annotations"]
+    interfaces = json.loads(annotations["networking.gke.io/interfaces"])
+    assert [(entry["interfaceName"], entry["network"]) for entry in interfaces] == [
+        ("eth0", "default"),
+        ("eth2", "rdma-0"),
+        ("eth3", "rdma-1"),
+        ("eth4", "rdma-2"),
+        ("eth5", "rdma-3"),
+    ]
+
+
+def test_a_worker_may_load_for_two_hours_and_is_seen_ready_within_half_a_minute() -> None:
+    probe = _spec(LAYOUTS[0])["services"]["Prefill"]["extraPodSpec"]["mainContainer"]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 7200
+    assert probe["periodSeconds"] <= 30
+    assert probe["initialDelaySeconds"] == 60
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_commands_name_what_the_stack_makes(name: str) -> None:
+    chosen = layout.load(name)
+    selector = f"{naming.STACK_LABEL}=r1"
+    assert set(commands.logs("r1", "space")) == {"frontend", "prefill", "decode"}
+    assert all(selector in command and "-n space" in command for command in commands.logs("r1", "space").values())
+    assert "http://r1-frontend:8000" in commands.benchmark("r1", "space", chosen)
+    assert "deployment/r1-bench" in commands.benchmark("r1", "space", chosen)
+    assert selector in commands.benchmark_in_frontend("r1", "space", chosen)
+    assert f"/data/model/{chosen.model}" in commands.benchmark_in_frontend("r1", "space", chosen)
+
+
+def test_pods_carry_the_labels_that_the_commands_select() -> None:
+    for service, role in (("Frontend", "frontend"), ("Prefill", "prefill"), ("Decode", "decode")):
+        labels = _spec(LAYOUTS[0])["services"][service]["extraPodMetadata"]["labels"]
+        assert labels == {naming.STACK_LABEL: "r1", naming.ROLE_LABEL: role}

@@ -1,0 +1,124 @@
+"""The cluster, its NVLink domains and the model bucket: adopted or created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import gcp, platform
+from components.base import addresses, gke
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the platform stands on."""
+
+    cluster: gcp.Cluster
+    domains: Mapping[str, gcp.NvlinkDomain]
+    bucket: gcp.ModelBucket
+
+
+def build_ground(settings: Settings) -> Ground:
+    """Make or adopt the cluster, its domains and the bucket."""
+    bucket = gcp.ModelBucket(
+        "model-bucket",
+        {
+            "environment": settings.environment,
+            "mode": settings.model_bucket.mode,
+            "bucket": settings.model_bucket.name,
+            "project": settings.project,
+            "region": settings.region,
+            "force_destroy": settings.model_bucket.force_destroy,
+            "protect": settings.protect,
+        },
+    )
+    if settings.cluster.mode == "create":
+        foundation = _foundation(settings)
+        networks = platform.DeviceNetworks(
+            "device-networks",
+            {
+                "environment": settings.environment,
+                "interfaces": foundation.interfaces,
+                "provider": foundation.cluster.provider,
+            },
+        )
+        domains = _domains(settings, foundation.cluster, foundation.interfaces, networks)
+        return Ground(foundation.cluster, domains, bucket)
+    adopted = gcp.AdoptedCluster(
+        "cluster",
+        {
+            "project": settings.project,
+            "location": settings.region,
+            "cluster": settings.cluster.name,
+            "window": gke.version_window(settings.dynamo.version),
+        },
+    )
+    return Ground(adopted, _domains(settings, adopted, _named_interfaces(settings), None), bucket)
+
+
+def _foundation(settings: Settings) -> gcp.ClusterFoundation:
+    cluster = settings.cluster
+    return gcp.ClusterFoundation(
+        "foundation",
+        {
+            "environment": settings.environment,
+            "project": settings.project,
+            "region": settings.region,
+            "zone": gke.rdma_zone({domain.name: domain.zone for domain in settings.domains}),
+            "cluster": cluster.name,
+            "addresses": addresses.plan(cluster.address_range, addresses.MAX_A4X_NODES),
+            "version": cluster.version,
+            "channel": cluster.channel,
+            "endpoint": "dns" if cluster.dns_endpoint else "ip",
+            "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
+            "protect": settings.protect,
+        },
+    )
+
+
+def _domains(
+    settings: Settings,
+    cluster: gcp.Cluster,
+    interfaces: Sequence[gcp.DeviceInterface],
+    networks: pulumi.Resource | None,
+) -> Mapping[str, gcp.NvlinkDomain]:
+    domains: dict[str, gcp.NvlinkDomain] = {}
+    for domain in settings.domains:
+        args: gcp.NvlinkDomainArgs = {
+            "environment": settings.environment,
+            "domain": domain.name,
+            "mode": domain.mode,
+            "zone": domain.zone,
+            "nodes": domain.nodes,
+            "protect": settings.protect,
+        }
+        if isinstance(cluster, gcp.AdoptedCluster):
+            args["node_pools"] = cluster.node_pools
+        if domain.mode == "create":
+            args["project"] = settings.project
+            args["cluster"] = cluster.name
+            args["location"] = cluster.location
+            args["reservation"] = gke.parse_reservation(domain.reservation or "").path(settings.project)
+            args["interfaces"] = interfaces
+        if isinstance(cluster, gcp.GkeCluster):
+            args["service_account"] = cluster.service_account
+        if networks is not None:
+            args["device_networks"] = networks
+        domains[domain.name] = gcp.NvlinkDomain(f"domain-{domain.name}", args)
+    return domains
+
+
+def _named_interfaces(settings: Settings) -> Sequence[gcp.DeviceInterface]:
+    """NICs of a pool that is made in an adopted cluster, as the config names their networks."""
+    named = settings.cluster.device_networks
+    if named is None:
+        return []
+    networks = [(named.gvnic.network, named.gvnic.subnetwork)]
+    networks += [(named.rdma_network, subnetwork) for subnetwork in named.rdma_subnetworks]
+    return [
+        {"name": name, "network": network, "subnetwork": subnetwork}
+        for name, (network, subnetwork) in zip(gke.DEVICE_NETWORKS, networks, strict=True)
+    ]

@@ -1,0 +1,119 @@
+"""What all serving stacks of an environment share: node software, DRA driver, Dynamo, queues, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import gcp, platform
+from components.base import a4x, naming
+from components.base.dynamo import PROFILES
+from components.serving import layout
+from settings import Secrets, Settings
+from wiring.ground import Ground
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a serving stack needs beside its domain and the bucket."""
+
+    queue: pulumi.Output[str]
+    ready: Sequence[pulumi.Resource]
+    """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
+
+
+def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared:
+    """Install what the settings do not adopt."""
+    provider = ground.cluster.provider
+    ready: list[pulumi.Resource] = list(ground.domains.values())
+    if settings.cluster.mode == "create":
+        ready.append(
+            platform.GibInstaller(
+                "gib",
+                {
+                    "environment": settings.environment,
+                    "provider": provider,
+                    "node_pools": pulumi.Output.all(*[d.node_pool_name for d in ground.domains.values()]),
+                    "version": settings.node_software.gib_version,
+                    "install_nccl": settings.node_software.install_nccl,
+                },
+            )
+        )
+    if settings.dra_driver.mode == "create":
+        nodes = sum(domain.nodes for domain in settings.domains)
+        ready.append(
+            platform.DraDriver(
+                "dra-driver",
+                {
+                    "environment": settings.environment,
+                    "provider": provider,
+                    "version": settings.dra_driver.version,
+                    "nodes": nodes,
+                },
+            )
+        )
+    dynamo: list[pulumi.Resource] = []
+    if settings.dynamo.mode == "create":
+        dynamo.append(
+            platform.DynamoPlatform(
+                "dynamo",
+                {
+                    "environment": settings.environment,
+                    "profile": PROFILES[settings.dynamo.version],
+                    "namespace": settings.dynamo.namespace,
+                    "provider": provider,
+                    "chart_source": settings.dynamo.chart_source,
+                    "chart_login": settings.dynamo.chart_login,
+                    "ngc_api_key": secrets.ngc_api_key,
+                    "system_tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+                },
+            )
+        )
+    queues = platform.ServingQueues(
+        "queues",
+        {"environment": settings.environment, "provider": provider},
+        # The kind Queue comes with the platform's charts; no data of them flows into a queue.
+        pulumi.ResourceOptions(depends_on=dynamo),
+    )
+    return Shared(queues.queue, [*ready, *dynamo, *_downloads(settings, secrets, ground)])
+
+
+def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:
+    """One download for each model that the stacks serve, if the settings ask for it."""
+    if not settings.model_bucket.download:
+        return []
+    downloads: list[pulumi.Resource] = []
+    for model in sorted({layout.load(stack.layout).model for stack in settings.stacks}):
+        name = f"download-{naming.content_hash(model)}"
+        namespace = f"{naming.DOWNLOAD_NAMESPACE}-{settings.environment}-{naming.content_hash(model)}"
+        identity = gcp.WorkloadIdentity(
+            f"{name}-identity",
+            {
+                "mode": settings.workload_identity,
+                "project": settings.project,
+                "project_number": settings.project_number or "",
+                "workload_pool": ground.cluster.workload_pool,
+                "bucket": ground.bucket.bucket_name,
+                "role": "roles/storage.objectUser",
+                "namespace": namespace,
+                "service_account": naming.DOWNLOAD_ACCOUNT,
+            },
+        )
+        downloads.append(
+            platform.ModelDownload(
+                name,
+                {
+                    "environment": settings.environment,
+                    "model": model,
+                    "provider": ground.cluster.provider,
+                    "namespace": namespace,
+                    "service_account": naming.DOWNLOAD_ACCOUNT,
+                    "service_account_annotations": identity.annotations,
+                    "bucket": ground.bucket.bucket_name,
+                    "hf_token": secrets.hf_token,
+                },
+            )
+        )
+    return downloads

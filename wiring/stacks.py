@@ -1,0 +1,89 @@
+"""One serving stack: its identity, the stack itself, and the benchmark client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from components import gcp
+from components.base import naming
+from components.base.dynamo import PROFILES
+from components.serving import commands, layout
+from components.serving.benchmark import BenchmarkClient
+from components.serving.stack import ServingStack
+from settings import Secrets, Settings
+from settings.model import Stack
+from wiring.ground import Ground
+from wiring.shared import Shared
+
+
+def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Ground, shared: Shared) -> dict[str, Any]:
+    """Build `stack`; returns what a user wants to know of it."""
+    profile, chosen = PROFILES[settings.dynamo.version], layout.load(stack.layout)
+    node_pool = ground.domains[stack.domain].node_pool_name
+    frontend_image = stack.frontend.image or profile.image
+    identity = gcp.WorkloadIdentity(
+        f"{stack.name}-identity",
+        {
+            "mode": settings.workload_identity,
+            "project": settings.project,
+            "project_number": settings.project_number or "",
+            "workload_pool": ground.cluster.workload_pool,
+            "bucket": ground.bucket.bucket_name,
+            "role": "roles/storage.objectViewer",
+            "namespace": stack.name,
+            "service_account": naming.SERVING_ACCOUNT,
+        },
+    )
+    built = ServingStack(
+        stack.name,
+        {
+            "environment": settings.environment,
+            "stack": stack.name,
+            "layout": chosen,
+            "profile": profile,
+            "provider": ground.cluster.provider,
+            "node_pool": node_pool,
+            "domain": stack.domain,
+            "bucket": ground.bucket.bucket_name,
+            "service_account": naming.SERVING_ACCOUNT,
+            "service_account_annotations": identity.annotations,
+            "queue": shared.queue,
+            "image": stack.image or profile.image,
+            "frontend_image": frontend_image,
+            "frontend_replicas": stack.frontend.replicas or chosen.file.frontend.replicas,
+            "frontend_side": stack.frontend.placement,
+            "ngc_api_key": secrets.ngc_api_key,
+            "hf_token": secrets.hf_token,
+            "wait": stack.wait,
+        },
+        pulumi.ResourceOptions(depends_on=shared.ready),
+    )
+    facts: dict[str, Any] = {
+        "namespace": built.namespace,
+        "deployment": built.deployment,
+        "endpoint": built.url,
+        "model": chosen.model,
+        "gpus": chosen.gpus,
+        "request": commands.request(stack.name, stack.name, chosen),
+        "logs": commands.logs(stack.name, stack.name),
+    }
+    if stack.benchmark:
+        client = BenchmarkClient(
+            f"{stack.name}-bench",
+            {
+                "environment": settings.environment,
+                "stack": stack.name,
+                "layout": chosen,
+                "provider": ground.cluster.provider,
+                "namespace": built.namespace,
+                "image": frontend_image,
+                "side": stack.frontend.placement,
+                "node_pool": node_pool,
+                "bucket": ground.bucket.bucket_name,
+                "service_account": built.service_account,
+            },
+        )
+        facts["benchmark"] = client.commands
+    return facts
