@@ -125,8 +125,9 @@ class ModelBucket(StrictModel):
     mode: Mode = Field(description=_MODE)
     name: BucketName = Field(description="the bucket's name")
     download: bool = Field(default=False, description="whether a Job downloads the stacks' models into the bucket")
-    force_destroy: bool = Field(
-        default=False, description="whether a destroy may delete a bucket that still holds files"
+    force_destroy: bool | None = Field(
+        default=None,
+        description="whether a destroy deletes the bucket with its files; default: only where protect is off",
     )
 
 

@@ -31,7 +31,7 @@ def build_ground(settings: Settings) -> Ground:
             "bucket": settings.model_bucket.name,
             "project": settings.project,
             "region": settings.region,
-            "force_destroy": settings.model_bucket.force_destroy,
+            "force_destroy": _or_else(settings.model_bucket.force_destroy, not settings.protect),
             "protect": settings.protect,
         },
     )
@@ -57,6 +57,10 @@ def build_ground(settings: Settings) -> Ground:
         },
     )
     return Ground(adopted, _domains(settings, adopted, _named_interfaces(settings), None), bucket)
+
+
+def _or_else(value: bool | None, default: bool) -> bool:
+    return default if value is None else value
 
 
 def _foundation(settings: Settings) -> gcp.ClusterFoundation:

@@ -42,7 +42,8 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
             )
         )
     if settings.dra_driver.mode == "create":
-        nodes = sum(domain.nodes for domain in settings.domains)
+        # Of the pools that stand, so that the release ends when the driver runs on all their nodes, and goes first.
+        nodes = pulumi.Output.all(*[domain.nodes for domain in ground.domains.values()]).apply(sum)
         ready.append(
             platform.DraDriver(
                 "dra-driver",

@@ -1,7 +1,7 @@
 """The bucket that holds the weights: made by the program, or already there.
 
-The weights are worth keeping (half a day of download), so a bucket of the program's own is never emptied by a
-destroy unless `force_destroy` says so.
+A bucket that still holds files stops a destroy at its very last step, so whoever may destroy the environment may
+also empty the bucket: `force_destroy` follows the environment's protection unless it is set.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def _set(path: str, value: object, environment: str = "dev") -> Config:
 def _without(path: str, environment: str = "dev") -> Config:
     config = copy.deepcopy(_config(environment))
     first, *rest = path.split(".")
-    place, last = config, first if ":" in first else f"dynamo-a4x:{first}"
+    place: Any = config
+    last: Any = first if ":" in first else f"dynamo-a4x:{first}"
     for part in rest:
         place, last = place[last], int(part) if part.isdigit() else part
     del place[last]

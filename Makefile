@@ -1,0 +1,89 @@
+# `make` alone prints what there is. Needed on the machine: make, Python 3.11 or newer, and Go (only where
+# neither a Pulumi engine nor its download is at hand). All else goes into .venv.
+
+.POSIX:
+.PHONY: help venv rehearse test test-unit lint types fmt clean
+
+STACK ?= dev
+ARGS ?=
+PYTHON ?=
+
+BIN = .venv/bin
+INSTALLED = .venv/.installed
+RUN_PYTEST = $(BIN)/pytest -q
+PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
+
+help:
+	@echo 'make rehearse [STACK=prod] [ARGS=...]  run the program through the real engine against an embedded cloud'
+	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
+	@echo 'make test-unit                         the tests that take seconds'
+	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the house format'
+	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
+	@echo 'make clean                             remove .venv and every cache in this folder'
+
+venv: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@set -e; \
+	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
+	if ! fits .venv/bin/python; then \
+	  python=; \
+	  for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	    if fits "$$candidate"; then python=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "make venv: no Python 3.11 or newer on PATH (python3 is: $$(python3 --version 2>&1));" \
+	         'install one, or name it: make venv PYTHON=/path/to/python3' >&2; exit 1; \
+	  fi; \
+	  rm -rf .venv; \
+	  if command -v uv >/dev/null 2>&1; then \
+	    uv venv --quiet --seed --python "$$("$$python" -c 'import sys; print(sys.executable)')" .venv; \
+	  elif "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	    "$$python" -m venv .venv; \
+	  else \
+	    echo "make venv: $$python has no ensurepip, so it cannot create .venv;" \
+	         'on Debian and Ubuntu install python3-venv, or put uv on PATH' >&2; exit 1; \
+	  fi; \
+	fi; \
+	echo 'installing requirements-dev.txt into .venv'; \
+	if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python .venv/bin/python -r requirements-dev.txt; \
+	else \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt; \
+	fi; \
+	touch $@
+
+rehearse: $(INSTALLED)
+	@$(BIN)/python -m rehearsal --stack $(STACK) $(ARGS)
+
+# Stops at the first step that fails. The last line counts the tests of all three tiers.
+test: $(INSTALLED)
+	@reports=.pytest_cache/reports; rm -rf $$reports; mkdir -p $$reports; \
+	step() { \
+	  name=$$1; shift; printf '\n== %s\n' "$$name"; begin=$$(date +%s); \
+	  "$$@" || { code=$$?; printf '== %s failed after %s s\n' "$$name" $$(($$(date +%s) - begin)); exit $$code; }; \
+	  printf '== %s took %s s\n' "$$name" $$(($$(date +%s) - begin)); \
+	}; \
+	step format $(BIN)/ruff format --check --quiet .; \
+	step lint $(BIN)/ruff check --quiet .; \
+	step types env $(PYRIGHT); \
+	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
+	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
+	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
+	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
+
+test-unit: $(INSTALLED)
+	@$(RUN_PYTEST) tests/unit
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(INSTALLED)
+	@$(PYRIGHT)
+
+fmt: $(INSTALLED)
+	@$(BIN)/ruff check --fix --quiet .; $(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis rehearsal-out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,232 @@
+"""What the providers would answer: computed outputs of resources, and results of invokes.
+
+Only outputs that a provider really computes stand here; everything else is the inputs given back. Invokes are
+answered from a table that a test can replace entry by entry, and an invoke without an entry is refused, since
+each one is a call to the cloud that somebody must have decided on.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Answer = Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Result of an invoke, or a function from its arguments to the result; keys in camelCase as on the wire."""
+
+CA_CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nmock\n-----END CERTIFICATE-----\n").decode()
+ENDPOINT = "203.0.113.10"
+"""Address of every mocked control plane (TEST-NET-3: it is nobody's)."""
+
+DNS_ENDPOINT = "gke-0123456789abcdef.mock-region.gke.goog"
+GKE_VERSION = "1.34.1-gke.2037001"
+
+PROJECT = "mock-project"
+PROJECT_NUMBER = "123456789012"
+
+_GCP_AUTONAMED = re.compile(
+    r"^gcp:(compute/(network|subnetwork|firewall|router|routerNat|resourcePolicy|address)|"
+    r"container/(cluster|nodePool)|storage/bucket|serviceaccount/account):"
+)
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+
+def random_string(name: str, inputs: Mapping[str, Any]) -> str:
+    """What RandomString or RandomPassword `name` yields: the right length and alphabet, the same on every run."""
+    alphabet = ""
+    for flag, letters in (("lower", _LETTERS), ("upper", _LETTERS.upper()), ("numeric", "0123456789")):
+        if inputs.get(flag, True):
+            alphabet += letters
+    number = int(_digest(name), 16)
+    text = ""
+    for _ in range(int(inputs.get("length", 8))):
+        number, index = divmod(number, len(alphabet))
+        text += alphabet[index]
+    return text
+
+
+def _endpoints(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    config = dict(inputs.get("controlPlaneEndpointsConfig") or {})
+    config["dnsEndpointConfig"] = {**config.get("dnsEndpointConfig", {}), "endpoint": DNS_ENDPOINT}
+    return config
+
+
+def _gcp(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    project = inputs.get("project", PROJECT)
+    location = inputs.get("location") or inputs.get("region") or inputs.get("zone") or "mock-region"
+    state: dict[str, Any] = {}
+    if _GCP_AUTONAMED.match(type_) and not inputs.get("name"):
+        state["name"] = f"{name}-{_digest(type_, name)[:7]}"
+    called = inputs.get("name") or state.get("name") or name
+    kind = type_.rsplit(":", 1)[-1]
+    identity = f"projects/{project}/{kind}/{called}"
+    match kind:
+        case "Account":
+            email = f"{inputs['accountId']}@{project}.iam.gserviceaccount.com"
+            identity = f"projects/{project}/serviceAccounts/{email}"
+            state |= {"email": email, "name": identity, "member": f"serviceAccount:{email}"}
+            state |= {"uniqueId": str(int(_digest(email)[:15], 16)), "project": project}
+        case "Cluster":
+            identity = f"projects/{project}/locations/{location}/clusters/{called}"
+            state |= {
+                "endpoint": ENDPOINT,
+                "masterAuth": {"clusterCaCertificate": CA_CERTIFICATE},
+                "selfLink": f"https://container.googleapis.com/v1/{identity}",
+                "masterVersion": inputs.get("minMasterVersion", GKE_VERSION),
+                "controlPlaneEndpointsConfig": _endpoints(inputs),
+                "project": project,
+            }
+        case "NodePool":
+            cluster = str(inputs.get("cluster", "")).rsplit("/", 1)[-1]
+            identity = f"projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{called}"
+            state |= {"instanceGroupUrls": [], "managedInstanceGroupUrls": [], "project": project}
+        case "Bucket":
+            identity = str(called)
+            state |= {"url": f"gs://{called}", "selfLink": f"https://www.googleapis.com/storage/v1/b/{called}"}
+        case "Network" | "Subnetwork" | "ResourcePolicy" | "Router" | "Firewall":
+            where = "global" if kind in {"Network", "Firewall"} else f"regions/{location}"
+            plural = {"ResourcePolicy": "resourcePolicies"}.get(kind, f"{kind[0].lower()}{kind[1:]}s")
+            identity = f"projects/{project}/{where}/{plural}/{called}"
+            state |= {"selfLink": f"https://www.googleapis.com/compute/v1/{identity}", "project": project}
+        case "Project":
+            state |= {"number": PROJECT_NUMBER}
+        case _:
+            pass
+    return identity, state
+
+
+def _kubernetes(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if type_ == "kubernetes:helm.sh/v3:Release":
+        called = inputs.get("name") or f"{name}-{_digest(name)[:8]}"
+        namespace = inputs.get("namespace", "default")
+        status = {"name": called, "namespace": namespace, "revision": 1, "status": "deployed"}
+        status["version"] = str(inputs.get("version", ""))
+        return f"{namespace}/{called}", {"name": called, "namespace": namespace, "status": status}
+    metadata = dict(inputs.get("metadata") or {})
+    metadata.setdefault("name", f"{name}-{_digest(name)[:8]}")
+    metadata |= {"uid": _digest(type_, name)[:32], "resourceVersion": "1", "generation": 1}
+    identity = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+    return identity, {"metadata": metadata}
+
+
+def resource(
+    type_: str, name: str, inputs: Mapping[str, Any], read_id: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Id and computed outputs of resource `name`; the caller lays the outputs over the inputs.
+
+    Args:
+        type_: Pulumi type token.
+        name: logical name.
+        inputs: inputs in camelCase, secrets unwrapped.
+        read_id: id of an existing resource that the program reads; then it is the id.
+    """
+    state: dict[str, Any]
+    if type_.startswith("gcp:"):
+        if read_id is not None:
+            inputs = {"name": read_id.rsplit("/", 1)[-1], "accountId": read_id.rsplit("/", 1)[-1], **inputs}
+        identity, state = _gcp(type_, name, inputs)
+    elif type_.startswith("kubernetes:"):
+        if read_id is not None:
+            namespace, _, called = read_id.rpartition("/")
+            inputs = {**inputs, "metadata": {"name": called, **({"namespace": namespace} if namespace else {})}}
+        identity, state = _kubernetes(type_, name, inputs)
+    elif type_ in {"random:index/randomString:RandomString", "random:index/randomPassword:RandomPassword"}:
+        identity = random_string(name, inputs)
+        state = {"result": identity}
+    elif type_.startswith("random:"):
+        identity = random_string(name, {"length": 8})
+        state = {"result": identity, "hex": _digest(name)[:8], "id": identity}
+    else:
+        identity, state = f"{name}-id", {}
+    return read_id or identity, state
+
+
+def node_pool(name: str, zone: str = "mock-region-a", nodes: int = 18) -> dict[str, Any]:
+    """A pool of A4X nodes of an existing cluster, made as Google's recipe makes it."""
+    additional = [{"network": f"vpc-{index}", "subnetwork": f"subnet-{index}"} for index in range(5)]
+    return {
+        "name": name,
+        "nodeLocations": [zone],
+        "nodeCount": nodes,
+        "initialNodeCount": nodes,
+        "networkConfigs": [{"additionalNodeNetworkConfigs": additional}],
+        "nodeConfigs": [{"machineType": "a4x-highgpu-4g"}],
+    }
+
+
+def cluster(arguments: Mapping[str, Any], pools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """An existing cluster that fits the recipe: what `getCluster` answers; tests spoil single fields of it."""
+    name, project = arguments["name"], arguments.get("project", PROJECT)
+    location = arguments.get("location", "mock-region")
+    identity = f"projects/{project}/locations/{location}/clusters/{name}"
+    return {
+        "id": identity,
+        "name": name,
+        "project": project,
+        "location": location,
+        "endpoint": ENDPOINT,
+        "selfLink": f"https://container.googleapis.com/v1/{identity}",
+        "masterAuths": [{"clusterCaCertificate": CA_CERTIFICATE}],
+        "masterVersion": GKE_VERSION,
+        "minMasterVersion": GKE_VERSION,
+        "controlPlaneEndpointsConfigs": [
+            {"dnsEndpointConfigs": [{"endpoint": DNS_ENDPOINT, "allowExternalTraffic": True}]}
+        ],
+        "enableMultiNetworking": True,
+        "datapathProvider": "ADVANCED_DATAPATH",
+        "workloadIdentityConfigs": [{"workloadPool": f"{project}.svc.id.goog"}],
+        "addonsConfigs": [{"gcsFuseCsiDriverConfigs": [{"enabled": True}]}],
+        "network": f"projects/{project}/global/networks/default",
+        "subnetwork": f"projects/{project}/regions/{location}/subnetworks/default",
+        "nodePools": [dict(pool) for pool in pools],
+    }
+
+
+def bucket(arguments: Mapping[str, Any], region: str = "mock-region") -> dict[str, Any]:
+    """An existing bucket in `region`: what `getBucket` answers."""
+    name = arguments["name"]
+    return {
+        "id": name,
+        "name": name,
+        "url": f"gs://{name}",
+        "selfLink": f"https://www.googleapis.com/storage/v1/b/{name}",
+        "location": region.upper(),
+        "uniformBucketLevelAccess": True,
+    }
+
+
+GET_CLUSTER = "gcp:container/getCluster:getCluster"
+GET_BUCKET = "gcp:storage/getBucket:getBucket"
+GET_PROJECT = "gcp:organizations/getProject:getProject"
+
+
+def invokes(config: Mapping[str, str], namespace: str) -> dict[str, Answer]:
+    """Answers by token: a cloud that holds just what this config adopts.
+
+    Args:
+        config: stack config by full key, encoded as the program gets it.
+        namespace: namespace of the project's own keys.
+    """
+    region = config.get("gcp:region", "mock-region")
+    try:
+        domains = json.loads(config.get(f"{namespace}:domains", "[]"))
+        adopted = [d for d in domains if d.get("mode") == "adopt"]
+        pools = [node_pool(d["name"], d["zone"], int(d.get("nodes", 18))) for d in adopted]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pools = []  # a test of bad config: the program refuses it before it asks
+
+    def get_project(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"projectId": arguments.get("projectId", PROJECT), "number": PROJECT_NUMBER}
+
+    return {
+        GET_CLUSTER: lambda arguments: cluster(arguments, pools),
+        GET_BUCKET: lambda arguments: bucket(arguments, region),
+        GET_PROJECT: get_project,
+    }

@@ -1,0 +1,76 @@
+"""Recordings of the real program, made once per test session.
+
+`recording` runs a test four times: dev and prod, as an `up` and as a preview. `deployed` runs it twice, with
+everything known. `dev`, `prod`, `dev_preview`, `prod_preview` are the single ones.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import cache
+
+import pytest
+
+from tests.recorder import Recording, run_program
+
+STACKS = ("dev", "prod")
+
+
+def pytest_collection_finish() -> None:
+    """Takes what is imported out of garbage collection: the provider SDKs are large and never go away."""
+    gc.collect()
+    gc.freeze()
+
+
+@cache
+def recorded(stack: str, preview: bool = False) -> Recording:
+    """The run of `stack` as its files say it, with made-up secrets."""
+    return run_program(stack, preview=preview)
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest) -> str:
+    """Name of each environment in turn."""
+    return request.param
+
+
+@pytest.fixture(params=[False, True], ids=["up", "preview"])
+def preview(request: pytest.FixtureRequest) -> bool:
+    """Whether the run is a preview, each in turn."""
+    return request.param
+
+
+@pytest.fixture
+def recording(stack: str, preview: bool) -> Recording:
+    """Each environment, as `up` and as preview."""
+    return recorded(stack, preview)
+
+
+@pytest.fixture
+def deployed(stack: str) -> Recording:
+    """Each environment, as `up`: every value is known."""
+    return recorded(stack)
+
+
+@pytest.fixture
+def dev() -> Recording:
+    """The `dev` environment, as `up`."""
+    return recorded("dev")
+
+
+@pytest.fixture
+def prod() -> Recording:
+    """The `prod` environment, as `up`."""
+    return recorded("prod")
+
+
+@pytest.fixture
+def dev_preview() -> Recording:
+    """The `dev` environment, as preview."""
+    return recorded("dev", preview=True)
+
+
+@pytest.fixture
+def prod_preview() -> Recording:
+    """The `prod` environment, as preview."""
+    return recorded("prod", preview=True)

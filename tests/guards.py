@@ -1,0 +1,504 @@
+"""Rules on the source itself, read from the syntax tree: what a review would otherwise have to see each time.
+
+Each guard takes parsed sources and returns what is wrong as `file:line: reason`. A guard knows nothing of the
+repository, so a test can hand it planted code; `tests/unit/test_guards.py` does, for every one of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pulumi
+
+from tests.recorder import ROOT
+
+ROOMS = ("gcp", "platform", "serving")
+PURE_SERVING = frozenset({"layout", "rules", "launch", "graph", "commands", "arguments"})
+"""Modules of components/serving that must work without Pulumi, whichever of them exist."""
+
+PROGRAM_LINES = 80
+"""Longest that `__main__.py` may be."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file: where it lies, from the project's root, and what it says."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text, self.path)
+
+    @cached_property
+    def module(self) -> str:
+        """Its dotted name."""
+        parts = PurePosixPath(self.path).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @cached_property
+    def imports(self) -> list[tuple[int, str]]:
+        """(line, dotted name) of everything imported anywhere in the file, `from a import b` as `a.b`."""
+        found: list[tuple[int, str]] = []
+        package = self.module.split(".") if self.path.endswith("__init__.py") else self.module.split(".")[:-1]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found += [(node.lineno, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                origin = ".".join([*base, *([node.module] if node.module else [])])
+                found += [(node.lineno, f"{origin}.{alias.name}") for alias in node.names]
+        return found
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Local name to the dotted name that it stands for."""
+        names: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    names[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        return names
+
+    def at(self, node: ast.AST | int, reason: str) -> str:
+        """`file:line: reason`."""
+        return f"{self.path}:{node if isinstance(node, int) else getattr(node, 'lineno', 1)}: {reason}"
+
+    def dotted(self, node: ast.AST) -> str:
+        """The full dotted name of a name or attribute chain, or empty where it is nothing imported."""
+        chain: list[str] = []
+        while isinstance(node, ast.Attribute):
+            chain.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id not in self.aliases:
+            return ""
+        return ".".join([self.aliases[node.id], *chain])
+
+    def meaning(self, node: ast.AST) -> Any:
+        """The object that a name or attribute chain stands for, or None where it is nothing imported."""
+        dotted = self.dotted(node)
+        return _resolved(dotted) if dotted else None
+
+    @cached_property
+    def classes(self) -> list[ast.ClassDef]:
+        """Classes at any depth."""
+        return [n for n in ast.walk(self.tree) if isinstance(n, ast.ClassDef)]
+
+    def is_component(self, node: ast.ClassDef) -> bool:
+        """Whether a class is a component by its own bases."""
+        return any(_is_subclass(self.meaning(base), pulumi.ComponentResource) for base in node.bases)
+
+    def components(self) -> list[ast.ClassDef]:
+        """Components that the file defines."""
+        return [n for n in self.classes if self.is_component(n)]
+
+    def constructs(self, call: ast.Call) -> str | None:
+        """`component`, `resource`, or None: what a call makes."""
+        if isinstance(call.func, ast.Name):
+            for node in self.classes:
+                if node.name == call.func.id:
+                    kind = [self.meaning(base) for base in node.bases]
+                    if any(_is_subclass(k, pulumi.Resource) for k in kind):
+                        return "component" if self.is_component(node) else "resource"
+        meant = self.meaning(call.func)
+        if not _is_subclass(meant, pulumi.Resource):
+            return None
+        return "component" if _is_subclass(meant, pulumi.ComponentResource) else "resource"
+
+
+def _is_subclass(meant: Any, of: type) -> bool:
+    return isinstance(meant, type) and issubclass(meant, of)
+
+
+@cache
+def _resolved(dotted: str) -> Any:
+    """What a dotted name stands for: attributes first, since a class may have the name of its own module."""
+    chain = dotted.split(".")
+    found: Any = None
+    for length in range(1, len(chain) + 1):
+        inner = getattr(found, chain[length - 1], None)
+        if inner is None:
+            try:
+                inner = importlib.import_module(".".join(chain[:length]))
+            except ImportError:
+                return None
+        found = inner
+    return found
+
+
+def sources(*below: str, root: Path = ROOT) -> list[Source]:
+    """Every Python file below these folders, or the file itself; what does not exist is no error here."""
+    files: list[Path] = []
+    for part in below:
+        path = root / part
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path] if path.exists() else []
+    return [
+        Source(f.relative_to(root).as_posix(), f.read_text(encoding="utf-8"))
+        for f in files
+        if "__pycache__" not in f.parts
+    ]
+
+
+def _within(name: str, prefixes: Iterable[str]) -> bool:
+    return any(name == p or name.startswith(f"{p}.") for p in prefixes)
+
+
+def _is_pulumi(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] == "pulumi" or name.startswith("pulumi_")
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (n for n in ast.walk(node) if isinstance(n, ast.Call))
+
+
+# --- floors -----------------------------------------------------------------------------------------------
+
+
+def _forbidden(path: str) -> tuple[str, ...]:
+    above_components = ("settings", "wiring", "rehearsal", "policy", "tests", "__main__")
+    parts = PurePosixPath(path).parts
+    top = parts[0]
+    if top == "components" and len(parts) > 2:
+        if parts[1] == "base":
+            return (*above_components, *(f"components.{room}" for room in ROOMS))
+        return (*above_components, *(f"components.{room}" for room in ROOMS if room != parts[1]))
+    if top == "settings":
+        return ("wiring", "rehearsal", "policy", "tests", "__main__", "components.gcp", "components.platform")
+    if top in {"wiring", "__main__.py"}:
+        return ("rehearsal", "policy", "tests")
+    if top == "rehearsal":
+        return ("tests", "policy")
+    return ()
+
+
+def upward_imports(program: Iterable[Source]) -> list[str]:
+    """A floor imports only from floors below it, and rooms of one floor do not import each other."""
+    return [
+        source.at(line, f"imports {name}, which is not below it")
+        for source in program
+        for line, name in source.imports
+        if _within(name, _forbidden(source.path))
+    ]
+
+
+def _must_be_pure(source: Source) -> bool:
+    parts = PurePosixPath(source.path).with_suffix("").parts
+    if parts[:2] == ("components", "base"):
+        return True
+    return parts[:2] == ("components", "serving") and parts[-1] in PURE_SERVING
+
+
+def impure_modules(program: Iterable[Source]) -> list[str]:
+    """components/base and the rules of components/serving need no Pulumi, not even through what they import."""
+    by_module = {source.module: source for source in program}
+
+    def reached(source: Source, seen: set[str]) -> Iterator[tuple[Source, int, str]]:
+        seen.add(source.module)
+        for line, name in source.imports:
+            if _is_pulumi(name):
+                yield source, line, name
+            for candidate in (name, name.rpartition(".")[0]):
+                if candidate in by_module and candidate not in seen:
+                    yield from reached(by_module[candidate], seen)
+
+    return [
+        where.at(line, f"{source.module} must work without Pulumi, and reaches {name} here")
+        for source in by_module.values()
+        if _must_be_pure(source)
+        for where, line, name in reached(source, set())
+    ]
+
+
+def provider_sdks_in_settings(program: Iterable[Source]) -> list[str]:
+    """Settings reads config: it makes no resource and knows no provider."""
+    wrong: list[str] = []
+    for source in program:
+        if not source.path.startswith("settings"):
+            continue
+        wrong += [source.at(n, f"imports {name}") for n, name in source.imports if name.startswith("pulumi_")]
+        wrong += [source.at(c, "makes a resource") for c in _calls(source.tree) if source.constructs(c)]
+    return wrong
+
+
+def config_readers(program: Iterable[Source]) -> list[str]:
+    """Only settings touches `pulumi.Config`."""
+    readers = re.compile(r"^pulumi\.(config\.)?Config$|^pulumi\.runtime\.(config\.)?(get_config|is_config)")
+    return [
+        source.at(node, "reads Pulumi config; only settings may")
+        for source in program
+        if not source.path.startswith("settings")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Name | ast.Attribute) and readers.match(source.dotted(node))
+    ]
+
+
+# --- resources --------------------------------------------------------------------------------------------
+
+
+def merged_options(program: Iterable[Source]) -> list[str]:
+    """`ResourceOptions` are never merged: that re-parents children, or copies the caller's options to them."""
+    return [
+        source.at(call, "merges resource options; write ResourceOptions(parent=self)")
+        for source in program
+        if any(_is_pulumi(name) for _, name in source.imports)
+        for call in _calls(source.tree)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "merge"
+    ]
+
+
+def authoritative_iam(program: Iterable[Source]) -> list[str]:
+    """IAM only ever adds members: a binding or a policy would throw out those that others gave."""
+    bad = re.compile(r"IAM_?(Binding|Policy)(Args|ArgsDict)?$", re.IGNORECASE)
+    wrong: list[str] = []
+    for source in program:
+        for node in ast.walk(source.tree):
+            names = [node.attr] if isinstance(node, ast.Attribute) else []
+            names += [node.id] if isinstance(node, ast.Name) else []
+            names += [a.name for a in node.names] if isinstance(node, ast.ImportFrom) else []
+            camel = [n for n in names if bad.search(n) and n[:1].isupper()]
+            wrong += [source.at(node, f"{name} is authoritative; use IAMMember") for name in camel]
+    return wrong
+
+
+def resources_in_apply(program: Iterable[Source]) -> list[str]:
+    """No resource is made inside `.apply`: a preview would not show it."""
+    return [
+        source.at(call, "makes a resource inside .apply")
+        for source in program
+        for applied in _applied(source)
+        for call in _calls(applied)
+        if source.constructs(call)
+    ]
+
+
+def _functions(source: Source) -> dict[str, list[ast.AST]]:
+    found: dict[str, list[ast.AST]] = {}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.setdefault(node.name, []).append(node)
+    return found
+
+
+def _applied(source: Source, within: ast.AST | None = None) -> list[ast.AST]:
+    """Functions handed to `.apply` (anywhere, or `within` a node), and local functions that those call."""
+    functions = _functions(source)
+    waiting = [
+        argument
+        for call in _calls(within or source.tree)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "apply"
+        for argument in (*call.args, *(k.value for k in call.keywords))
+    ]
+    found: list[ast.AST] = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name | ast.Attribute):
+            waiting += functions.get(node.id if isinstance(node, ast.Name) else node.attr, [])
+        elif node not in found:
+            found.append(node)
+            waiting += [call.func for call in _calls(node) if isinstance(call.func, ast.Name)]
+    return found
+
+
+def program_file(source: Source) -> list[str]:
+    """`__main__.py` is short and only wires components together."""
+    lines = len(source.text.splitlines())
+    if lines > PROGRAM_LINES:
+        return [source.at(lines, f"has {lines} lines, at most {PROGRAM_LINES}"), *wiring_only(source)]
+    return wiring_only(source)
+
+
+def wiring_only(source: Source) -> list[str]:
+    """Wiring makes components and no resource or class of its own."""
+    wrong: list[str] = []
+    made = [c for c in _calls(source.tree) if source.constructs(c) == "resource"]
+    wrong += [source.at(call, "makes a resource of its own") for call in made]
+    wrong += [source.at(c, "defines a component") for c in source.components()]
+    return wrong
+
+
+# --- components -------------------------------------------------------------------------------------------
+
+
+def component_contract(program: Iterable[Source]) -> list[str]:
+    """Every component has the same outer shape: signature, args type, type token, names, options, last words."""
+    wrong: list[str] = []
+    for source in program:
+        for node in source.components():
+            wrong += _signature(source, node)
+            wrong += _args_type(source, node)
+            wrong += _type_token(source, node)
+            wrong += _last_statement(source, node)
+            wrong += _children(source, node)
+        wrong += _parents(source)
+    return wrong
+
+
+def _init(node: ast.ClassDef) -> ast.FunctionDef | None:
+    return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+
+
+def _signature(source: Source, node: ast.ClassDef) -> list[str]:
+    init = _init(node)
+    if init is None:
+        return [source.at(node, f"{node.name} has no __init__")]
+    a = init.args
+    names = [arg.arg for arg in a.args]
+    if names != ["self", "name", "args", "opts"] or a.kwonlyargs or a.vararg or a.kwarg or a.posonlyargs:
+        return [source.at(init, f"{node.name} takes {names}, not (self, name, args, opts)")]
+    wrong: list[str] = []
+    if len(a.defaults) != 1 or not isinstance(a.defaults[0], ast.Constant) or a.defaults[0].value is not None:
+        wrong.append(source.at(init, f"{node.name}: opts, and only opts, defaults to None"))
+    wanted = {"name": "str", "args": f"{node.name}Args"}
+    for arg in a.args[1:3]:
+        written = ast.unparse(arg.annotation) if arg.annotation else None
+        if written != wanted[arg.arg]:
+            wrong.append(source.at(arg, f"{node.name}: {arg.arg} is {written}, not {wanted[arg.arg]}"))
+    return wrong
+
+
+def _args_type(source: Source, node: ast.ClassDef) -> list[str]:
+    args = next((c for c in source.classes if c.name == f"{node.name}Args"), None)
+    if args is None:
+        return [source.at(node, f"{node.name} has no {node.name}Args beside it")]
+    if "TypedDict" not in {ast.unparse(b).rpartition(".")[2] for b in args.bases}:
+        return [source.at(args, f"{args.name} is no TypedDict")]
+    wrong: list[str] = []
+    for field, after in zip(args.body, [*args.body[1:], None], strict=True):
+        if isinstance(field, ast.AnnAssign) and not _is_text(after):
+            wrong.append(source.at(field, f"{args.name}.{ast.unparse(field.target)} has no docstring under it"))
+    return wrong
+
+
+def _is_text(node: ast.AST | None) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and bool(node.value.value.strip())
+    )
+
+
+def _type_token(source: Source, node: ast.ClassDef) -> list[str]:
+    floor = PurePosixPath(source.path).parts[1] if source.path.startswith("components/") else "?"
+    token = f"dynamo-a4x:{floor}:{node.name}"
+    init = _init(node)
+    calls = [
+        c
+        for c in _calls(init or node)
+        if isinstance(c.func, ast.Attribute)
+        and c.func.attr == "__init__"
+        and isinstance(c.func.value, ast.Call)
+        and ast.unparse(c.func.value) == "super()"
+    ]
+    if len(calls) != 1:
+        return [source.at(node, f"{node.name} calls super().__init__ {len(calls)} times")]
+    call = calls[0]
+    given = [a.value if isinstance(a, ast.Constant) else ast.unparse(a) for a in call.args]
+    if given[:2] != [token, "name"] or given[3:] != ["opts"]:
+        return [source.at(call, f"{node.name}: super().__init__({token!r}, name, {{}}, opts) is the rule")]
+    return []
+
+
+def _last_statement(source: Source, node: ast.ClassDef) -> list[str]:
+    init = _init(node)
+    if init is None:
+        return []
+    calls = [c for c in _calls(init) if ast.unparse(c.func) == "self.register_outputs"]
+    last = init.body[-1]
+    if len(calls) != 1 or not (isinstance(last, ast.Expr) and last.value is calls[0]):
+        return [source.at(last, f"{node.name}: self.register_outputs(...) is the last statement, and the only one")]
+    return []
+
+
+def _children(source: Source, node: ast.ClassDef) -> list[str]:
+    wrong: list[str] = []
+    for call in _calls(node):
+        if not source.constructs(call):
+            continue
+        what = ast.unparse(call.func)
+        named = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "resource_name"), None)
+        if not _starts_with_name(named):
+            wrong.append(source.at(call, f'{node.name}: the name of {what} must be f"{{name}}-..."'))
+        if len(call.args) < 3 and not any(k.arg == "opts" for k in call.keywords):
+            wrong.append(source.at(call, f"{node.name}: {what} has no opts, so its parent is the stack"))
+    return wrong
+
+
+def _starts_with_name(node: ast.AST | None) -> bool:
+    if not isinstance(node, ast.JoinedStr) or len(node.values) < 2:
+        return False
+    first, second = node.values[:2]
+    return (
+        isinstance(first, ast.FormattedValue)
+        and ast.unparse(first.value) == "name"
+        and isinstance(second, ast.Constant)
+        and str(second.value).startswith("-")
+        and len(node.values) + len(str(second.value)) > 3
+    )
+
+
+def _parents(source: Source) -> list[str]:
+    """Options name their parent: `self` in a component, the parameter `parent` in a helper function."""
+    wrong: list[str] = []
+    helpers = {
+        call
+        for function in ast.walk(source.tree)
+        if isinstance(function, ast.FunctionDef) and "parent" in {a.arg for a in function.args.args}
+        for call in _calls(function)
+    }
+    for call in _calls(source.tree):
+        if source.meaning(call.func) is not pulumi.ResourceOptions:
+            continue
+        parent = next((ast.unparse(k.value) for k in call.keywords if k.arg == "parent"), None)
+        if parent != "self" and not (parent == "parent" and call in helpers):
+            wrong.append(source.at(call, f"ResourceOptions has parent={parent}, not parent=self"))
+    return wrong
+
+
+# --- tests and requirements -------------------------------------------------------------------------------
+
+
+def unawaited_assertions(tests: Iterable[Source]) -> list[str]:
+    """A test that asserts inside `.apply` carries `@pulumi.runtime.test`: without it a false assertion passes."""
+    return [
+        source.at(node, f"{node.name} asserts inside .apply without @pulumi.runtime.test")
+        for source in tests
+        if ".apply(" in source.text
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+        if not any(ast.unparse(d).endswith("runtime.test") for d in node.decorator_list)
+        if any(_asserts(function) for function in _applied(source, node))
+    ]
+
+
+def _asserts(node: ast.AST) -> bool:
+    return any(
+        isinstance(n, ast.Assert)
+        or (isinstance(n, ast.Call) and re.search(r"\b(assert\w*|fail)$", ast.unparse(n.func)) is not None)
+        for n in ast.walk(node)
+    )
+
+
+def loose_requirements(name: str, text: str) -> list[str]:
+    """Every requirement is pinned with `==` to one version."""
+    exact = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+]+$")
+    wrong: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = line.partition("#")[0].strip()
+        if entry and not entry.startswith("-r ") and not exact.match(entry):
+            wrong.append(f"{name}:{number}: {entry} is not pinned with ==")
+    return wrong

@@ -1,0 +1,267 @@
+"""The rules of `tests/guards.py` hold for this repository, and each of them finds code that breaks it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from tests import guards
+from tests.guards import Source
+from tests.recorder import ROOT
+
+PROGRAM = guards.sources("components", "settings", "wiring", "rehearsal", "__main__.py")
+COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
+TESTS = guards.sources("tests")
+
+Guard = Callable[[Iterable[Source]], list[str]]
+
+GUARDS: dict[Guard, list[Source]] = {
+    guards.upward_imports: PROGRAM,
+    guards.impure_modules: PROGRAM,
+    guards.provider_sdks_in_settings: PROGRAM,
+    guards.config_readers: PROGRAM,
+    guards.merged_options: PROGRAM,
+    guards.authoritative_iam: PROGRAM,
+    guards.resources_in_apply: PROGRAM,
+    guards.component_contract: COMPONENTS,
+    guards.unawaited_assertions: TESTS,
+}
+
+COMPONENT = '''
+from __future__ import annotations
+from typing import TypedDict
+import pulumi
+import pulumi_gcp as gcp
+
+class NetArgs(TypedDict):
+    """Inputs."""
+
+    region: pulumi.Input[str]
+    """Region of the subnets."""
+
+class Net(pulumi.ComponentResource):
+    """A network."""
+
+    def __init__(self, name: str, args: NetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:Net", name, {}, opts)
+        net = gcp.compute.Network(f"{name}-net", opts=pulumi.ResourceOptions(parent=self))
+        self.register_outputs({"id": net.id})
+'''
+"""A component as it should be; the twins below break it in one place each."""
+
+
+def source(path: str, text: str) -> Source:
+    return Source(path, textwrap.dedent(text))
+
+
+def id_of(guard: Guard) -> str:
+    return guard.__name__
+
+
+@pytest.mark.parametrize(("guard", "where"), GUARDS.items(), ids=map(id_of, GUARDS))
+def test_the_repository_keeps_the_rule(guard: Guard, where: list[Source]) -> None:
+    assert where, "a rule about no file proves nothing"
+    wrong = guard(where)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_guards_see_the_whole_program() -> None:
+    paths = {s.path for s in PROGRAM}
+    floors = {p.split("/")[0] for p in paths} | {"/".join(p.split("/")[:2]) for p in paths}
+    assert {"components/base", "components/gcp", "components/platform", "components/serving"} <= floors
+    assert {"settings", "wiring", "rehearsal", "__main__.py"} <= floors
+    pure = {p.rpartition("/")[2] for p in paths if p.startswith("components/serving/")}
+    assert pure & {f"{name}.py" for name in guards.PURE_SERVING}
+    assert sum(len(s.components()) for s in COMPONENTS) >= 6
+    assert any(s.constructs(call) for s in COMPONENTS for call in guards._calls(s.tree))
+    assert any(guards._applied(s) for s in COMPONENTS)
+
+
+def test_the_program_file_only_wires() -> None:
+    [program] = guards.sources("__main__.py")
+    assert guards.program_file(program) == []
+    for part in guards.sources("wiring"):
+        assert guards.wiring_only(part) == []
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_exact(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "==" in text
+    assert guards.loose_requirements(name, text) == []
+
+
+def test_ci_runs_what_a_developer_runs() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [x for x in lines if x and not x.startswith(("#", "set ", "cd "))] == ["make test"]
+
+
+# --- twins: each rule bites -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("components/gcp/x.py", "from components.platform import queues"),
+        ("components/platform/x.py", "import components.serving.stack"),
+        ("components/serving/x.py", "from components import gcp"),
+        ("components/serving/x.py", "from ..gcp import cluster"),
+        ("components/base/x.py", "from components.serving.layout import Layout"),
+        ("components/gcp/x.py", "def f():\n    import settings"),
+        ("components/base/x.py", "from rehearsal import cloud"),
+        ("settings/x.py", "from components.gcp import cluster"),
+        ("rehearsal/x.py", "from tests.recorder import run_program"),
+    ],
+)
+def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> None:
+    assert len(guards.upward_imports([source(path, text)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("components/gcp/x.py", "from components.base import naming\nfrom components.gcp import ordering"),
+        ("settings/x.py", "from components.serving.layout import Layout"),
+        ("__main__.py", "import settings\nfrom components.gcp import cluster"),
+    ],
+)
+def test_an_import_that_goes_down_is_allowed(path: str, text: str) -> None:
+    assert guards.upward_imports([source(path, text)]) == []
+
+
+def test_pulumi_is_found_in_pure_modules_even_at_a_distance() -> None:
+    planted = [
+        source("components/base/x.py", "import pulumi_kubernetes as k8s"),
+        source("components/serving/launch.py", "from components.serving.stack import Stack"),
+        source("components/serving/stack.py", "import pulumi"),
+    ]
+    assert len(guards.impure_modules(planted[:1])) == 1
+    assert len(guards.impure_modules(planted[1:])) == 1
+    assert guards.impure_modules(planted[2:]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import pulumi_gcp", "import pulumi\npulumi.ComponentResource('a:b:C', 'c')"],
+)
+def test_settings_that_know_a_provider_or_make_a_resource_are_found(text: str) -> None:
+    assert len(guards.provider_sdks_in_settings([source("settings/x.py", text)])) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pulumi\nc = pulumi.Config('a')",
+        "from pulumi import Config as C\nc = C()",
+        "import pulumi as p\np.Config()",
+    ],
+)
+def test_a_second_reader_of_config_is_found(text: str) -> None:
+    assert guards.config_readers([source("components/gcp/x.py", text)])
+    assert guards.config_readers([source("settings/x.py", text)]) == []
+
+
+@pytest.mark.parametrize(
+    "call", ["pulumi.ResourceOptions.merge(opts, o)", "pulumi.ResourceOptions(parent=self).merge(opts)"]
+)
+def test_merged_options_are_found(call: str) -> None:
+    assert len(guards.merged_options([source("components/gcp/x.py", f"import pulumi\nx = {call}")])) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gcp.projects.IAMBinding('x')",
+        "gcp.storage.BucketIAMPolicy('x')",
+        "from pulumi_gcp.projects import IAMPolicy",
+        "gcp.serviceaccount.IAMBindingArgs()",
+    ],
+)
+def test_authoritative_iam_is_found(text: str) -> None:
+    planted = source("components/gcp/x.py", f"import pulumi_gcp as gcp\n{text}")
+    assert len(guards.authoritative_iam([planted])) == 1
+
+
+def test_additive_iam_is_allowed() -> None:
+    allowed = source("components/gcp/x.py", "gcp.projects.IAMMember('x')\ngcp.storage.get_bucket_iam_policy('x')")
+    assert guards.authoritative_iam([allowed]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "o.apply(lambda v: gcp.compute.Network(v))",
+        "def make(v):\n    gcp.compute.Network(v)\no.apply(make)",
+        "def make(v):\n    gcp.compute.Network(v)\npulumi.Output.all(a, b).apply(lambda v: make(v))",
+        "class C(pulumi.ComponentResource): ...\no.apply(lambda v: C('c'))",
+    ],
+)
+def test_a_resource_inside_apply_is_found(text: str) -> None:
+    planted = source("components/gcp/x.py", f"import pulumi\nimport pulumi_gcp as gcp\n{text}")
+    assert guards.resources_in_apply([planted])
+
+
+def test_a_plain_function_inside_apply_is_allowed() -> None:
+    allowed = source("components/gcp/x.py", "import pulumi\no.apply(lambda v: str(v))\nNetwork('x')")
+    assert guards.resources_in_apply([allowed]) == []
+
+
+def test_a_program_file_that_is_long_or_makes_resources_is_found() -> None:
+    resource = source("__main__.py", "import pulumi_kubernetes as k8s\nk8s.core.v1.Namespace('n')")
+    assert guards.program_file(resource) == ["__main__.py:2: makes a resource of its own"]
+    assert len(guards.program_file(source("__main__.py", "x = 1\n" * 81))) == 1
+    assert guards.program_file(source("__main__.py", "x = 1\n" * 80)) == []
+
+
+def test_a_component_as_it_should_be_is_allowed() -> None:
+    assert guards.component_contract([Source("components/gcp/net.py", COMPONENT)]) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("args: NetArgs, opts", "opts", "takes"),
+        (" = None) -> None", ") -> None", "defaults to None"),
+        ("args: NetArgs", "args: dict", "not NetArgs"),
+        ("class NetArgs(TypedDict)", "class OtherArgs(TypedDict)", "has no NetArgs"),
+        ("class NetArgs(TypedDict)", "class NetArgs(object)", "no TypedDict"),
+        ('    """Region of the subnets."""\n', "", "no docstring under it"),
+        ("dynamo-a4x:gcp:Net", "dynamo-a4x:platform:Net", "is the rule"),
+        ("dynamo-a4x:gcp:Net", "dynamo-a4x:gcp:Nets", "is the rule"),
+        ("name, {}, opts", "name, {}", "is the rule"),
+        ('self.register_outputs({"id": net.id})', "pass", "last statement"),
+        ('({"id": net.id})', '({"id": net.id})\n        print()', "last statement"),
+        ('f"{name}-net"', '"net"', "must be f"),
+        ('f"{name}-net"', 'f"net-{name}"', "must be f"),
+        ('f"{name}-net"', 'f"{name}"', "must be f"),
+        (", opts=pulumi.ResourceOptions(parent=self)", "", "has no opts"),
+        ("parent=self", "protect=True", "not parent=self"),
+        ("parent=self", "parent=net", "not parent=self"),
+    ],
+)
+def test_a_component_that_breaks_the_contract_is_found(right: str, wrong: str, reason: str) -> None:
+    assert right in COMPONENT
+    found = guards.component_contract([Source("components/gcp/net.py", COMPONENT.replace(right, wrong, 1))])
+    assert any(reason in violation for violation in found), found
+
+
+@pytest.mark.parametrize(
+    ("decorator", "text", "count"),
+    [
+        ("", "o.apply(lambda v: check.assert_called(v))", 1),
+        ("", "def see(v):\n        assert v\n    o.apply(see)", 1),
+        ("", "def see(v):\n        pytest.fail(v)\n    return pulumi.Output.all(o).apply(see)", 1),
+        ("@pulumi.runtime.test\n", "def see(v):\n        assert v\n    o.apply(see)", 0),
+        ("", "o.apply(print)\n    assert o", 0),
+    ],
+)
+def test_an_assertion_that_nobody_awaits_is_found(decorator: str, text: str, count: int) -> None:
+    planted = Source("tests/unit/test_x.py", f"{decorator}def test_x():\n    {text}\n")
+    assert len(guards.unawaited_assertions([planted])) == count
+
+
+@pytest.mark.parametrize("entry", ["pulumi>=3", "pulumi", "pulumi~=3.1", "pulumi==3.*", "git+https://x/y"])
+def test_a_loose_requirement_is_found(entry: str) -> None:
+    assert len(guards.loose_requirements("r.txt", f"# why\nPyYAML==6.0.3  # x\n{entry}\n")) == 1

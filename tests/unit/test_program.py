@@ -1,0 +1,265 @@
+"""The real program, in both environments: what it registers, in what order it can be taken down, what stays secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.base import a4x, naming
+from components.base.registry import NVCR
+from settings import SECRETS as SECRET_KEYS
+from tests.conftest import STACKS, recorded
+from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, run_program
+
+
+def _graph(resource: Resource) -> bool:
+    return resource.type.endswith(":DynamoGraphDeployment")
+
+
+def _stack_namespace(resource: Resource) -> bool:
+    return resource.type.endswith(":Namespace") and resource.name.startswith("r1-")
+
+
+def _release(chart: str) -> object:
+    return lambda resource: resource.type.endswith(":Release") and resource.inputs["name"] == chart
+
+
+def _a4x_pool(resource: Resource) -> bool:
+    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
+
+
+def _of_cluster_network(resource: Resource) -> bool:
+    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-network-")
+
+
+def _of_device_network(resource: Resource) -> bool:
+    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-devices-")
+
+
+# Each order is a claim about every pair in it: the earlier one is always deleted before the later one.
+DELETE_ORDERS = [
+    ["DynamoGraphDeployment", "ComputeDomain", _stack_namespace, _release("dynamo-platform"), _release("dynamo-crds")],
+    [_stack_namespace, _release("nvidia-dra-driver-gpu"), "ResourceQuota"],
+    [_graph, "ServiceAccount", "BucketIAMMember"],
+    [_graph, "Queue", _release("dynamo-platform")],
+]
+PROD_DELETE_ORDERS = [
+    [_stack_namespace, _release("nvidia-dra-driver-gpu"), _a4x_pool, "Cluster", _of_cluster_network],
+    [_stack_namespace, "DaemonSet", _a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
+    [_a4x_pool, "GKENetworkParamSet", "Cluster"],
+    [_a4x_pool, _of_device_network],
+    [_graph, "Job", "Bucket"],
+    [_release("dynamo-platform"), "Cluster", _of_cluster_network, "gcp:projects/service:Service"],
+]
+
+
+@pytest.mark.parametrize("order", DELETE_ORDERS)
+def test_nothing_is_deleted_before_what_needs_it(deployed: Recording, order: list[str]) -> None:
+    # Accounts of the download outlive nothing but their own Job; the claim is about the stack's.
+    own = [r for r in deployed.resources if "download-" not in r.name]
+    assert Recording(deployed.stack, deployed.preview, own).delete_order_violations(order) == []
+
+
+@pytest.mark.parametrize("order", PROD_DELETE_ORDERS)
+def test_a_created_environment_goes_from_the_stack_down_to_the_networks(prod: Recording, order: list[str]) -> None:
+    assert prod.delete_order_violations(order) == []
+
+
+def test_a_network_object_goes_before_its_parameters_and_these_before_their_subnet(prod: Recording) -> None:
+    for parameters in prod.of_type("GKENetworkParamSet"):
+        name = parameters.inputs["metadata"]["name"]
+        network = next(
+            r for r in prod.of_type("kubernetes:networking.gke.io/v1:Network") if r.inputs["metadata"]["name"] == name
+        )
+        subnet = next(
+            r for r in prod.of_type("Subnetwork") if r.inputs["name"] == parameters.inputs["spec"]["vpcSubnet"]
+        )
+        assert prod.depends_on_transitively(network, parameters)
+        assert prod.depends_on_transitively(parameters, subnet)
+
+
+def test_a_reversed_order_is_no_order(prod: Recording) -> None:
+    """The twin: the check of delete orders can fail."""
+    assert prod.delete_order_violations(["Cluster", _graph]) != []
+
+
+def test_a_preview_registers_what_an_up_registers(stack: str) -> None:
+    assert sorted(recorded(stack, preview=True).by_urn) == sorted(recorded(stack).by_urn)
+
+
+def test_every_kubernetes_object_goes_through_the_clusters_provider(recording: Recording) -> None:
+    providers = {r.urn for r in recording.of_type("pulumi:providers:kubernetes")}
+    assert len(providers) == 1
+    assert {r.provider_urn for r, _ in recording.manifests()} == providers
+    assert recording.find("pulumi:providers:kubernetes").inputs["clusterIdentifier"]
+
+
+def test_no_secret_is_in_clear_anywhere(recording: Recording) -> None:
+    for value in SECRETS.values():
+        assert recording.in_clear(value) == []
+
+
+def test_the_kubeconfig_is_secret_and_holds_no_credential(deployed: Recording) -> None:
+    assert "kubeconfig" in deployed.secret_outputs
+    text = deployed.outputs["kubeconfig"]
+    assert "gke-gcloud-auth-plugin" in text
+    assert "token" not in text
+
+
+def test_the_pull_secret_logs_in_to_nvidias_registry(deployed: Recording) -> None:
+    secrets = [r for r in deployed.of_type("Secret") if r.inputs["metadata"]["name"] == "nvcr-secret"]
+    assert len(secrets) == 2
+    for secret in secrets:
+        assert secret.inputs["type"] == "kubernetes.io/dockerconfigjson"
+        assert NVCR in secret.inputs["stringData"][".dockerconfigjson"]
+        assert any(path.startswith("stringData") for path in secret.secrets)
+
+
+def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> None:
+    graph = deployed.find("DynamoGraphDeployment").inputs
+    domain = deployed.find("ComputeDomain").inputs
+    services = [s for s in graph["spec"]["services"].values() if s["componentType"] == "worker"]
+    nodes = sum(s["replicas"] * s.get("multinode", {"nodeCount": 1})["nodeCount"] for s in services)
+    assert domain["spec"]["numNodes"] == nodes == {"dev": 2, "prod": 18}[deployed.stack]
+    template = domain["spec"]["channel"]["resourceClaimTemplate"]["name"]
+    for service in services:
+        claim = service["extraPodSpec"]["resourceClaims"][0]
+        assert claim["resourceClaimTemplateName"] == template
+        assert service["resources"]["claims"] == [{"name": claim["name"]}]
+        assert service["resources"]["limits"] == {"gpu": "4"}
+
+
+def test_a_graphs_name_is_new_whenever_its_shape_is(deployed: Recording) -> None:
+    suffix = deployed.find("RandomString")
+    graph = deployed.find("DynamoGraphDeployment")
+    assert set(suffix.inputs["keepers"]) == {"namespace", "domain", "shape"}
+    assert deployed.depends_on_transitively(graph, suffix)
+    assert len(graph.inputs["metadata"]["name"]) <= naming.DGD_MAX
+    assert graph.delete_before_replace
+
+
+def test_the_stable_service_selects_the_frontends_by_the_stacks_own_label(deployed: Recording) -> None:
+    service = (
+        deployed.find("Service", name=None) if deployed.stack == "dev" else deployed.find("kubernetes:core/v1:Service")
+    )
+    graph = deployed.find("DynamoGraphDeployment").inputs
+    labels = graph["spec"]["services"]["Frontend"]["extraPodMetadata"]["labels"]
+    selector = dict(service.inputs["spec"]["selector"])
+    assert selector.pop("nvidia.com/dynamo-component-type") == "frontend"
+    assert selector.items() <= labels.items()
+    suffix = graph["metadata"]["name"]
+    assert suffix not in service.inputs["metadata"]["name"]
+
+
+def test_every_pod_that_mounts_the_bucket_may_read_it(deployed: Recording) -> None:
+    members = {r.inputs["member"] for r in deployed.of_type("BucketIAMMember")}
+    graph = deployed.find("DynamoGraphDeployment").inputs
+    namespace = graph["metadata"]["namespace"]
+    accounts = {s["extraPodSpec"]["serviceAccountName"] for s in graph["spec"]["services"].values()}
+    client = deployed.find("Deployment").inputs["spec"]["template"]["spec"]
+    for account in accounts | {client["serviceAccountName"]}:
+        assert any(member.endswith(f"/subject/ns/{namespace}/sa/{account}") for member in members)
+
+
+def test_the_recipes_way_of_workload_identity_impersonates_a_google_account() -> None:
+    run = run_program("dev", config={"workloadIdentity": "serviceAccount", "projectNumber": None})
+    account = run.find("gcp:serviceaccount/account:Account")
+    member = run.find("gcp:serviceaccount/iAMMember:IAMMember").inputs
+    assert member["role"] == "roles/iam.workloadIdentityUser"
+    assert member["member"] == "serviceAccount:my-project.svc.id.goog[r1-1p1d/dynamo-serving]"
+    kubernetes = run.find("kubernetes:core/v1:ServiceAccount").inputs
+    assert kubernetes["metadata"]["annotations"]["iam.gke.io/gcp-service-account"].endswith("gserviceaccount.com")
+    assert run.find("BucketIAMMember").inputs["member"].startswith("serviceAccount:")
+    assert len(account.inputs["accountId"]) <= naming.SERVICE_ACCOUNT_MAX
+
+
+def test_the_charts_values_name_secrets_and_hold_none(deployed: Recording) -> None:
+    for release in deployed.of_type("Release"):
+        assert not any(path.startswith("values") for path in release.secrets)
+        assert release.inputs["atomic"] is True
+
+
+def test_helm_hooks_run(deployed: Recording) -> None:
+    """The ssh secret without which this operator reconciles nothing comes from a hook."""
+    for release in deployed.of_type("Release"):
+        assert not release.inputs.get("disableWebhooks")
+        assert not release.inputs.get("skipAwait")
+
+
+def test_protection_covers_what_is_expensive_and_nothing_else(prod: Recording, dev: Recording) -> None:
+    protected = {r.type.rsplit(":", 1)[-1] for r in prod.resources if r.protect}
+    assert {"Cluster", "NodePool", "Bucket"} <= protected <= {"Cluster", "NodePool", "Bucket", "ResourcePolicy"}
+    assert not any(r.protect for r in dev.resources)
+    assert prod.find("Cluster").inputs["deletionProtection"] is True
+
+
+def test_lifting_protection_changes_nothing_but_the_guards(prod: Recording) -> None:
+    lifted = run_program("prod", config={"protect": "false"})
+    assert not any(r.protect for r in lifted.resources)
+    changed = {
+        f"{r.name}.{key}"
+        for r in prod.resources
+        for key in r.inputs.keys() | lifted.by_urn[r.urn].inputs.keys()
+        if r.inputs.get(key) != lifted.by_urn[r.urn].inputs.get(key)
+    }
+    assert changed == {"foundation-gke-cluster.deletionProtection", "model-bucket-bucket.forceDestroy"}
+
+
+def test_a_created_environment_asks_the_cloud_nothing(prod: Recording) -> None:
+    assert prod.invokes == []
+
+
+@pytest.mark.parametrize("missing", sorted(SECRET_KEYS))
+def test_a_missing_secret_stops_an_up_before_anything_is_registered(missing: str) -> None:
+    secrets = {key: value for key, value in SECRETS.items() if key != missing}
+    with pytest.raises(ProgramFailedError, match=f"pulumi config set --secret {missing}") as caught:
+        run_program("dev", secrets=secrets)
+    assert caught.value.recording.resources == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_preview_needs_no_secret(stack: str) -> None:
+    run = run_program(stack, secrets={}, preview=True)
+    assert sum("is not set" in message for _, message in run.logs) == len(SECRET_KEYS)
+
+
+def test_a_secret_in_clear_text_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ProgramFailedError, match="never stands in clear text") as caught:
+        run_program("dev", secrets={}, config={"ngcApiKey": "nvapi-made-up", "hfToken": ""})
+    assert "nvapi-made-up" not in str(caught.value)
+    assert caught.value.recording.resources == []
+
+
+def test_a_bad_config_registers_nothing() -> None:
+    with pytest.raises(ProgramFailedError, match="did you mean 'domains'") as caught:
+        run_program("prod", config={"domain": "[]"})
+    assert caught.value.recording.resources == []
+
+
+def test_an_adopted_platform_is_used_and_not_touched() -> None:
+    run = run_program("dev", config={"dynamo": '{"mode": "adopt"}', "draDriver": '{"mode": "adopt"}'})
+    assert run.of_type("Release") == []
+    assert len(run.of_type("Queue")) == 2
+    assert run.find("DynamoGraphDeployment")
+
+
+def test_a_model_is_downloaded_once_however_many_stacks_serve_it() -> None:
+    stack = '{{"name": "{}", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}}'
+    run = run_program("prod", config={"stacks": f"[{stack.format('one')}, {stack.format('two')}]"})
+    assert len(run.of_type("Job")) == 1
+    assert len(run.of_type("DynamoGraphDeployment")) == 2
+
+
+def test_two_stacks_share_no_name_in_the_cluster() -> None:
+    stack = '{{"name": "{}", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}}'
+    run = run_program("prod", config={"stacks": f"[{stack.format('one')}, {stack.format('two')}]"})
+    keys = [
+        (m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"]) for _, m in run.manifests() if "kind" in m
+    ]
+    assert len(keys) == len(set(keys))
+
+
+def test_an_environment_without_stacks_is_ground_and_platform_only() -> None:
+    run = run_program("prod", config={"stacks": "[]"})
+    assert run.of_type("DynamoGraphDeployment") == []
+    assert run.of_type("Job") == []
+    assert len(run.of_type("Release")) == 3
