@@ -90,6 +90,7 @@ def _domains(
     networks: pulumi.Resource | None,
 ) -> Mapping[str, gcp.NvlinkDomain]:
     domains: dict[str, gcp.NvlinkDomain] = {}
+    service_account = _service_account(settings, cluster)
     for domain in settings.domains:
         args: gcp.NvlinkDomainArgs = {
             "environment": settings.environment,
@@ -107,12 +108,21 @@ def _domains(
             args["location"] = cluster.location
             args["reservation"] = gke.parse_reservation(domain.reservation or "").path(settings.project)
             args["interfaces"] = interfaces
-        if isinstance(cluster, gcp.GkeCluster):
-            args["service_account"] = cluster.service_account
+            args["service_account"] = service_account
         if networks is not None:
             args["device_networks"] = networks
         domains[domain.name] = gcp.NvlinkDomain(f"domain-{domain.name}", args)
     return domains
+
+
+def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[str]:
+    """Whom the nodes of created pools run as: the created cluster's account, or one made for them."""
+    if isinstance(cluster, gcp.GkeCluster):
+        return cluster.service_account
+    if not settings.created_domains:
+        return ""
+    name = f"{settings.cluster.name}-{settings.environment}"
+    return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name}).email
 
 
 def _named_interfaces(settings: Settings) -> Sequence[gcp.DeviceInterface]:

@@ -70,6 +70,10 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                     "ngc_api_key": secrets.ngc_api_key,
                     "system_tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
                 },
+                # System pods that tolerate A4X may need its nodes, for Helm's hooks on the way down as well.
+                pulumi.ResourceOptions(
+                    depends_on=list(ground.domains.values()) if settings.dynamo.system_tolerations else None
+                ),
             )
         )
     queues = platform.ServingQueues(

@@ -7,7 +7,7 @@ Every refusal is a `GkeRuleError` whose message names the key, the value, the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -26,8 +26,6 @@ DEFAULT_VERSION: Final = "1.35"
 """Minor version of a new cluster: the newest that Dynamo 0.7.0's scheduler works on."""
 
 DEFAULT_CHANNEL: Final = "REGULAR"
-
-CHANNELS: Final = ("RAPID", "REGULAR", "STABLE", "EXTENDED")
 
 BINDING_MINOR: Final = 36
 """First minor whose API server wants `update` and `patch` on `resourceclaims/binding` from a scheduler."""
@@ -89,13 +87,6 @@ _PROJECT: Final = re.compile(r"^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")
 
 class GkeRuleError(RuleError):
     """A value breaks a rule of GKE or of A4X. The message names the key, the value, the rule and the cure."""
-
-
-def minor(version: str, key: str = "cluster.version") -> int:
-    """The minor of "1.35", "1.35.2" or "1.35.2-gke.1485000"; a trailing dot, as in a version prefix, is
-    accepted.
-    """
-    return _parsed(version, key)[1]
 
 
 def alias(version: str, key: str = "cluster.version") -> str:
@@ -332,23 +323,3 @@ def reservation(
             f"{key}.subBlock", sub_block, "a sub-block is named together with its block", f"Add {key}.block"
         )
     return Reservation(name, project, block, sub_block)
-
-
-def check_sub_blocks(reservations: Iterable[tuple[str, Reservation]], project: str) -> None:
-    """Raise `GkeRuleError` when two of `reservations` (domain, reservation) name the same sub-block.
-
-    A reservation without a sub-block is not held against others: GKE then chooses a free one.
-    """
-    taken: dict[str, str] = {}
-    for domain, item in reservations:
-        if item.sub_block is None:
-            continue
-        path = item.path(project)
-        if path in taken:
-            raise GkeRuleError(
-                f"domains.{domain}.reservation",
-                path,
-                f"the domain {taken[path]} has this sub-block already, and a sub-block is one NVLink domain",
-                "Give each domain a sub-block of its own",
-            )
-        taken[path] = domain

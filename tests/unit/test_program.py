@@ -263,3 +263,34 @@ def test_an_environment_without_stacks_is_ground_and_platform_only() -> None:
     assert run.of_type("DynamoGraphDeployment") == []
     assert run.of_type("Job") == []
     assert len(run.of_type("Release")) == 3
+
+
+def test_a_domain_is_created_in_an_adopted_cluster_on_networks_that_exist() -> None:
+    run = run_program(
+        "dev",
+        config={
+            "cluster": {
+                "mode": "adopt",
+                "name": "a4x-dev",
+                "deviceNetworks": {
+                    "gvnic": {"network": "net-1", "subnetwork": "sub-1"},
+                    "rdmaNetwork": "rdma",
+                    "rdmaSubnetworks": ["r0", "r1", "r2", "r3"],
+                },
+            },
+            "domains": [
+                {
+                    "name": "a4x-0",
+                    "mode": "create",
+                    "zone": "us-central1-b",
+                    "nodes": 2,
+                    "reservation": "projects/my-project/reservations/r",
+                }
+            ],
+        },
+    )
+    pool = run.find("NodePool").inputs
+    attached = pool["networkConfig"]["additionalNodeNetworkConfigs"]
+    assert [entry["subnetwork"] for entry in attached] == ["sub-1", "r0", "r1", "r2", "r3"]
+    assert pool["nodeConfig"]["serviceAccount"].endswith("gserviceaccount.com")
+    assert run.depends_on_transitively(run.find("NodePool"), run.of_type("gcp:projects/iAMMember:IAMMember")[0])

@@ -1,0 +1,744 @@
+"""The components of Google Cloud, each alone: what it asks of the cloud, in which order, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.base import addresses, gke
+from components.gcp import (
+    AdoptedCluster,
+    AdoptedClusterArgs,
+    ClusterNetwork,
+    DeviceVpcs,
+    GkeCluster,
+    GkeClusterArgs,
+    NodeAccount,
+    NodePoolFacts,
+    NvlinkDomain,
+    NvlinkDomainArgs,
+    ProjectApis,
+)
+from tests import answers
+from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, record
+
+PROJECT, REGION, ZONE, CLUSTER = "my-project", "us-central1", "us-central1-b", "prod-a4x"
+PLAN = addresses.plan(addresses.DEFAULT_BASE, addresses.MAX_A4X_NODES)
+DNS_NAME = answers.DNS_ENDPOINT
+# Pulumi's language host does the same: after a failed check asyncio complains of every output that came of it.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+RESERVATION = f"projects/{PROJECT}/reservations/r/reservationBlocks/b/reservationSubBlocks/s"
+
+
+def cluster_args(**more: Any) -> GkeClusterArgs:
+    """Inputs of a cluster, `more` laid over them."""
+    args: GkeClusterArgs = {
+        "environment": "prod",
+        "project": PROJECT,
+        "region": REGION,
+        "cluster": CLUSTER,
+        "network": f"{CLUSTER}-net-0",
+        "subnetwork": f"{CLUSTER}-sub-0",
+        "control_plane_range": PLAN.control_plane,
+    }
+    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    return args
+
+
+def environment(domains: int = 1, rdma: gke.RdmaMode = "multi-network", **domain_args: Any) -> Callable[[], None]:
+    """A program that makes everything in Google Cloud, from APIs to pools."""
+
+    def program() -> None:
+        project = ProjectApis("apis", {"project": PROJECT}).project
+        network = ClusterNetwork(
+            "network", {"project": project, "region": REGION, "cluster": CLUSTER, "addresses": PLAN}
+        )
+        cluster = GkeCluster(
+            "gke",
+            cluster_args(project=project, network=network.network, subnetwork=network.subnetwork, rdma=rdma),
+        )
+        more: dict[str, Any] = dict(domain_args)
+        if rdma == "multi-network":
+            more["interfaces"] = DeviceVpcs(
+                "devices",
+                {
+                    "project": project,
+                    "region": REGION,
+                    "zone": ZONE,
+                    "cluster": CLUSTER,
+                    "addresses": PLAN,
+                },
+            ).interfaces
+        for index in range(domains):
+            args: Any = {
+                "environment": "prod",
+                "domain": f"a4x-{index}",
+                "mode": "create",
+                "zone": ZONE,
+                "nodes": 18,
+                "project": project,
+                "cluster": cluster.name,
+                "location": cluster.location,
+                "reservation": RESERVATION,
+                "service_account": cluster.service_account,
+                "rdma": rdma,
+                **more,
+            }
+            NvlinkDomain(f"domain-{index}", args)
+
+    return program
+
+
+@cache
+def _built(preview: bool) -> Recording:
+    return record(environment(), preview=preview)
+
+
+@pytest.fixture(params=[False, True], ids=["up", "preview"])
+def built(request: pytest.FixtureRequest) -> Recording:
+    """A whole created environment with one domain, as `up` and as preview."""
+    return _built(request.param)
+
+
+def pool_of(recording: Recording) -> Resource:
+    """The A4X pool of the first domain."""
+    return recording.find("gcp:container/nodePool:NodePool", "domain-0-pool")
+
+
+# --- contract ---------------------------------------------------------------------------------------------
+
+
+def test_every_resource_has_a_component_for_parent_and_is_named_after_it(built: Recording) -> None:
+    for resource in built.resources:
+        if resource.custom:
+            parent = built.by_urn[resource.parent]
+            assert not parent.custom
+            assert resource.name.startswith(f"{parent.name}-")
+
+
+def test_every_resource_names_its_project(built: Recording) -> None:
+    missing = [str(r) for r in built.resources if r.type.startswith("gcp:") and r.inputs.get("project") != PROJECT]
+    assert not missing
+
+
+def test_every_name_that_users_see_is_given_and_starts_with_the_cluster(built: Recording) -> None:
+    for kind in ("Network", "Subnetwork", "Firewall", "Router", "RouterNat", "ResourcePolicy"):
+        for resource in built.of_type(kind):
+            assert resource.inputs["name"].startswith(f"{CLUSTER}-"), str(resource)
+
+
+def test_creating_calls_nothing_in_the_cloud(built: Recording) -> None:
+    assert built.invokes == []
+
+
+def test_what_takes_labels_has_them(built: Recording) -> None:
+    cluster = built.find("gcp:container/cluster:Cluster")
+    assert cluster.inputs["resourceLabels"]["environment"] == "prod"
+    for pool in built.of_type("gcp:container/nodePool:NodePool"):
+        assert pool.inputs["nodeConfig"]["resourceLabels"]["environment"] == "prod"
+
+
+def test_node_labels_stay_out_of_the_namespaces_that_kubelet_refuses(built: Recording) -> None:
+    for pool in built.of_type("gcp:container/nodePool:NodePool"):
+        for key in pool.inputs["nodeConfig"]["labels"]:
+            assert "kubernetes.io/" not in key
+            assert "k8s.io/" not in key
+
+
+def test_iam_adds_members_and_replaces_none(built: Recording) -> None:
+    kinds = {r.type.rsplit(":", 1)[-1] for r in built.resources}
+    assert not {k for k in kinds if "IAM" in k} - {"IAMMember"}
+
+
+# --- order ------------------------------------------------------------------------------------------------
+
+
+def test_destroy_takes_pools_before_the_cluster_before_the_networks_before_the_apis(built: Recording) -> None:
+    def is_network(resource: Resource) -> bool:
+        return resource.type.startswith("gcp:compute/") and not resource.type.endswith("ResourcePolicy")
+
+    def under_nodes(resource: Resource) -> bool:
+        return is_network(resource) and resource.name.startswith("network-")
+
+    assert not built.delete_order_violations(
+        [lambda r: r.name == "domain-0-pool", "Cluster", under_nodes, "gcp:projects/service:Service"]
+    )
+    assert not built.delete_order_violations([lambda r: r.name == "domain-0-pool", is_network])
+
+
+def test_no_node_starts_before_nat_firewall_and_roles(built: Recording) -> None:
+    for pool in built.of_type("gcp:container/nodePool:NodePool"):
+        for kind in ("RouterNat", "gcp:projects/iAMMember:IAMMember"):
+            for needed in built.of_type(kind):
+                assert built.depends_on_transitively(pool, needed), f"{pool} before {needed}"
+        assert built.depends_on_transitively(pool, built.find(name="network-internal"))
+
+
+def test_objects_in_the_cluster_come_after_its_system_pool(built: Recording) -> None:
+    provider = built.find("pulumi:providers:kubernetes")
+    assert built.depends_on_transitively(provider, built.find(name="gke-system"))
+
+
+def test_a_new_domain_changes_no_other_resource() -> None:
+    one, three = record(environment(1)), record(environment(3))
+    before = {str(r): r.inputs for r in one.resources}
+    after = {str(r): r.inputs for r in three.resources}
+    assert {name: after[name] for name in before} == before
+
+
+def test_64_domains_are_no_special_case() -> None:
+    recording = record(environment(64), preview=True)
+    pools = [r for r in recording.of_type("gcp:container/nodePool:NodePool") if r.name.startswith("domain-")]
+    assert sum(r.inputs["nodeCount"] for r in pools) == 64 * 18
+    assert len({r.inputs["name"] for r in pools}) == 64
+    assert len({r.inputs["name"] for r in recording.of_type("ResourcePolicy")}) == 64
+
+
+# --- APIs -------------------------------------------------------------------------------------------------
+
+
+def test_apis_are_enabled_and_stay_on_after_a_destroy(built: Recording) -> None:
+    services = built.of_type("gcp:projects/service:Service")
+    assert {s.inputs["service"] for s in services} == set(gke.APIS)
+    assert all(s.inputs["disableOnDestroy"] is False for s in services)
+
+
+# --- networks ---------------------------------------------------------------------------------------------
+
+
+def test_every_network_carries_jumbo_frames_and_only_planned_subnets(built: Recording) -> None:
+    networks = built.of_type("gcp:compute/network:Network")
+    assert len(networks) == 3
+    for network in networks:
+        assert network.inputs["mtu"] == 8896
+        assert network.inputs["autoCreateSubnetworks"] is False
+
+
+def test_subnets_have_the_planned_ranges(built: Recording) -> None:
+    subnets = {r.inputs["name"]: r.inputs for r in built.of_type("Subnetwork")}
+    assert {name: inputs["ipCidrRange"] for name, inputs in subnets.items()} == {
+        f"{CLUSTER}-sub-0": PLAN.nodes,
+        f"{CLUSTER}-sub-1": PLAN.gvnic,
+        **{f"{CLUSTER}-rdma-sub-{i}": cidr for i, cidr in enumerate(PLAN.rdma)},
+    }
+    assert subnets[f"{CLUSTER}-sub-0"]["privateIpGoogleAccess"] is True
+    assert subnets[f"{CLUSTER}-sub-0"]["secondaryIpRanges"] == [
+        {"rangeName": "pods", "ipCidrRange": PLAN.pods},
+        {"rangeName": "services", "ipCidrRange": PLAN.services},
+    ]
+
+
+def test_device_subnets_have_no_secondary_range(built: Recording) -> None:
+    for subnet in built.of_type("Subnetwork"):
+        if subnet.name != "network-subnet":
+            assert "secondaryIpRanges" not in subnet.inputs
+
+
+def test_the_roce_network_has_the_profile_of_its_zone_and_no_firewall(built: Recording) -> None:
+    roce = built.find("gcp:compute/network:Network", "devices-rdma")
+    assert roce.inputs["networkProfile"] == f"projects/{PROJECT}/global/networkProfiles/{ZONE}-vpc-roce"
+    assert roce.inputs["routingMode"] == "REGIONAL"
+    firewalls = built.of_type("Firewall")
+    assert {f.inputs["network"] for f in firewalls} == {f"{CLUSTER}-net-0", f"{CLUSTER}-net-1"}
+    for network in built.of_type("gcp:compute/network:Network"):
+        assert ("networkProfile" in network.inputs) == (network is roce)
+
+
+def test_firewalls_let_nodes_pods_and_control_plane_in_and_nobody_else(built: Recording) -> None:
+    own = {*PLAN.ranges().values()}
+    for firewall in built.of_type("Firewall"):
+        assert firewall.inputs["direction"] == "INGRESS"
+        assert set(firewall.inputs["sourceRanges"]) <= own
+    internal = built.find(name="network-internal").inputs["sourceRanges"]
+    assert internal == [PLAN.nodes, PLAN.pods, PLAN.services]
+
+
+def test_nat_takes_no_static_address_of_the_quota(built: Recording) -> None:
+    nat = built.find("RouterNat")
+    assert nat.inputs["natIpAllocateOption"] == "AUTO_ONLY"
+    assert "natIps" not in nat.inputs
+    assert len(built.of_type("RouterNat")) == 1
+
+
+def test_a_zone_outside_the_region_is_refused_before_anything_is_registered() -> None:
+    def program() -> None:
+        DeviceVpcs(
+            "devices",
+            {
+                "project": PROJECT,
+                "region": REGION,
+                "zone": "us-east1-b",
+                "cluster": CLUSTER,
+                "addresses": PLAN,
+            },
+        )
+
+    with pytest.raises(ProgramFailedError, match="outside the region us-central1") as refusal:
+        record(program)
+    assert refusal.value.recording.resources == []
+
+
+# --- cluster ----------------------------------------------------------------------------------------------
+
+
+def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None:
+    inputs = built.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["location"] == REGION
+    assert inputs["datapathProvider"] == "ADVANCED_DATAPATH"
+    assert inputs["enableMultiNetworking"] is True
+    assert inputs["networkingMode"] == "VPC_NATIVE"
+    assert inputs["ipAllocationPolicy"] == {
+        "clusterSecondaryRangeName": "pods",
+        "servicesSecondaryRangeName": "services",
+        "stackType": "IPV4",
+    }
+    assert inputs["workloadIdentityConfig"] == {"workloadPool": f"{PROJECT}.svc.id.goog"}
+    assert inputs["addonsConfig"]["gcsFuseCsiDriverConfig"] == {"enabled": True}
+    assert inputs["addonsConfig"]["gcePersistentDiskCsiDriverConfig"] == {"enabled": True}
+    assert "DCGM" in inputs["monitoringConfig"]["enableComponents"]
+    assert inputs["monitoringConfig"]["managedPrometheus"]["enabled"] is True
+    assert "enableK8sBetaApis" not in inputs
+    assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
+
+
+def test_the_version_is_an_alias_that_gke_resolves_itself(built: Recording) -> None:
+    inputs = built.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["minMasterVersion"] == "1.35"
+    assert inputs["releaseChannel"] == {"channel": "REGULAR"}
+
+
+def test_upgrades_of_nodes_are_excluded_without_an_end_date(built: Recording) -> None:
+    (exclusion,) = built.find("gcp:container/cluster:Cluster").inputs["maintenancePolicy"]["maintenanceExclusions"]
+    assert "endTime" not in exclusion
+    assert exclusion["exclusionOptions"] == {
+        "scope": "NO_MINOR_OR_NODE_UPGRADES",
+        "endTimeBehavior": "UNTIL_END_OF_SUPPORT",
+    }
+
+
+def test_nodes_are_private_and_the_ip_endpoint_is_closed_unless_listed(built: Recording) -> None:
+    inputs = built.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["privateClusterConfig"]["enablePrivateNodes"] is True
+    assert inputs["privateClusterConfig"]["masterIpv4CidrBlock"] == PLAN.control_plane
+    assert inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"] == []
+    assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is True
+
+
+def test_the_cluster_is_hard_to_delete_unless_the_configuration_says_otherwise() -> None:
+    kept = record(lambda: GkeCluster("gke", cluster_args(protect=True)))
+    assert kept.find("gcp:container/cluster:Cluster").inputs["deletionProtection"] is True
+    assert kept.find("gcp:container/cluster:Cluster").protect is True
+    loose = record(lambda: GkeCluster("gke", cluster_args(deletion_protection=False)))
+    assert loose.find("gcp:container/cluster:Cluster").inputs["deletionProtection"] is False
+    assert not loose.find("gcp:container/cluster:Cluster").protect
+
+
+def test_what_gke_changes_by_itself_is_no_change(built: Recording) -> None:
+    assert set(built.find("gcp:container/cluster:Cluster").ignore_changes) == {"nodeConfig", "minMasterVersion"}
+
+
+def test_no_node_runs_as_the_default_account(built: Recording) -> None:
+    account = built.find("gcp:serviceaccount/account:Account")
+    assert account.inputs["accountId"] == f"{CLUSTER}-nodes"
+    for resource in (built.find("gcp:container/cluster:Cluster"), *built.of_type("gcp:container/nodePool:NodePool")):
+        used = resource.inputs["nodeConfig"]["serviceAccount"]
+        assert used is UNKNOWN or used.startswith(f"{CLUSTER}-nodes@")
+
+
+def test_the_node_account_has_exactly_the_roles_of_a_node() -> None:
+    recording = record(lambda: NodeAccount("nodes", {"project": PROJECT, "cluster": CLUSTER}))
+    grants = recording.of_type("IAMMember")
+    assert {g.inputs["role"] for g in grants} == set(gke.NODE_ROLES)
+
+
+def test_the_system_pool_repels_no_operator_and_grows(built: Recording) -> None:
+    inputs = built.find(name="gke-system").inputs
+    assert "taints" not in inputs["nodeConfig"]
+    assert inputs["autoscaling"]["totalMaxNodeCount"] == 10
+    assert inputs["nodeConfig"]["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
+
+
+def kubeconfig_of(recording: Recording) -> dict[str, Any]:
+    """The kubeconfig that the provider got."""
+    provider = recording.find("pulumi:providers:kubernetes")
+    assert "kubeconfig" in provider.secrets
+    return json.loads(provider.inputs["kubeconfig"])
+
+
+def test_the_kubeconfig_holds_no_credential_and_is_secret_all_the_same() -> None:
+    config = kubeconfig_of(record(lambda: GkeCluster("gke", cluster_args())))
+    assert config["users"][0]["user"].keys() == {"exec"}
+    assert config["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
+    assert config["current-context"] == f"gke_{PROJECT}_{REGION}_{CLUSTER}"
+
+
+def test_the_dns_endpoint_is_used_by_default_and_trusts_public_authorities() -> None:
+    config = kubeconfig_of(record(lambda: GkeCluster("gke", cluster_args())))
+    assert config["clusters"][0]["cluster"] == {"server": f"https://{DNS_NAME}"}
+
+
+def test_the_ip_endpoint_trusts_the_clusters_own_authority() -> None:
+    office: Any = [{"cidr": "198.51.100.0/24", "name": "office"}]
+    recording = record(lambda: GkeCluster("gke", cluster_args(endpoint="ip", authorized_networks=office)))
+    assert kubeconfig_of(recording)["clusters"][0]["cluster"] == {
+        "server": f"https://{answers.ENDPOINT}",
+        "certificate-authority-data": answers.CA_CERTIFICATE,
+    }
+    inputs = recording.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"] == [
+        {"cidrBlock": "198.51.100.0/24", "displayName": "office"}
+    ]
+    assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is False
+
+
+def test_the_provider_is_tied_to_the_clusters_identity() -> None:
+    recording = record(lambda: GkeCluster("gke", cluster_args()))
+    provider = recording.find("pulumi:providers:kubernetes")
+    assert provider.inputs["clusterIdentifier"] == f"projects/{PROJECT}/locations/{REGION}/clusters/{CLUSTER}"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"cluster": "a-name-that-is-too-long"}, "cluster.name"),
+        ({"version": "newest"}, "cluster.version"),
+        ({"endpoint": "ip"}, "cluster.authorizedNetworks"),
+    ],
+)
+def test_a_cluster_that_cannot_work_is_refused_before_anything_is_registered(
+    more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ProgramFailedError, match=message) as refusal:
+        record(lambda: GkeCluster("gke", cluster_args(**more)))
+    assert refusal.value.recording.resources == []
+
+
+# --- adopted cluster --------------------------------------------------------------------------------------
+
+
+def reading(**more: Any) -> Mapping[str, answers.Answer]:
+    """What GKE says of the cluster, `more` laid over it."""
+    system: dict[str, Any] = {
+        "name": "system",
+        "nodeCount": 1,
+        "nodeLocations": ["us-central1-a", ZONE, "us-central1-c"],
+        "nodeConfigs": [{"machineType": "e2-standard-16"}],
+        "networkConfigs": [{}],
+    }
+
+    def read(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**answers.cluster(arguments, [answers.node_pool("a4x", ZONE, 2), system]), **more}
+
+    return {answers.GET_CLUSTER: read}
+
+
+def adopted(**more: Any) -> AdoptedClusterArgs:
+    """Inputs of an adopted cluster."""
+    args: AdoptedClusterArgs = {"project": PROJECT, "location": REGION, "cluster": "existing"}
+    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    return args
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_adopting_creates_nothing_but_a_provider(preview: bool) -> None:
+    recording = record(lambda: AdoptedCluster("gke", adopted()), invokes=reading(), preview=preview)
+    assert [r.type for r in recording.resources if r.custom] == ["pulumi:providers:kubernetes"]
+    (invoke,) = recording.invokes
+    assert invoke.arguments == {"name": "existing", "location": REGION, "project": PROJECT}
+    assert kubeconfig_of(recording)["current-context"] == f"gke_{PROJECT}_{REGION}_existing"
+    provider = recording.find("pulumi:providers:kubernetes")
+    assert provider.inputs["clusterIdentifier"] == f"projects/{PROJECT}/locations/{REGION}/clusters/existing"
+
+
+def dns_endpoint(allowed: bool) -> list[dict[str, Any]]:
+    """`controlPlaneEndpointsConfigs` of a cluster."""
+    return [{"dnsEndpointConfigs": [{"allowExternalTraffic": allowed, "endpoint": DNS_NAME}]}]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "allowed", "server"),
+    [
+        ("auto", True, DNS_NAME),
+        ("auto", False, answers.ENDPOINT),
+        ("dns", True, DNS_NAME),
+        ("ip", True, answers.ENDPOINT),
+    ],
+)
+def test_an_adopted_cluster_is_reached_the_way_that_is_open(endpoint: str, allowed: bool, server: str) -> None:
+    recording = record(
+        lambda: AdoptedCluster("gke", adopted(endpoint=endpoint)),
+        invokes=reading(controlPlaneEndpointsConfigs=dns_endpoint(allowed)),
+    )
+    assert kubeconfig_of(recording)["clusters"][0]["cluster"]["server"] == f"https://{server}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "parts"),
+    [
+        ({"workloadIdentityConfigs": []}, {}, ("Workload Identity is off", "--workload-pool")),
+        ({"addonsConfigs": []}, {}, ("Cloud Storage FUSE", "--update-addons=GcsFuseCsiDriver=ENABLED")),
+        (
+            {"addonsConfigs": [{"gcsFuseCsiDriverConfigs": [{"enabled": False}]}]},
+            {},
+            ("Cloud Storage FUSE",),
+        ),
+        ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "--enable-dataplane-v2")),
+        ({"enableMultiNetworking": False}, {}, ("multi-networking is off", "--enable-multi-networking")),
+        (
+            {"controlPlaneEndpointsConfigs": dns_endpoint(allowed=False)},
+            {"endpoint": "dns"},
+            ("--enable-dns-access",),
+        ),
+        (
+            {"masterVersion": "1.36.0-gke.1"},
+            {"window": gke.version_window("0.7.0")},
+            ("cluster.version", "resourceclaims/binding"),
+        ),
+        (
+            {"workloadIdentityConfigs": [], "addonsConfigs": [], "enableMultiNetworking": False},
+            {},
+            ("Workload Identity is off", "Cloud Storage FUSE", "multi-networking is off"),
+        ),
+    ],
+)
+def test_an_adopted_cluster_is_told_everything_it_lacks_and_the_cure(
+    answer: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(ProgramFailedError) as refusal:
+        record(lambda: AdoptedCluster("gke", adopted(**more)), invokes=reading(**answer))
+    assert isinstance(refusal.value.__cause__, pulumi.RunError)
+    for part in ("existing", REGION, *parts):
+        assert part in str(refusal.value)
+
+
+def test_a_cluster_for_dranet_needs_no_multi_networking() -> None:
+    record(lambda: AdoptedCluster("gke", adopted(rdma="dranet")), invokes=reading(enableMultiNetworking=False))
+
+
+# --- NVLink domain ----------------------------------------------------------------------------------------
+
+
+def test_the_pool_is_one_rack(built: Recording) -> None:
+    policy = built.find("ResourcePolicy").inputs
+    assert policy["workloadPolicy"] == {"type": "HIGH_THROUGHPUT", "acceleratorTopology": "1x72"}
+    assert policy["region"] == REGION
+    assert "groupPlacementPolicy" not in policy
+    inputs = pool_of(built).inputs
+    assert inputs["placementPolicy"] == {"type": "COMPACT", "policyName": f"{CLUSTER}-a4x-0-1x72"}
+    assert inputs["nodeCount"] == 18
+    assert inputs["nodeLocations"] == [ZONE]
+    assert inputs["nodeConfig"]["reservationAffinity"] == {
+        "consumeReservationType": "SPECIFIC_RESERVATION",
+        "key": "compute.googleapis.com/reservation-name",
+        "values": [RESERVATION],
+    }
+
+
+def test_the_nics_stand_in_the_order_of_the_node(built: Recording) -> None:
+    networks = pool_of(built).inputs["networkConfig"]["additionalNodeNetworkConfigs"]
+    assert networks == [
+        {"network": f"{CLUSTER}-net-1", "subnetwork": f"{CLUSTER}-sub-1"},
+        *[{"network": f"{CLUSTER}-rdma-net", "subnetwork": f"{CLUSTER}-rdma-sub-{i}"} for i in range(4)],
+    ]
+    assert pool_of(built).inputs["networkConfig"]["enablePrivateNodes"] is True
+
+
+def test_nodes_have_what_a4x_demands(built: Recording) -> None:
+    node = pool_of(built).inputs["nodeConfig"]
+    assert node["machineType"] == "a4x-highgpu-4g"
+    assert node["diskType"] == "hyperdisk-balanced"
+    assert node["ephemeralStorageLocalSsdConfig"] == {"localSsdCount": 4}
+    assert node["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
+    assert node["guestAccelerators"] == [
+        {
+            "type": "nvidia-gb200",
+            "count": 4,
+            "gpuDriverInstallationConfig": {"gpuDriverVersion": "DEFAULT"},
+        }
+    ]
+    assert node["gvnic"] == {"enabled": True}
+    assert node["shieldedInstanceConfig"] == {"enableSecureBoot": True, "enableIntegrityMonitoring": True}
+    assert node["workloadMetadataConfig"] == {"mode": "GKE_METADATA"}
+
+
+def test_nothing_that_a4x_does_not_have_is_asked_for(built: Recording) -> None:
+    inputs = pool_of(built).inputs
+    assert not {"autoscaling", "queuedProvisioning", "maxPodsPerNode"} & inputs.keys()
+    assert (
+        not {"spot", "preemptible", "flexStart", "fastSocket", "advancedMachineFeatures"} & inputs["nodeConfig"].keys()
+    )
+
+
+def test_a_full_rack_is_upgraded_without_a_spare_node(built: Recording) -> None:
+    assert pool_of(built).inputs["upgradeSettings"] == {"strategy": "SURGE", "maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_a_pool_has_time_to_come_and_ignores_what_gke_rewrites(built: Recording) -> None:
+    pool = pool_of(built)
+    assert pool.custom_timeouts["create"] == "2h"
+    assert set(pool.ignore_changes) == {
+        "initialNodeCount",
+        "nodeConfig.labels",
+        "nodeConfig.ephemeralStorageLocalSsdConfig",
+        "nodeConfig.localNvmeSsdBlockConfig",
+        "placementPolicy",
+    }
+
+
+@pytest.mark.parametrize("protect", [False, True])
+def test_protection_of_the_pool_comes_from_the_configuration(protect: bool) -> None:
+    recording = record(environment(protect=protect))
+    assert bool(pool_of(recording).protect) is protect
+    assert bool(recording.find("ResourcePolicy").protect) is protect
+
+
+def test_the_pool_waits_for_its_network_objects() -> None:
+    def program() -> None:
+        ready = pulumi.ComponentResource("test:index:Ready", "ready")
+        environment(device_networks=ready)()
+        ProjectApis(
+            "inside",
+            {"project": PROJECT, "services": ["a.googleapis.com"]},
+            pulumi.ResourceOptions(parent=ready),
+        )
+
+    recording = record(program)
+    assert built_from(recording, "inside-a") in pool_of(recording).depends_on
+
+
+def built_from(recording: Recording, name: str) -> str:
+    """URN of the resource called `name`."""
+    return recording.find(name=name).urn
+
+
+def test_dranet_takes_no_additional_networks_and_labels_its_nodes() -> None:
+    recording = record(environment(rdma="dranet"))
+    inputs = pool_of(recording).inputs
+    assert inputs["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
+    assert inputs["nodeConfig"]["labels"]["cloud.google.com/gke-networking-dra-driver"] == "true"
+    assert recording.find("gcp:container/cluster:Cluster").inputs["enableMultiNetworking"] is False
+    assert len(recording.of_type("gcp:compute/network:Network")) == 1
+
+
+def created_domain(**more: Any) -> NvlinkDomainArgs:
+    """Inputs of a created domain."""
+    args: NvlinkDomainArgs = {
+        "environment": "prod",
+        "domain": "a4x-0",
+        "mode": "create",
+        "zone": ZONE,
+        "nodes": 18,
+        "project": PROJECT,
+        "cluster": CLUSTER,
+        "location": REGION,
+        "reservation": RESERVATION,
+        "service_account": "nodes@example.com",
+        "interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in gke.DEVICE_NETWORKS],
+    }
+    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    return args
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"nodes": 19}, r"domains\.a4x-0\.nodes = 19"),
+        ({"nodes": 0}, r"domains\.a4x-0\.nodes = 0"),
+        ({"domain": "A4X"}, r"domains\.A4X\.name"),
+        ({"reservation": None}, r"domains\.a4x-0\.reservation"),
+        ({"service_account": None}, r"domains\.a4x-0\.service_account"),
+        ({"interfaces": []}, r"five additional NICs, in the order gvnic-1, rdma-0"),
+        (
+            {"interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in reversed(gke.DEVICE_NETWORKS)]},
+            r"five additional NICs, in the order gvnic-1, rdma-0",
+        ),
+        ({"rdma": "dranet"}, r"DRANET makes the interfaces itself"),
+        ({"mode": "adopt"}, r"domains\.a4x-0\.node_pools"),
+    ],
+)
+def test_a_domain_that_cannot_work_is_refused_before_anything_is_registered(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProgramFailedError, match=message) as refusal:
+        record(lambda: NvlinkDomain("domain-0", created_domain(**more)))
+    assert refusal.value.recording.resources == []
+
+
+POOL: NodePoolFacts = {
+    "name": "a4x",
+    "machine_type": "a4x-highgpu-4g",
+    "zones": [ZONE],
+    "nodes": 2,
+    "additional_networks": 5,
+}
+
+
+def adopted_domain(pools: Any, **more: Any) -> NvlinkDomainArgs:
+    """Inputs of an adopted domain."""
+    args: NvlinkDomainArgs = {
+        "environment": "dev",
+        "domain": "a4x",
+        "mode": "adopt",
+        "zone": ZONE,
+        "nodes": 2,
+        "node_pools": pools,
+    }
+    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    return args
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_an_adopted_domain_comes_out_of_the_cluster_and_makes_nothing(preview: bool) -> None:
+    def program() -> None:
+        cluster = AdoptedCluster("gke", adopted())
+        domain = NvlinkDomain("domain-0", adopted_domain(cluster.node_pools))
+        pulumi.export("pool", domain.node_pool_name)
+        pulumi.export("zone", domain.zone)
+        pulumi.export("nodes", domain.nodes)
+
+    recording = record(program, invokes=reading(), preview=preview)
+    assert recording.outputs == {"pool": "a4x", "zone": ZONE, "nodes": 2}
+    assert [r.type for r in recording.resources if r.custom] == ["pulumi:providers:kubernetes"]
+
+
+def test_nodes_of_a_pool_are_counted_over_its_zones() -> None:
+    def program() -> None:
+        pulumi.export("pools", AdoptedCluster("gke", adopted()).node_pools)
+
+    pools = record(program, invokes=reading()).outputs["pools"]
+    assert {pool["name"]: pool["nodes"] for pool in pools} == {"a4x": 2, "system": 3}
+    assert {pool["name"]: pool["additional_networks"] for pool in pools} == {"a4x": 5, "system": 0}
+
+
+@pytest.mark.parametrize(
+    ("pool", "more", "parts"),
+    [
+        ({"name": "other"}, {}, ("no node pool of this name", "it has: other", "mode to create")),
+        ({"machine_type": "a3-ultragpu-8g"}, {}, ("a3-ultragpu-8g", "a4x-highgpu-4g")),
+        ({"zones": ["us-central1-a"]}, {}, ("us-central1-a", ZONE, "domains.a4x.zone")),
+        ({}, {"nodes": 18}, ("it has 2 nodes", "counts on 18", "domains.a4x.nodes")),
+        ({"additional_networks": 0}, {}, ("0 additional networks", "needs 5", "gvnic-1")),
+        (
+            {"machine_type": "e2-standard-4", "zones": [], "nodes": 0},
+            {},
+            ("e2-standard-4", "no zone", "0 nodes"),
+        ),
+    ],
+)
+def test_an_adopted_pool_that_is_no_domain_is_told_all_that_is_wrong(
+    pool: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(ProgramFailedError) as refusal:
+        record(lambda: NvlinkDomain("domain-0", adopted_domain([{**POOL, **pool}], **more)))
+    assert isinstance(refusal.value.__cause__, pulumi.RunError)
+    for part in ("domains.a4x", *parts):
+        assert part in str(refusal.value)
+
+
+def test_an_adopted_pool_for_dranet_needs_no_additional_networks() -> None:
+    record(lambda: NvlinkDomain("domain-0", adopted_domain([{**POOL, "additional_networks": 0}], rdma="dranet")))
