@@ -1,0 +1,209 @@
+"""The rules of the Google Cloud kinds that the program uses: names, references, what replaces, what blocks.
+
+Kinds without an entry are still served (their fields are known from the SDK); they only have no rules of their
+own. Which changes replace an object follows the Terraform provider's `ForceNew` fields; the order rules follow
+what the services answer (resource in use, not found, already exists).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CLUSTER = "gcp:container/cluster:Cluster"
+NODE_POOL = "gcp:container/nodePool:NodePool"
+NETWORK = "gcp:compute/network:Network"
+SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
+FIREWALL = "gcp:compute/firewall:Firewall"
+ROUTER = "gcp:compute/router:Router"
+ROUTER_NAT = "gcp:compute/routerNat:RouterNat"
+RESOURCE_POLICY = "gcp:compute/resourcePolicy:ResourcePolicy"
+ADDRESS = "gcp:compute/address:Address"
+ACCOUNT = "gcp:serviceaccount/account:Account"
+ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+PROJECT_MEMBER = "gcp:projects/iAMMember:IAMMember"
+PROJECT_SERVICE = "gcp:projects/service:Service"
+BUCKET = "gcp:storage/bucket:Bucket"
+BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
+BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
+ANYWHERE_CACHE = "gcp:storage/anywhereCache:AnywhereCache"
+REPOSITORY = "gcp:artifactregistry/repository:Repository"
+
+_COMPUTE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_GKE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
+_ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
+_BUCKET_NAME = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
+
+NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
+    CLUSTER: ("name", _GKE_NAME, "1-40 lower-case letters, digits and hyphens, starting with a letter"),
+    NODE_POOL: ("name", _GKE_NAME, "1-40 lower-case letters, digits and hyphens, starting with a letter"),
+    ACCOUNT: (
+        "accountId",
+        _ACCOUNT_ID,
+        "6-30 lower-case letters, digits and hyphens, starting with a letter",
+    ),
+    BUCKET: ("name", _BUCKET_NAME, "3-63 lower-case letters, digits, hyphens, underscores and dots"),
+    **dict.fromkeys(
+        (NETWORK, SUBNETWORK, FIREWALL, ROUTER, ROUTER_NAT, RESOURCE_POLICY, ADDRESS),
+        ("name", _COMPUTE_NAME, "1-63 lower-case letters, digits and hyphens, starting with a letter"),
+    ),
+}
+"""kind -> the field, the whole pattern, and the pattern in words."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One kind names another: the named object must exist, and usually cannot go while it is named."""
+
+    path: str
+    """Dotted path of the field; `[]` steps into every element of a list."""
+    kind: str
+    holds: bool = True
+    """Whether the named object cannot be deleted while this one exists."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the service does with one kind."""
+
+    id: str
+    """Format of the id, from the inputs and the provider's project and region."""
+    replaces: tuple[str, ...] | None = None
+    """Fields whose change makes a new object; None: all of them."""
+    references: tuple[Reference, ...] = ()
+    autoname: str = "name"
+    """The field that is made from the logical name when it is not given; empty: none."""
+
+
+RULES: dict[str, Rule] = {
+    CLUSTER: Rule(
+        "projects/{project}/locations/{location}/clusters/{name}",
+        (
+            "name",
+            "project",
+            "location",
+            "datapathProvider",
+            "networkingMode",
+            "network",
+            "subnetwork",
+            "enableMultiNetworking",
+            "initialNodeCount",
+            "nodeConfig",
+            "ipAllocationPolicy",
+            "defaultMaxPodsPerNode",
+            "privateClusterConfig.masterIpv4CidrBlock",
+            "privateClusterConfig.enablePrivateNodes",
+        ),
+        (Reference("network", NETWORK), Reference("subnetwork", SUBNETWORK)),
+    ),
+    NODE_POOL: Rule(
+        "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}",
+        (
+            "name",
+            "project",
+            "location",
+            "cluster",
+            "initialNodeCount",
+            "maxPodsPerNode",
+            "placementPolicy",
+            "networkConfig.additionalNodeNetworkConfigs",
+            "networkConfig.additionalPodNetworkConfigs",
+            "networkConfig.acceleratorNetworkProfile",
+            "networkConfig.podRange",
+            "nodeConfig.reservationAffinity",
+            "nodeConfig.guestAccelerators",
+            "nodeConfig.ephemeralStorageLocalSsdConfig",
+            "nodeConfig.localNvmeSsdBlockConfig",
+            "nodeConfig.localSsdCount",
+            "nodeConfig.serviceAccount",
+            "nodeConfig.oauthScopes",
+            "nodeConfig.spot",
+            "nodeConfig.preemptible",
+            "nodeConfig.shieldedInstanceConfig",
+            "nodeConfig.metadata",
+            "nodeConfig.minCpuPlatform",
+            "nodeConfig.advancedMachineFeatures",
+        ),
+        (
+            Reference("cluster", CLUSTER),
+            Reference("placementPolicy.policyName", RESOURCE_POLICY),
+            Reference("networkConfig.additionalNodeNetworkConfigs[].network", NETWORK),
+            Reference("networkConfig.additionalNodeNetworkConfigs[].subnetwork", SUBNETWORK),
+        ),
+    ),
+    NETWORK: Rule(
+        "projects/{project}/global/networks/{name}",
+        ("name", "project", "networkProfile", "autoCreateSubnetworks", "description", "internalIpv6Range"),
+    ),
+    SUBNETWORK: Rule(
+        "projects/{project}/regions/{region}/subnetworks/{name}",
+        ("name", "project", "region", "network", "description", "purpose"),
+        (Reference("network", NETWORK),),
+    ),
+    FIREWALL: Rule(
+        "projects/{project}/global/firewalls/{name}",
+        ("name", "project", "network", "direction"),
+        (Reference("network", NETWORK),),
+    ),
+    ROUTER: Rule(
+        "projects/{project}/regions/{region}/routers/{name}",
+        ("name", "project", "region", "network"),
+        (Reference("network", NETWORK),),
+    ),
+    ROUTER_NAT: Rule(
+        "{project}/{region}/{router}/{name}",
+        ("name", "project", "region", "router"),
+        (Reference("router", ROUTER),),
+    ),
+    RESOURCE_POLICY: Rule("projects/{project}/regions/{region}/resourcePolicies/{name}"),
+    ADDRESS: Rule("projects/{project}/regions/{region}/addresses/{name}"),
+    ACCOUNT: Rule(
+        "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com",
+        ("accountId", "project"),
+        autoname="",
+    ),
+    ACCOUNT_MEMBER: Rule(
+        "{serviceAccountId}/{role}/{member}",
+        references=(Reference("serviceAccountId", ACCOUNT, holds=False),),
+        autoname="",
+    ),
+    PROJECT_MEMBER: Rule("{project}/{role}/{member}", autoname=""),
+    PROJECT_SERVICE: Rule("{project}/{service}", ("project", "service"), autoname=""),
+    BUCKET: Rule(
+        "{name}",
+        ("name", "project", "location", "hierarchicalNamespace", "customPlacementConfig"),
+    ),
+    BUCKET_OBJECT: Rule(
+        "{bucket}-{name}",
+        ("name", "bucket"),
+        (Reference("bucket", BUCKET, holds=False),),
+    ),
+    BUCKET_MEMBER: Rule(
+        "b/{bucket}/{role}/{member}",
+        references=(Reference("bucket", BUCKET, holds=False),),
+        autoname="",
+    ),
+    ANYWHERE_CACHE: Rule(
+        "{bucket}/{zone}",
+        ("bucket", "zone"),
+        (Reference("bucket", BUCKET),),
+        autoname="",
+    ),
+    REPOSITORY: Rule(
+        "projects/{project}/locations/{location}/repositories/{repositoryId}",
+        ("repositoryId", "project", "location", "format", "mode"),
+        autoname="",
+    ),
+}
+
+MACHINE_A4X = "a4x-highgpu-4g"
+"""Machine type prefix of the GB200 NVL72 nodes; 4 GPUs each."""
+NODES_PER_DOMAIN = 18
+"""Machines under one 1x72 workload policy."""
+TOPOLOGY_NVL72 = "1x72"
+"""The accelerator topology of one NVLink domain."""
+
+
+def short(reference: str) -> str:
+    """The last segment of a name, an id or a self link."""
+    return reference.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,255 @@
+"""Helm releases: what the charts of the field bring into a cluster, and what they need there.
+
+No chart is loaded and no host is contacted: the charts that the program installs are known here by what they
+leave in a cluster. A chart that is not known installs nothing that could be checked.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, field
+
+from rehearsal.cloud import sdk_schema, serving
+from rehearsal.cloud.custom_kinds import COMPUTE_DOMAIN, DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS, KAI_CRDS
+from rehearsal.cloud.service import Failure
+from rehearsal.cloud.system_objects import NAMESPACE
+from rehearsal.cloud.values import UNKNOWN, Props, Unknown, dig, mapping, text
+from rehearsal.cloud.world import Refusal, Thing, World
+
+RELEASE = serving.RELEASE
+CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+PRIORITY_CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
+_KAI_PRIORITIES = ("train", "build-preemptible", "build", "inference")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is known of one chart."""
+
+    values: frozenset[str] | None = None
+    """The keys it understands at the top of its values; None: not known, anything goes."""
+    kinds: tuple[tuple[str, str], ...] = field(default=())
+    """Custom kinds that it always brings. They stay when the release goes: Helm deletes no CRDs."""
+
+
+PLATFORM_VALUES = frozenset({"dynamo-operator", "grove", "kai-scheduler", "etcd", "nats", "global"})
+CHARTS: dict[str, Chart] = {
+    "dynamo-crds": Chart(frozenset(), DYNAMO_CRDS),
+    "dynamo-platform": Chart(PLATFORM_VALUES),
+    "nvidia-dra-driver-gpu": Chart(None, DRA_CRDS),
+    "kai-scheduler": Chart(None, KAI_CRDS),
+    "grove-charts": Chart(None, GROVE_CRDS),
+}
+
+
+def chart_of(inputs: Props) -> tuple[str, str]:
+    """Name and version of the chart, from an archive's file name or from the inputs; a version may be empty."""
+    reference = text(inputs, "chart")
+    base = reference.rstrip("/").rsplit("/", 1)[-1]
+    archive = re.fullmatch(r"(.+?)-v?(\d+\.\d+\.\d+[^/]*?)\.tgz", base)
+    if archive:
+        return archive[1], archive[2]
+    return base, text(inputs, "version").lstrip("v")
+
+
+def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
+    """Complete the inputs of a release and judge them; `suffix` ends a name that must be made up."""
+    inputs = dict(news)
+    if inputs.get("name") is None:
+        inputs["name"] = olds.get("name") or f"{name}-{suffix}"
+    if inputs.get("namespace") is None:
+        inputs["namespace"] = "default"
+    failures = sdk_schema.check(inputs, sdk_schema.resource(RELEASE).inputs)
+    chart, version = chart_of(inputs)
+    reference = inputs.get("chart")
+    if isinstance(reference, str):
+        remote = reference.startswith(("https://", "http://", "oci://", "/", "."))
+        if not remote and not text(inputs, "repositoryOpts.repo"):
+            failures.append(Failure("chart", f"chart {reference!r} needs repositoryOpts.repo, a URL or a path"))
+        if not version and not isinstance(inputs.get("version"), Unknown):
+            failures.append(Failure("version", f"chart {chart} has no pinned version"))
+    known = CHARTS.get(chart)
+    if known and known.values is not None:
+        for key in mapping(inputs, "values"):
+            if key not in known.values:
+                expected = ", ".join(sorted(known.values)) or "none"
+                failures.append(Failure(f"values.{key}", f"chart {chart} has no such value (it has: {expected})"))
+    return inputs, failures
+
+
+def before(inputs: Props) -> Props:
+    """Outputs while the release is only planned."""
+    return {**inputs, "status": UNKNOWN, "resourceNames": UNKNOWN}
+
+
+def create(world: World, cluster: str, inputs: Props, urn: str) -> tuple[str, Props]:
+    """Install the release: its id (namespace/name) and outputs."""
+    namespace, name = text(inputs, "namespace"), text(inputs, "name")
+    chart, version = chart_of(inputs)
+    id_ = f"{namespace}/{name}"
+    if world.get(RELEASE, id_, cluster) is not None:
+        raise Refusal(f"cannot re-use a name that is still in use: release {name} in namespace {namespace}")
+    if world.get(NAMESPACE, namespace, cluster) is None:
+        if inputs.get("createNamespace") is not True:
+            raise Refusal(f'create: failed to create: namespaces "{namespace}" not found')
+        _make_namespace(world, cluster, namespace)
+    _needs(world, cluster, inputs)
+    outputs = _outputs(inputs, chart, version, 1)
+    thing = world.add(Thing(RELEASE, cluster, id_, copy.deepcopy(inputs), outputs, urn=urn))
+    install(world, thing)
+    return id_, outputs
+
+
+def update(world: World, thing: Thing, inputs: Props, preview: bool) -> Props:
+    """Upgrade the release."""
+    chart, version = chart_of(inputs)
+    revision = int(dig(thing.outputs, "status.revision") or 1) + 1
+    outputs = _outputs(inputs, chart, version, revision)
+    if not preview:
+        _needs(world, thing.scope, inputs, upgraded=thing)
+        thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
+        install(world, thing)
+    return outputs
+
+
+def delete(world: World, thing: Thing) -> None:
+    """Uninstall the release; refuses while objects live that its controllers must still take down."""
+    chart = text(thing.outputs, "status.chart")
+    living = [f"DynamoGraphDeployment {graph.id}" for graph in serving.graphs(world, thing.scope)]
+    domains = [str(domain) for domain in world.find(_kind(COMPUTE_DOMAIN), scope=thing.scope)]
+    held = {
+        "dynamo-platform": living,
+        "dynamo-crds": living,
+        "grove-charts": living,
+        "kai-scheduler": living,
+        "nvidia-dra-driver-gpu": domains,
+    }.get(chart, [])
+    if held:
+        raise Refusal(
+            f"release {thing.id} ({chart}) must outlive {', '.join(held)}: their finalizers would never be removed"
+        )
+    world.remove(thing.key)
+
+
+def install(world: World, release: Thing) -> None:
+    """Bring in what the release's chart makes: custom kinds, priority classes, queues."""
+    chart, version = text(release.outputs, "status.chart"), text(release.outputs, "status.version")
+    kinds = list(CHARTS.get(chart, Chart()).kinds)
+    kai = chart == "kai-scheduler"
+    if chart == "dynamo-platform":
+        grove, kai = _subcharts(release.inputs, version)
+        kinds += [*(GROVE_CRDS if grove else ()), *(KAI_CRDS if kai else ())]
+        if not early(version):
+            kinds += DYNAMO_CRDS
+    for api_version, kind in kinds:
+        serve(world, release.scope, api_version, kind)
+    if kai:
+        for name in _KAI_PRIORITIES:
+            _extra(world, release, PRIORITY_CLASS, name, owned=True)
+    if kai and chart == "dynamo-platform" and release.inputs.get("disableWebhooks") is not True:
+        # Hooks of the chart make these; Helm never deletes what hooks made.
+        for name in ("dynamo-default", "dynamo"):
+            _extra(world, release, serving.QUEUE, name, owned=False)
+
+
+def serve(world: World, cluster: str, api_version: str, kind: str) -> None:
+    """Make a custom kind known in a cluster. It stays for good, as Helm deletes no CRDs."""
+    group = api_version.rsplit("/", 1)[0]
+    name = f"{kind.lower()}s.{group}"
+    if world.get(CRD, name, cluster) is None:
+        world.add(Thing(CRD, cluster, name, {}, {"metadata": {"name": name}}, origin="service"))
+
+
+def early(version: str) -> bool:
+    """Whether a platform version has the value names and CRD chart of the 0.x line."""
+    return version.startswith("0.")
+
+
+def _subcharts(inputs: Props, version: str) -> tuple[bool, bool]:
+    values = mapping(inputs, "values")
+    if early(version):
+        # The chart's own defaults leave both off.
+        return (dig(values, "grove.enabled") is True, dig(values, "kai-scheduler.enabled") is True)
+    # From 1.0 the old names are silently ignored.
+    return (dig(values, "global.grove.install") is True, dig(values, "global.kai-scheduler.install") is True)
+
+
+def _needs(world: World, cluster: str, inputs: Props, upgraded: Thing | None = None) -> None:
+    chart, version = chart_of(inputs)
+    if chart == "dynamo-platform":
+        if early(version):
+            missing = [kind for kind in DYNAMO_CRDS if not serves(world, cluster, *kind)]
+            if missing:
+                names = ", ".join(kind for _, kind in missing)
+                raise Refusal(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; dynamo-crds comes first")
+        other = serving.operator(world, cluster)
+        restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
+        if other is not None and other is not upgraded and not restricted:
+            raise Refusal(f"Found existing cluster-wide Dynamo operator: release {other.id}")
+        if dig(inputs, "values.dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is False and early(version):
+            raise Refusal("the 0.7 operator reconciles no graph without the MPI ssh secret: leave mpiRun.sshKeygen on")
+    if chart == "nvidia-dra-driver-gpu":
+        namespace = text(inputs, "namespace")
+        quotas = world.find("kubernetes:core/v1:ResourceQuota", scope=cluster)
+        if namespace != "kube-system" and not any(quota.id.startswith(f"{namespace}/") for quota in quotas):
+            raise Refusal(
+                f"timed out waiting: pods of {chart} in {namespace}: insufficient quota to match these scopes: "
+                "[{PriorityClass In [system-node-critical system-cluster-critical]}]; a ResourceQuota comes first"
+            )
+
+
+def serves(world: World, cluster: str, api_version: str, kind: str) -> bool:
+    """Whether a custom kind is known in a cluster."""
+    group = api_version.rsplit("/", 1)[0]
+    return world.get(CRD, f"{kind.lower()}s.{group}", cluster) is not None
+
+
+def _outputs(inputs: Props, chart: str, version: str, revision: int) -> Props:
+    status = {
+        "name": text(inputs, "name"),
+        "namespace": text(inputs, "namespace"),
+        "revision": revision,
+        "status": "deployed",
+        "chart": chart,
+        "version": version,
+        "appVersion": version,
+    }
+    return {
+        **copy.deepcopy(inputs),
+        "status": status,
+        "resourceNames": {},
+        "version": inputs.get("version") or version,
+    }
+
+
+def _make_namespace(world: World, cluster: str, name: str) -> None:
+    # Helm makes it and never deletes it.
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    world.add(Thing(NAMESPACE, cluster, name, body, body, origin="service"))
+
+
+def _extra(world: World, release: Thing, kind: str, name: str, *, owned: bool) -> None:
+    if world.get(kind, name, release.scope) is None:
+        owner = release.key if owned else None
+        body = {"metadata": {"name": name}}
+        world.add(Thing(kind, release.scope, name, body, body, origin="service", owner=owner))
+
+
+def _kind(name: tuple[str, str]) -> str:
+    return f"kubernetes:{name[0]}:{name[1]}"
+
+
+def seed(world: World, cluster: str, release: Props) -> Thing:
+    """Put a release there that stood before the program came, from `chart`, `version`, `namespace` and `values`."""
+    chart, namespace, version = str(release["chart"]), str(release["namespace"]), str(release["version"])
+    if world.get(NAMESPACE, namespace, cluster) is None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        world.add(Thing(NAMESPACE, cluster, namespace, body, body, origin="seed"))
+    inputs: Props = {"name": chart, **release}
+    outputs = _outputs(inputs, chart, version, 1)
+    thing = world.add(Thing(RELEASE, cluster, f"{namespace}/{chart}", inputs, outputs, origin="seed"))
+    install(world, thing)
+    for extra in world.find(scope=cluster, where=lambda t: t.origin == "service" and t.owner is None):
+        extra.origin = "seed"
+    return thing

@@ -1,0 +1,285 @@
+"""Kubernetes: the life of an object in a cluster of the embedded cloud.
+
+Objects belong to the cluster whose endpoint stands in the provider's kubeconfig; without one they are refused.
+What single kinds demand or forbid is in `kubernetes_admission.py`, Helm releases are in `helm.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from typing import Any, cast
+
+import yaml
+from typing_extensions import override
+
+from rehearsal.cloud import helm, kubernetes_admission, kubernetes_schema
+from rehearsal.cloud.faults import Call
+from rehearsal.cloud.gcp_rules import CLUSTER
+from rehearsal.cloud.service import Difference, Failure, Service
+from rehearsal.cloud.system_objects import NAMESPACE
+from rehearsal.cloud.values import UNKNOWN, Props, Unknown, changes, has_unknown, items, mapping, text
+from rehearsal.cloud.world import Refusal, Thing, World
+
+_AUTONAMED = "pulumi.com/autonamed"
+_UNREACHABLE = "configured Kubernetes cluster is unreachable"
+
+# Fields that the API server or the plugin replaces for; ConfigMap and Secret are immutable to the plugin unless
+# its options say otherwise. By kind, dotted paths.
+_REPLACES: dict[str, tuple[str, ...]] = {
+    "ConfigMap": ("data", "binaryData", "immutable"),
+    "Secret": ("data", "stringData", "type", "immutable"),
+    "Service": ("spec.clusterIP", "spec.type"),
+    "PersistentVolumeClaim": (
+        "spec.accessModes",
+        "spec.selector",
+        "spec.storageClassName",
+        "spec.volumeName",
+    ),
+    "Job": ("spec.template", "spec.selector", "spec.completions", "spec.completionMode"),
+    "Deployment": ("spec.selector",),
+    "DaemonSet": ("spec.selector",),
+    "StatefulSet": (
+        "spec.selector",
+        "spec.serviceName",
+        "spec.volumeClaimTemplates",
+        "spec.podManagementPolicy",
+    ),
+    "StorageClass": ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"),
+    "PriorityClass": ("value",),
+    "ResourceQuota": ("spec.scopes", "spec.scopeSelector"),
+    "RoleBinding": ("roleRef",),
+    "ClusterRoleBinding": ("roleRef",),
+    "Release": ("name", "namespace"),
+}
+_MUTABLE_OPTION = {"ConfigMap": "enableConfigMapMutable", "Secret": "enableSecretMutable"}
+
+
+class Kubernetes(Service):
+    """The service behind the `kubernetes` package."""
+
+    package = "kubernetes"
+
+    def __init__(self, world: World, version: str = "1.34", dynamo: str = "0.7.0") -> None:
+        super().__init__(world)
+        self.version, self.dynamo = version, dynamo
+
+    @property
+    def schemas(self) -> kubernetes_schema.Schemas:
+        """The schemas of the cluster's version; loaded when first asked for."""
+        return kubernetes_schema.schemas(self.version, self.dynamo)
+
+    @override
+    def check_config(self, call: Call, props: Props) -> list[Failure]:
+        kubeconfig = props.get("kubeconfig")
+        if kubeconfig is None or isinstance(kubeconfig, Unknown):
+            return []
+        failures: list[Failure] = []
+        server = server_of(kubeconfig)
+        if not server.startswith("https://"):
+            failures.append(Failure("kubeconfig", "is no kubeconfig whose current context names an https server"))
+        if props.get("clusterIdentifier") is None:
+            failures.append(
+                Failure("clusterIdentifier", "is not set: any change of the kubeconfig would replace every object")
+            )
+        return failures
+
+    @override
+    def config_differs(self, old: Props, new: Props) -> list[str]:
+        key = "clusterIdentifier"
+        return [key] if old.get(key) != new.get(key) and not has_unknown(new.get(key)) else []
+
+    @override
+    def check(self, call: Call, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
+        if not self.config_of(call).get("kubeconfig"):
+            reason = "made through a kubernetes provider without kubeconfig: pass the cluster's own provider"
+            return news, [Failure("(provider)", reason)]
+        if call.kind == helm.RELEASE:
+            return helm.check(call.name, self.world.text(8), olds, news)
+        if call.kind.endswith(("Patch", "List")):
+            raise Refusal(self.unmodelled(call.kind))
+        inputs = copy.deepcopy(news)
+        metadata = cast("Props", inputs.setdefault("metadata", {}))
+        if isinstance(metadata, Unknown):
+            return inputs, []
+        if metadata.get("name") is None and metadata.get("generateName") is None:
+            kept = text(olds, "metadata.name") if _autonamed(olds) else ""
+            metadata["name"] = kept or f"{call.name.lower()}-{self.world.text(8)}"
+            annotations = cast("Props", metadata.setdefault("annotations", {}))
+            annotations[_AUTONAMED] = "true"
+        api_version, kind = str(inputs.get("apiVersion")), str(inputs.get("kind"))
+        if self.schemas.namespaced(api_version, kind) and metadata.get("namespace") is None:
+            metadata["namespace"] = self.config_of(call).get("namespace") or "default"
+        failures = self.schemas.failures(inputs) if self._judged(api_version, kind) else []
+        return inputs, failures + kubernetes_admission.judge(inputs)
+
+    def _judged(self, api_version: str, kind: str) -> bool:
+        """Custom kinds without a schema here are accepted as they are; misspelt built-in kinds are not."""
+        group = api_version.rsplit("/", 1)[0] if "/" in api_version else ""
+        builtin_group = "." not in group or group.endswith(".k8s.io")
+        return builtin_group or self.schemas.knows(api_version, kind)
+
+    @override
+    def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
+        found = Difference(list(changes(olds, news)))
+        kind = call.kind.rsplit(":", 1)[-1]
+        option = _MUTABLE_OPTION.get(kind, "")
+        mutable = str(self.config_of(call).get(option, "")).lower() == "true" if option else False
+        paths = () if mutable else _REPLACES.get(kind, ())
+        always = () if call.kind == helm.RELEASE else ("metadata.name", "metadata.namespace", "apiVersion", "kind")
+        for change in found.changes:
+            if any(change.under(path) for path in (*paths, *always)):
+                found.replaces.append(change)
+        same = _identity(olds) == _identity(news) and not has_unknown(_identity(news))
+        found.delete_first = bool(found.replaces) and same and not _autonamed(news)
+        return found
+
+    @override
+    def preview(self, call: Call, inputs: Props) -> Props:
+        if call.kind == helm.RELEASE:
+            return helm.before(inputs)
+        outputs = copy.deepcopy(inputs)
+        # The plugin cannot know what the API server and the controllers add.
+        outputs["status"] = UNKNOWN
+        if outputs.get("kind") == "Secret":
+            outputs["data"] = outputs.get("data", UNKNOWN)
+        return outputs
+
+    @override
+    def create(self, call: Call, inputs: Props) -> tuple[str, Props]:
+        cluster = self._cluster(call)
+        if call.kind == helm.RELEASE:
+            return helm.create(self.world, cluster.id, inputs, call.urn)
+        api_version, kind = str(inputs["apiVersion"]), str(inputs["kind"])
+        self._require_kind(cluster, api_version, kind)
+        id_ = self._id(inputs)
+        namespace = text(inputs, "metadata.namespace")
+        if "/" in id_ and self.world.get(NAMESPACE, namespace, cluster.id) is None:
+            raise Refusal(f'namespaces "{namespace}" not found')
+        if self.world.get(call.kind, id_, cluster.id) is not None:
+            raise Refusal(f'{_plural(api_version, kind)} "{text(inputs, "metadata.name")}" already exists')
+        kubernetes_admission.at_create(self.world, cluster.id, call.kind, inputs)
+        outputs = self._outputs(inputs, None)
+        thing = self.world.add(Thing(call.kind, cluster.id, id_, copy.deepcopy(inputs), outputs, urn=call.urn))
+        kubernetes_admission.made(self.world, thing)
+        return id_, outputs
+
+    @override
+    def update(self, call: Call, id_: str, inputs: Props) -> Props:
+        cluster = self._cluster(call)
+        thing = self.world.get(call.kind, id_, cluster.id)
+        if thing is None:
+            raise Refusal(f"{call.kind.rsplit(':', 1)[-1]} {id_} not found")
+        if call.kind == helm.RELEASE:
+            return helm.update(self.world, thing, inputs, call.preview)
+        kubernetes_admission.at_update(self.world, thing, inputs, call.preview)
+        outputs = self._outputs(inputs, thing)
+        if not call.preview:
+            thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
+        return outputs
+
+    @override
+    def delete(self, call: Call, id_: str) -> None:
+        try:
+            cluster = self._cluster(call)
+        except Refusal:
+            forced = str(self.config_of(call).get("deleteUnreachable", "")).lower() == "true"
+            if forced and call.kind != helm.RELEASE:
+                return
+            raise
+        thing = self.world.get(call.kind, id_, cluster.id)
+        if thing is None:
+            return
+        if call.kind == helm.RELEASE:
+            helm.delete(self.world, thing)
+            return
+        kubernetes_admission.at_delete(self.world, thing)
+        self.world.remove(thing.key)
+
+    @override
+    def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
+        cluster = self._cluster(call)
+        thing = self.world.get(call.kind, id_, cluster.id)
+        return (thing.inputs, thing.outputs) if thing else None
+
+    def seed(self, cluster: Thing, kind: str, body: Props) -> Thing:
+        """Put an object into a cluster that stood there before the program came; returns it."""
+        outputs = self._outputs(body, None)
+        thing = self.world.add(Thing(kind, cluster.id, self._id(body), dict(body), outputs, origin="seed"))
+        kubernetes_admission.made(self.world, thing)
+        return thing
+
+    def _id(self, inputs: Props) -> str:
+        name, namespace = text(inputs, "metadata.name"), text(inputs, "metadata.namespace")
+        namespaced = self.schemas.namespaced(str(inputs["apiVersion"]), str(inputs["kind"]))
+        return f"{namespace}/{name}" if namespaced else name
+
+    def _cluster(self, call: Call) -> Thing:
+        """The cluster that the provider's kubeconfig points to."""
+        server = server_of(self.config_of(call).get("kubeconfig"))
+        found = cluster_at(self.world, server)
+        if found is None:
+            raise Refusal(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
+        return found
+
+    def _require_kind(self, cluster: Thing, api_version: str, kind: str) -> None:
+        known = self.schemas.custom(api_version, kind)
+        if (known is None and self.schemas.knows(api_version, kind)) or (known and known.builtin):
+            return
+        if not helm.serves(self.world, cluster.id, api_version, kind):
+            raise Refusal(
+                f'no matches for kind "{kind}" in version "{api_version}": the chart that brings its '
+                "CustomResourceDefinition has not been installed yet"
+            )
+
+    def _outputs(self, inputs: Props, current: Thing | None) -> Props:
+        outputs = copy.deepcopy(inputs)
+        metadata = cast("Props", outputs.setdefault("metadata", {}))
+        old = mapping(current.outputs, "metadata") if current else {}
+        metadata["uid"] = old.get("uid") or str(uuid.UUID(int=self.world.random.getrandbits(128), version=4))
+        metadata["creationTimestamp"] = old.get("creationTimestamp") or "2026-01-01T00:00:00Z"
+        metadata["generation"] = int(old.get("generation", 0)) + 1
+        metadata["resourceVersion"] = str(int(old.get("resourceVersion", 0)) + 1)
+        kubernetes_admission.complete(self.world, outputs, current)
+        return outputs
+
+
+def server_of(kubeconfig: Any) -> str:
+    """The server of the current context of a kubeconfig (YAML or JSON text), else an empty text."""
+    if not isinstance(kubeconfig, str):
+        return ""
+    try:
+        loaded = yaml.safe_load(kubeconfig)
+    except yaml.YAMLError:
+        return ""
+    if not isinstance(loaded, dict):
+        return ""
+    config = cast("Props", loaded)
+    contexts = {text(c, "name"): text(c, "context.cluster") for c in items(config, "contexts")}
+    clusters = {text(c, "name"): text(c, "cluster.server") for c in items(config, "clusters")}
+    return clusters.get(contexts.get(text(config, "current-context"), ""), "")
+
+
+def cluster_at(world: World, server: str) -> Thing | None:
+    """The cluster that answers at a server address, by its IP endpoint or its DNS endpoint."""
+    host = server.removeprefix("https://").rstrip("/").split(":")[0]
+    for cluster in world.find(CLUSTER):
+        dns = text(cluster.outputs, "controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint")
+        if host and host in (cluster.outputs.get("endpoint"), dns):
+            return cluster
+    return None
+
+
+def _autonamed(inputs: Props) -> bool:
+    return mapping(inputs, "metadata.annotations").get(_AUTONAMED) == "true"
+
+
+def _identity(inputs: Props) -> list[Any]:
+    if "metadata" in inputs:
+        return [mapping(inputs, "metadata").get("name"), mapping(inputs, "metadata").get("namespace")]
+    return [inputs.get("name"), inputs.get("namespace")]
+
+
+def _plural(api_version: str, kind: str) -> str:
+    group = api_version.rsplit("/", 1)[0] if "/" in api_version else ""
+    return f"{kind.lower()}s" + (f".{group}" if group else "")

@@ -1,0 +1,26 @@
+"""What a GKE cluster has before anyone put anything into it: its system namespaces."""
+
+from __future__ import annotations
+
+from rehearsal.cloud.world import Thing, World
+
+NAMESPACE = "kubernetes:core/v1:Namespace"
+SYSTEM_NAMESPACES = (
+    "default",
+    "kube-system",
+    "kube-public",
+    "kube-node-lease",
+    "gke-managed-system",
+    "gmp-system",
+    "gmp-public",
+)
+
+
+def boot_cluster(world: World, cluster: Thing) -> None:
+    """Make the system namespaces of a cluster; they go with it."""
+    for name in SYSTEM_NAMESPACES:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        outputs = {**body, "status": {"phase": "Active"}}
+        world.add(
+            Thing(NAMESPACE, cluster.id, name, body, outputs, origin="service", owner=cluster.key),
+        )

@@ -1,0 +1,174 @@
+"""What exists: the memory of the embedded cloud.
+
+Every object carries where it came from. Only objects that the program made count as leftovers; what stood there
+before (`seed`) and what a service made on its own account (`service`: system namespaces, what a chart keeps on
+purpose) do not. The journal keeps every call in order, so that order can be proven afterwards.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rehearsal.cloud.values import Props
+
+Origin = Literal["program", "seed", "service"]
+Key = tuple[str, str, str]
+"""kind (type token), scope (a Kubernetes cluster, or empty for Google Cloud), id."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of the service, not a defect
+    """The embedded cloud says no. The text is the message, worded like the real service's where it is known."""
+
+
+@dataclass
+class Thing:
+    """One object in the embedded cloud."""
+
+    kind: str
+    scope: str
+    id: str
+    inputs: Props
+    outputs: Props
+    origin: Origin = "program"
+    urn: str = ""
+    owner: Key | None = None
+    """The object that this one goes with: it is removed together with its owner."""
+    born: int = 0
+    """Position in the order of creation."""
+
+    @property
+    def key(self) -> Key:
+        """The identity in the world."""
+        return (self.kind, self.scope, self.id)
+
+    def __str__(self) -> str:
+        return f"{self.kind.rsplit(':', 1)[-1]} {self.id}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal; times are seconds of the monotonic clock."""
+
+    op: str
+    kind: str
+    name: str
+    urn: str
+    id: str
+    preview: bool
+    started: float
+    ended: float
+    refused: str = ""
+    """The message, where the call was refused."""
+
+
+@dataclass
+class World:
+    """Everything that exists, and what happened. Safe to use from several threads."""
+
+    seed: int | None = None
+    """Seeds the random names and keys; None draws another seed for each world."""
+    durations: dict[str, float] = field(default_factory=dict[str, float])
+    """Seconds that making an object of a kind takes (on the scaled clock); kinds that are not named take none."""
+    time_scale: float = 0.0
+    """Real seconds per second of `durations`; 0 answers at once."""
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    journal: list[Entry] = field(default_factory=list[Entry], repr=False)
+    _things: dict[Key, Thing] = field(default_factory=dict[Key, Thing], repr=False)
+    _used: set[Key] = field(default_factory=set[Key], repr=False)
+    _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1), repr=False)
+
+    def __post_init__(self) -> None:
+        # Names and made-up keys of a world that is thrown away.
+        self.random = random.Random(self.seed)  # noqa: S311
+
+    def add(self, thing: Thing) -> Thing:
+        """Put an object into the world; refuses a second one of the same identity."""
+        with self.lock:
+            if thing.key in self._things:
+                raise Refusal(f"{thing} already exists")
+            thing.born = next(self._count)
+            self._things[thing.key] = thing
+            self._used.add(thing.key)
+            return thing
+
+    def get(self, kind: str, id_: str, scope: str = "") -> Thing | None:
+        """The object of that identity, if it exists."""
+        with self.lock:
+            return self._things.get((kind, scope, id_))
+
+    def find(
+        self,
+        kind: str | None = None,
+        scope: str | None = None,
+        where: Callable[[Thing], bool] | None = None,
+    ) -> list[Thing]:
+        """Objects by kind, scope and condition, oldest first."""
+        with self.lock:
+            return [
+                thing
+                for thing in self._things.values()
+                if (kind is None or thing.kind == kind)
+                and (scope is None or thing.scope == scope)
+                and (where is None or where(thing))
+            ]
+
+    def remove(self, key: Key) -> list[Thing]:
+        """Take an object out, and with it all that it owns. Returns what went; nothing when it was gone."""
+        with self.lock:
+            thing = self._things.pop(key, None)
+            if thing is None:
+                return []
+            gone = [thing]
+            for owned in [other for other in self._things.values() if other.owner == key]:
+                gone.extend(self.remove(owned.key))
+            return gone
+
+    def was_used(self, key: Key) -> bool:
+        """Whether an object of this identity exists or ever existed."""
+        with self.lock:
+            return key in self._used
+
+    def __iter__(self) -> Iterator[Thing]:
+        with self.lock:
+            return iter(list(self._things.values()))
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def leftovers(self) -> list[Thing]:
+        """What the program made and has not taken away again."""
+        return self.find(where=lambda thing: thing.origin == "program")
+
+    def kept(self) -> list[Thing]:
+        """What services of the program left behind on purpose: objects that a chart never deletes."""
+        return self.find(where=lambda thing: thing.origin == "service" and thing.owner is None)
+
+    def snapshot(self) -> dict[Key, Props]:
+        """A copy of every object's outputs, to compare two moments."""
+        with self.lock:
+            return {key: copy.deepcopy(thing.outputs) for key, thing in self._things.items()}
+
+    def record(self, entry: Entry) -> None:
+        """Append to the journal."""
+        with self.lock:
+            self.journal.append(entry)
+
+    def text(self, length: int, alphabet: str = "0123456789abcdef") -> str:
+        """A random text, for names and keys."""
+        return "".join(self.random.choice(alphabet) for _ in range(length))
+
+    def wait_for(self, kind: str) -> float:
+        """Real seconds that making an object of this kind takes."""
+        return self.durations.get(kind, 0.0) * self.time_scale
+
+
+def now() -> float:
+    """Seconds of the clock that the journal uses."""
+    return time.monotonic()

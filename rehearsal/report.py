@@ -1,0 +1,156 @@
+"""What the user sees: progress while the engine works, tables at the end. On a terminal it moves; in a pipe it
+is plain lines that a log can hold.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from rehearsal.cloud import Thing
+from rehearsal.run import Phase, Rehearsal, Step
+
+_HEARTBEAT_SECONDS = 10.0
+_LONGEST = 100
+
+
+class Progress:
+    """Shows the phases of a rehearsal as they happen."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._phase: Phase | None = None
+        self._started = 0.0
+        self._stop = threading.Event()
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def begin(self, phase: Phase) -> None:
+        """A phase starts."""
+        self._phase, self._started = phase, time.monotonic()
+        if self._console.is_terminal:
+            self._status = self._console.status(f"{phase.name} ...")
+            self._status.start()
+        else:
+            self.say(f"{phase.name} ...")
+            self._stop = threading.Event()
+            threading.Thread(target=self._beat, args=(phase, self._stop), daemon=True).start()
+
+    def step(self, phase: Phase, step: Step) -> None:
+        """The engine has done a step."""
+        if self._status is not None:
+            kind = step.kind.rsplit(":", 1)[-1]
+            self._status.update(f"{phase.name}: {len(phase.steps)} resources, {step.op} {kind} {step.name}")
+
+    def end(self, phase: Phase) -> None:
+        """A phase is over, well or not."""
+        self._stop.set()
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+        done = ", ".join(f"{count} {op}" for op, count in sorted(phase.count().items())) or "nothing to do"
+        mark = "failed" if phase.errors else "done"
+        self.say(f"{phase.name}: {mark} in {phase.seconds:.1f} s ({done})")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._stop.set()
+        if self._status is not None:
+            self._status.stop()
+
+    def _beat(self, phase: Phase, stop: threading.Event) -> None:
+        while not stop.wait(_HEARTBEAT_SECONDS):
+            self.say(f"{phase.name}: {len(phase.steps)} resources after {time.monotonic() - self._started:.0f} s")
+
+
+def summary(console: Console, rehearsal: Rehearsal, deployed: Phase | None) -> None:
+    """The tables at the end: resources by kind, outputs, time, and what is left."""
+    if deployed is not None:
+        console.print(_kinds(deployed))
+        if deployed.outputs:
+            console.print(_outputs(deployed))
+    console.print(_times(rehearsal.phases))
+    for warning in dict.fromkeys(w for phase in rehearsal.phases for w in phase.warnings):
+        console.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+    kept = rehearsal.world.kept()
+    if kept:
+        groups = Counter(thing.kind.rsplit(":", 1)[-1] for thing in kept)
+        words = ", ".join(f"{count} {kind}" for kind, count in sorted(groups.items()))
+        console.print(
+            f"kept by the charts that made them (Helm never deletes these): {words}", highlight=False, soft_wrap=True
+        )
+
+
+def leftovers(console: Console, things: list[Thing]) -> None:
+    """What the program made and did not take away again."""
+    if not things:
+        console.print("objects left in the embedded cloud after destroy: none", highlight=False)
+        return
+    table = Table(title="Objects left in the embedded cloud after destroy")
+    table.add_column("kind")
+    table.add_column("id", overflow="fold")
+    for thing in things:
+        table.add_row(thing.kind, thing.id)
+    console.print(table)
+
+
+def _kinds(phase: Phase) -> Table:
+    table = Table(title="Resources by kind")
+    table.add_column("kind", overflow="fold")
+    table.add_column("count", justify="right")
+    counts = Counter(step.kind for step in phase.steps if step.op in ("create", "same", "update", "read"))
+    for kind, count in sorted(counts.items()):
+        table.add_row(kind, str(count))
+    table.add_section()
+    table.add_row("all", str(sum(counts.values())))
+    return table
+
+
+def _outputs(phase: Phase) -> Table:
+    table = Table(title="Outputs")
+    table.add_column("name")
+    table.add_column("value", overflow="fold")
+    for name, output in sorted(phase.outputs.items()):
+        if output.secret:
+            table.add_row(name, "(secret)", style="dim")
+            continue
+        for path, value in _leaves(output.value, name):
+            table.add_row(path, _short(value))
+    return table
+
+
+def _times(phases: list[Phase]) -> Table:
+    table = Table(title="Time")
+    table.add_column("phase")
+    table.add_column("seconds", justify="right")
+    table.add_column("resources", justify="right")
+    table.add_column("changed", justify="right")
+    for phase in phases:
+        table.add_row(phase.name, f"{phase.seconds:.1f}", str(len(phase.steps)), str(len(phase.changed)))
+    table.add_section()
+    table.add_row("all", f"{sum(phase.seconds for phase in phases):.1f}", "", "")
+    return table
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]  # pyright: ignore[reportUnknownVariableType] - JSON
+    return [(path, value)]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    line = " ".join(text.split())
+    # A bracket would read as markup.
+    line = line.replace("[", "\\[")
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."

@@ -1,0 +1,460 @@
+"""One rehearsal: the real program under the real engine, phase by phase, against an embedded cloud.
+
+    with Rehearsal("dev") as rehearsal:
+        rehearsal.preview()
+        rehearsal.up()
+        rehearsal.set_config({"dynamo-a4x:protect": False})
+        rehearsal.destroy()
+        assert not rehearsal.world.leftovers()
+
+Everything of the engine's (project, state, home) lives in one temporary folder: the checkout, the user's own Pulumi
+login and plugins are neither read nor written. Secrets of the stack file cannot be decrypted here and are replaced
+by made-up ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import runpy
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+import yaml
+from pulumi import automation as auto
+
+from rehearsal import seeds
+from rehearsal.cloud import CloudServer, EmbeddedCloud, World
+from rehearsal.cloud.provider import kind_of, name_of
+from rehearsal.cloud.values import mapping
+from rehearsal.command import EngineCommand
+from rehearsal.engine import Engine, EngineError, ensure
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project: where Pulumi.yaml and `__main__.py` are."""
+PASSPHRASE = "rehearsal"
+_QUIET = frozenset({"same", "read", "refresh"})
+"""Operations that change nothing."""
+
+
+class RehearsalError(Exception):
+    """A phase that failed. The text is one line: the phase, the resource where one is to blame, and the cause."""
+
+    def __init__(self, phase: str, causes: list[str]) -> None:
+        super().__init__(f"{phase} failed: {causes[0]}" + (f" (and {len(causes) - 1} more)" if causes[1:] else ""))
+        self.phase = phase
+        self.causes = causes
+
+
+class ConfigError(Exception):
+    """The environment's config is wrong. The text is the program's own message."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the engine did, or in a preview would do."""
+
+    op: str
+    urn: str
+
+    @property
+    def kind(self) -> str:
+        """Type token of the resource."""
+        return kind_of(self.urn)
+
+    @property
+    def name(self) -> str:
+        """Logical name of the resource."""
+        return name_of(self.urn)
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.kind} {self.name}"
+
+
+@dataclass
+class Phase:
+    """What came out of one run of the engine."""
+
+    name: str
+    seconds: float = 0.0
+    steps: list[Step] = field(default_factory=list[Step])
+    warnings: list[str] = field(default_factory=list[str])
+    errors: list[str] = field(default_factory=list[str])
+    outputs: dict[str, Output] = field(default_factory=dict[str, "Output"])
+    """Stack outputs; filled by `up`."""
+
+    @property
+    def changed(self) -> list[Step]:
+        """The steps that changed something."""
+        return [step for step in self.steps if step.op not in _QUIET]
+
+    def count(self) -> Counter[str]:
+        """Steps by operation."""
+        return Counter(step.op for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One stack output."""
+
+    value: Any
+    secret: bool
+
+
+class Listener(Protocol):
+    """Is told what goes on."""
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+
+    def begin(self, phase: Phase) -> None:
+        """A phase starts."""
+
+    def step(self, phase: Phase, step: Step) -> None:
+        """The engine has done a step."""
+
+    def end(self, phase: Phase) -> None:
+        """A phase is over, well or not."""
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Show nothing."""
+
+    def begin(self, phase: Phase) -> None:
+        """Show nothing."""
+
+    def step(self, phase: Phase, step: Step) -> None:
+        """Show nothing."""
+
+    def end(self, phase: Phase) -> None:
+        """Show nothing."""
+
+
+class Rehearsal:
+    """An environment in an embedded cloud of its own; use it as a context manager."""
+
+    def __init__(
+        self,
+        stack: str = "dev",
+        *,
+        root: Path = ROOT,
+        program: Path | None = None,
+        config: Mapping[str, Any] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        listener: Listener | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        """`root` holds Pulumi.yaml and the stack files. `program` runs in place of its `__main__.py`. `config` is
+        laid over the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for
+        all secrets that the program's settings name). `engine` is the engine to use (default: the one that is found).
+        """
+        self.name = stack
+        self.root = root
+        self.program = (program or root / "__main__.py").resolve()
+        self.listener: Listener = listener or Silent()
+        self.phases: list[Phase] = []
+        self._secrets = secrets
+        self._raw = self._read_config(dict(config or {}))
+        self.settings: Any = self._parse(self._raw)
+        self.cloud = EmbeddedCloud(
+            World(),
+            kubernetes_version=seeds.kubernetes_version(self.settings),
+            dynamo_version=seeds.dynamo_version(self.settings),
+        )
+        self.engine = engine
+        self.command: EngineCommand | None = None
+        self._server = CloudServer(self.cloud)
+        self._folder: Path | None = None
+        self._stack: auto.Stack | None = None
+
+    @property
+    def world(self) -> World:
+        """What exists in the embedded cloud."""
+        return self.cloud.world
+
+    @property
+    def stack(self) -> auto.Stack:
+        """The engine's stack, for what has no method here."""
+        if self._stack is None:
+            raise RuntimeError("the rehearsal has not been entered")
+        return self._stack
+
+    @property
+    def folder(self) -> Path:
+        """Everything of the engine's: project, state and home. Gone when the rehearsal is left."""
+        if self._folder is None:
+            raise RuntimeError("the rehearsal has not been entered")
+        return self._folder
+
+    @property
+    def protected(self) -> bool:
+        """Whether the environment refuses to be destroyed until its config says otherwise."""
+        return bool(getattr(self.settings, "protect", False))
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the engine and the embedded cloud's server, and remove the temporary folder. May be repeated."""
+        if self.command is not None:
+            self.command.stop()
+        self._server.stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def preview(self, name: str = "preview") -> Phase:
+        """Let the engine say what it would do."""
+        return self._phase(name, lambda listen: self.stack.preview(on_event=listen))
+
+    def up(self, name: str = "up", **options: Any) -> Phase:
+        """Deploy; `options` go to the Automation API's `up`."""
+
+        def run(listen: Callable[[auto.EngineEvent], None]) -> Mapping[str, Output]:
+            outputs = self.stack.up(on_event=listen, **options).outputs
+            return {key: Output(value.value, value.secret) for key, value in outputs.items()}
+
+        return self._phase(name, run)
+
+    def up_without_change(self, name: str = "up again") -> Phase:
+        """Deploy once more and raise `RehearsalError` that names what was changed, when anything was."""
+        phase = self.up(name)
+        changed = phase.changed
+        if changed:
+            raise RehearsalError(name, [f"{step}, although nothing changed" for step in changed])
+        return phase
+
+    def refresh(self, name: str = "refresh", **options: Any) -> Phase:
+        """Read back what exists; `options` go to the Automation API's `refresh`."""
+        return self._phase(name, lambda listen: self.stack.refresh(on_event=listen, **options))
+
+    def destroy(self, name: str = "destroy") -> Phase:
+        """Take everything away."""
+        return self._phase(name, lambda listen: self.stack.destroy(on_event=listen))
+
+    def unlock(self) -> None:
+        """Release the stack after an engine that was killed (`pulumi cancel`)."""
+        self.stack.cancel()
+
+    def export(self) -> dict[str, Any]:
+        """The deployed stack, in the format of `pulumi stack export`; secrets are encrypted in it.
+
+        (The Automation API's own `export_stack` writes them in clear.)
+        """
+        target = self.folder / "export.json"
+        self._run(["stack", "export", "--file", str(target)])
+        content = json.loads(target.read_text(encoding="utf-8"))
+        target.unlink()
+        return content
+
+    def set_config(self, changes: Mapping[str, Any]) -> None:
+        """Change the environment's config for the phases to come; None removes a key.
+
+        Raises `ConfigError` when the program would not take it; then nothing is changed.
+        """
+        raw = _laid_over(self._raw, changes)
+        self.settings = self._parse(raw)
+        self._raw = raw
+        path = self._stack_file()
+        content = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
+        recorded = cast("dict[str, Any]", content["config"])
+        content["config"] = {**raw, **{key: value for key, value in recorded.items() if _is_encrypted(value)}}
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
+        path = self.root / f"Pulumi.{self.name}.yaml"
+        if not path.is_file():
+            known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
+            raise ConfigError(f"there is no stack {self.name!r}: {path.name} is missing (stacks: {', '.join(known)})")
+        try:
+            content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+        config = mapping(content, "config")
+        plain = {key: value for key, value in config.items() if not _is_encrypted(value)}
+        return _laid_over(plain, changes)
+
+    def _parse(self, raw: Mapping[str, Any]) -> Any:
+        """The program's own judgement of the config; None for a program that has no settings."""
+        if self.program != (self.root / "__main__.py").resolve() or not (self.root / "settings").is_dir():
+            return None
+        with _first_on_path(self.root):
+            settings = importlib.import_module("settings")
+        if self._secrets is None:
+            self._secrets = {key: f"made-up-{key}" for key in settings.SECRETS}
+        try:
+            return settings.parse(raw, self.name)
+        except settings.SettingsError as error:
+            raise ConfigError(str(error)) from None
+
+    def _open(self) -> None:
+        self.engine = self.engine or ensure(self.listener.say)
+        self.listener.say(f"engine: {self.engine}")
+        if self.settings is not None:
+            seeds.plant(self.cloud, self.settings)
+        self._server.start()
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+        for name in ("project", "state", "home"):
+            (folder / name).mkdir()
+        shutil.copy(self.root / "Pulumi.yaml", folder / "project")
+        self._stack_file().write_text(yaml.safe_dump({"config": self._raw}, sort_keys=False), encoding="utf-8")
+        self.command = EngineCommand(self.engine)
+        workspace = auto.LocalWorkspace(
+            work_dir=str(folder / "project"),
+            pulumi_home=str(folder / "home"),
+            program=self._run_program,
+            env_vars={
+                "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+                "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+                "PULUMI_DEBUG_PROVIDERS": self._server.attach,
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                "PULUMI_SUPPRESS_NEO_LINK": "true",
+                "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            },
+            pulumi_command=self.command,
+        )
+        try:
+            self._stack = auto.Stack.create(self.name, workspace)
+            self._set_secrets()
+        except auto.CommandError as error:
+            raise EngineError(f"the engine cannot set up the stack: {_last_line(str(error))}") from None
+
+    def _set_secrets(self) -> None:
+        """Through standard input: arguments of a process can be read by every user of the machine."""
+        for key, value in (self._secrets or {}).items():
+            self._run(["config", "set", "--secret", key], text=value)
+
+    def _run(self, arguments: list[str], *, text: str | None = None) -> None:
+        """A command of the engine's that the Automation API has no method for."""
+        if self.command is not None:
+            workspace = self.stack.workspace
+            environment = {**workspace.env_vars, "PULUMI_HOME": workspace.pulumi_home or ""}
+            self.command.run([*arguments, "--stack", self.name], workspace.work_dir, environment, text=text)
+
+    def _stack_file(self) -> Path:
+        return self.folder / "project" / f"Pulumi.{self.name}.yaml"
+
+    def _run_program(self) -> None:
+        with _first_on_path(self.root):
+            runpy.run_path(str(self.program), run_name="__main__")
+
+    def _phase(self, name: str, run: Callable[[Callable[[auto.EngineEvent], None]], Any]) -> Phase:
+        phase = Phase(name)
+        self.phases.append(phase)
+        self.listener.begin(phase)
+        started = time.monotonic()
+        try:
+            result = run(lambda event: self._listen(phase, event))
+            if isinstance(result, dict):
+                phase.outputs = cast("dict[str, Output]", result)
+        except auto.CommandError as error:
+            causes = phase.errors or [_last_line(str(error))]
+            phase.errors = causes
+            raise RehearsalError(name, causes) from None
+        finally:
+            phase.seconds = time.monotonic() - started
+            self.listener.end(phase)
+        return phase
+
+    def _listen(self, phase: Phase, event: auto.EngineEvent) -> None:
+        done = event.res_outputs_event
+        if done is not None:
+            step = Step(_op(done.metadata.op), done.metadata.urn)
+            # Components report twice: when they are registered and when their outputs are.
+            if step not in phase.steps:
+                phase.steps.append(step)
+                self.listener.step(phase, step)
+        said = event.diagnostic_event
+        if said is not None and said.severity in ("warning", "error"):
+            text = _plain(said.message)
+            if said.severity == "warning":
+                phase.warnings.append(_blamed(said.urn, text))
+            elif _tells_something(text):
+                cause = _blamed(said.urn, _cause(text))
+                if cause not in phase.errors:
+                    phase.errors.append(cause)
+
+
+class _first_on_path:  # noqa: N801 - reads as a word where it is used
+    """Puts a folder first on the module search path, for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+
+    def __enter__(self) -> None:
+        sys.path.insert(0, self._folder)
+
+    def __exit__(self, *_: object) -> None:
+        sys.path.remove(self._folder)
+
+
+def write_export(content: dict[str, Any], target: Path) -> None:
+    """Write an export; a file that is there is replaced only by a whole one."""
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
+    partial.replace(target)
+
+
+def _laid_over(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**raw, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _is_encrypted(value: Any) -> bool:
+    return "secure" in mapping({"value": value}, "value")
+
+
+def _op(op: Any) -> str:
+    return str(getattr(op, "value", op))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"<\{%[^%]*%\}>", "", text).strip()
+
+
+def _tells_something(text: str) -> bool:
+    """Whether a message says more than that something failed (the engine repeats that at every level)."""
+    return text.removesuffix(".") not in ("update failed", "preview failed", "destroy failed", "refresh failed", "")
+
+
+def _cause(text: str) -> str:
+    """One line of a message: of a traceback the last, of anything else all lines joined."""
+    if "Traceback (most recent call last)" in text:
+        return next(line.strip() for line in reversed(text.splitlines()) if line.strip())
+    return " ".join(text.split())
+
+
+def _blamed(urn: str | None, text: str) -> str:
+    kind = kind_of(urn or "")
+    if not urn or kind == "pulumi:pulumi:Stack":
+        return text
+    return f"{kind} {name_of(urn)}: {text}"
+
+
+def _last_line(text: str) -> str:
+    lines = [_plain(line) for line in text.splitlines() if _plain(line)]
+    errors = [line for line in lines if line.startswith("error:")]
+    return (errors or lines or ["no message"])[-1]

@@ -1,0 +1,129 @@
+"""What stands in the embedded cloud before the program comes: everything that the settings adopt.
+
+The only place where the rehearsal reads the program's settings by field. It imports none of its code: a seed is
+what a user would have made by hand, in the words of the real services.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rehearsal.cloud import EmbeddedCloud, Thing, helm
+from rehearsal.cloud import gcp_rules as gcp
+
+_DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
+_KUBERNETES = "1.34"
+"""Of an adopted cluster: inside the window of every Dynamo release that the program knows."""
+
+
+def kubernetes_version(settings: Any) -> str:
+    """Major and minor version that the environment's cluster runs."""
+    cluster = getattr(settings, "cluster", None)
+    version = str(getattr(cluster, "version", "") or "")
+    created = getattr(cluster, "mode", "") == "create"
+    return ".".join(version.split(".")[:2]) if created and version.count(".") else _KUBERNETES
+
+
+def dynamo_version(settings: Any) -> str:
+    """The Dynamo release of the environment."""
+    return str(getattr(getattr(settings, "dynamo", None), "version", "") or "0.7.0")
+
+
+def plant(cloud: EmbeddedCloud, settings: Any) -> None:
+    """Put there what the settings adopt."""
+    project, region = str(settings.project), str(settings.region)
+    if settings.model_bucket.mode == "adopt":
+        bucket = {"name": settings.model_bucket.name, "location": region, "uniformBucketLevelAccess": True}
+        cloud.gcp.seed(gcp.BUCKET, bucket, project=project, region=region)
+    if settings.cluster.mode != "adopt":
+        return
+    names = _networks(cloud, settings, project, region)
+    cluster = _cluster(cloud, settings, project, region)
+    for domain in settings.domains:
+        if domain.mode == "adopt":
+            _pool(cloud, cluster, domain, names)
+    for name, (network, subnetwork) in names.items():
+        _device_network(cloud, cluster, name, network, subnetwork)
+    if settings.dynamo.mode == "adopt":
+        _platform(cloud, cluster, settings)
+    if settings.dra_driver.mode == "adopt":
+        _driver(cloud, cluster, settings)
+
+
+def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> dict[str, tuple[str, str]]:
+    """The VPCs of an adopted cluster: device network -> (network, subnetwork)."""
+    named = getattr(settings.cluster, "device_networks", None)
+    if named is not None:
+        pairs = [(named.gvnic.network, named.gvnic.subnetwork)]
+        pairs += [(named.rdma_network, subnetwork) for subnetwork in named.rdma_subnetworks]
+    else:
+        name = settings.cluster.name
+        pairs = [(f"{name}-net-1", f"{name}-sub-1")]
+        pairs += [(f"{name}-rdma", f"{name}-rdma-sub-{index}") for index in range(4)]
+    zone = settings.domains[0].zone
+    for network in dict.fromkeys(network for network, _ in pairs):
+        inputs: dict[str, Any] = {"name": network, "autoCreateSubnetworks": False, "mtu": 8896}
+        if network == pairs[1][0]:
+            inputs["networkProfile"] = f"projects/{project}/global/networkProfiles/{zone}-vpc-roce"
+        cloud.gcp.seed(gcp.NETWORK, inputs, project=project, region=region)
+    for index, (network, subnetwork) in enumerate(pairs):
+        inputs = {"name": subnetwork, "network": network, "ipCidrRange": f"192.168.{64 + 16 * index}.0/20"}
+        cloud.gcp.seed(gcp.SUBNETWORK, inputs, project=project, region=region)
+    return dict(zip(_DEVICE_NETWORKS, pairs, strict=True))
+
+
+def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> Thing:
+    inputs = {
+        "name": settings.cluster.name,
+        "datapathProvider": "ADVANCED_DATAPATH",
+        "enableMultiNetworking": True,
+        "workloadIdentityConfig": {"workloadPool": f"{project}.svc.id.goog"},
+        "addonsConfig": {"gcsFuseCsiDriverConfig": {"enabled": True}},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"allowExternalTraffic": True}},
+    }
+    return cloud.gcp.seed(gcp.CLUSTER, inputs, project=project, region=region)
+
+
+def _pool(cloud: EmbeddedCloud, cluster: Thing, domain: Any, names: dict[str, tuple[str, str]]) -> None:
+    attached = [{"network": network, "subnetwork": subnetwork} for network, subnetwork in names.values()]
+    inputs = {
+        "name": domain.name,
+        "cluster": cluster.outputs["name"],
+        "nodeCount": domain.nodes,
+        "nodeLocations": [domain.zone],
+        "nodeConfig": {"machineType": gcp.MACHINE_A4X},
+        "networkConfig": {"additionalNodeNetworkConfigs": attached},
+    }
+    project, region = str(cluster.outputs["project"]), str(cluster.outputs["location"])
+    cloud.gcp.seed(gcp.NODE_POOL, inputs, project=project, region=region)
+
+
+def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: str, subnetwork: str) -> None:
+    mode = "NetDevice" if name.startswith("gvnic") else "RDMA"
+    group = {"apiVersion": "networking.gke.io/v1", "metadata": {"name": name}}
+    spec: dict[str, Any] = {"vpc": network, "vpcSubnet": subnetwork, "deviceMode": mode}
+    kind = "GKENetworkParamSet"
+    cloud.kubernetes.seed(cluster, f"kubernetes:networking.gke.io/v1:{kind}", {**group, "kind": kind, "spec": spec})
+    reference = {"group": "networking.gke.io", "kind": kind, "name": name}
+    spec = {"type": "Device", "parametersRef": reference}
+    cloud.kubernetes.seed(
+        cluster, "kubernetes:networking.gke.io/v1:Network", {**group, "kind": "Network", "spec": spec}
+    )
+
+
+def _platform(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+    version, namespace = settings.dynamo.version, settings.dynamo.namespace
+    if helm.early(version):
+        crds = {"chart": "dynamo-crds", "version": version, "namespace": "default"}
+        helm.seed(cloud.world, cluster.id, crds)
+        values: dict[str, Any] = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}}
+    else:
+        values = {"global": {"grove": {"install": True}, "kai-scheduler": {"install": True}}}
+    release = {"chart": "dynamo-platform", "version": version, "namespace": namespace, "values": values}
+    helm.seed(cloud.world, cluster.id, release)
+
+
+def _driver(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+    name = "nvidia-dra-driver-gpu"
+    release = {"chart": name, "version": settings.dra_driver.version, "namespace": name}
+    helm.seed(cloud.world, cluster.id, release)

@@ -1,0 +1,1 @@
+"""The program under the real engine, against the embedded cloud."""

@@ -1,0 +1,258 @@
+"""Drives the embedded cloud as the engine does, call by call, without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from pulumi.provider.experimental import provider as sdk
+
+from rehearsal.cloud import EmbeddedCloud, Thing, World
+from rehearsal.cloud.provider import inputs_on_record
+from rehearsal.cloud.values import Props, dig, props_from_plain, props_to_plain
+
+PROJECT, REGION, ZONE = "my-project", "us-central1", "us-central1-b"
+CLUSTER = "gcp:container/cluster:Cluster"
+NODE_POOL = "gcp:container/nodePool:NodePool"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+GRAPH = "kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment"
+DOMAIN = "kubernetes:resource.nvidia.com/v1beta1:ComputeDomain"
+QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
+
+
+class CheckError(Exception):
+    """The cloud refused inputs at check."""
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{where}: {why}" for where, why in failures.items()))
+        self.failures = failures
+
+
+class Driver:
+    """An embedded cloud with a configured project; `cluster()` adds a cluster and points Kubernetes at it."""
+
+    def __init__(self, *, dynamo_version: str = "0.7.0") -> None:
+        self.cloud = EmbeddedCloud(World(seed=7), dynamo_version=dynamo_version)
+        self.cloud.gcp.configure("", {"project": PROJECT, "region": REGION})
+
+    @property
+    def world(self) -> World:
+        return self.cloud.world
+
+    def check(self, kind: str, name: str, inputs: Props, olds: Props | None = None) -> Props:
+        """The completed inputs; raises CheckError."""
+        request = sdk.CheckRequest(urn(kind, name), props_from_plain(olds or {}), props_from_plain(inputs), b"")
+        response = asyncio.run(self.cloud.check(request))
+        if response.failures:
+            raise CheckError({failure.property: failure.reason for failure in response.failures})
+        return props_to_plain(response.inputs or {})
+
+    def create(self, kind: str, name: str, inputs: Props) -> Thing:
+        """Check and create; returns what is in the world then."""
+        checked = self.check(kind, name, inputs)
+        request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=False)
+        response = asyncio.run(self.cloud.create(request))
+        found = self.world.find(kind, where=lambda thing: thing.id == response.resource_id)
+        assert found, f"{kind} {response.resource_id} is not in the world"
+        return found[-1]
+
+    def preview(self, kind: str, name: str, inputs: Props) -> Props:
+        """The outputs that a preview shows."""
+        checked = self.check(kind, name, inputs)
+        request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=True)
+        return props_to_plain(asyncio.run(self.cloud.create(request)).properties)
+
+    def diff(self, thing: Thing, inputs: Props) -> sdk.DiffResponse:
+        """How new inputs differ from those that the object was made with."""
+        name = thing.urn.rsplit("::", 1)[-1]
+        checked = self.check(thing.kind, name, inputs, thing.inputs)
+        token = inputs_on_record.set(thing.inputs)
+        try:
+            request = sdk.DiffRequest(
+                thing.urn, thing.id, props_from_plain(thing.outputs), props_from_plain(checked), []
+            )
+            return asyncio.run(self.cloud.diff(request))
+        finally:
+            inputs_on_record.reset(token)
+
+    def update(self, thing: Thing, inputs: Props, *, preview: bool = False) -> Props:
+        """Check and update."""
+        checked = self.check(thing.kind, thing.urn.rsplit("::", 1)[-1], inputs, thing.inputs)
+        request = sdk.UpdateRequest(
+            thing.urn,
+            thing.id,
+            props_from_plain(thing.outputs),
+            props_from_plain(checked),
+            timeout=0,
+            ignore_changes=[],
+            preview=preview,
+        )
+        return props_to_plain(asyncio.run(self.cloud.update(request)).properties)
+
+    def delete(self, thing: Thing) -> None:
+        request = sdk.DeleteRequest(thing.urn, thing.id, props_from_plain(thing.outputs), timeout=0)
+        asyncio.run(self.cloud.delete(request))
+
+    def read(self, kind: str, id_: str) -> sdk.ReadResponse:
+        return asyncio.run(self.cloud.read(sdk.ReadRequest(urn(kind, "x"), id_, {}, {})))
+
+    def invoke(self, token: str, args: Props) -> Props:
+        response = asyncio.run(self.cloud.invoke(sdk.InvokeRequest(token, props_from_plain(args))))
+        return props_to_plain(response.return_value or {})
+
+    def check_config(self, package: str, inputs: Props) -> dict[str, str]:
+        request = sdk.CheckRequest(urn(f"pulumi:providers:{package}", "p"), {}, props_from_plain(inputs), b"")
+        response = asyncio.run(self.cloud.check_config(request))
+        return {failure.property: failure.reason for failure in response.failures or []}
+
+    # What tests stand on
+
+    def cluster(self, name: str = "a4x", **more: Any) -> Thing:
+        """Make a cluster and let the Kubernetes provider point to it."""
+        inputs = {
+            "name": name,
+            "location": REGION,
+            "deletionProtection": False,
+            "initialNodeCount": 1,
+            "workloadIdentityConfig": {"workloadPool": f"{PROJECT}.svc.id.goog"},
+            **more,
+        }
+        made = self.create(CLUSTER, name, inputs)
+        self.point_to(str(made.outputs["endpoint"]))
+        return made
+
+    def point_to(self, host: str) -> None:
+        config = {"kubeconfig": kubeconfig(f"https://{host}"), "clusterIdentifier": "c"}
+        self.cloud.kubernetes.configure("", config)
+
+    def pool(self, name: str = "a4x-0", nodes: int = 2, **node_config: Any) -> Thing:
+        """Make an A4X node pool in cluster a4x."""
+        inputs = pool_inputs(name, nodes)
+        inputs["nodeConfig"].update(node_config)
+        return self.create(NODE_POOL, name, inputs)
+
+    def namespace(self, name: str) -> Thing:
+        return self.kube("v1", "Namespace", name)
+
+    def kube(self, api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> Thing:
+        """Make a Kubernetes object."""
+        return self.create(token(api_version, kind), name, kube_inputs(api_version, kind, name, namespace, **fields))
+
+    def release(self, chart: str, namespace: str, version: str = "0.7.0", **fields: Any) -> Thing:
+        inputs = {
+            "name": chart,
+            "namespace": namespace,
+            "chart": f"https://charts.example/{chart}-{version}.tgz",
+            **fields,
+        }
+        return self.create(RELEASE, chart, inputs)
+
+    def platform(self) -> None:
+        """Everything that a graph needs on a cluster with one pool: charts, queues, namespace `serving`."""
+        self.cluster()
+        self.pool()
+        self.release("dynamo-crds", "default")
+        self.namespace("dynamo-cloud")
+        self.release(
+            "dynamo-platform",
+            "dynamo-cloud",
+            values={"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}},
+        )
+        self.driver()
+        self.namespace("serving")
+        self.kube("scheduling.run.ai/v2", "Queue", "root", spec={})
+        self.kube("scheduling.run.ai/v2", "Queue", "team", spec={"parentQueue": "root"})
+
+    def driver(self) -> Thing:
+        self.namespace("nvidia-dra-driver-gpu")
+        self.kube("v1", "ResourceQuota", "critical", "nvidia-dra-driver-gpu", spec={"hard": {"pods": "37"}})
+        return self.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
+
+    def domain(self, name: str = "domain", template: str = "channel", nodes: int = 2) -> Thing:
+        spec = {"numNodes": nodes, "channel": {"resourceClaimTemplate": {"name": template}}}
+        return self.kube("resource.nvidia.com/v1beta1", "ComputeDomain", name, "serving", spec=spec)
+
+    def graph(self, name: str = "r1-abcd", **changes: Any) -> Thing:
+        return self.create(GRAPH, name, graph_inputs(name, **changes))
+
+
+def urn(kind: str, name: str) -> str:
+    return f"urn:pulumi:test::test::{kind}::{name}"
+
+
+def token(api_version: str, kind: str) -> str:
+    group = f"core/{api_version}" if "/" not in api_version else api_version
+    return f"kubernetes:{group}:{kind}"
+
+
+def kubeconfig(server: str) -> str:
+    return json.dumps(
+        {
+            "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+        }
+    )
+
+
+def kube_inputs(api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> Props:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **fields}
+
+
+def pool_inputs(name: str = "a4x-0", nodes: int = 2) -> Props:
+    return {
+        "name": name,
+        "cluster": "a4x",
+        "location": REGION,
+        "nodeLocations": [ZONE],
+        "nodeCount": nodes,
+        "nodeConfig": {
+            "machineType": "a4x-highgpu-4g",
+            "diskType": "hyperdisk-balanced",
+            "reservationAffinity": {
+                "consumeReservationType": "SPECIFIC_RESERVATION",
+                "key": "compute.googleapis.com/reservation-name",
+                "values": [f"projects/p/reservations/r/reservationBlocks/b/reservationSubBlocks/{name}"],
+            },
+        },
+    }
+
+
+TOLERATIONS = [
+    {"key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"},
+    {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+]
+
+
+def role(replicas: int = 1, nodes: int = 1, pool: str = "a4x-0", **pod: Any) -> Props:
+    """One GPU service of a graph."""
+    service: Props = {
+        "componentType": "worker",
+        "replicas": replicas,
+        "resources": {"limits": {"gpu": "4"}},
+        "extraPodSpec": {
+            "priorityClassName": "inference",
+            "nodeSelector": {"cloud.google.com/gke-nodepool": pool},
+            "tolerations": TOLERATIONS,
+            "mainContainer": {"image": "example/worker:1"},
+            **pod,
+        },
+    }
+    if nodes > 1:
+        service["multinode"] = {"nodeCount": nodes}
+    return service
+
+
+def graph_inputs(name: str = "r1-abcd", queue: str = "team", **services: Any) -> Props:
+    """A graph of one prefill and one decode node, unless other services are given."""
+    inputs = kube_inputs("nvidia.com/v1alpha1", "DynamoGraphDeployment", name, "serving")
+    inputs["metadata"]["annotations"] = {"nvidia.com/kai-scheduler-queue": queue}
+    inputs["spec"] = {"services": services or {"Prefill": role(), "Decode": role()}}
+    return inputs
+
+
+def state_of(thing: Thing) -> str:
+    return str(dig(thing.outputs, "status.state"))

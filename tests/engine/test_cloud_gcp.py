@@ -1,0 +1,516 @@
+"""What the embedded cloud does in place of Google Cloud. One test, one rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rehearsal.cloud import Refusal
+from rehearsal.cloud.values import UNKNOWN, Props
+from tests.engine.driver import CLUSTER, NODE_POOL, PROJECT, REGION, ZONE, CheckError, Driver, pool_inputs
+
+BUCKET = "gcp:storage/bucket:Bucket"
+MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
+NETWORK = "gcp:compute/network:Network"
+SUBNET = "gcp:compute/subnetwork:Subnetwork"
+FIREWALL = "gcp:compute/firewall:Firewall"
+ACCOUNT = "gcp:serviceaccount/account:Account"
+ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+PROJECT_MEMBER = "gcp:projects/iAMMember:IAMMember"
+POLICY = "gcp:compute/resourcePolicy:ResourcePolicy"
+
+
+@pytest.fixture
+def cloud() -> Driver:
+    return Driver()
+
+
+def bucket(name: str = "weights", **more: Any) -> Props:
+    return {"name": name, "location": REGION, **more}
+
+
+def subnet(name: str, network: str, cidr: str, **more: Any) -> Props:
+    return {"name": name, "network": network, "region": REGION, "ipCidrRange": cidr, **more}
+
+
+def refused(cloud: Driver, kind: str, inputs: Props) -> dict[str, str]:
+    with pytest.raises(CheckError) as caught:
+        cloud.check(kind, "x", inputs)
+    return caught.value.failures
+
+
+# Shapes, read from the SDK
+
+
+def test_an_unknown_field_is_refused(cloud: Driver) -> None:
+    assert refused(cloud, BUCKET, bucket(storageKlass="STANDARD")) == {"storageKlass": "unknown field"}
+
+
+def test_an_unknown_nested_field_is_refused_with_its_path_and_the_field_that_was_meant(cloud: Driver) -> None:
+    inputs = pool_inputs()
+    inputs["nodeConfig"]["machine_type"] = "x"
+    assert refused(cloud, NODE_POOL, inputs) == {"nodeConfig.machine_type": "unknown field, did you mean machineType?"}
+
+
+def test_an_unknown_field_in_a_list_is_refused(cloud: Driver) -> None:
+    inputs = pool_inputs()
+    inputs["nodeConfig"]["taints"] = [{"key": "a", "value": "b", "efect": "NO_SCHEDULE"}]
+    assert set(refused(cloud, NODE_POOL, inputs)) == {
+        "nodeConfig.taints[0].efect",
+        "nodeConfig.taints[0].effect",
+    }
+
+
+def test_a_missing_required_field_is_refused(cloud: Driver) -> None:
+    assert refused(cloud, BUCKET, {"name": "weights"}) == {"location": "required field is missing"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("forceDestroy", "yes"), ("labels", ["a"]), ("cors", {"a": 1}), ("versioning", True), ("location", 3)],
+)
+def test_a_value_of_another_type_is_refused(cloud: Driver, field: str, value: object) -> None:
+    assert list(refused(cloud, BUCKET, bucket(**{field: value}))) == [field]
+
+
+def test_an_unknown_value_is_judged_by_nobody(cloud: Driver) -> None:
+    cloud.check(BUCKET, "x", bucket(name=UNKNOWN, forceDestroy=UNKNOWN, labels={"a": UNKNOWN}))
+
+
+def test_a_kind_that_the_sdk_does_not_have_is_refused(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="has no gcp:storage/bukket:Bukket"):
+        cloud.check("gcp:storage/bukket:Bukket", "x", {})
+
+
+# Names
+
+
+def test_a_name_that_is_not_given_is_made_from_the_logical_name_and_kept(cloud: Driver) -> None:
+    made = cloud.create(NETWORK, "net", {})
+    assert made.inputs["name"].startswith("net-")
+    assert made.inputs["__defaults"] == ["name"]
+    assert cloud.check(NETWORK, "net", {}, made.inputs)["name"] == made.inputs["name"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (ACCOUNT, "accountId", "short"),
+        (ACCOUNT, "accountId", "a" * 31),
+        (ACCOUNT, "accountId", "Upper-case"),
+        (BUCKET, "name", "gs://weights"),
+        (BUCKET, "name", "Weights"),
+        (BUCKET, "name", "google-weights"),
+        (NETWORK, "name", "net_0"),
+        (NODE_POOL, "name", "a" * 41),
+    ],
+)
+def test_a_name_that_the_service_does_not_take_is_refused(cloud: Driver, kind: str, field: str, value: str) -> None:
+    given = {ACCOUNT: {}, BUCKET: bucket(), NETWORK: {}, NODE_POOL: pool_inputs()}[kind]
+    assert field in refused(cloud, kind, {**given, field: value})
+
+
+# Existence
+
+
+def test_a_second_object_of_the_same_name_is_refused(cloud: Driver) -> None:
+    cloud.create(BUCKET, "one", bucket())
+    with pytest.raises(Refusal, match="409"):
+        cloud.create(BUCKET, "two", bucket())
+
+
+def test_the_same_name_in_another_place_is_another_object(cloud: Driver) -> None:
+    cloud.create(NETWORK, "net", {"name": "net"})
+    cloud.create(SUBNET, "a", subnet("s", "net", "10.0.0.0/24"))
+    cloud.create(SUBNET, "b", {**subnet("s", "net", "10.1.0.0/24"), "region": "europe-west4"})
+
+
+def test_a_pool_of_a_cluster_that_is_not_there_is_refused(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="Cluster 'a4x' was not found"):
+        cloud.pool()
+
+
+def test_a_pool_of_a_cluster_in_another_place_is_refused(cloud: Driver) -> None:
+    cloud.cluster()
+    with pytest.raises(Refusal, match="Cluster 'a4x' was not found"):
+        cloud.create(NODE_POOL, "pool", {**pool_inputs(), "location": "europe-west4"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "missing"),
+    [
+        (SUBNET, subnet("s", "nowhere", "10.0.0.0/24"), "Network 'nowhere'"),
+        (MEMBER, {"bucket": "nowhere", "role": "roles/storage.objectViewer", "member": "allUsers"}, "Bucket"),
+        (
+            ACCOUNT_MEMBER,
+            {"serviceAccountId": "projects/p/serviceAccounts/x", "role": "roles/a.b", "member": "allUsers"},
+            "Account",
+        ),
+        (CLUSTER, {"name": "c", "location": REGION, "network": "nowhere"}, "Network 'nowhere'"),
+    ],
+)
+def test_a_reference_to_what_is_not_there_is_refused(cloud: Driver, kind: str, inputs: Props, missing: str) -> None:
+    with pytest.raises(Refusal, match=missing):
+        cloud.create(kind, "x", inputs)
+
+
+def test_a_grant_to_an_account_that_is_not_there_is_refused(cloud: Driver) -> None:
+    cloud.create(BUCKET, "b", bucket())
+    member = f"serviceAccount:nobody-here@{PROJECT}.iam.gserviceaccount.com"
+    with pytest.raises(Refusal, match="does not exist"):
+        cloud.create(MEMBER, "m", {"bucket": "weights", "role": "roles/storage.objectViewer", "member": member})
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        f"serviceAccount:{PROJECT}.svc.id.goog[ns/ksa]",
+        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/"
+        f"{PROJECT}.svc.id.goog/subject/ns/n/sa/s",
+    ],
+)
+def test_a_grant_to_a_workload_pool_needs_a_cluster_that_has_made_it(cloud: Driver, member: str) -> None:
+    cloud.create(BUCKET, "b", bucket())
+    inputs = {"bucket": "weights", "role": "roles/storage.objectViewer", "member": member}
+    with pytest.raises(Refusal, match="Identity Pool does not exist"):
+        cloud.create(MEMBER, "m", inputs)
+    cloud.cluster()
+    cloud.create(MEMBER, "m", inputs)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "nobody@example.com",
+        "principal://iam.googleapis.com/projects/my-project/locations/global/workloadIdentityPools/p/subject/s",
+    ],
+)
+def test_a_member_that_iam_cannot_read_is_refused(cloud: Driver, member: str) -> None:
+    assert "member" in refused(cloud, PROJECT_MEMBER, {"project": "p", "role": "roles/a.b", "member": member})
+
+
+def test_a_role_that_is_no_role_is_refused(cloud: Driver) -> None:
+    inputs = {"project": "p", "role": "storage.objectViewer", "member": "allUsers"}
+    assert "role" in refused(cloud, PROJECT_MEMBER, inputs)
+
+
+def test_without_a_project_nothing_can_be_made() -> None:
+    cloud = Driver()
+    cloud.cloud.gcp.configure("", {})
+    with pytest.raises(Refusal, match="gcp:project"):
+        cloud.create(NETWORK, "net", {"name": "net"})
+
+
+# Pools of A4X
+
+
+def policy(cloud: Driver) -> None:
+    workload = {"type": "HIGH_THROUGHPUT", "acceleratorTopology": "1x72"}
+    cloud.create(POLICY, "p", {"name": "nvl72", "region": REGION, "workloadPolicy": workload})
+
+
+def test_a_pool_under_a_1x72_policy_takes_18_nodes_and_no_more(cloud: Driver) -> None:
+    cloud.cluster()
+    policy(cloud)
+    placed = {"type": "COMPACT", "policyName": "nvl72"}
+    cloud.create(NODE_POOL, "full", {**pool_inputs("full", 18), "placementPolicy": placed})
+    with pytest.raises(Refusal, match="19 nodes do not fit"):
+        cloud.create(NODE_POOL, "more", {**pool_inputs("more", 19), "placementPolicy": placed})
+
+
+def test_two_pools_on_one_sub_block_are_refused(cloud: Driver) -> None:
+    cloud.cluster()
+    first = cloud.pool("one")
+    with pytest.raises(Refusal, match="held by node pool 'one'"):
+        cloud.pool("two", reservationAffinity=first.inputs["nodeConfig"]["reservationAffinity"])
+
+
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("nodeLocations", {"nodeLocations": [ZONE, "us-central1-a"]}),
+        ("autoscaling", {"autoscaling": {"maxNodeCount": 3}}),
+        ("nodeConfig.spot", {"nodeConfig": {"spot": True}}),
+        ("nodeConfig.diskType", {"nodeConfig": {"diskType": "pd-balanced"}}),
+        ("nodeConfig.reservationAffinity", {"nodeConfig": {"reservationAffinity": None}}),
+    ],
+)
+def test_what_a4x_cannot_do_is_refused(cloud: Driver, where: str, change: Props) -> None:
+    inputs = pool_inputs()
+    inputs["nodeConfig"] |= change.pop("nodeConfig", {})
+    assert where in refused(cloud, NODE_POOL, {**inputs, **change})
+
+
+# Networks
+
+
+def rdma(cloud: Driver, zone: str = ZONE) -> None:
+    profile = f"projects/{PROJECT}/global/networkProfiles/{zone}-vpc-roce"
+    cloud.create(NETWORK, "rdma", {"name": "rdma", "networkProfile": profile})
+    cloud.create(SUBNET, "rdma-0", subnet("rdma-0", "rdma", "192.168.128.0/20"))
+
+
+def attached(cloud: Driver) -> Props:
+    config = {"additionalNodeNetworkConfigs": [{"network": "rdma", "subnetwork": "rdma-0"}]}
+    return {**pool_inputs(), "networkConfig": config}
+
+
+def device_network(cloud: Driver) -> None:
+    api, name = "networking.gke.io/v1", "rdma-0"
+    cloud.kube(api, "GKENetworkParamSet", name, spec={"vpc": "rdma", "vpcSubnet": name, "deviceMode": "RDMA"})
+    reference = {"group": "networking.gke.io", "kind": "GKENetworkParamSet", "name": name}
+    cloud.kube(api, "Network", name, spec={"type": "Device", "parametersRef": reference})
+
+
+def test_a_pool_before_its_network_objects_is_refused(cloud: Driver) -> None:
+    cloud.cluster()
+    rdma(cloud)
+    with pytest.raises(Refusal, match="network objects must be there before"):
+        cloud.create(NODE_POOL, "pool", attached(cloud))
+    device_network(cloud)
+    cloud.create(NODE_POOL, "pool", attached(cloud))
+
+
+def test_a_pool_on_a_network_profile_of_another_zone_is_refused(cloud: Driver) -> None:
+    cloud.cluster()
+    rdma(cloud, "us-central1-a")
+    device_network(cloud)
+    with pytest.raises(Refusal, match="not of the pool's zone"):
+        cloud.create(NODE_POOL, "pool", attached(cloud))
+
+
+def test_a_firewall_rule_on_a_roce_network_is_refused(cloud: Driver) -> None:
+    rdma(cloud)
+    with pytest.raises(Refusal, match="takes no firewall rules"):
+        cloud.create(FIREWALL, "fw", {"network": "rdma", "allows": [{"protocol": "tcp"}]})
+
+
+def test_overlapping_ranges_in_one_network_are_refused(cloud: Driver) -> None:
+    cloud.create(NETWORK, "net", {"name": "net"})
+    secondary = [{"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"}]
+    cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20", secondaryIpRanges=secondary))
+    with pytest.raises(Refusal, match=r"10\.5\.0\.0/16 conflicts"):
+        cloud.create(SUBNET, "b", subnet("b", "net", "10.5.0.0/16"))
+
+
+def test_a_range_that_is_no_range_is_refused(cloud: Driver) -> None:
+    assert "ipCidrRange" in refused(cloud, SUBNET, subnet("a", "net", "10.0.0.1/20"))
+
+
+def test_overlapping_ranges_of_a_pools_networks_are_refused(cloud: Driver) -> None:
+    cloud.cluster()
+    rdma(cloud)
+    device_network(cloud)
+    cloud.create(NETWORK, "gvnic", {"name": "gvnic"})
+    cloud.create(SUBNET, "g", subnet("gvnic-1", "gvnic", "192.168.0.0/16"))
+    api = "networking.gke.io/v1"
+    cloud.kube(api, "GKENetworkParamSet", "gvnic-1", spec={"vpc": "gvnic", "vpcSubnet": "gvnic-1"})
+    reference = {"group": "networking.gke.io", "kind": "GKENetworkParamSet", "name": "gvnic-1"}
+    cloud.kube(api, "Network", "gvnic-1", spec={"type": "Device", "parametersRef": reference})
+    inputs = attached(cloud)
+    inputs["networkConfig"]["additionalNodeNetworkConfigs"].append({"network": "gvnic", "subnetwork": "gvnic-1"})
+    with pytest.raises(Refusal, match="overlap"):
+        cloud.create(NODE_POOL, "pool", inputs)
+
+
+def test_a_range_can_grow_and_not_shrink(cloud: Driver) -> None:
+    cloud.create(NETWORK, "net", {"name": "net"})
+    made = cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20"))
+    cloud.update(made, subnet("a", "net", "10.0.0.0/18"))
+    with pytest.raises(Refusal, match="can only grow"):
+        cloud.update(made, subnet("a", "net", "10.0.0.0/24"))
+
+
+# Deletion
+
+
+def test_a_network_in_use_cannot_go(cloud: Driver) -> None:
+    network = cloud.create(NETWORK, "net", {"name": "net"})
+    inside = cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20"))
+    with pytest.raises(Refusal, match="already being used by Subnetwork"):
+        cloud.delete(network)
+    cloud.delete(inside)
+    cloud.delete(network)
+    assert not cloud.world.leftovers()
+
+
+def test_a_network_of_a_cluster_cannot_go(cloud: Driver) -> None:
+    network = cloud.create(NETWORK, "net", {"name": "net"})
+    cloud.cluster(network="net")
+    with pytest.raises(Refusal, match="already being used by Cluster"):
+        cloud.delete(network)
+
+
+def test_a_policy_of_a_pool_cannot_go(cloud: Driver) -> None:
+    cloud.cluster()
+    policy(cloud)
+    placed = {"type": "COMPACT", "policyName": "nvl72"}
+    cloud.create(NODE_POOL, "pool", {**pool_inputs(), "placementPolicy": placed})
+    with pytest.raises(Refusal, match="already being used by NodePool"):
+        cloud.delete(cloud.world.find(POLICY)[0])
+
+
+def test_a_cluster_with_pools_of_the_program_cannot_go(cloud: Driver) -> None:
+    cluster = cloud.cluster()
+    cloud.pool()
+    with pytest.raises(Refusal, match="already being used by NodePool"):
+        cloud.delete(cluster)
+
+
+def test_a_cluster_with_objects_of_the_program_cannot_go(cloud: Driver) -> None:
+    cluster = cloud.cluster()
+    namespace = cloud.namespace("mine")
+    with pytest.raises(Refusal, match="still holds 1 Kubernetes objects"):
+        cloud.delete(cluster)
+    cloud.delete(namespace)
+    cloud.delete(cluster)
+    assert len(cloud.world) == 0
+
+
+@pytest.mark.parametrize("protection", [True, None])
+def test_a_cluster_is_protected_from_deletion_unless_it_says_otherwise(cloud: Driver, protection: bool | None) -> None:
+    cluster = cloud.cluster(deletionProtection=protection)
+    with pytest.raises(Refusal, match="deletion_protection"):
+        cloud.delete(cluster)
+
+
+def test_a_pool_on_which_a_graph_runs_cannot_go(cloud: Driver) -> None:
+    cloud.platform()
+    cloud.graph()
+    with pytest.raises(Refusal, match="still runs DynamoGraphDeployment serving/r1-abcd"):
+        cloud.delete(cloud.world.find(NODE_POOL)[0])
+
+
+def test_a_pool_on_which_a_graph_runs_cannot_shrink_below_it(cloud: Driver) -> None:
+    cloud.platform()
+    cloud.graph()
+    with pytest.raises(Refusal, match="2 are in use"):
+        cloud.update(cloud.world.find(NODE_POOL)[0], pool_inputs(nodes=1))
+
+
+def test_a_bucket_with_files_goes_only_by_force(cloud: Driver) -> None:
+    made = cloud.create(BUCKET, "b", bucket())
+    cloud.create("gcp:storage/bucketObject:BucketObject", "o", {"bucket": "weights", "name": "f", "content": "x"})
+    with pytest.raises(Refusal, match="without force_destroy"):
+        cloud.delete(made)
+    cloud.update(made, bucket(forceDestroy=True))
+    cloud.delete(made)
+
+
+def test_deleting_what_is_gone_is_no_error(cloud: Driver) -> None:
+    made = cloud.create(BUCKET, "b", bucket())
+    cloud.delete(made)
+    cloud.delete(made)
+
+
+# Changes
+
+
+@pytest.mark.parametrize(
+    ("change", "replaces"),
+    [
+        ({"nodeCount": 3}, []),
+        ({"placementPolicy": {"type": "COMPACT"}}, ["placementPolicy"]),
+        ({"nodeLocations": ["us-central1-a"]}, []),
+        ({"nodeConfig": {"guestAccelerators": [{"type": "nvidia-gb200", "count": 4}]}}, ["nodeConfig"]),
+        ({"nodeConfig": {"labels": {"a": "b"}}}, []),
+        ({"networkConfig": {"additionalNodeNetworkConfigs": [{"network": "n"}]}}, ["networkConfig"]),
+        ({"maxPodsPerNode": 64}, ["maxPodsPerNode"]),
+    ],
+)
+def test_a_pool_is_replaced_by_what_gke_cannot_change(cloud: Driver, change: Props, replaces: list[str]) -> None:
+    cloud.cluster()
+    made = cloud.pool()
+    inputs = pool_inputs()
+    inputs["nodeConfig"] |= change.pop("nodeConfig", {})
+    difference = cloud.diff(made, {**inputs, **change})
+    assert difference.changes
+    assert difference.replaces == replaces
+    assert difference.delete_before_replace == bool(replaces)
+
+
+def test_no_change_is_no_change(cloud: Driver) -> None:
+    cloud.cluster()
+    assert not cloud.diff(cloud.pool(), pool_inputs()).changes
+
+
+def test_a_replacement_with_a_made_up_name_is_made_before_the_old_one_goes(cloud: Driver) -> None:
+    made = cloud.create(NETWORK, "net", {})
+    difference = cloud.diff(made, {"networkProfile": "projects/p/global/networkProfiles/x"})
+    assert difference.replaces == ["networkProfile"]
+    assert not difference.delete_before_replace
+
+
+def test_any_change_of_a_grant_replaces_it(cloud: Driver) -> None:
+    cloud.create(BUCKET, "b", bucket())
+    inputs = {"bucket": "weights", "role": "roles/storage.objectViewer", "member": "allUsers"}
+    made = cloud.create(MEMBER, "m", inputs)
+    assert cloud.diff(made, {**inputs, "role": "roles/storage.objectUser"}).replaces == ["role"]
+
+
+# Outputs and reads
+
+
+def test_a_cluster_tells_its_endpoint_and_certificate_and_keeps_them(cloud: Driver) -> None:
+    made = cloud.cluster()
+    endpoint = made.outputs["endpoint"]
+    assert made.id == f"projects/{PROJECT}/locations/{REGION}/clusters/a4x"
+    assert made.outputs["masterAuth"]["clusterCaCertificate"]
+    assert made.outputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["endpoint"].endswith(".gke.goog")
+    cloud.update(made, {**made.inputs, "resourceLabels": {"a": "b"}})
+    assert made.outputs["endpoint"] == endpoint
+    assert made.outputs["resourceLabels"] == {"a": "b"}
+
+
+def test_an_accounts_email_is_known_before_it_exists(cloud: Driver) -> None:
+    outputs = cloud.preview(ACCOUNT, "a", {"accountId": "serving-pods"})
+    assert outputs["email"] == f"serving-pods@{PROJECT}.iam.gserviceaccount.com"
+    assert outputs["uniqueId"] is UNKNOWN
+
+
+def test_a_clusters_endpoint_is_unknown_before_it_exists(cloud: Driver) -> None:
+    outputs = cloud.preview(CLUSTER, "c", {"name": "c", "location": REGION})
+    assert outputs["endpoint"] is UNKNOWN
+    assert outputs["masterAuth"] is UNKNOWN
+    assert not cloud.world.find(CLUSTER)
+
+
+def test_a_cluster_can_be_looked_up_as_adoption_does(cloud: Driver) -> None:
+    made = cloud.cluster(addonsConfig={"gcsFuseCsiDriverConfig": {"enabled": True}})
+    cloud.pool()
+    found = cloud.invoke("gcp:container/getCluster:getCluster", {"name": "a4x", "location": REGION})
+    assert found["endpoint"] == made.outputs["endpoint"]
+    assert found["masterAuths"] == [made.outputs["masterAuth"]]
+    assert found["addonsConfigs"] == [{"gcsFuseCsiDriverConfigs": [{"enabled": True}]}]
+    assert found["nodePools"][0]["nodeConfigs"][0]["machineType"] == "a4x-highgpu-4g"
+
+
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        ("gcp:container/getCluster:getCluster", {"name": "nowhere", "location": REGION}),
+        ("gcp:storage/getBucket:getBucket", {"name": "nowhere"}),
+        ("gcp:compute/getNetwork:getNetwork", {"name": "nowhere"}),
+    ],
+)
+def test_looking_up_what_is_not_there_fails(cloud: Driver, function: str, args: Props) -> None:
+    with pytest.raises(Refusal, match="404"):
+        cloud.invoke(function, args)
+
+
+def test_a_function_without_an_answer_is_named(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="gcp:compute/getZones:getZones"):
+        cloud.invoke("gcp:compute/getZones:getZones", {})
+
+
+def test_reading_what_is_gone_says_so(cloud: Driver) -> None:
+    made = cloud.create(BUCKET, "b", bucket())
+    assert cloud.read(BUCKET, "weights").resource_id == "weights"
+    cloud.delete(made)
+    assert cloud.read(BUCKET, "weights").resource_id == ""
+
+
+def test_a_package_that_nobody_stands_in_for_is_named(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="no package aws"):
+        cloud.check("aws:s3/bucket:Bucket", "b", {})
