@@ -14,6 +14,7 @@ by made-up ones.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import re
@@ -42,6 +43,7 @@ from rehearsal.engine import Engine, EngineError, ensure
 ROOT = Path(__file__).resolve().parent.parent
 """The project: where Pulumi.yaml and `__main__.py` are."""
 PASSPHRASE = "rehearsal"
+_LOOP_SECONDS = 2.0
 _QUIET = frozenset({"same", "read", "refresh"})
 """Operations that change nothing."""
 
@@ -178,6 +180,7 @@ class Rehearsal:
         self._server = CloudServer(self.cloud)
         self._folder: Path | None = None
         self._stack: auto.Stack | None = None
+        self._loops: list[asyncio.AbstractEventLoop] = []
 
     @property
     def world(self) -> World:
@@ -221,9 +224,20 @@ class Rehearsal:
         if self.command is not None:
             self.command.stop()
         self._server.stop()
+        self._close_loops()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def _close_loops(self) -> None:
+        """The SDK leaves the event loop of a run open that the engine broke off."""
+        deadline = time.monotonic() + _LOOP_SECONDS
+        for loop in self._loops:
+            while loop.is_running() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if not loop.is_running():
+                loop.close()
+        self._loops.clear()
 
     def preview(self, name: str = "preview") -> Phase:
         """Let the engine say what it would do."""
@@ -358,6 +372,7 @@ class Rehearsal:
         return self.folder / "project" / f"Pulumi.{self.name}.yaml"
 
     def _run_program(self) -> None:
+        self._loops.append(asyncio.get_running_loop())
         with _first_on_path(self.root):
             runpy.run_path(str(self.program), run_name="__main__")
 
