@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse test test-unit lint types fmt clean
+.PHONY: help venv rehearse preflight bench faults test test-unit lint types fmt clean
 
 STACK ?= dev
 ARGS ?=
@@ -15,15 +15,18 @@ PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
 help:
 	@echo 'make rehearse [STACK=prod] [ARGS=...]  run the program through the real engine against an embedded cloud'
+	@echo 'make preflight [STACK=prod] [ARGS=...] ask the cloud, with your credentials, what would stop an up'
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-unit                         the tests that take seconds'
+	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
+	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the house format'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
 	@echo 'make clean                             remove .venv and every cache in this folder'
 
 venv: $(INSTALLED)
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements.txt requirements-dev.txt requirements-preflight.txt
 	@set -e; \
 	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
 	if ! fits .venv/bin/python; then \
@@ -56,6 +59,15 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 rehearse: $(INSTALLED)
 	@$(BIN)/python -m rehearsal --stack $(STACK) $(ARGS)
 
+preflight: $(INSTALLED)
+	@$(BIN)/python -m preflight --stack $(STACK) $(ARGS)
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m tools.bench $(ARGS)
+
+faults: $(INSTALLED)
+	@$(BIN)/python -m proofs $(ARGS)
+
 # Stops at the first step that fails. The last line counts the tests of all three tiers.
 test: $(INSTALLED)
 	@reports=.pytest_cache/reports; rm -rf $$reports; mkdir -p $$reports; \
@@ -68,6 +80,7 @@ test: $(INSTALLED)
 	step lint $(BIN)/ruff check --quiet .; \
 	step types env $(PYRIGHT); \
 	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
+	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml

@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     backup: Path = options.backup or Path(f"{options.stack}.before-forget.json")
     if not options.yes:
         print(
-            f"Everything that stack {options.stack!r} has inside its Kubernetes cluster will be forgotten, not deleted.\n"
+            f"Everything that stack {options.stack!r} has inside its cluster will be forgotten, not deleted.\n"
             "Do this only when the cluster is gone or will be deleted by the destroy that follows."
         )
         if input("Type the stack's name to go on: ") != options.stack:

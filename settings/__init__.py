@@ -105,6 +105,9 @@ def load() -> tuple[Settings, Secrets]:
         pulumi.log.warn(f"{key} is not set; this preview goes on without it, `pulumi up` will not.")
     for warning in checks.warnings(settings):
         pulumi.log.warn(warning)
+    if pulumi.runtime.is_dry_run():
+        for line in checks.outlook(settings):
+            pulumi.log.info(line)
     config = pulumi.Config(PROJECT)
     values = {key: config.get_secret(key) or pulumi.Output.secret("") for key in SECRETS}
     return settings, Secrets(ngc_api_key=values["ngcApiKey"], hf_token=values["hfToken"])

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from components.base import a4x, addresses, gke, naming
 from components.base.dynamo import PROFILES, REFUSED
 from components.base.problems import Problem, RuleError, nearest
-from components.serving import layout
-from settings.model import Settings
+from components.serving import arguments, estimate, layout, rules
+from settings.model import Settings, Stack
 
 Check = Callable[[Settings], Iterator[Problem]]
 
@@ -33,7 +33,26 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.mode == "create"
     ]
-    return [warning for warning in found if warning]
+    profile = PROFILES[settings.dynamo.version]
+    for i, stack in enumerate(settings.stacks):
+        found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
+    return [warning for warning in dict.fromkeys(found) if warning]
+
+
+def outlook(settings: Settings) -> list[str]:
+    """What each serving stack will be, in one line: GPUs, memory, price. `settings` has no problems."""
+    return [f"{stack.name}: {_outlook(settings, stack, i)}." for i, stack in enumerate(settings.stacks)]
+
+
+def _outlook(settings: Settings, stack: Stack, index: int) -> str:
+    profile, domain = PROFILES[settings.dynamo.version], settings.domain(stack.domain)
+    chosen = layout.resolve(stack.layout, profile, stack.overrides, _overrides(index))
+    frontends = stack.frontend.replicas or chosen.file.frontend.replicas
+    return estimate.line(chosen, arguments.of(profile), frontends, domain.price_per_gpu_hour if domain else None)
+
+
+def _overrides(index: int) -> str:
+    return f"stacks[{index}].overrides"
 
 
 def _region(settings: Settings) -> Iterator[Problem]:
@@ -58,7 +77,8 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     yield from _refused(lambda: gke.check_cluster_name(cluster.name))
     profile = PROFILES.get(settings.dynamo.version)
     if profile is not None:
-        yield from _refused(lambda: gke.version_window(profile.version).check(cluster.version))
+        window = gke.version_window(profile, kai_binding_role=settings.dynamo.kai_binding_role)
+        yield from _refused(lambda: window.check(cluster.version))
     nodes = max(addresses.MAX_A4X_NODES, sum(domain.nodes for domain in settings.domains))
     yield from _refused(lambda: addresses.plan(cluster.address_range, nodes), "cluster.addressRange")
     if not cluster.dns_endpoint and not cluster.authorized_networks:
@@ -99,7 +119,16 @@ def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
         )
     else:
         yield from _refused(lambda: gke.parse_reservation(reservation, f"{key}.reservation"))
-    if settings.cluster.mode == "adopt" and settings.cluster.device_networks is None:
+    named = settings.cluster.device_networks is not None
+    if settings.cluster.rdma == "dranet":
+        if named:
+            yield Problem(
+                "cluster.deviceNetworks",
+                settings.cluster.device_networks,
+                "DRANET attaches the NICs by itself and takes no networks",
+                "remove the key, or set cluster.rdma: multi-network",
+            )
+    elif settings.cluster.mode == "adopt" and not named:
         yield Problem(
             "cluster.deviceNetworks",
             None,
@@ -132,7 +161,7 @@ def _one_rack_each(settings: Settings) -> Iterator[Problem]:
 
 def _one_zone(settings: Settings) -> Iterator[Problem]:
     zones = {domain.name: domain.zone for domain in settings.created_domains}
-    if settings.cluster.mode == "create" and zones:
+    if settings.cluster.mode == "create" and settings.cluster.rdma == "multi-network" and zones:
         yield from _refused(lambda: gke.rdma_zone(zones))
 
 
@@ -143,6 +172,28 @@ def _dynamo(settings: Settings) -> Iterator[Problem]:
     elif version not in PROFILES:
         rule = "there is no profile for this release"
         yield Problem("dynamo.version", version, rule, nearest(version, PROFILES))
+    else:
+        yield from _profile(settings)
+
+
+def _profile(settings: Settings) -> Iterator[Problem]:
+    """What the release in use does not go with."""
+    profile = PROFILES[settings.dynamo.version]
+    if settings.dynamo.kai == "own" and profile.own_kai is None:
+        yield Problem(
+            "dynamo.kai",
+            settings.dynamo.kai,
+            f"no other KAI than the bundled {profile.bundled_kai} was run with Dynamo {profile.version}",
+            "set dynamo.kai: bundled",
+        )
+    if profile.pod_identity == "namespace" and settings.workload_identity == "serviceAccount":
+        yield Problem(
+            "workloadIdentity",
+            settings.workload_identity,
+            f"the operator of Dynamo {profile.version} runs pods as an account of its own making, which carries no "
+            "annotation for a Google service account",
+            "set workloadIdentity: direct, which grants the bucket to the stack's namespace",
+        )
 
 
 def _stack_names(settings: Settings) -> Iterator[Problem]:
@@ -160,13 +211,23 @@ def _stack_names(settings: Settings) -> Iterator[Problem]:
 
 
 def _stack_layouts(settings: Settings) -> Iterator[Problem]:
+    profile = PROFILES.get(settings.dynamo.version)
+    told: list[Problem] = []
     for i, stack in enumerate(settings.stacks):
         try:
-            layout.load(stack.layout)
+            chosen = layout.load(stack.layout)
         except layout.LayoutError as error:
             for problem in error.problems:
                 key = f"stacks[{i}].layout" if problem.key == "layout" else f"stacks[{i}].layout: {problem.key}"
                 yield Problem(key, problem.value, problem.rule, problem.cure)
+            continue
+        if profile is None:
+            continue
+        found = rules.check(chosen.overridden(stack.overrides, _overrides(i)).adapted(profile), profile)
+        # Two stacks of one layout break its rules once.
+        new = [problem for problem in found if problem not in told]
+        told += new
+        yield from new
 
 
 def _stack_domains(settings: Settings) -> Iterator[Problem]:

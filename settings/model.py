@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from components.base import a4x, addresses, gke, naming
-from components.base.dynamo import CHART_SOURCE
+from components.base.dynamo import CHART_SOURCE, KaiSource
 from components.base.problems import broken
 from components.base.strict import StrictModel
+from components.serving.layout import Overrides
 
 Mode = Literal["adopt", "create"]
 
@@ -96,6 +97,10 @@ class Cluster(StrictModel):
     dns_endpoint: bool = Field(
         default=True, description="whether the control plane is reached by its DNS name, guarded by IAM"
     )
+    rdma: gke.RdmaMode = Field(
+        default="multi-network",
+        description="`multi-network` (the recipe's: three VPCs and a pod annotation) or `dranet` (resource claims)",
+    )
     device_networks: DeviceNetworks | None = Field(
         default=None,
         description="networks of the additional NICs; only for pools that are made in an adopted cluster",
@@ -116,6 +121,9 @@ class Domain(StrictModel):
     reservation: str | None = Field(
         default=None,
         description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S; only for `create`",
+    )
+    price_per_gpu_hour: float | None = Field(
+        default=None, gt=0, description="what one GPU costs an hour, for the line that a preview prints"
     )
 
 
@@ -139,6 +147,13 @@ class Dynamo(StrictModel):
     namespace: KubernetesName = Field(default="dynamo-cloud", description="the namespace of the platform's own pods")
     chart_source: str = Field(default=CHART_SOURCE, description="the URL or folder that holds the chart archives")
     chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
+    kai: KaiSource = Field(
+        default="bundled",
+        description="`bundled` for the KAI of the platform's chart, `own` for a newer one that knows gangs",
+    )
+    kai_binding_role: bool = Field(
+        default=False, description="whether KAI gets the role that GKE 1.36 wants for claims (not run on hardware)"
+    )
     system_tolerations: bool = Field(
         default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
     )
@@ -177,6 +192,9 @@ class Stack(StrictModel):
     domain: str = Field(description="the name of the domain to run in")
     image: str | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
     frontend: Frontend = Field(default=Frontend(), description="a mapping with replicas, placement and image")
+    overrides: Overrides = Field(
+        default=Overrides(), description="single server arguments and variables, a mapping with prefill and decode"
+    )
     wait: bool = Field(default=True, description="whether `pulumi up` ends only when the stack serves (up to 3 hours)")
     benchmark: bool = Field(default=True, description="whether the benchmark client is deployed")
 

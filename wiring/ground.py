@@ -9,6 +9,7 @@ import pulumi
 
 from components import gcp, platform
 from components.base import addresses, gke
+from components.base.dynamo import PROFILES
 from settings import Settings
 
 
@@ -37,14 +38,16 @@ def build_ground(settings: Settings) -> Ground:
     )
     if settings.cluster.mode == "create":
         foundation = _foundation(settings)
-        networks = platform.DeviceNetworks(
-            "device-networks",
-            {
-                "environment": settings.environment,
-                "interfaces": foundation.interfaces,
-                "provider": foundation.cluster.provider,
-            },
-        )
+        networks = None
+        if foundation.interfaces:
+            networks = platform.DeviceNetworks(
+                "device-networks",
+                {
+                    "environment": settings.environment,
+                    "interfaces": foundation.interfaces,
+                    "provider": foundation.cluster.provider,
+                },
+            )
         domains = _domains(settings, foundation.cluster, foundation.interfaces, networks)
         return Ground(foundation.cluster, domains, bucket)
     adopted = gcp.AdoptedCluster(
@@ -53,7 +56,10 @@ def build_ground(settings: Settings) -> Ground:
             "project": settings.project,
             "location": settings.region,
             "cluster": settings.cluster.name,
-            "window": gke.version_window(settings.dynamo.version),
+            "rdma": settings.cluster.rdma,
+            "window": gke.version_window(
+                PROFILES[settings.dynamo.version], kai_binding_role=settings.dynamo.kai_binding_role
+            ),
         },
     )
     return Ground(adopted, _domains(settings, adopted, _named_interfaces(settings), None), bucket)
@@ -71,13 +77,14 @@ def _foundation(settings: Settings) -> gcp.ClusterFoundation:
             "environment": settings.environment,
             "project": settings.project,
             "region": settings.region,
-            "zone": gke.rdma_zone({domain.name: domain.zone for domain in settings.domains}),
+            "zone": settings.domains[0].zone,
             "cluster": cluster.name,
             "addresses": addresses.plan(cluster.address_range, addresses.MAX_A4X_NODES),
             "version": cluster.version,
             "channel": cluster.channel,
             "endpoint": "dns" if cluster.dns_endpoint else "ip",
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
+            "rdma": cluster.rdma,
             "protect": settings.protect,
         },
     )
@@ -98,6 +105,7 @@ def _domains(
             "mode": domain.mode,
             "zone": domain.zone,
             "nodes": domain.nodes,
+            "rdma": settings.cluster.rdma,
             "protect": settings.protect,
         }
         if isinstance(cluster, gcp.AdoptedCluster):

@@ -27,7 +27,7 @@ class Shared:
 def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared:
     """Install what the settings do not adopt."""
     provider = ground.cluster.provider
-    ready: list[pulumi.Resource] = list(ground.domains.values())
+    ready: list[pulumi.Resource] = []
     if settings.cluster.mode == "create":
         ready.append(
             platform.GibInstaller(
@@ -55,27 +55,7 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                 },
             )
         )
-    dynamo: list[pulumi.Resource] = []
-    if settings.dynamo.mode == "create":
-        dynamo.append(
-            platform.DynamoPlatform(
-                "dynamo",
-                {
-                    "environment": settings.environment,
-                    "profile": PROFILES[settings.dynamo.version],
-                    "namespace": settings.dynamo.namespace,
-                    "provider": provider,
-                    "chart_source": settings.dynamo.chart_source,
-                    "chart_login": settings.dynamo.chart_login,
-                    "ngc_api_key": secrets.ngc_api_key,
-                    "system_tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
-                },
-                # System pods that tolerate A4X may need its nodes, for Helm's hooks on the way down as well.
-                pulumi.ResourceOptions(
-                    depends_on=list(ground.domains.values()) if settings.dynamo.system_tolerations else None
-                ),
-            )
-        )
+    dynamo = _dynamo(settings, secrets, ground) if settings.dynamo.mode == "create" else []
     queues = platform.ServingQueues(
         "queues",
         {"environment": settings.environment, "provider": provider},
@@ -83,6 +63,39 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
         pulumi.ResourceOptions(depends_on=dynamo),
     )
     return Shared(queues.queue, [*ready, *dynamo, *_downloads(settings, secrets, ground)])
+
+
+def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:
+    """The platform, and the role that its scheduler wants on newer clusters if the settings ask for it."""
+    provider, dynamo, profile = ground.cluster.provider, settings.dynamo, PROFILES[settings.dynamo.version]
+    installed = platform.DynamoPlatform(
+        "dynamo",
+        {
+            "environment": settings.environment,
+            "profile": profile,
+            "kai": dynamo.kai,
+            "namespace": dynamo.namespace,
+            "provider": provider,
+            "chart_source": dynamo.chart_source,
+            "chart_login": dynamo.chart_login,
+            "ngc_api_key": secrets.ngc_api_key,
+            "system_tolerations": a4x.tolerations() if dynamo.system_tolerations else [],
+        },
+        # System pods that tolerate A4X may need its nodes, for Helm's hooks on the way down as well.
+        pulumi.ResourceOptions(depends_on=list(ground.domains.values()) if dynamo.system_tolerations else None),
+    )
+    if not dynamo.kai_binding_role:
+        return [installed]
+    own = profile.kai(dynamo.kai)
+    role = platform.KaiBindingRole(
+        "kai-binding",
+        {
+            "environment": settings.environment,
+            "provider": provider,
+            "namespace": own.namespace if own else installed.namespace,
+        },
+    )
+    return [installed, role]
 
 
 def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:

@@ -20,7 +20,8 @@ from wiring.shared import Shared
 
 def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Ground, shared: Shared) -> dict[str, Any]:
     """Build `stack`; returns what a user wants to know of it."""
-    profile, chosen = PROFILES[settings.dynamo.version], layout.load(stack.layout)
+    profile = PROFILES[settings.dynamo.version]
+    chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = ground.domains[stack.domain].node_pool_name
     frontend_image = stack.frontend.image or profile.image
     identity = gcp.WorkloadIdentity(
@@ -34,6 +35,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "role": "roles/storage.objectViewer",
             "namespace": stack.name,
             "service_account": naming.SERVING_ACCOUNT,
+            "subject": profile.pod_identity,
         },
     )
     built = ServingStack(
@@ -56,6 +58,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "frontend_side": stack.frontend.placement,
             "ngc_api_key": secrets.ngc_api_key,
             "hf_token": secrets.hf_token,
+            "rdma": settings.cluster.rdma,
             "wait": stack.wait,
         },
         pulumi.ResourceOptions(depends_on=shared.ready),

@@ -1,14 +1,17 @@
 """Dynamo releases: what differs between them, one object each.
 
-Charts, value names, the SGLang release in the image, and what the operator insists on change from release to
-release. All of it is said here once; no other module asks for a version.
+Charts, value names, the SGLang release in the image, what the operator insists on and what SGLang calls its
+arguments change from release to release. All of it is said here once; no other module asks for a version.
+
+Read from released charts, wheels and source, not run, unless a note says otherwise: only 0.7.0 was run against a
+real API server (without GPUs).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from components.base.a4x import Toleration
 
@@ -19,8 +22,48 @@ QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"
 PRIORITY_CLASS: Final = "inference"
 """KAI's priority class for pods that must not be preempted; without it KAI 0.9.4 ranks them as `train`."""
 
+KaiSource = Literal["bundled", "own"]
+"""Who installs KAI: the platform's chart with the version that it pins, or a release of its own."""
+
+Subject = Literal["account", "namespace"]
+"""Whom the bucket is granted to: one Kubernetes service account, or all of a namespace."""
+
 
 @dataclass(frozen=True)
+class KaiRelease:
+    """KAI as a Helm release of its own, beside the platform's."""
+
+    version: str
+    chart: str = "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
+    namespace: str = "kai-scheduler"
+    """KAI's post-delete hook looks for this namespace and no other."""
+
+    def address(self, source: str) -> str:
+        """Where the chart comes from: KAI's registry, or below `source` where that is a mirror."""
+        if source.rstrip("/") == CHART_SOURCE:
+            return self.chart
+        return f"{source.rstrip('/')}/{self.chart.rsplit('/', 1)[-1]}-{self.version}.tgz"
+
+    def values(self, tolerations: list[Toleration]) -> Mapping[str, Any]:
+        """Helm values: `tolerations` on every pod of KAI."""
+        return {"global": {"tolerations": tolerations}}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A server argument or an environment variable that a release does not know as the layouts write it."""
+
+    name: str
+    """Argument (without dashes) or variable that goes."""
+
+    reason: str
+    arguments: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, "str | int | float | bool"])
+    """Arguments that take its place."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that take its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DynamoProfile:
     """One Dynamo release as this program deploys it."""
 
@@ -28,9 +71,10 @@ class DynamoProfile:
     sglang: str
     """SGLang release in the runtime image."""
 
-    crds_chart: str
-    platform_chart: str
-    runtime_image: str
+    crds_chart: str | None
+    """Chart of the custom resource definitions; None where the operator applies them itself."""
+    platform_chart: str = "dynamo-platform"
+    runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
     """Image of workers and frontends, without tag."""
 
     graph_api: str = "nvidia.com/v1alpha1"
@@ -38,7 +82,25 @@ class DynamoProfile:
     """First and last minor version of Kubernetes 1.x that this release's schedulers work with: below 1.34 DRA
     needs beta APIs that can never be switched off again, from 1.36 on KAI 0.9.4 may not bind resource claims."""
 
-    notes: tuple[str, ...] = field(default=())
+    values_style: Literal["subcharts", "global"]
+    """Where the chart's switches stand: `grove.enabled`, or `global.grove.install` and `.enabled`."""
+
+    bundled_kai: str
+    own_kai: KaiRelease | None = None
+    """A newer KAI that was run with this release; None where none was."""
+
+    pod_identity: Subject = "account"
+    """`account`: pods run as the account that the graph names. `namespace`: the operator gives every pod an
+    account of its own making, named after the graph, so a grant to a named account reaches nobody."""
+
+    own_arguments_in_config: bool = True
+    """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
+
+    decode_needs_round_robin_balance: bool = False
+    """Whether SGLang refuses a decode role with data parallelism without `prefill-round-robin-balance`."""
+
+    changes: tuple[Change, ...] = ()
+    """What the layouts' arguments and variables, which are written for 0.7.0, become on this release."""
 
     @property
     def image(self) -> str:
@@ -49,36 +111,120 @@ class DynamoProfile:
         """Address (or path) of a chart archive of this release below `source`."""
         return f"{source.rstrip('/')}/{name}-{self.version}.tgz"
 
-    def platform_values(self, pull_secret: str, tolerations: list[Toleration]) -> Mapping[str, Any]:
-        """Helm values of `dynamo-platform`: Grove and KAI on, `tolerations` on every system pod.
+    def kai(self, source: KaiSource) -> KaiRelease | None:
+        """The KAI release to install beside the platform's chart, if any."""
+        return self.own_kai if source == "own" else None
 
-        The chart's `mpiRun.sshKeygen` hook stays on: this operator reconciles no deployment while the ssh
-        secret is missing, SGLang or not.
+    def platform_values(
+        self,
+        pull_secret: str,
+        tolerations: list[Toleration],
+        kai: KaiSource = "bundled",
+        storage_class: Any = None,
+    ) -> Mapping[str, Any]:
+        """Helm values of `dynamo-platform`: Grove and KAI on, `tolerations` on every system pod, volumes of NATS and
+        etcd in `storage_class` (a name, or the output that holds it; None: the cluster's default).
+
+        The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh
+        secret is missing, SGLang or not. With `kai: own` the chart installs no KAI; the operator finds the API
+        group of the one that runs when it starts.
         """
-        return {
-            "dynamo-operator": {
-                "imagePullSecrets": [{"name": pull_secret}],
-                "controllerManager": {"tolerations": tolerations},
-            },
-            "etcd": {"tolerations": tolerations},
-            "nats": {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}},
-            "grove": {"enabled": True, "tolerations": tolerations},
-            "kai-scheduler": {"enabled": True, "global": {"tolerations": tolerations}},
+        bundled = kai == "bundled"
+        operator: dict[str, Any] = {
+            "imagePullSecrets": [{"name": pull_secret}],
+            "controllerManager": {"tolerations": tolerations},
         }
+        nats: dict[str, Any] = {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}}
+        grove: dict[str, Any] = {"tolerations": tolerations}
+        etcd: dict[str, Any] = {"tolerations": tolerations}
+        values: dict[str, Any] = {
+            "dynamo-operator": operator,
+            "nats": nats,
+            "grove": grove,
+            "kai-scheduler": {"global": {"tolerations": tolerations}} if bundled else {},
+        }
+        if storage_class is not None:
+            nats["config"] = {"jetstream": {"fileStore": {"pvc": {"storageClassName": storage_class}}}}
+        if self.values_style == "global":
+            operator["upgradeCRD"] = True
+            values["global"] = {
+                # Kubernetes is the discovery backend of this release: nothing asks etcd.
+                "etcd": {"install": False},
+                "grove": {"install": True, "enabled": True},
+                "kai-scheduler": {"install": bundled, "enabled": True},
+            }
+            return values
+        values["etcd"] = etcd
+        if storage_class is not None:
+            etcd["persistence"] = {"storageClass": storage_class}
+        grove["enabled"] = True
+        values["kai-scheduler"]["enabled"] = bundled
+        return values
 
 
-def _legacy(version: str) -> DynamoProfile:
+def _before_1(version: str) -> DynamoProfile:
+    """0.7.x: etcd and NATS, a chart of its own for the custom resource definitions.
+
+    KAI 0.9.4 does not know Grove's PodCliqueSet: pods are scheduled one by one, not as a gang. With `kai: own` a gang
+    is one pod of each clique: leader and one worker of a replica, not all of them.
+    """
     return DynamoProfile(
         version=version,
         sglang="0.5.4.post3",
         crds_chart="dynamo-crds",
-        platform_chart="dynamo-platform",
-        runtime_image="nvcr.io/nvidia/ai-dynamo/sglang-runtime",
-        notes=("KAI 0.9.4 does not know Grove's PodCliqueSet: pods are scheduled one by one, not as a gang.",),
+        values_style="subcharts",
+        bundled_kai="v0.9.4",
+        # Run with the 0.7.0 operator and Grove alpha.3: one PodGroup a PodGang. It brings its own definition of
+        # topologies.kai.scheduler.
+        own_kai=KaiRelease("v0.12.17"),
+        decode_needs_round_robin_balance=True,
     )
 
 
-PROFILES: Final[Mapping[str, DynamoProfile]] = {p.version: p for p in (_legacy("0.7.0"), _legacy("0.7.1"))}
+def _from_1(version: str) -> DynamoProfile:
+    """1.0.x: Kubernetes as the discovery backend, definitions applied by the operator, values below `global`.
+
+    Read from charts, wheels and source; not run. The operator's name for its pods' service account was read in
+    the 0.7.0 source (`graph.go`), where the same backend is an option. Until 1.1.0 the operator asks for one pod of
+    each clique as the minimum of a gang.
+    """
+    return DynamoProfile(
+        version=version,
+        sglang="0.5.9",
+        crds_chart=None,
+        values_style="global",
+        bundled_kai="v0.13.0-rc1",
+        pod_identity="namespace",
+        own_arguments_in_config=False,
+        changes=(
+            Change(
+                "prefill-round-robin-balance",
+                "SGLang 0.5.9 does without it, and its --config reader refuses the deprecated argument",
+            ),
+            Change(
+                "SGLANG_ENABLE_FLASHINFER_GEMM",
+                "deprecated in SGLang 0.5.9 for an argument",
+                arguments={"fp8-gemm-backend": "flashinfer_trtllm"},
+            ),
+            Change(
+                "SGL_DISABLE_TP_MEMORY_INBALANCE_CHECK",
+                "SGLang 0.5.9 copies its value to SGLANG_ENABLE_..., which means the opposite: 1 switches the check on",
+                environment={"SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"},
+            ),
+        ),
+    )
+
+
+PROFILES: Final[Mapping[str, DynamoProfile]] = {
+    profile.version: profile
+    for profile in (
+        _before_1("0.7.0"),
+        _before_1("0.7.1"),
+        _from_1("1.0.0"),
+        _from_1("1.0.1"),
+        _from_1("1.0.2"),
+    )
+}
 
 REFUSED: Final[Mapping[str, str]] = {
     "0.9.0": "the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (mended in 0.9.0-post1)",

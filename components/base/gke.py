@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from components.base import a4x, naming
+from components.base.dynamo import DynamoProfile
 from components.base.problems import RuleError
 
 RdmaMode = Literal["multi-network", "dranet"]
@@ -151,17 +152,17 @@ _BELOW: Final = (
     "before 1.34 dynamic resource allocation needs beta APIs that can never be switched off again without a new cluster"
 )
 _ABOVE: Final = (
-    "from 1.36 a scheduler needs rights on resourceclaims/binding that the KAI scheduler of this release "
-    "does not "
-    "ask for, so that no pod with a ComputeDomain claim is bound"
+    "from 1.36 a scheduler needs rights on resourceclaims/binding that the KAI scheduler of this release does not ask "
+    "for, so that no pod with a ComputeDomain claim is bound (dynamo.kaiBindingRole grants them)"
 )
 
 
-def version_window(dynamo: str, *, kai_binding_role: bool = False) -> VersionWindow:
-    """The window of Dynamo release `dynamo`; `kai_binding_role` says that the missing role is granted
-    (1.36).
-    """
-    return VersionWindow(dynamo, 34, BINDING_MINOR if kai_binding_role else BINDING_MINOR - 1, _BELOW, _ABOVE)
+def version_window(profile: DynamoProfile, *, kai_binding_role: bool = False) -> VersionWindow:
+    """The window of a Dynamo release; `kai_binding_role` says that the role which 1.36 wants is granted."""
+    lowest, highest = profile.kubernetes
+    return VersionWindow(
+        profile.version, lowest, max(highest, BINDING_MINOR) if kai_binding_role else highest, _BELOW, _ABOVE
+    )
 
 
 def check_region(region: str, key: str = "region") -> None:

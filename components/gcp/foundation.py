@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from components.base import gke
 from components.base.addresses import AddressPlan
 from components.gcp import cluster_access
 from components.gcp.cluster_network import ClusterNetwork
@@ -48,8 +49,11 @@ class ClusterFoundationArgs(TypedDict):
     authorized_networks: NotRequired[Sequence[AuthorizedNetwork]]
     """Ranges that may reach the IP endpoint."""
 
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs; `dranet` needs no networks of the program's own."""
+
     protect: bool
-    """Whether cluster and networks are protected from deletion."""
+    """Whether the cluster is protected from deletion."""
 
 
 class ClusterFoundation(pulumi.ComponentResource):
@@ -66,7 +70,7 @@ class ClusterFoundation(pulumi.ComponentResource):
     """Id of the project, known once its APIs are on."""
 
     interfaces: Sequence[DeviceInterface]
-    """The five additional NICs of an A4X node, in their order."""
+    """The five additional NICs of an A4X node, in their order; none with DRANET."""
 
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
@@ -83,17 +87,19 @@ class ClusterFoundation(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        self.interfaces = DeviceVpcs(
-            f"{name}-devices",
-            {
-                "project": self.project,
-                "region": args["region"],
-                "zone": args["zone"],
-                "cluster": args["cluster"],
-                "addresses": args["addresses"],
-            },
-            pulumi.ResourceOptions(parent=self),
-        ).interfaces
+        self.interfaces = []
+        if args["rdma"] == "multi-network":
+            self.interfaces = DeviceVpcs(
+                f"{name}-devices",
+                {
+                    "project": self.project,
+                    "region": args["region"],
+                    "zone": args["zone"],
+                    "cluster": args["cluster"],
+                    "addresses": args["addresses"],
+                },
+                pulumi.ResourceOptions(parent=self),
+            ).interfaces
         self.cluster = GkeCluster(
             f"{name}-gke",
             {
@@ -107,6 +113,7 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "version": args["version"],
                 "channel": args["channel"],
                 "endpoint": args["endpoint"],
+                "rdma": args["rdma"],
                 "authorized_networks": args.get("authorized_networks", []),
                 "deletion_protection": args["protect"],
                 "protect": args["protect"],

@@ -2,17 +2,20 @@
 
 Charts are installed as Helm releases, not as rendered objects: they do work in Helm hooks (the ssh secret without
 which this operator reconciles nothing, KAI's own queues), and rendering drops hooks.
+
+KAI comes with the platform's chart, or as a release of its own before it: the operator looks for KAI's API group
+once, when it starts. A KAI of its own has a namespace of its own, which its clean-up hook expects.
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.base import a4x, naming
-from components.base.dynamo import DynamoProfile
+from components.base.dynamo import DynamoProfile, KaiSource
 from components.base.registry import NGC_USER, PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
@@ -27,6 +30,9 @@ class DynamoPlatformArgs(TypedDict):
 
     profile: DynamoProfile
     """The Dynamo release to install."""
+
+    kai: NotRequired[KaiSource]
+    """Who installs KAI: the platform's chart (`bundled`, the default), or a release of its own (`own`)."""
 
     namespace: str
     """Namespace of the platform's own pods."""
@@ -72,17 +78,44 @@ class DynamoPlatform(pulumi.ComponentResource):
             string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        crds = kubernetes.helm.v3.Release(
-            f"{name}-crds",
-            name=profile.crds_chart,
-            namespace=_CRDS_NAMESPACE,
-            chart=profile.chart(profile.crds_chart, args["chart_source"]),
-            version=profile.version,
-            repository_opts=repository,
-            atomic=True,
-            timeout=600,
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        kai = args.get("kai", "bundled")
+        # What must be there before the operator starts; no value of it flows into the release.
+        first: list[pulumi.Resource] = [pull_secret]
+        if profile.crds_chart is not None:
+            first.append(
+                kubernetes.helm.v3.Release(
+                    f"{name}-crds",
+                    name=profile.crds_chart,
+                    namespace=_CRDS_NAMESPACE,
+                    chart=profile.chart(profile.crds_chart, args["chart_source"]),
+                    version=profile.version,
+                    repository_opts=repository,
+                    atomic=True,
+                    timeout=600,
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                )
+            )
+        own_kai = profile.kai(kai)
+        if own_kai is not None:
+            kai_namespace = kubernetes.core.v1.Namespace(
+                f"{name}-kai-namespace",
+                metadata={"name": own_kai.namespace, "labels": labels},
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            )
+            first.append(
+                kubernetes.helm.v3.Release(
+                    f"{name}-kai",
+                    name="kai-scheduler",
+                    namespace=kai_namespace.metadata["name"],
+                    chart=own_kai.address(args["chart_source"]),
+                    version=own_kai.version,
+                    values=own_kai.values(args["system_tolerations"]),
+                    atomic=True,
+                    timeout=600,
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                )
+            )
+        storage_class = self._hyperdisk(name, args) if args["system_tolerations"] else None
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=profile.platform_chart,
@@ -90,12 +123,28 @@ class DynamoPlatform(pulumi.ComponentResource):
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
             repository_opts=repository,
-            values=profile.platform_values(PULL_SECRET, args["system_tolerations"]),
+            values=profile.platform_values(PULL_SECRET, args["system_tolerations"], kai, storage_class),
             atomic=True,
             timeout=1200,
             # The operator ends itself two minutes after its start when a Dynamo CRD is missing; the pods name
-            # the pull secret. No value of either flows into the release.
-            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[crds, pull_secret]),
+            # the pull secret.
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
         )
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
+
+    def _hyperdisk(self, name: str, args: DynamoPlatformArgs) -> pulumi.Output[str]:
+        """A storage class for volumes of pods that may land on A4X, which attaches no Persistent Disk."""
+        storage_class = kubernetes.storage.v1.StorageClass(
+            f"{name}-hyperdisk",
+            metadata={
+                "name": f"{naming.PROJECT}-{args['environment']}-hyperdisk",
+                "labels": naming.kubernetes_labels(args["environment"]),
+            },
+            provisioner="pd.csi.storage.gke.io",
+            parameters={"type": "hyperdisk-balanced"},
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
+        )
+        return storage_class.metadata["name"]

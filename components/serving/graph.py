@@ -26,6 +26,7 @@ Side = Literal["a4x", "system"]
 FRONTEND_PORT: Final = 8000
 MODEL_ROOT: Final = "/data/model"
 CLAIM: Final = "compute-domain-channel"
+RDMA_CLAIM: Final = "rdma"
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
 """Role to the name of its service in the graph; the operator derives pod names from it in lower case."""
 
@@ -51,6 +52,8 @@ class Placement:
     service_account: Value
     claim_template: Value
     config_maps: Mapping[WorkerRole, Value]
+    rdma_claim_template: Value | None = None
+    """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, where an annotation asks."""
 
 
 def spec(layout: Layout, placement: Placement) -> dict[str, Any]:
@@ -155,6 +158,12 @@ def _frontend(placement: Placement) -> dict[str, Any]:
 
 def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str, Any]:
     workers = layout.workers(role)
+    claims = {CLAIM: placement.claim_template}
+    annotations = gcsfuse_annotations()
+    if placement.rdma_claim_template is None:
+        annotations |= _rdma_annotations()
+    else:
+        claims[RDMA_CLAIM] = placement.rdma_claim_template
     service: dict[str, Any] = {
         "componentType": "worker",
         "subComponentType": role,
@@ -163,17 +172,19 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "envs": _environment(role, layout),
         "sharedMemory": {"size": SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
-        "resources": {"limits": {"gpu": str(a4x.GPUS_PER_NODE)}, "claims": [{"name": CLAIM}]},
+        "resources": {"limits": {"gpu": str(a4x.GPUS_PER_NODE)}, "claims": [{"name": claim} for claim in claims]},
         "livenessProbe": _liveness(role),
         "readinessProbe": _probe("/health", period=60, failures=60),
         "extraPodMetadata": {
             "labels": _labels(role, placement),
-            "annotations": {**gcsfuse_annotations(), **_rdma_annotations()},
+            "annotations": annotations,
         },
         "extraPodSpec": {
             **_pod(placement, {a4x.NODE_POOL_KEY: placement.node_pool}),
             "affinity": _arm64_affinity(),
-            "resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": placement.claim_template}],
+            "resourceClaims": [
+                {"name": claim, "resourceClaimTemplateName": template} for claim, template in claims.items()
+            ],
             "volumes": [
                 model_volume(placement.bucket, chunk_megabytes=10),
                 {"name": "library-dir-host", "hostPath": {"path": a4x.DRIVER_ROOT}},

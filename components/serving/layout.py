@@ -3,6 +3,9 @@
 A layout is a folder of `sglang_configs/` with `layout.yaml`, `prefill.yaml` and `decode.yaml`; a new folder is a
 new layout and needs no code. The argument files hold what SGLang's own `--config` reader takes: argument names
 without dashes in front, `true` for a flag.
+
+The files are written for the default Dynamo release. What a stack runs is `resolve`d from them: the files, then
+the stack's own overrides, then what the Dynamo release in use calls things.
 """
 
 from __future__ import annotations
@@ -10,14 +13,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import Field, ValidationError
 
 from components.base import a4x
+from components.base.dynamo import DynamoProfile
 from components.base.problems import Problem, from_pydantic, nearest
 from components.base.strict import StrictModel
 
@@ -28,6 +32,12 @@ WORKER_ROLES: Final[tuple[WorkerRole, ...]] = get_args(WorkerRole)
 
 Argument = str | int | float | bool
 Arguments = Mapping[str, Argument]
+Environment = Mapping[str, str]
+
+Part = Literal["arguments", "environment"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+
+T = TypeVar("T")
 
 
 class LayoutError(Exception):
@@ -79,12 +89,52 @@ class Benchmark(StrictModel):
     concurrency: int = Field(ge=1, description="the number of requests in flight")
 
 
+class ModelFacts(StrictModel):
+    """Sizes of the model, from its own config.json: what memory arithmetic needs."""
+
+    parameters: int = Field(ge=1, description="the number of all parameters")
+    layers: int = Field(ge=1, description="the number of layers that hold a KV cache")
+    moe_layers: int = Field(ge=0, description="the number of layers with routed experts")
+    routed_experts: int = Field(ge=0, description="the number of routed experts of such a layer")
+    expert_parameters: int = Field(ge=0, description="the parameters of one routed expert")
+    bytes_per_parameter: float = Field(gt=0, description="the bytes of a parameter as it is loaded, 1 for FP8")
+    kv_elements: int = Field(ge=1, description="the elements that the KV cache holds for a token and layer")
+    max_context: int = Field(ge=1, description="the longest context that the model was made for, in tokens")
+
+
+class RoleOverrides(StrictModel):
+    """Single values that a stack sets otherwise than its layout, for one role."""
+
+    arguments: dict[str, Argument | None] = Field(
+        default_factory=dict[str, "Argument | None"],
+        description="server arguments, name to value; null leaves one out",
+    )
+    environment: dict[str, str | None] = Field(
+        default_factory=dict[str, "str | None"],
+        description="environment variables, name to text; null leaves one out",
+    )
+
+
+class Overrides(StrictModel):
+    """Single values that a stack sets otherwise than its layout."""
+
+    prefill: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
+    decode: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
+
+    def of(self, role: WorkerRole) -> RoleOverrides:
+        """The values for `role`."""
+        return self.prefill if role == "prefill" else self.decode
+
+
 class LayoutFile(StrictModel):
     """Content of `layout.yaml`."""
 
     description: str = Field(description="one line that says what the layout is for")
     model: str = Field(
         pattern=r"^[\w.-]+/[\w.-]+$", description="a Hugging Face model id, such as deepseek-ai/DeepSeek-R1"
+    )
+    model_facts: ModelFacts | None = Field(
+        default=None, description="a mapping with the model's sizes; without it memory and experts go unchecked"
     )
     frontend: Frontend = Field(description="a mapping with `replicas`")
     workers: AllWorkers = Field(default=AllWorkers(), description="a mapping with `environment`")
@@ -95,12 +145,19 @@ class LayoutFile(StrictModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout as read from its folder, with the server arguments of both worker roles."""
+    """One layout, with the server arguments and the environment of both worker roles."""
 
     name: str
     file: LayoutFile
     prefill_arguments: Arguments
     decode_arguments: Arguments
+    prefill_environment: Environment
+    decode_environment: Environment
+    folder: str = LAYOUTS.name
+    origins: Mapping[tuple[WorkerRole, Part, str], str] = field(
+        default_factory=dict["tuple[WorkerRole, Part, str]", str]
+    )
+    """Where values come from that are not in the layout's files."""
 
     @property
     def model(self) -> str:
@@ -124,16 +181,69 @@ class Layout:
         return f"{prefill.replicas}x{prefill.nodes_per_replica}p-{decode.replicas}x{decode.nodes_per_replica}d"
 
     def workers(self, role: WorkerRole) -> Workers:
-        """Replicas, nodes and own environment of `role`."""
+        """Replicas, nodes and own environment of `role`, as the file has them."""
         return self.file.prefill if role == "prefill" else self.file.decode
 
     def arguments(self, role: WorkerRole) -> Arguments:
         """Server arguments of `role`."""
         return self.prefill_arguments if role == "prefill" else self.decode_arguments
 
-    def environment(self, role: WorkerRole) -> Mapping[str, str]:
+    def environment(self, role: WorkerRole) -> Environment:
         """Environment of `role`: what both roles share, then its own."""
-        return {**self.file.workers.environment, **self.workers(role).environment}
+        return self.prefill_environment if role == "prefill" else self.decode_environment
+
+    def key(self, role: WorkerRole, name: str, part: Part = "arguments") -> str:
+        """Where a user changes the value of `name`: file and key, or the key of the stack config."""
+        origin = self.origins.get((role, part, name))
+        if origin is not None:
+            return origin
+        where = f"{self.folder}/{self.name}"
+        if part == "arguments":
+            return f"{where}/{role}.yaml: {name}"
+        owner = role if name in self.workers(role).environment else "workers"
+        return f"{where}/layout.yaml: {owner}.environment.{name}"
+
+    def overridden(self, overrides: Overrides, where: str = "overrides") -> Layout:
+        """This layout with a stack's own values; `where` is the overrides' key in the stack config."""
+        changed = self
+        for role in WORKER_ROLES:
+            own = overrides.of(role)
+            origins = dict(changed.origins)
+            origins.update({(role, "arguments", n): f"{where}.{role}.arguments.{n}" for n in own.arguments})
+            origins.update({(role, "environment", n): f"{where}.{role}.environment.{n}" for n in own.environment})
+            changed = replace(
+                changed._with(
+                    role, _merged(self.arguments(role), own.arguments), _merged(self.environment(role), own.environment)
+                ),
+                origins=origins,
+            )
+        return changed
+
+    def adapted(self, profile: DynamoProfile) -> Layout:
+        """This layout as `profile`'s SGLang wants it said; what a stack overrides stays, and is told if it is wrong."""
+        changed = self
+        for role in WORKER_ROLES:
+            arguments, environment = dict(self.arguments(role)), dict(self.environment(role))
+            for change in profile.changes:
+                overridden = any((role, part, change.name) in self.origins for part in PARTS)
+                known = change.name in arguments or change.name in environment
+                if known and not overridden:
+                    arguments.pop(change.name, None)
+                    environment.pop(change.name, None)
+                    arguments = {**change.arguments, **arguments}
+                    environment = {**change.environment, **environment}
+            changed = changed._with(role, arguments, environment)
+        return changed
+
+    def _with(self, role: WorkerRole, arguments: Arguments, environment: Environment) -> Layout:
+        if role == "prefill":
+            return replace(self, prefill_arguments=arguments, prefill_environment=environment)
+        return replace(self, decode_arguments=arguments, decode_environment=environment)
+
+
+def _merged(values: Mapping[str, T], changes: Mapping[str, T | None]) -> dict[str, T]:
+    merged: dict[str, T | None] = {**values, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def available(folder: Path = LAYOUTS) -> list[str]:
@@ -158,7 +268,31 @@ def load(name: str, folder: Path = LAYOUTS) -> Layout:
         file = LayoutFile.model_validate_json(json.dumps(content, default=str))
     except ValidationError as error:
         raise LayoutError(from_pydantic(error, LayoutFile, f"{where}/layout.yaml: ")) from None
-    return Layout(name, file, arguments["prefill"], arguments["decode"])
+    shared = file.workers.environment
+    return Layout(
+        name,
+        file,
+        prefill_arguments=arguments["prefill"],
+        decode_arguments=arguments["decode"],
+        prefill_environment={**shared, **file.prefill.environment},
+        decode_environment={**shared, **file.decode.environment},
+        folder=folder.name,
+    )
+
+
+def resolve(
+    name: str,
+    profile: DynamoProfile,
+    overrides: Overrides | None = None,
+    where: str = "overrides",
+    folder: Path = LAYOUTS,
+) -> Layout:
+    """Layout `name` as a stack runs it: its files, the stack's overrides, the words of the Dynamo release.
+
+    Raises:
+        LayoutError: as `load`.
+    """
+    return load(name, folder).overridden(overrides or Overrides(), where).adapted(profile)
 
 
 def _read(path: Path, shown: str) -> Any:

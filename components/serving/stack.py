@@ -20,7 +20,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.base import naming
+from components.base import gke, naming
 from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
 from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
 from components.serving import commands, graph, launch
@@ -83,6 +83,9 @@ class ServingStackArgs(TypedDict):
 
     hf_token: pulumi.Input[str]
     """Hugging Face token, a secret."""
+
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs: an annotation (`multi-network`) or a resource claim (`dranet`)."""
 
     wait: bool
     """Whether an update ends only when the operator reports the deployment `successful`."""
@@ -163,6 +166,7 @@ class ServingStack(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider, replace_on_changes=["spec"]),
         )
+        rdma_claims = self._rdma_claims(name, args, labels) if args["rdma"] == "dranet" else None
         config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
             role: kubernetes.core.v1.ConfigMap(
                 f"{name}-{role}-arguments",
@@ -188,6 +192,7 @@ class ServingStack(pulumi.ComponentResource):
             service_account=account.metadata["name"],
             claim_template=domain.claim_template,
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
+            rdma_claim_template=rdma_claims,
         )
         annotations: dict[str, pulumi.Input[str]] = {
             QUEUE_ANNOTATION: args["queue"],
@@ -239,3 +244,24 @@ class ServingStack(pulumi.ComponentResource):
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
         )
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
+
+    def _rdma_claims(self, name: str, args: ServingStackArgs, labels: dict[str, str]) -> pulumi.Output[str]:
+        """A template of claims on all RDMA NICs of a node, from the device class that GKE's DRANET brings."""
+        template = kubernetes.resource.v1.ResourceClaimTemplate(
+            f"{name}-rdma-claims",
+            metadata={"name": f"{args['stack']}-rdma", "namespace": self.namespace, "labels": labels},
+            spec={
+                "spec": {
+                    "devices": {
+                        "requests": [
+                            {
+                                "name": graph.RDMA_CLAIM,
+                                "exactly": {"device_class_name": "mrdma.google.com", "allocation_mode": "All"},
+                            }
+                        ]
+                    }
+                }
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
+        )
+        return template.metadata["name"]

@@ -12,6 +12,7 @@ import pulumi
 import pytest
 
 from components.base import addresses, gke
+from components.base.dynamo import PROFILES
 from components.gcp import (
     AdoptedCluster,
     AdoptedClusterArgs,
@@ -498,7 +499,7 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(endpoint: str, allow
         ),
         (
             {"masterVersion": "1.36.0-gke.1"},
-            {"window": gke.version_window("0.7.0")},
+            {"window": gke.version_window(PROFILES["0.7.0"])},
             ("cluster.version", "resourceclaims/binding"),
         ),
         (

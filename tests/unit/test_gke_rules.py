@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.base import gke, naming
+from components.base.dynamo import PROFILES
 from components.base.gke import GkeRuleError, Reservation
 
 _NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
@@ -20,7 +21,7 @@ _PROJECTS = st.from_regex(r"[a-z][-a-z0-9]{4,20}[a-z0-9]", fullmatch=True)
     "version", ["1.34", "1.35", "1.35.", "1.35.2", "1.35.2-gke.1485000", "1.34.1", "1.34.1-gke.2037001"]
 )
 def test_versions_in_the_window_pass(version: str) -> None:
-    gke.version_window("0.7.0").check(version)
+    gke.version_window(PROFILES["0.7.0"]).check(version)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +35,13 @@ def test_versions_in_the_window_pass(version: str) -> None:
 )
 def test_a_version_outside_the_window_is_refused_with_the_reason(version: str, why: str) -> None:
     with pytest.raises(GkeRuleError, match=why) as refusal:
-        gke.version_window("0.7.0").check(version)
+        gke.version_window(PROFILES["0.7.0"]).check(version)
     for part in ("cluster.version", version, "0.7.0", "1.34", "1.35"):
         assert part in str(refusal.value)
 
 
 def test_the_binding_role_opens_the_window_to_1_36_and_no_further() -> None:
-    window = gke.version_window("0.7.0", kai_binding_role=True)
+    window = gke.version_window(PROFILES["0.7.0"], kai_binding_role=True)
     window.check("1.36")
     with pytest.raises(GkeRuleError):
         window.check("1.37")
@@ -49,12 +50,12 @@ def test_the_binding_role_opens_the_window_to_1_36_and_no_further() -> None:
 @pytest.mark.parametrize("version", ["1.34.0", "1.34.0-gke.9999999", "1.34.1-gke.2037000"])
 def test_builds_that_leave_a_taint_on_gpu_nodes_are_refused(version: str) -> None:
     with pytest.raises(GkeRuleError, match="impending-node-termination"):
-        gke.version_window("0.7.0").check(version)
+        gke.version_window(PROFILES["0.7.0"]).check(version)
 
 
 @pytest.mark.parametrize("version", ["", "latest", "2.0", "1", "1.35.x", "v1.35", "1.35.2-gke"])
 def test_what_is_no_version_is_refused(version: str) -> None:
-    for use in (gke.alias, gke.version_window("0.7.0").check):
+    for use in (gke.alias, gke.version_window(PROFILES["0.7.0"]).check):
         with pytest.raises(GkeRuleError, match="not a GKE version"):
             use(version)
 
@@ -66,7 +67,7 @@ def test_the_alias_of_every_form_is_what_the_api_takes(minor: int, patch: int, b
 
 
 def test_the_default_version_lies_in_the_window() -> None:
-    gke.version_window("0.7.0").check(gke.DEFAULT_VERSION)
+    gke.version_window(PROFILES["0.7.0"]).check(gke.DEFAULT_VERSION)
 
 
 # --- places -----------------------------------------------------------------------------------------------

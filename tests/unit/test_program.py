@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from components.base import a4x, naming
 from components.base.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests.conftest import STACKS, recorded
-from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, run_program
+from tests.recorder import ROOT, SECRETS, ProgramFailedError, Recording, Resource, run_program
 
 
 def _graph(resource: Resource) -> bool:
@@ -294,3 +295,63 @@ def test_a_domain_is_created_in_an_adopted_cluster_on_networks_that_exist() -> N
     assert [entry["subnetwork"] for entry in attached] == ["sub-1", "r0", "r1", "r2", "r3"]
     assert pool["nodeConfig"]["serviceAccount"].endswith("gserviceaccount.com")
     assert run.depends_on_transitively(run.find("NodePool"), run.of_type("gcp:projects/iAMMember:IAMMember")[0])
+
+
+def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> None:
+    cluster = {"mode": "create", "name": "a4x-prod", "rdma": "dranet"}
+    run = run_program("prod", config={"cluster": cluster})
+    assert len(run.of_type("gcp:compute/network:Network")) == 1
+    assert run.of_type("GKENetworkParamSet") == []
+    assert run.find("Cluster").inputs["enableMultiNetworking"] is False
+    pool = next(r for r in run.of_type("NodePool") if _a4x_pool(r)).inputs
+    assert pool["networkConfig"]["acceleratorNetworkProfile"] == "auto"
+    assert "additionalNodeNetworkConfigs" not in pool["networkConfig"]
+    template = run.find("ResourceClaimTemplate").inputs
+    request = template["spec"]["spec"]["devices"]["requests"][0]
+    assert request["exactly"] == {"deviceClassName": "mrdma.google.com", "allocationMode": "All"}
+    for service in run.find("DynamoGraphDeployment").inputs["spec"]["services"].values():
+        if service["componentType"] == "frontend":
+            continue
+        claims = {c["name"]: c["resourceClaimTemplateName"] for c in service["extraPodSpec"]["resourceClaims"]}
+        assert claims["rdma"] == template["metadata"]["name"]
+        assert {"name": "rdma"} in service["resources"]["claims"]
+        assert not any("interfaces" in key for key in service["extraPodMetadata"]["annotations"])
+
+
+def test_sixty_four_domains_preview_without_a_special_case() -> None:
+    shipped = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"))["config"]
+    domain, stack = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
+    domains = [{**domain, "name": f"a4x-{i}", "reservation": f"{domain['reservation']}-{i}"} for i in range(64)]
+    run = run_program("prod", config={"domains": domains, "stacks": [{**stack, "domain": "a4x-63"}]}, preview=True)
+    assert len([r for r in run.of_type("NodePool") if _a4x_pool(r)]) == 64
+    assert len(run.of_type("ResourcePolicy")) == 64
+    assert len(run.of_type("gcp:compute/network:Network")) == 3
+
+
+def test_the_scheduler_gets_the_role_that_newer_clusters_want_only_when_asked() -> None:
+    cluster = {"mode": "create", "name": "a4x-prod", "version": "1.36"}
+    dynamo = {"mode": "create", "kaiBindingRole": True}
+    run = run_program("prod", config={"cluster": cluster, "dynamo": dynamo})
+    subject = run.find("ClusterRoleBinding").inputs["subjects"][0]
+    assert subject["namespace"] == "dynamo-cloud"
+    assert run.depends_on_transitively(run.find("DynamoGraphDeployment"), run.find("ClusterRoleBinding"))
+    with pytest.raises(ProgramFailedError, match=r"dynamo\.kaiBindingRole"):
+        run_program("prod", config={"cluster": cluster})
+
+
+def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recording) -> None:
+    graph, pool = prod.find("DynamoGraphDeployment"), next(r for r in prod.of_type("NodePool") if _a4x_pool(r))
+    assert prod.depends_on_transitively(graph, pool)
+    assert pool.urn not in graph.depends_on
+
+
+def test_system_pods_on_a4x_get_volumes_that_a4x_can_attach() -> None:
+    run = run_program("dev", config={"dynamo": {"mode": "create", "systemTolerations": True}})
+    storage = run.find("StorageClass").inputs
+    assert storage["parameters"]["type"] == "hyperdisk-balanced"
+    assert storage["volumeBindingMode"] == "WaitForFirstConsumer"
+    values = run.find("Release", "dynamo-release").inputs["values"]
+    name = storage["metadata"]["name"]
+    assert values["etcd"]["persistence"]["storageClass"] == name
+    assert values["nats"]["config"]["jetstream"]["fileStore"]["pvc"]["storageClassName"] == name
+    assert values["etcd"]["tolerations"]

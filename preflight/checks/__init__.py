@@ -1,0 +1,118 @@
+"""The checks, each a small function from the site to what it finds.
+
+A check handles the answer that it is about ("missing") and lets every other `CloudError` pass: the runner turns
+those into results, the same way for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from preflight.checks import access, capacity, cluster, networks, storage
+from preflight.results import Outcome
+from preflight.site import Site
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one environment."""
+
+    name: str
+    look: Callable[[], Outcome]
+    needs: str = ""
+    """Permissions that it takes, for the message when they are missing."""
+    gate: bool = False
+    """Whether the checks behind it make sense only when it does not fail."""
+
+
+def plan(site: Site) -> list[Check]:
+    """The checks that the settings call for, in the order in which they are printed."""
+    checks = [
+        Check("credentials", partial(access.credentials, site), gate=True),
+        Check("project", partial(access.project, site), "resourcemanager.projects.get", gate=True),
+        Check("permissions", partial(access.permissions, site)),
+        Check("apis", partial(access.apis, site), "serviceusage.services.get"),
+    ]
+    created = site.settings.created_domains
+    for domain in created:
+        owner = f" on project {site.reservation(domain)[1]}"
+        checks += [
+            Check(
+                f"reservation {domain.name}",
+                partial(capacity.reservation, site, domain),
+                f"compute.reservations.get{owner}",
+            ),
+            Check(
+                f"sub-block {domain.name}",
+                partial(capacity.sub_block, site, domain),
+                "compute.reservationBlocks.list, compute.reservationSubBlocks.get and "
+                f"compute.reservationSubBlocks.list{owner}",
+            ),
+        ]
+    if site.creates_cluster:
+        checks += [
+            Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"),
+            Check(
+                "quota system pool",
+                partial(capacity.system_quota, site),
+                "compute.regions.get and compute.projects.get",
+            ),
+            Check("quota nat", partial(capacity.nat_quota, site), "compute.regions.get"),
+        ]
+    if created:
+        checks.append(Check("quota hyperdisk", partial(capacity.hyperdisk_quota, site), "compute.regions.get"))
+    if site.creates_cluster:
+        checks += [
+            Check("rdma profile", partial(networks.rdma_profile, site), "compute.networkProfiles.get"),
+            Check("networks", partial(networks.names, site), "compute.networks.list"),
+        ]
+    elif created:
+        checks.append(Check("device networks", partial(networks.devices, site), "compute.networks.list"))
+    return checks + _cluster_checks(site) + _storage_checks(site)
+
+
+def _cluster_checks(site: Site) -> list[Check]:
+    get = "container.clusters.get"
+    if site.creates_cluster:
+        checks = [
+            Check("gke version", partial(cluster.offered_version, site), "container.clusters.list"),
+            Check("cluster", partial(cluster.name_free, site), get),
+        ]
+    else:
+        checks = [
+            Check("cluster", partial(cluster.exists, site), get),
+            Check("gke version", partial(cluster.running_version, site), get),
+            Check("dataplane", partial(cluster.dataplane, site), get),
+            Check("multi-networking", partial(cluster.multi_networking, site), get),
+            Check("workload identity", partial(cluster.workload_identity, site), get),
+            Check("gcs fuse", partial(cluster.gcs_fuse, site), get),
+        ]
+    for domain in site.settings.domains:
+        if domain.mode == "adopt":
+            checks.append(
+                Check(
+                    f"pool {domain.name}",
+                    partial(cluster.pool, site, domain),
+                    f"{get} and compute.instanceGroupManagers.get",
+                )
+            )
+        checks.append(
+            Check(
+                f"free nodes {domain.name}",
+                partial(cluster.free_nodes, site, domain),
+                "container.nodes.list and container.pods.list",
+            )
+        )
+    return checks
+
+
+def _storage_checks(site: Site) -> list[Check]:
+    find = storage.created if site.settings.model_bucket.mode == "create" else storage.adopted
+    checks = [Check("bucket", partial(find, site), "storage.buckets.get")]
+    checks += [
+        Check(f"model {model}", partial(storage.model, site, model), "storage.objects.list and storage.objects.get")
+        for model in site.models()
+    ]
+    return checks

@@ -1,0 +1,111 @@
+"""Who asks, where, and what they may do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from components.base import gke
+from preflight.cloud import CloudError
+from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.site import Site
+
+PERMISSIONS_MAX: Final = 4
+"""Missing permissions that are named; the roles name the rest."""
+
+CREATE_CLUSTER: Final[tuple[str, ...]] = (
+    "serviceusage.services.enable",
+    "compute.networks.create",
+    "compute.subnetworks.create",
+    "compute.firewalls.create",
+    "compute.routers.create",
+    "container.clusters.create",
+    "iam.serviceAccounts.create",
+    "iam.serviceAccounts.actAs",
+    "resourcemanager.projects.setIamPolicy",
+)
+"""A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster takes."""
+CREATE_DOMAIN: Final[tuple[str, ...]] = ("compute.resourcePolicies.create", "container.clusters.update")
+CREATE_BUCKET: Final[tuple[str, ...]] = ("storage.buckets.create", "storage.buckets.setIamPolicy")
+SERVICE_ACCOUNT: Final[tuple[str, ...]] = ("iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy")
+IN_CLUSTER: Final[tuple[str, ...]] = (
+    "container.clusters.get",
+    "container.namespaces.create",
+    "container.customResourceDefinitions.create",
+)
+"""What installing the platform and the stacks takes, as far as IAM and not RBAC grants it."""
+
+
+def credentials(site: Site) -> Outcome:
+    """The user has credentials, and they give a token."""
+    try:
+        return passed(f"logged in: {site.cloud.login()}")
+    except CloudError as error:
+        if error.trouble != "login":
+            raise
+        return failed(f"no token: {error}", "log in: gcloud auth application-default login")
+
+
+def project(site: Site) -> Outcome:
+    """The project exists, is active and has the number that the config says."""
+    name, number = site.settings.project, site.settings.project_number
+    try:
+        found = site.project()
+    except CloudError as error:
+        if error.trouble != "missing":
+            raise
+        return failed(f"there is no project {name}", "correct gcp:project: gcloud projects list")
+    if found.state != "ACTIVE":
+        return failed(f"project {name} is {found.state or 'in an unknown state'}", "restore it, or choose another")
+    if number is not None and number != found.number:
+        return failed(
+            f"project {name} has the number {found.number}, the config says {number}: pods would get no access "
+            "to the bucket",
+            f'pulumi config set projectNumber "{found.number}"',
+        )
+    return passed(f"{name}, number {found.number}")
+
+
+def permissions(site: Site) -> Outcome:
+    """The caller may do on the project what `pulumi up` will do."""
+    wanted = _wanted(site)
+    try:
+        granted = site.cloud.granted(site.settings.project, wanted)
+    except CloudError as error:
+        # It refuses the whole question over one permission that it does not know on projects.
+        if error.trouble != "refused":
+            raise
+        return skipped(f"Resource Manager does not answer: {error}")
+    missing = [permission for permission in wanted if permission not in granted]
+    if not missing:
+        return passed(f"all {len(wanted)} that were asked about")
+    more = f" and {len(missing) - PERMISSIONS_MAX} more" if len(missing) > PERMISSIONS_MAX else ""
+    roles = ", ".join(gke.DEPLOYER_ROLES)
+    return failed(
+        f"{len(missing)} of {len(wanted)} are missing: {', '.join(missing[:PERMISSIONS_MAX])}{more}",
+        f"have the roles granted on project {site.settings.project}: {roles}",
+    )
+
+
+def _wanted(site: Site) -> list[str]:
+    settings = site.settings
+    wanted = [
+        *IN_CLUSTER,
+        *(CREATE_CLUSTER if site.creates_cluster else ()),
+        *(CREATE_DOMAIN if settings.created_domains else ()),
+        *(CREATE_BUCKET if settings.model_bucket.mode == "create" else ()),
+        *(SERVICE_ACCOUNT if settings.workload_identity == "serviceAccount" else ()),
+    ]
+    return list(dict.fromkeys(wanted))
+
+
+def apis(site: Site) -> Outcome:
+    """The services that the program uses are on, or the program will switch them on."""
+    name = site.settings.project
+    disabled = site.cloud.disabled_services(name, gke.APIS)
+    if not disabled:
+        return passed(f"all {len(gke.APIS)} are on")
+    finding = f"off: {', '.join(disabled)}"
+    cure = f"gcloud services enable {' '.join(disabled)} --project {name}"
+    if site.creates_cluster:
+        return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {cure}")
+    return failed(finding, cure)

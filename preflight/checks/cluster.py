@@ -1,0 +1,226 @@
+"""The GKE cluster, its pools and their nodes: on offer, there already, or in the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from components.base import a4x, gke
+from components.base.dynamo import PROFILES
+from components.base.problems import RuleError
+from preflight.cloud import Cluster, Node, NodePool
+from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.site import Site
+from settings.model import Domain
+
+TERMINATION_TAINT: Final = "cloud.google.com/impending-node-termination"
+"""GKE before 1.34.1-gke.2037001 leaves it on GPU nodes after host maintenance."""
+LISTED_MAX: Final = 3
+"""Nodes that are named in one line."""
+
+NO_CLUSTER: Final = "there is no cluster to look at"
+
+
+def offered_version(site: Site) -> Outcome:
+    """The channel offers the version, and the Dynamo release runs on the build that it stands for."""
+    settings = site.settings
+    wanted, channel = gke.alias(settings.cluster.version), settings.cluster.channel
+    if site.home() is not None:
+        return running_version(site)
+    offer = site.cloud.versions(settings.project, settings.region, channel)
+    where = f"{channel} in {settings.region}"
+    builds = [build for build in offer.valid if build == wanted or build.startswith((f"{wanted}.", f"{wanted}-"))]
+    if not builds:
+        return failed(
+            f"{where} offers no {wanted}; it offers {_minors(offer.valid)} (default {offer.default or 'none'})",
+            "set cluster.version or cluster.channel to one that is offered, inside the Dynamo release's window",
+        )
+    newest = max(builds, key=_order)
+    try:
+        gke.version_window(PROFILES[settings.dynamo.version]).check(newest)
+    except RuleError as error:
+        return failed(f"{wanted} stands for {newest} in {where}: {error.rule}", error.cure)
+    return passed(f"{where} offers {newest} for {wanted}")
+
+
+def running_version(site: Site) -> Outcome:
+    """The Dynamo release runs on the version that the cluster has."""
+    cluster = site.cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    try:
+        gke.version_window(PROFILES[site.settings.dynamo.version]).check(cluster.version)
+    except RuleError as error:
+        return failed(f"the cluster runs {cluster.version}: {error.rule}", error.cure)
+    return passed(f"the cluster runs {cluster.version}")
+
+
+def name_free(site: Site) -> Outcome:
+    """No other cluster has the name of the one to make."""
+    cluster = site.cluster()
+    if cluster is None:
+        return passed(f"the name {site.settings.cluster.name} is free")
+    if site.is_own(cluster.labels):
+        return passed(f"{cluster.name} exists and is this environment's own ({cluster.status})")
+    return failed(
+        f"{cluster.name} exists in {cluster.location}, and this environment did not make it",
+        "choose another cluster.name, or set cluster.mode: adopt",
+    )
+
+
+def exists(site: Site) -> Outcome:
+    """The cluster to adopt exists and runs."""
+    cluster, settings = site.cluster(), site.settings
+    if cluster is None:
+        known = site.cloud.cluster_names(settings.project)
+        return failed(
+            f"there is no cluster {settings.cluster.name} in {settings.region}",
+            f"correct cluster.name or gcp:region; the project has: {', '.join(known) or 'none'}",
+        )
+    if cluster.status != "RUNNING":
+        return failed(f"{cluster.name} is {cluster.status}", "wait until it is RUNNING, or repair it")
+    return passed(f"{cluster.name} in {cluster.location} is running")
+
+
+def dataplane(site: Site) -> Outcome:
+    """RDMA pods need Dataplane V2."""
+    cluster = site.cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    if cluster.datapath != "ADVANCED_DATAPATH":
+        return failed(
+            f"the datapath is {cluster.datapath}, RDMA needs Dataplane V2",
+            "it is chosen when a cluster is created: another cluster, or cluster.mode: create",
+        )
+    return passed("Dataplane V2")
+
+
+def multi_networking(site: Site) -> Outcome:
+    """Pods get RDMA NICs through multi-networking."""
+    cluster = site.cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    if not cluster.multi_networking:
+        return failed(
+            "multi-networking is off, so pods get no RDMA interface",
+            "it is chosen when a cluster is created: another cluster, or cluster.mode: create",
+        )
+    return passed("on")
+
+
+def workload_identity(site: Site) -> Outcome:
+    """Pods reach the bucket through Workload Identity."""
+    cluster = site.cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    if not cluster.workload_pool:
+        pool = f"{site.settings.project}.svc.id.goog"
+        return failed("Workload Identity is off", f"{_update(site, cluster)} --workload-pool={pool}")
+    return passed(cluster.workload_pool)
+
+
+def gcs_fuse(site: Site) -> Outcome:
+    """Pods mount the bucket through the Cloud Storage FUSE CSI driver."""
+    cluster = site.cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    if not cluster.gcs_fuse:
+        return failed(
+            "the Cloud Storage FUSE CSI driver is off",
+            f"{_update(site, cluster)} --update-addons=GcsFuseCsiDriver=ENABLED",
+        )
+    return passed("on")
+
+
+def pool(site: Site, domain: Domain) -> Outcome:
+    """The node pool to adopt is one A4X domain of the stated zone and size, with all its NICs."""
+    cluster, found = site.cluster(), site.pool(domain.name)
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    if found is None:
+        known = ", ".join(sorted(cluster.pools)) or "none"
+        return failed(
+            f"the cluster has no node pool {domain.name}",
+            f"name the domain after its pool ({known}), or set domains.{domain.name}.mode: create",
+        )
+    size = sum(site.cloud.group_size(group) for group in found.groups)
+    problems = list(_pool_problems(found, size, domain))
+    if problems:
+        return failed("; ".join(finding for finding, _ in problems), "; ".join(cure for _, cure in problems))
+    finding = f"{size} nodes of {found.machine_type} in {domain.zone}"
+    if found.status != "RUNNING":
+        return warned(f"{finding}, and it is {found.status}", "wait until it is RUNNING")
+    return passed(finding)
+
+
+def _pool_problems(found: NodePool, size: int, domain: Domain) -> Iterator[tuple[str, str]]:
+    """Finding and cure of each way in which the pool is not the domain."""
+    key, attached = f"domains.{domain.name}", len(gke.DEVICE_NETWORKS)
+    if not found.machine_type.startswith(a4x.MACHINE_TYPE):
+        yield f"its machines are {found.machine_type}, not {a4x.MACHINE_TYPE}", "name a pool of A4X nodes"
+    if list(found.zones) != [domain.zone]:
+        yield f"its nodes are in {', '.join(found.zones)}, not in {domain.zone}", f"set {key}.zone"
+    if found.additional_networks < attached:
+        yield (
+            f"its nodes have {found.additional_networks} additional networks, an A4X node needs {attached}",
+            "they are chosen when a pool is created: make another pool",
+        )
+    if size < domain.nodes:
+        yield f"it has {size} nodes, the config counts on {domain.nodes}", f"set {key}.nodes, or resize the pool"
+
+
+def free_nodes(site: Site, domain: Domain) -> Outcome:
+    """Enough of the domain's nodes are ready and free for its stacks: one missing node stops a whole layout."""
+    wanted = site.worker_nodes(domain)
+    cluster = site.home()
+    if cluster is None or site.pool(domain.name) is None:
+        return skipped("the pool does not exist yet" if domain.mode == "create" else NO_CLUSTER)
+    if not wanted:
+        return skipped("no stack is placed here")
+    nodes = site.cloud.nodes(cluster, domain.name)
+    own = {stack.name for stack in site.settings.stacks}
+    held = Counter(pod.node for pod in site.cloud.gpu_pods(cluster) if pod.namespace not in own)
+    reasons = {node.name: reason for node in nodes if (reason := _unusable(node, held[node.name]))}
+    free = len(nodes) - len(reasons)
+    finding = f"{free} of {len(nodes)} nodes are free, the stacks take {wanted}"
+    why = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())[:LISTED_MAX])
+    if len(reasons) > LISTED_MAX:
+        why += f"; and {len(reasons) - LISTED_MAX} more"
+    if free < wanted:
+        return failed(
+            f"{finding} ({why or 'the pool is too small'})", f"free or repair them: kubectl get nodes {_select(domain)}"
+        )
+    if why:
+        return warned(f"{finding} ({why})", f"kubectl get nodes {_select(domain)}")
+    return passed(finding)
+
+
+def _unusable(node: Node, pods: int) -> str:
+    if not node.ready:
+        return "not ready"
+    if not node.schedulable:
+        return "cordoned"
+    if TERMINATION_TAINT in node.taints:
+        return "tainted for termination"
+    if node.gpus < a4x.GPUS_PER_NODE:
+        return f"{node.gpus} of {a4x.GPUS_PER_NODE} GPUs"
+    return "GPUs held by other pods" if pods else ""
+
+
+def _select(domain: Domain) -> str:
+    return f"-l {a4x.NODE_POOL_KEY}={domain.name}"
+
+
+def _update(site: Site, cluster: Cluster) -> str:
+    settings = site.settings
+    return f"gcloud container clusters update {cluster.name} --location {cluster.location} --project {settings.project}"
+
+
+def _order(build: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in build.replace("-gke", "").split(".") if part.isdigit())
+
+
+def _minors(builds: Iterable[str]) -> str:
+    found = {".".join(build.split(".")[:2]) for build in builds}
+    return ", ".join(sorted(found, key=_order)) or "nothing"

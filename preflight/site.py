@@ -1,0 +1,102 @@
+"""The place that is inspected: the settings, the cloud, and answers that several checks need."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from components.base import gke, naming
+from components.serving import layout
+from preflight.cloud import Cloud, CloudError, Cluster, Network, NodePool, Project
+from settings import Settings
+from settings.model import Domain
+
+T = TypeVar("T")
+
+OWN_DESCRIPTION: Final = "of GKE cluster {cluster}"
+"""In the description of the program's own networks; networks carry no labels."""
+
+
+class Site:
+    """Settings and cloud. Shared questions are asked once, even by checks that run at the same time."""
+
+    def __init__(self, settings: Settings, cloud: Cloud) -> None:
+        self.settings = settings
+        self.cloud = cloud
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._answers: dict[str, Any] = {}
+
+    @property
+    def creates_cluster(self) -> bool:
+        """Whether the program makes the cluster."""
+        return self.settings.cluster.mode == "create"
+
+    def project(self) -> Project:
+        """The project."""
+        return self._once("project", lambda: self.cloud.project(self.settings.project))
+
+    def cluster(self) -> Cluster | None:
+        """The cluster of the config's name, or None where there is none."""
+
+        def ask() -> Cluster | None:
+            settings = self.settings
+            try:
+                return self.cloud.cluster(settings.project, settings.region, settings.cluster.name)
+            except CloudError as error:
+                if error.trouble == "missing":
+                    return None
+                raise
+
+        return self._once("cluster", ask)
+
+    def home(self) -> Cluster | None:
+        """The cluster that pools are in: the adopted one, or the one that this environment made before."""
+        cluster = self.cluster()
+        if cluster is None or not self.creates_cluster:
+            return cluster
+        return cluster if self.is_own(cluster.labels) else None
+
+    def pool(self, name: str) -> NodePool | None:
+        """The node pool `name` of `home`, or None where cluster or pool do not exist."""
+        cluster = self.home()
+        return None if cluster is None else cluster.pools.get(name)
+
+    def networks(self) -> Mapping[str, Network]:
+        """The project's networks."""
+        return self._once("networks", lambda: self.cloud.networks(self.settings.project))
+
+    def own_network_names(self) -> tuple[str, str, str]:
+        """Names that the program gives its networks: the cluster's, the second gVNIC's, the RDMA one."""
+        cluster = self.settings.cluster.name
+        return f"{cluster}-net-0", f"{cluster}-net-1", f"{cluster}-rdma-net"
+
+    def is_own_network(self, network: Network) -> bool:
+        """Whether the network's description says that this program made it for a cluster of this name."""
+        return OWN_DESCRIPTION.format(cluster=self.settings.cluster.name) in network.description
+
+    def is_own(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels say that this program made the thing for this environment."""
+        return naming.gcp_labels(self.settings.environment).items() <= labels.items()
+
+    def reservation(self, domain: Domain) -> tuple[gke.Reservation, str]:
+        """A created domain's reservation, and the project that owns it."""
+        parsed = gke.parse_reservation(domain.reservation or "")
+        return parsed, parsed.project or self.settings.project
+
+    def worker_nodes(self, domain: Domain) -> int:
+        """Nodes that the domain's serving stacks take together."""
+        return sum(layout.load(s.layout).nodes for s in self.settings.stacks if s.domain == domain.name)
+
+    def models(self) -> list[str]:
+        """Hugging Face ids of the models that the stacks serve."""
+        return sorted({layout.load(stack.layout).model for stack in self.settings.stacks})
+
+    def _once(self, key: str, ask: Callable[[], T]) -> T:
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._answers:
+                self._answers[key] = ask()
+            return self._answers[key]

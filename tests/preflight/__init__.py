@@ -1,0 +1,1 @@
+"""The preflight: every check against recorded answers of Google's services."""

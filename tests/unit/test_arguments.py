@@ -1,0 +1,247 @@
+"""The catalogs are what they say, and the argument check judges by them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.base.dynamo import PROFILES
+from components.serving import arguments, environment, layout
+from components.serving.layout import WORKER_ROLES, Layout, Overrides
+from tests.conformance.recipe import FOLDER
+from tools import sglang_arguments
+
+CATALOGS = sorted(arguments.CATALOG.glob("*.json"))
+RECIPE = sorted((FOLDER / "sglang").glob("*.yaml"))
+needs_recipe = pytest.mark.skipif(
+    len(RECIPE) != 4, reason=f"the recipe's argument files are not in {FOLDER} (set DYNAMO_A4X_RECIPE to its folder)"
+)
+
+
+def _catalog(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+# The lists ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_profile_has_its_catalogs() -> None:
+    names = {f"sglang-{p.sglang}" for p in PROFILES.values()} | {f"dynamo-{p.version}" for p in PROFILES.values()}
+    assert {path.stem for path in CATALOGS} == names
+    assert names == {f"sglang-{v}" for v in sglang_arguments.SGLANG} | {f"dynamo-{v}" for v in sglang_arguments.DYNAMO}
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)
+def test_a_catalog_is_as_its_script_writes_it(path: Path) -> None:
+    assert sglang_arguments.text(_catalog(path)) == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)
+def test_a_catalog_names_the_wheel_that_it_is_of(path: Path) -> None:
+    header = _catalog(path)["header"]
+    package, _, version = path.stem.partition("-")
+    assert header["wheel"].startswith(f"{'ai_dynamo' if package == 'dynamo' else package}-{version}-")
+    assert re.fullmatch(r"[0-9a-f]{64}", header["sha256"])
+
+
+@pytest.mark.parametrize("path", [p for p in CATALOGS if p.stem.startswith("sglang")], ids=lambda path: path.stem)
+def test_no_name_belongs_to_two_arguments(path: Path) -> None:
+    entries = _catalog(path)["arguments"]
+    names = [name for first, entry in entries.items() for name in (first, *entry.get("aliases", ()))]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) for name in names)
+    assert {entry["action"] for entry in entries.values()} <= {
+        "store",
+        "store_true",
+        "DeprecatedAction",
+        "LoRAPathAction",
+    }
+    assert len(entries) > 250
+
+
+def test_the_reader_of_sources_sees_names_kinds_and_choices() -> None:
+    source = """
+BACKENDS = ["a", "b"]
+class ServerArgs:
+    def add_cli_args(parser):
+        parser.add_argument("--tensor-parallel-size", "--tp-size", type=int, default=ServerArgs.tp_size)
+        parser.add_argument("--backend", type=str, choices=BACKENDS + ["c"])
+        parser.add_argument("--fast", action="store_true")
+        parser.add_argument("--old", action=DeprecatedAction, help="Please use --new instead.")
+        parser.add_argument("--sizes", type=int, nargs="+")
+        parser.add_argument("--extra", type=str, help="Extra settings in JSON format.")
+        parser.add_argument("--open", choices=list(Parsers.keys()))
+"""
+    assert sglang_arguments.server_arguments(source) == {
+        "tensor-parallel-size": {"action": "store", "type": "int", "aliases": ["tp-size"]},
+        "backend": {"action": "store", "type": "str", "choices": ["a", "b", "c"]},
+        "fast": {"action": "store_true"},
+        "old": {"action": "DeprecatedAction", "instead": "new"},
+        "sizes": {"action": "store", "type": "int", "nargs": "+"},
+        "extra": {"action": "store", "type": "str", "json": True},
+        "open": {"action": "store", "type": "str"},
+    }
+
+
+def test_the_reader_of_sources_sees_which_variables_are_read() -> None:
+    source = """
+class Envs:
+    A_USED = EnvBool(False)
+    A_UNUSED = EnvInt(1)
+_print_deprecated_env("A_NEW", "A_OLD")
+x = os.environ.get("A_GET"), os.getenv("A_GETENV"), get_int_env_var("A_NUMBER"), os.environ["A_INDEX"]
+os.environ["A_WRITTEN"] = "1"
+if "A_ASKED" in os.environ and envs.A_USED.get(): ...
+"""
+    wheel = sglang_arguments.Wheel(Path("none.whl"), {"a.py": source})
+    assert sglang_arguments.variables(wheel) == {
+        "A_USED": {"type": "bool"},
+        "A_UNUSED": {"type": "int", "unread": True},
+        "A_OLD": {"type": "text", "deprecated": "A_NEW"},
+        "A_GET": {"type": "text"},
+        "A_GETENV": {"type": "text"},
+        "A_NUMBER": {"type": "int"},
+        "A_INDEX": {"type": "text"},
+        "A_ASKED": {"type": "text"},
+    }
+
+
+# The check ---------------------------------------------------------------------------------------------------------
+
+
+def _recipe_layout(path: Path) -> Layout:
+    """A layout whose arguments, of the role that the file is for, are those of a recipe file."""
+    shape = re.search(r"\d+p\d+d", path.name)
+    assert shape
+    made = layout.load(f"deepseek-r1-fp8-{shape.group()}")
+    role = "decode" if "decode" in path.name else "prefill"
+    return replace(made, **{f"{role}_arguments": yaml.safe_load(path.read_text(encoding="utf-8"))})
+
+
+@needs_recipe
+@pytest.mark.parametrize("path", RECIPE, ids=lambda path: path.stem)
+def test_the_recipes_arguments_are_right_for_the_release_that_it_uses(path: Path) -> None:
+    assert list(arguments.check(_recipe_layout(path), PROFILES["0.7.0"])) == []
+
+
+@needs_recipe
+@pytest.mark.parametrize("path", RECIPE, ids=lambda path: path.stem)
+def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(path: Path) -> None:
+    made = _recipe_layout(path)
+    role = "decode" if "decode" in path.name else "prefill"
+    made = replace(made, **{f"{'prefill' if role == 'decode' else 'decode'}_arguments": {}})
+    found = [problem.key.rsplit(" ", 1)[-1] for problem in arguments.check(made, PROFILES["1.0.1"])]
+    assert found == (["prefill-round-robin-balance"] if role == "decode" else [])
+
+
+@needs_recipe
+def test_the_recipes_dead_variables_are_told() -> None:
+    values = yaml.safe_load((FOLDER / "values_deepep.yaml").read_text(encoding="utf-8"))["dynamo"]["decodeWorker"]
+    variables = {entry["name"]: entry["value"] for entry in values["envs"] if "value" in entry}
+    made = replace(layout.load("deepseek-r1-fp8-10p8d"), prefill_environment={}, decode_environment=variables)
+    told = "\n".join(environment.warnings(made, PROFILES["0.7.0"]))
+    assert re.findall(r"environment\.(\w+):", told) == [
+        "SGLANG_DECODE_BOOTSTRAP_TIMEOUT",
+        "SGLANG_HACK_SEQ_BOOTSTRAP_ROOM",
+        "SGLANG_DISABLE_TP_MEMORY_INBALANCE_CHECK",
+    ]
+    assert "declares this variable and reads it nowhere" in told
+
+
+@pytest.mark.parametrize("name", layout.available())
+@pytest.mark.parametrize("version", PROFILES)
+def test_our_arguments_and_variables_are_right_for_every_profile(name: str, version: str) -> None:
+    chosen = layout.resolve(name, PROFILES[version])
+    assert list(arguments.check(chosen, PROFILES[version])) == []
+    assert list(environment.check(chosen, PROFILES[version])) == []
+    assert list(environment.warnings(chosen, PROFILES[version])) == []
+
+
+def test_names_and_aliases_give_the_same_sizes() -> None:
+    known = arguments.of(PROFILES["0.7.0"])
+    short = arguments.values({"tp-size": 32, "dp-size": 32, "ep": 32, "enable-dp-attention": True}, known)
+    long = arguments.values(
+        {
+            "tensor-parallel-size": "32",
+            "data-parallel-size": "32",
+            "expert-parallel-size": "32",
+            "enable-dp-attention": True,
+        },
+        known,
+    )
+    assert short.parallelism == long.parallelism
+    assert short.parallelism.gpus == 32
+    assert replace(short.parallelism, attention=False, data=2).gpus == 64
+
+
+def test_a_value_of_a_wrong_type_reads_as_not_set() -> None:
+    read = arguments.values(
+        {"tp-size": "many", "host": True, "mem-fraction-static": "0.9"}, arguments.of(PROFILES["0.7.0"])
+    )
+    assert (read.integer("tensor-parallel-size"), read.text("host")) == (None, None)
+    assert read.number("mem-fraction-static") == 0.9
+
+
+# Overrides and adaptation ------------------------------------------------------------------------------------------
+
+
+def _overrides(**roles: Any) -> Overrides:
+    return Overrides.model_validate(roles)
+
+
+def test_an_override_changes_one_value_and_is_named_in_messages() -> None:
+    changed = layout.load("deepseek-r1-fp8-1p1d").overridden(
+        _overrides(decode={"arguments": {"mem-fraction-static": 0.9}, "environment": {"UCX_TLS": "^tcp"}}),
+        "stacks[0].overrides",
+    )
+    assert changed.arguments("decode")["mem-fraction-static"] == 0.9
+    assert changed.environment("decode")["UCX_TLS"] == "^tcp"
+    assert changed.arguments("prefill") == layout.load("deepseek-r1-fp8-1p1d").arguments("prefill")
+    assert changed.key("decode", "mem-fraction-static") == "stacks[0].overrides.decode.arguments.mem-fraction-static"
+    assert changed.key("decode", "UCX_TLS", "environment") == "stacks[0].overrides.decode.environment.UCX_TLS"
+    assert changed.key("decode", "host") == "sglang_configs/deepseek-r1-fp8-1p1d/decode.yaml: host"
+
+
+def test_null_leaves_a_value_out() -> None:
+    changed = layout.load("deepseek-r1-fp8-1p1d").overridden(
+        _overrides(decode={"arguments": {"enable-symm-mem": None}, "environment": {"MC_TE_METRIC": None}})
+    )
+    assert "enable-symm-mem" not in changed.arguments("decode")
+    assert "MC_TE_METRIC" not in changed.environment("decode")
+    assert "MC_TE_METRIC" in changed.environment("prefill")
+
+
+@pytest.mark.parametrize("role", WORKER_ROLES)
+def test_a_layout_is_adapted_to_the_newer_release(role: layout.WorkerRole) -> None:
+    changed = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"])
+    assert "prefill-round-robin-balance" not in changed.arguments(role)
+    assert changed.arguments(role)["fp8-gemm-backend"] == "flashinfer_trtllm"
+    assert "SGLANG_ENABLE_FLASHINFER_GEMM" not in changed.environment(role)
+    assert "SGL_DISABLE_TP_MEMORY_INBALANCE_CHECK" not in changed.environment(role)
+    assert changed.environment(role)["SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK"] == "0"
+
+
+def test_what_a_user_has_set_survives_the_adaptation() -> None:
+    own = _overrides(decode={"arguments": {"fp8-gemm-backend": "auto"}})
+    assert (
+        layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"], own).arguments("decode")["fp8-gemm-backend"] == "auto"
+    )
+
+
+def test_an_override_that_the_newer_release_does_not_take_is_told_not_dropped() -> None:
+    own = _overrides(decode={"arguments": {"prefill-round-robin-balance": True}})
+    chosen = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"], own, "stacks[0].overrides")
+    assert [problem.key for problem in arguments.check(chosen, PROFILES["1.0.1"])] == [
+        "stacks[0].overrides.decode.arguments.prefill-round-robin-balance"
+    ]
+
+
+def test_the_default_release_takes_layouts_as_they_are_written() -> None:
+    for name in layout.available():
+        assert layout.resolve(name, PROFILES["0.7.0"]) == layout.load(name)

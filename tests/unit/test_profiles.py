@@ -1,0 +1,153 @@
+"""One object a Dynamo release: its charts, values and words, and nothing else asks for a version."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.base.dynamo import CHART_SOURCE, PROFILES, REFUSED
+from tests.recorder import ROOT, Recording, run_program
+
+TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
+
+
+def _values(version: str, **options: Any) -> Any:
+    return PROFILES[version].platform_values("nvcr-secret", TAINTS, **options)
+
+
+def test_0_7_switches_grove_and_kai_on_as_sub_charts() -> None:
+    values = _values("0.7.0")
+    assert values["grove"] == {"tolerations": TAINTS, "enabled": True}
+    assert values["kai-scheduler"] == {"global": {"tolerations": TAINTS}, "enabled": True}
+    assert values["etcd"] == {"tolerations": TAINTS}
+    assert "global" not in values
+    assert "mpiRun" not in str(values)
+
+
+def test_1_0_switches_them_on_below_global_and_does_without_etcd() -> None:
+    values = _values("1.0.1")
+    assert values["global"] == {
+        "etcd": {"install": False},
+        "grove": {"install": True, "enabled": True},
+        "kai-scheduler": {"install": True, "enabled": True},
+    }
+    assert values["dynamo-operator"]["upgradeCRD"] is True
+    assert "etcd" not in values
+    assert "enabled" not in values["grove"]
+    assert "enabled" not in values["kai-scheduler"]
+
+
+@pytest.mark.parametrize("version", PROFILES)
+def test_every_system_pod_gets_the_tolerations_and_the_pull_secret(version: str) -> None:
+    values = _values(version)
+    assert values["dynamo-operator"]["controllerManager"]["tolerations"] == TAINTS
+    assert values["dynamo-operator"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
+    assert values["nats"]["podTemplate"]["merge"]["spec"]["tolerations"] == TAINTS
+    assert values["grove"]["tolerations"] == TAINTS
+    assert values["kai-scheduler"]["global"]["tolerations"] == TAINTS
+
+
+def test_a_kai_of_its_own_is_not_installed_twice() -> None:
+    assert _values("0.7.0", kai="own")["kai-scheduler"] == {"enabled": False}
+    own = PROFILES["0.7.0"].kai("own")
+    assert own is not None
+    assert own.address(CHART_SOURCE) == "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
+    assert own.address("/charts/") == "/charts/kai-scheduler-v0.12.17.tgz"
+    assert PROFILES["0.7.0"].kai("bundled") is None
+    assert PROFILES["1.0.1"].kai("own") is None
+
+
+def test_releases_name_the_sglang_of_their_images() -> None:
+    assert {version: profile.sglang for version, profile in PROFILES.items()} == {
+        "0.7.0": "0.5.4.post3",
+        "0.7.1": "0.5.4.post3",
+        "1.0.0": "0.5.9",
+        "1.0.1": "0.5.9",
+        "1.0.2": "0.5.9",
+    }
+
+
+def test_a_refused_release_has_no_profile() -> None:
+    assert set(REFUSED).isdisjoint(PROFILES)
+    assert "0.9.0" in REFUSED
+
+
+def test_no_other_module_asks_for_a_version() -> None:
+    """A comparison with a literal that looks like a Dynamo or SGLang release belongs into a profile."""
+    known = {*PROFILES, *REFUSED, *(profile.sglang for profile in PROFILES.values())}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in ("components", "settings", "wiring")
+        for path in sorted((Path(ROOT) / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Constant) and side.value in known
+    ]
+    assert found == []
+
+
+# The program -------------------------------------------------------------------------------------------------------
+
+
+def _dynamo(version: str, **more: Any) -> dict[str, Any]:
+    return {"dynamo": {"mode": "create", "version": version, **more}}
+
+
+def _releases(recording: Recording) -> dict[str, dict[str, Any]]:
+    found = recording.of_type("kubernetes:helm.sh/v3:Release")
+    return {resource.inputs["name"]: resource.inputs for resource in found}
+
+
+def test_1_0_has_no_chart_of_definitions_and_grants_the_bucket_to_the_namespace() -> None:
+    recording = run_program("dev", config=_dynamo("1.0.1"))
+    assert "dynamo-crds" not in _releases(recording)
+    assert _releases(recording)["dynamo-platform"]["chart"].endswith("dynamo-platform-1.0.1.tgz")
+    grant = recording.find("gcp:storage/bucketIAMMember:BucketIAMMember", "r1-1p1d-identity-bucket-access")
+    assert grant.inputs["member"].startswith("principalSet://iam.googleapis.com/projects/123456789012/")
+    assert grant.inputs["member"].endswith("/namespace/r1-1p1d")
+
+
+def test_0_7_grants_the_bucket_to_one_account() -> None:
+    recording = run_program("dev", config=_dynamo("0.7.1"))
+    assert "dynamo-crds" in _releases(recording)
+    grant = recording.find("gcp:storage/bucketIAMMember:BucketIAMMember", "r1-1p1d-identity-bucket-access")
+    assert grant.inputs["member"].endswith("/subject/ns/r1-1p1d/sa/dynamo-serving")
+
+
+def test_a_kai_of_its_own_runs_before_the_operator() -> None:
+    recording = run_program("dev", config=_dynamo("0.7.0", kai="own"))
+    releases = _releases(recording)
+    assert releases["kai-scheduler"]["version"] == "v0.12.17"
+    assert releases["kai-scheduler"]["namespace"] == "kai-scheduler"
+    assert releases["dynamo-platform"]["values"]["kai-scheduler"] == {"enabled": False}
+    kai = recording.find("kubernetes:helm.sh/v3:Release", "dynamo-kai")
+    platform = recording.find("kubernetes:helm.sh/v3:Release", "dynamo-release")
+    assert recording.depends_on_transitively(platform, kai)
+
+
+def _arguments(recording: Recording, role: str) -> dict[str, Any]:
+    config_map = recording.find("kubernetes:core/v1:ConfigMap", f"r1-1p1d-{role}-arguments")
+    return config_map.inputs
+
+
+def test_an_override_is_a_change_of_the_config_map_that_a_preview_shows() -> None:
+    stack = {"name": "r1-1p1d", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}
+    own = {"decode": {"arguments": {"mem-fraction-static": 0.94}}}
+    before = run_program("dev", preview=True)
+    after = run_program("dev", preview=True, config={"stacks": [{**stack, "overrides": own}]})
+    assert "mem-fraction-static: 0.94" in str(_arguments(after, "decode")["data"])
+    assert _arguments(before, "decode")["metadata"]["name"] != _arguments(after, "decode")["metadata"]["name"]
+    assert _arguments(before, "prefill") == _arguments(after, "prefill")
+
+
+def test_a_preview_says_what_each_stack_will_be() -> None:
+    domain = {"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 2, "pricePerGpuHour": 10.5}
+    said = "\n".join(str(entry) for entry in run_program("dev", preview=True, config={"domains": [domain]}).logs)
+    assert "r1-1p1d: 8 GPUs on 2 nodes: 1 x 1 prefill, 1 x 1 decode, 9 frontends; context 9600 tokens" in said
+    assert "168 of 186 GB weights a GPU" in said
+    assert "84.00 an hour at 10.5 a GPU hour" in said
+    assert "8 GPUs" not in "\n".join(str(entry) for entry in run_program("dev").logs)

@@ -1,0 +1,187 @@
+"""Changes each server argument of each layout to a wrong value, one at a time, and counts what the checks catch.
+
+    python -m tools.mutate_layouts            # a summary
+    python -m tools.mutate_layouts --write    # and docs/mutations.md
+
+Mutations, by what a person gets wrong:
+
+    misspelt   one letter of the name is missing
+    type       a flag with a text, a text or `true` where a number or one of a list stands, broken JSON
+    left out   the argument is not there
+    changed    another value that SGLang would take: half, double, one more, the next of the list, another text;
+               of a flag, leaving it out is all there is
+
+A mutation that is caught is a problem before anything is registered. One that is not caught is not always a
+mistake: a layout may well do without `enable-metrics`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from components.base.dynamo import PROFILES, DynamoProfile
+from components.serving import arguments, layout, rules
+from components.serving.arguments import Catalog
+from components.serving.layout import WORKER_ROLES, Argument, Layout, WorkerRole
+
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "mutations.md"
+KINDS: Final = ("misspelt", "type", "left out", "changed")
+VERSIONS: Final = ("0.7.0", "1.0.1")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One argument of one role with one wrong value."""
+
+    kind: str
+    role: WorkerRole
+    name: str
+    shown: str
+    """The wrong value, for the report."""
+    arguments: layout.Arguments
+
+    def apply(self, made: Layout) -> Layout:
+        """`made` with this mutation."""
+        return replace(made, **{f"{self.role}_arguments": self.arguments})
+
+
+@dataclass(frozen=True)
+class Result:
+    """A mutation of a layout and whether it was caught."""
+
+    layout: str
+    mutation: Mutation
+    caught: bool
+
+
+def mutations(made: Layout, known: Catalog) -> Iterator[Mutation]:
+    """Every mutation of every argument of `made`."""
+    for role in WORKER_ROLES:
+        values = dict(made.arguments(role))
+        for name, value in values.items():
+            without = {key: other for key, other in values.items() if key != name}
+            misspelt = name[:-2] + name[-1]
+            yield Mutation("misspelt", role, name, misspelt, {**without, misspelt: value})
+            yield Mutation("left out", role, name, "left out", without)
+            for wrong in _wrong_types(name, known):
+                yield Mutation("type", role, name, str(wrong), {**values, name: wrong})
+            for other in _others(name, value, known):
+                yield Mutation("changed", role, name, str(other), {**values, name: other})
+
+
+def run(profile: DynamoProfile) -> list[Result]:
+    """All mutations of all layouts, as `profile` runs them."""
+    known = arguments.of(profile)
+    return [
+        Result(name, mutation, bool(rules.check(mutation.apply(made), profile)))
+        for name in layout.available()
+        for made in (layout.resolve(name, profile),)
+        for mutation in mutations(made, known)
+    ]
+
+
+def _wrong_types(name: str, known: Catalog) -> list[Argument]:
+    entry = known.arguments[name]
+    if entry.flag:
+        return ["false", 1]
+    if entry.choices or entry.type in ("int", "float"):
+        return ["none of these", True]
+    return ["{broken"] if "config" in name else [True]
+
+
+def _others(name: str, value: Argument, known: Catalog) -> list[Argument]:
+    entry = known.arguments[name]
+    if entry.flag:
+        return []
+    if entry.choices:
+        choices = [str(choice) for choice in entry.choices]
+        return [choices[(choices.index(str(value)) + 1) % len(choices)]]
+    if entry.type == "int":
+        number = int(value)
+        return [other for other in dict.fromkeys((number // 2, number * 2, number + 1)) if other != number]
+    if entry.type == "float":
+        return [float(value) / 2, float(value) * 2]
+    return ["{}"] if str(value).startswith("{") else ["another"]
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """Counts by kind of mutation, as a Markdown table."""
+    total, caught = Counter(r.mutation.kind for r in results), Counter(r.mutation.kind for r in results if r.caught)
+    rows = ["| mutation | made | caught | not caught |", "|---|---|---|---|"]
+    rows += [f"| {kind} | {total[kind]} | {caught[kind]} | {total[kind] - caught[kind]} |" for kind in KINDS]
+    everything, all_caught = sum(total.values()), sum(caught.values())
+    rows.append(f"| all | {everything} | {all_caught} | {everything - all_caught} |")
+    return rows
+
+
+def missed(results: Sequence[Result]) -> list[str]:
+    """What was not caught, one line an argument: kinds, values, and the layouts and roles that it is in."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for result in results:
+        if not result.caught:
+            mutation = result.mutation
+            short = result.layout.rsplit("-", 1)[-1]
+            found.setdefault(mutation.name, {}).setdefault(mutation.shown, set()).add(f"{short} {mutation.role}")
+    rows = ["| argument | not caught | where |", "|---|---|---|"]
+    for name, values in sorted(found.items()):
+        places: dict[tuple[str, ...], list[str]] = {}
+        for shown, where in values.items():
+            places.setdefault(tuple(sorted(where)), []).append(shown)
+        for where, shown in sorted(places.items()):
+            rows.append(f"| `{name}` | {', '.join(shown)} | {', '.join(where)} |")
+    return rows
+
+
+def document(results: dict[str, list[Result]]) -> str:
+    """The text of docs/mutations.md."""
+    first = results[VERSIONS[0]]
+    lines = [
+        "# Mutations of the layouts",
+        "",
+        "Every server argument of every layout is changed to a wrong value, one at a time, and the checks that run",
+        "before anything is registered either tell a problem or do not. This page is what",
+        "`python -m tools.mutate_layouts --write` makes.",
+        "",
+        "- *misspelt*: one letter of the name is missing",
+        "- *type*: a flag with a text, a text or `true` where a number or a choice stands, broken JSON",
+        "- *left out*: the argument is not there",
+        "- *changed*: another value that SGLang would take (half, double, one more, the next choice, another text)",
+        "",
+    ]
+    for version, found in results.items():
+        profile = PROFILES[version]
+        lines += [f"## Dynamo {version}, SGLang {profile.sglang}", "", *table(found), ""]
+    lines += [
+        f"## What is not caught on Dynamo {VERSIONS[0]}",
+        "",
+        "Most of it is legal: a flag that a layout may do without, a limit or an interval that may be another, an",
+        "argument that says SGLang's own default. What is left shows as speed or as GPU memory: how large chunks",
+        "are, how many requests run, how many copies experts have, which batches have CUDA graphs. The estimate of",
+        "memory is too coarse to judge the last gigabytes; only a run tells.",
+        "",
+        *missed(first),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(command: Sequence[str] | None = None) -> None:
+    """Command line: print the counts, and write the document if asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
+    write: bool = parser.parse_args(command).write
+    results = {version: run(PROFILES[version]) for version in VERSIONS}
+    for version, found in results.items():
+        sys.stdout.write("\n".join([f"Dynamo {version}", *table(found), ""]) + "\n")
+    if write:
+        DOCUMENT.write_text(document(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""Makes the argument catalogs in components/serving/catalog/ from the released wheels of SGLang and Dynamo.
+
+Nothing of the packages is imported or run: their source is read as a syntax tree. A catalog says which arguments a
+release takes (names, kind, type, choices) and which environment variables its code reads. The wheels are fetched
+from PyPI into a folder that is removed afterwards, or taken from `--wheels`.
+
+    python -m tools.sglang_arguments                  # all releases that the Dynamo profiles name
+    python -m tools.sglang_arguments --wheels FOLDER  # the same, from wheels that lie in FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+CATALOG: Final = Path(__file__).resolve().parents[1] / "components" / "serving" / "catalog"
+
+SGLANG: Final = ("0.5.4.post3", "0.5.9")
+DYNAMO: Final = ("0.7.0", "0.7.1", "1.0.0", "1.0.1", "1.0.2")
+
+SERVER_ARGS: Final = "sglang/srt/server_args.py"
+CONFIG_READER: Final = "sglang/srt/server_args_config_parser.py"
+DYNAMO_ARGUMENTS: Final = re.compile(r"dynamo/(sglang/(backend_)?args|common/configuration/groups/runtime_args)\.py")
+
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]")
+_TYPES: Final = {"EnvBool": "bool", "EnvInt": "int", "EnvFloat": "float"}
+_JSON_IN_TEXT: Final = re.compile(r"json-?formatted|in json format|json string|json dict", re.IGNORECASE)
+_REPLACEMENT_IN_TEXT: Final = re.compile(r"[Uu]se '?--([a-z0-9-]+)(?:=([\w]+))?")
+
+
+@dataclass
+class Wheel:
+    """One released package as it lies on PyPI."""
+
+    path: Path
+    sources: dict[str, str] = field(default_factory=dict)
+    """Python sources, path in the wheel to text; tests of the package left out."""
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What a catalog says of the wheel that it was made from."""
+        return {"wheel": self.path.name, "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
+
+    @classmethod
+    def read(cls, path: Path) -> Wheel:
+        """Read the sources of the wheel at `path`."""
+        wheel = cls(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                if name.endswith(".py") and not re.search(r"(^|/)tests?/", name):
+                    wheel.sources[name] = archive.read(name).decode("utf-8-sig", "replace")
+        return wheel
+
+
+# Arguments ---------------------------------------------------------------------------------------------------------
+
+
+def server_arguments(source: str) -> dict[str, dict[str, Any]]:
+    """Every `add_argument` of SGLang's `ServerArgs.add_cli_args`: name to kind, type, choices and aliases."""
+    tree = ast.parse(source)
+    constants = _constants(tree)
+    owner = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "add_cli_args")
+    entries: dict[str, dict[str, Any]] = {}
+    for call in ast.walk(owner):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument":
+            name, entry = _argument(call, constants)
+            entries[name] = entry
+    return entries
+
+
+def own_arguments(wheel: Wheel) -> dict[str, dict[str, Any]]:
+    """Arguments of `python3 -m dynamo.sglang` itself, in the three ways that the releases declare them."""
+    entries: dict[str, dict[str, Any]] = {}
+    for path, source in wheel.sources.items():
+        if not DYNAMO_ARGUMENTS.fullmatch(path):
+            continue
+        for node in ast.walk(ast.parse(source)):
+            for name, flag in _declared(node):
+                entries[name.removeprefix("--")] = {"action": "store_true" if flag else "store"}
+    return entries
+
+
+def _declared(node: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Arguments that one node declares, with whether each is a flag."""
+    if isinstance(node, ast.Dict):
+        values = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}
+        if isinstance(values.get("flags"), ast.List):
+            for name in _literal(values["flags"], {}) or []:
+                yield name, "action" in values
+    elif isinstance(node, ast.Call):
+        called = _name(node.func)
+        keywords = {k.arg: k.value for k in node.keywords}
+        if called in ("add_argument", "add_negatable_bool_argument") and "flag_name" in keywords:
+            name = str(_literal(keywords["flag_name"], {}))
+            yield name, called != "add_argument"
+            if called != "add_argument":
+                yield f"--no-{name.removeprefix('--')}", True
+        elif called == "add_argument" and node.args and isinstance(node.args[0], ast.Constant):
+            yield str(node.args[0].value), "action" in keywords
+
+
+def _argument(call: ast.Call, constants: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    names = [str(_literal(a, constants)).removeprefix("--") for a in call.args if isinstance(a, ast.Constant)]
+    keywords = {k.arg: k.value for k in call.keywords if k.arg}
+    canonical = str(_literal(keywords["dest"], constants)) if "dest" in keywords else names[0]
+    canonical = canonical.replace("_", "-") if canonical.replace("_", "-") in names else names[0]
+    entry: dict[str, Any] = {"action": _action(keywords.get("action"), constants)}
+    if entry["action"] == "store":
+        entry["type"] = _name(keywords["type"]) if "type" in keywords else "str"
+    if len(names) > 1:
+        entry["aliases"] = sorted(set(names) - {canonical})
+    if "nargs" in keywords:
+        entry["nargs"] = _literal(keywords["nargs"], constants)
+    choices = _literal(keywords["choices"], constants) if "choices" in keywords else None
+    if choices:
+        entry["choices"] = sorted(choices) if isinstance(choices, set) else list(choices)
+    text = str(_literal(keywords.get("help", ast.Constant("")), constants) or "")
+    if entry.get("type") in ("loads", "json_list_type") or (_JSON_IN_TEXT.search(text) and "path" not in text):
+        entry["json"] = True
+    if entry["action"] == "DeprecatedAction":
+        instead = _REPLACEMENT_IN_TEXT.search(text)
+        if instead:
+            entry["instead"] = instead.group(1)
+    return canonical, entry
+
+
+def _action(node: ast.expr | None, constants: Mapping[str, Any]) -> str:
+    if node is None:
+        return "store"
+    value = _literal(node, constants)
+    return value if isinstance(value, str) else _name(node)
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            value = _literal(node.value, found)
+            if value is not None:
+                found[node.targets[0].id] = value
+    return found
+
+
+def _literal(node: ast.expr, constants: Mapping[str, Any]) -> Any:
+    """Value of a literal, a known constant or a sum of them; None for all else."""
+    if isinstance(node, ast.Name):
+        return constants.get(node.id)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _literal(node.left, constants), _literal(node.right, constants)
+        return left + right if left is not None and right is not None and type(left) is type(right) else None
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, SyntaxError):
+        return None
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+# Environment variables ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Variables:
+    """What the code of a package says of environment variables."""
+
+    read: dict[str, str] = field(default_factory=dict)
+    """Name to type (`text` where the code does not say)."""
+    declared: dict[str, str] = field(default_factory=dict)
+    """Fields of SGLang's `Envs`: declared, and read only where the code asks for them."""
+    used: set[str] = field(default_factory=set)
+    """Fields of `Envs` that the code asks for."""
+    deprecated: dict[str, str] = field(default_factory=dict)
+    """Old name to what takes its place."""
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """Catalog entries: variables that are read, declared for nothing, or deprecated."""
+        entries: dict[str, dict[str, Any]] = {name: {"type": kind} for name, kind in self.read.items()}
+        for name, kind in self.declared.items():
+            if name in self.used or name in entries:
+                entries[name] = {"type": kind}
+            else:
+                entries[name] = {"type": kind, "unread": True}
+        for name, instead in self.deprecated.items():
+            entries[name] = {**entries.get(name, {"type": "text"}), "deprecated": instead}
+            # A renamed variable is copied to its new name: somebody reads it.
+            entries[name].pop("unread", None)
+        return entries
+
+
+def variables(wheel: Wheel) -> dict[str, dict[str, Any]]:
+    """Environment variables that the Python code of `wheel` reads, declares or renames."""
+    found = Variables()
+    for source in wheel.sources.values():
+        for node in ast.walk(ast.parse(source)):
+            _note(node, found)
+    return found.entries()
+
+
+def _note(node: ast.AST, found: Variables) -> None:
+    if isinstance(node, ast.ClassDef) and node.name == "Envs":
+        _note_fields(node, found)
+    elif isinstance(node, ast.Attribute) and _name(node.value) == "envs":
+        found.used.add(node.attr)
+    elif isinstance(node, ast.Call):
+        _note_call(node, found)
+    elif isinstance(node, ast.Subscript) and _is_environ(node.value) and isinstance(node.ctx, ast.Load):
+        _note_name(node.slice, "text", found)
+    elif isinstance(node, ast.Compare) and any(_is_environ(c) for c in node.comparators):
+        _note_name(node.left, "text", found)
+
+
+def _note_fields(owner: ast.ClassDef, found: Variables) -> None:
+    for line in owner.body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call):
+            for target in line.targets:
+                found.declared[_name(target)] = _TYPES.get(_name(line.value.func), "text")
+
+
+def _note_call(call: ast.Call, found: Variables) -> None:
+    called, first = _name(call.func), call.args[0] if call.args else None
+    if called == "_print_deprecated_env" and len(call.args) == 2:
+        new, old = (str(_literal(a, {})) for a in call.args)
+        found.deprecated.setdefault(old, new)
+    elif called == "_warn_deprecated_env_to_cli_flag" and first is not None:
+        instead = _REPLACEMENT_IN_TEXT.search(str(_literal(call.args[1], {})))
+        if instead:
+            value = f": {instead.group(2)}" if instead.group(2) else ""
+            found.deprecated[str(_literal(first, {}))] = f"{instead.group(1)}{value}"
+    elif first is not None and (called == "getenv" or (called == "get" and _is_environ(_owner(call.func)))):
+        _note_name(first, "text", found)
+    elif first is not None and "env" in called.lower():
+        kind = next((kind for kind in ("bool", "int", "float") if kind in called), "text")
+        _note_name(first, kind, found)
+    for keyword in call.keywords:
+        if keyword.arg == "env_var":
+            _note_name(keyword.value, "text", found)
+
+
+def _note_name(node: ast.expr, kind: str, found: Variables) -> None:
+    name = _literal(node, {})
+    if isinstance(name, str) and _VARIABLE.fullmatch(name):
+        known = found.read.get(name)
+        # Two readers that disagree leave the type open.
+        found.read[name] = kind if known in (None, kind) else "text"
+
+
+def _is_environ(node: ast.expr | None) -> bool:
+    return node is not None and _name(node) == "environ"
+
+
+def _owner(node: ast.expr) -> ast.expr | None:
+    return node.value if isinstance(node, ast.Attribute) else None
+
+
+# Files -------------------------------------------------------------------------------------------------------------
+
+
+def sglang_catalog(wheel: Wheel) -> dict[str, Any]:
+    """Catalog of one SGLang release."""
+    return {
+        "header": {
+            **wheel.header,
+            "configTakes": "flags and values only" if "unsupported_actions" in wheel.sources[CONFIG_READER] else "any",
+        },
+        "arguments": server_arguments(wheel.sources[SERVER_ARGS]),
+        "environment": variables(wheel),
+    }
+
+
+def dynamo_catalog(wheel: Wheel, runtime: Wheel) -> dict[str, Any]:
+    """Catalog of one Dynamo release: its own arguments, and the variables that its Python code reads.
+
+    What the compiled runtime reads is not in it: names lie there without an end mark.
+    """
+    environment = {**variables(runtime), **variables(wheel)}
+    return {
+        "header": {**wheel.header, "runtimeWheel": runtime.path.name, "runtimeSha256": runtime.header["sha256"]},
+        "arguments": own_arguments(wheel),
+        "environment": {name: entry for name, entry in environment.items() if name.startswith("DYN")},
+    }
+
+
+def text(catalog: Mapping[str, Any]) -> str:
+    """The file of a catalog: sorted, one entry a line, so that a new release is a small difference."""
+    parts: list[str] = []
+    for part, entries in catalog.items():
+        lines = (f"    {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(entries.items()))
+        parts.append(f"  {json.dumps(part)}: {{\n" + ",\n".join(lines) + "\n  }")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def fetch(requirement: str, folder: Path) -> Wheel:
+    """The wheel of `requirement` (`name==version`), from `folder` or from PyPI into it."""
+    name, version = requirement.split("==")
+    pattern = f"{name.replace('-', '_')}-{version}-*.whl"
+    if not any(folder.glob(pattern)):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        # The same wheel on every machine that runs this.
+        command += ["--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]
+        subprocess.run([*command, "--dest", str(folder), requirement], check=True)  # noqa: S603 - fixed words
+    return Wheel.read(next(folder.glob(pattern)))
+
+
+def write(folder: Path, target: Path = CATALOG) -> list[Path]:
+    """Write all catalogs into `target`, with wheels from `folder`; returns the files."""
+    catalogs: dict[str, dict[str, Any]] = {}
+    for version in SGLANG:
+        catalogs[f"sglang-{version}"] = sglang_catalog(fetch(f"sglang=={version}", folder))
+    for version in DYNAMO:
+        wheel, runtime = (fetch(f"{name}=={version}", folder) for name in ("ai-dynamo", "ai-dynamo-runtime"))
+        catalogs[f"dynamo-{version}"] = dynamo_catalog(wheel, runtime)
+    written: list[Path] = []
+    for name, catalog in catalogs.items():
+        path = target / f"{name}.json"
+        path.write_text(text(catalog), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: write the catalogs and say how much is in each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--wheels", type=Path, help="folder with the wheels; missing ones are fetched into it")
+    folder: Path | None = parser.parse_args(arguments).wheels
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in write(folder or Path(temporary)):
+            catalog = json.loads(path.read_text(encoding="utf-8"))
+            counts = ", ".join(f"{len(catalog[part])} {part}" for part in ("arguments", "environment"))
+            sys.stdout.write(f"{path.name}: {counts}\n")
+
+
+if __name__ == "__main__":
+    main()
