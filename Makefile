@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse preflight bench faults test test-unit lint types fmt clean
+.PHONY: help venv rehearse preflight bench faults generated test test-unit lint types fmt clean
 
 STACK ?= dev
 ARGS ?=
@@ -19,6 +19,7 @@ help:
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-unit                         the tests that take seconds'
 	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
+	@echo 'make generated                         argument catalogs and pages that tools write, made anew'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the house format'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
@@ -67,6 +68,10 @@ bench: $(INSTALLED)
 
 faults: $(INSTALLED)
 	@$(BIN)/python -m proofs $(ARGS)
+
+# Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
+generated: $(INSTALLED)
+	@$(BIN)/python -m tools.sglang_arguments && $(BIN)/python -m tools.mutate_layouts --write
 
 # Stops at the first step that fails. The last line counts the tests of all three tiers.
 test: $(INSTALLED)

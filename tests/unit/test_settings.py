@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 import settings
 from components.base import naming
@@ -309,3 +312,25 @@ def test_every_key_of_the_project_file_is_a_setting_or_a_secret() -> None:
     fields = {name for name in fields if ":" not in name} - {"environment"}
     assert set(declared) == fields | set(settings.SECRETS)
     assert all(entry.get("type") and entry.get("description") for entry in declared.values())
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+        for inner in _models(field.annotation):
+            yield from _keys(inner)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def test_the_readme_explains_every_key() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    reference = readme.split("## Config reference")[1].split("### Layouts")[0]
+    documented = set(re.findall(r"[\w:]+", " ".join(re.findall(r"`([^`]+)`", reference))))
+    missing = {key for key in _keys(settings.Settings) if key not in documented} - {"environment"}
+    assert missing == set()
