@@ -87,6 +87,7 @@ test: $(INSTALLED)
 	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
 	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
+	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
 

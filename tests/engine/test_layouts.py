@@ -1,0 +1,48 @@
+"""Every layout that ships is deployed and taken down in both environments, on both generations of Dynamo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.serving import layout
+from rehearsal import engine as engines
+from rehearsal.run import ROOT, Rehearsal
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(
+        engines.find() is None,
+        reason=f"no Pulumi engine on PATH or at {engines.cached()}; `make rehearse` gets one",
+    ),
+]
+
+RELEASES = ("0.7.0", "1.0.1")
+
+
+def _config(stack: str, name: str, version: str) -> dict[str, Any]:
+    """The stack file with this layout on this release; the domain has a whole rack."""
+    shipped = yaml.safe_load((Path(ROOT) / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    domain, serving = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
+    return {
+        "dynamo-a4x:protect": False,
+        "dynamo-a4x:dynamo": {**shipped["dynamo-a4x:dynamo"], "version": version},
+        "dynamo-a4x:domains": [{**domain, "nodes": 18}],
+        "dynamo-a4x:stacks": [{**serving, "name": "r1", "layout": name}],
+    }
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("name", layout.available())
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_layout_comes_up_stays_and_goes_on_this_release(stack: str, name: str, version: str) -> None:
+    with Rehearsal(stack, config=_config(stack, name, version)) as rehearsal:
+        rehearsal.up()
+        graphs = [thing for thing in rehearsal.world.find() if thing.kind.endswith("DynamoGraphDeployment")]
+        assert len(graphs) == 1
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert rehearsal.world.leftovers() == []
