@@ -6,10 +6,16 @@ settings -> ground (cluster, NVLink domains, bucket) -> shared (drivers, Dynamo,
 
 from __future__ import annotations
 
+import gc
+
 import pulumi
 
 import settings as config
 from wiring import build_ground, build_shared, build_stack
+
+# The provider SDKs are imported as they are used, a million objects that all stay: looking for garbage among them
+# takes a quarter of a preview (docs/performance.md).
+gc.set_threshold(100_000, 20, 20)
 
 settings, secrets = config.load()
 
