@@ -55,6 +55,10 @@ def _overrides(index: int) -> str:
     return f"stacks[{index}].overrides"
 
 
+def _project(settings: Settings) -> Iterator[Problem]:
+    yield from _refused(lambda: gke.check_project(settings.project, "gcp:project"))
+
+
 def _region(settings: Settings) -> Iterator[Problem]:
     yield from _refused(lambda: gke.check_region(settings.region, "gcp:region"))
 
@@ -96,6 +100,9 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
 
 def _domains(settings: Settings) -> Iterator[Problem]:
     yield from _unique("domains", [domain.name for domain in settings.domains], "a node pool's name is used once")
+    if not settings.domains:
+        rule = "an environment has at least one NVLink domain"
+        yield Problem("domains", [], rule, "list one with name, mode, zone and nodes")
     for i, domain in enumerate(settings.domains):
         key = f"domains[{i}]"
         yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, settings.region, f"{k}.zone"))
@@ -273,6 +280,7 @@ def _unique(key: str, names: list[str], rule: str) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Check, ...] = (
+    _project,
     _region,
     _project_number,
     _cluster,

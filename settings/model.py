@@ -6,6 +6,7 @@ reference is checked against. Models hold plain values only, never an `Output`.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -18,6 +19,7 @@ from components.serving.layout import Overrides
 
 Mode = Literal["adopt", "create"]
 
+_IMAGE = re.compile(r"^[a-z0-9][\w.\-/:]*(:[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})$")
 _MODE = "`create` to have it made, `adopt` to use one that exists"
 
 
@@ -54,8 +56,18 @@ def _stack_name(name: str) -> str:
     return name
 
 
+def _image(name: str) -> str:
+    if not _IMAGE.match(name):
+        raise broken(
+            "an image is a repository with a tag or a digest, without spaces",
+            "write it like nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0, or leave it out for the release's own",
+        )
+    return name
+
+
 BucketName = Annotated[str, AfterValidator(_bare_bucket)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
+Image = Annotated[str, AfterValidator(_image)]
 StackName = Annotated[str, AfterValidator(_stack_name)]
 
 
@@ -181,7 +193,7 @@ class Frontend(StrictModel):
         default="a4x",
         description="`a4x` for the domain's own nodes (arm64 images), `system` for the x86 system nodes",
     )
-    image: str | None = Field(default=None, description="the frontends' image; default: the Dynamo release's")
+    image: Image | None = Field(default=None, description="the frontends' image; default: the Dynamo release's")
 
 
 class Stack(StrictModel):
@@ -190,7 +202,7 @@ class Stack(StrictModel):
     name: StackName = Field(description="the stack's name, up to 22 characters; also its namespace")
     layout: str = Field(description="the name of a folder in sglang_configs/")
     domain: str = Field(description="the name of the domain to run in")
-    image: str | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
+    image: Image | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
     frontend: Frontend = Field(default=Frontend(), description="a mapping with replicas, placement and image")
     overrides: Overrides = Field(
         default=Overrides(), description="single server arguments and variables, a mapping with prefill and decode"
@@ -217,7 +229,7 @@ class Settings(StrictModel):
         default="direct", description="`direct`, or `serviceAccount` for the recipe's way"
     )
     cluster: Cluster = Field(description="a mapping with mode, name, ...")
-    domains: tuple[Domain, ...] = Field(min_length=1, description="a list of NVLink domains")
+    domains: tuple[Domain, ...] = Field(description="a list of NVLink domains")
     model_bucket: ModelBucket = Field(description="a mapping with mode and name")
     dynamo: Dynamo = Field(description="a mapping with mode, version, ...")
     dra_driver: DraDriver = Field(description="a mapping with mode and version")

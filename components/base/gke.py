@@ -165,6 +165,17 @@ def version_window(profile: DynamoProfile, *, kai_binding_role: bool = False) ->
     )
 
 
+def check_project(project: str, key: str = "project") -> None:
+    """Raise `GkeRuleError` unless `project` can be the id of a Google Cloud project."""
+    if not _PROJECT.match(project):
+        raise GkeRuleError(
+            key,
+            project,
+            "a project id has 6 to 30 lower-case letters, digits and hyphens, a letter first",
+            "Give the project's id, not its name: gcloud projects list",
+        )
+
+
 def check_region(region: str, key: str = "region") -> None:
     """Raise `GkeRuleError` unless `region` looks like a region of Google Cloud."""
     if not _REGION.match(region):

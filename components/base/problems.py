@@ -82,6 +82,8 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
         return Problem(key, None, "this key is required", f"set it: {description}")
     if kind == "literal_error":
         return Problem(key, value, f"must be one of {context['expected']}", f"choose one: {description}")
+    if kind.startswith("bool"):
+        return Problem(key, value, "must be true or false", f"write true or false: {description}")
     rule = details["msg"][0].lower() + details["msg"][1:]
     return Problem(key, value, rule.replace("input should", "must"), f"give {description}")
 

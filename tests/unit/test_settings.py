@@ -213,6 +213,26 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
         ("cluster.addressRange = '10.0.0.0/22'", "ten ranges do not fit", "Give a private range"),
     ),
     (
+        "no domain at all",
+        _set("domains", []),
+        ("domains = []", "at least one NVLink domain", "list one with name, mode, zone and nodes"),
+    ),
+    (
+        "project name in place of its id",
+        _set("gcp:project", "My Project"),
+        ("gcp:project = 'My Project'", "a project id has 6 to 30", "gcloud projects list"),
+    ),
+    (
+        "truth value in words",
+        _set("protect", "yes"),
+        ("protect = 'yes'", "must be true or false", "write true or false: whether cluster"),
+    ),
+    (
+        "image without a tag",
+        _stack(image="my image"),
+        ("stacks[0].image = 'my image'", "a repository with a tag or a digest", "write it like nvcr.io/"),
+    ),
+    (
         "nobody reaches the control plane",
         _set("cluster.dnsEndpoint", False, PROD),
         ("cluster.authorizedNetworks = (not set)", "authorised networks only", "set cluster.dnsEndpoint: true"),
