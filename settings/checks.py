@@ -55,6 +55,18 @@ def _overrides(index: int) -> str:
     return f"stacks[{index}].overrides"
 
 
+def _environment(settings: Settings) -> Iterator[Problem]:
+    name = settings.environment
+    if not naming.DNS_LABEL.match(name) or len(name) > naming.ENVIRONMENT_MAX:
+        yield Problem(
+            "the Pulumi stack's name",
+            name,
+            f"it becomes part of labels, queues and namespaces: up to {naming.ENVIRONMENT_MAX} lower-case letters, "
+            "digits and hyphens, a letter first",
+            "pulumi stack rename, and rename Pulumi.<stack>.yaml with it",
+        )
+
+
 def _project(settings: Settings) -> Iterator[Problem]:
     yield from _refused(lambda: gke.check_project(settings.project, "gcp:project"))
 
@@ -280,6 +292,7 @@ def _unique(key: str, names: list[str], rule: str) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Check, ...] = (
+    _environment,
     _project,
     _region,
     _project_number,

@@ -109,6 +109,7 @@ def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pul
         identity = gcp.WorkloadIdentity(
             f"{name}-identity",
             {
+                "environment": settings.environment,
                 "mode": settings.workload_identity,
                 "project": settings.project,
                 "project_number": settings.project_number or "",

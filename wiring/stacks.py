@@ -27,6 +27,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
     identity = gcp.WorkloadIdentity(
         f"{stack.name}-identity",
         {
+            "environment": settings.environment,
             "mode": settings.workload_identity,
             "project": settings.project,
             "project_number": settings.project_number or "",

@@ -29,6 +29,9 @@ DGD_SUFFIX: Final = 4
 STACK_MAX: Final = DGD_MAX - DGD_SUFFIX - 1
 """Characters of a serving stack's name: what the suffix leaves of `DGD_MAX`."""
 
+ENVIRONMENT_MAX: Final = 30
+"""Characters of an environment's name: the longest name made with it, a download's namespace, has 63."""
+
 CLUSTER_MAX: Final = 15
 """Characters of a cluster's name: Google's A4X guide wants fewer than 16, so that derived names fit."""
 

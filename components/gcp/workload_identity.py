@@ -25,6 +25,9 @@ Mode = Literal["direct", "serviceAccount"]
 class WorkloadIdentityArgs(TypedDict):
     """Inputs of a `WorkloadIdentity`."""
 
+    environment: str
+    """Name of the environment: two of them may serve stacks of one name in one project."""
+
     mode: Mode
     """`direct` (principal://) or `serviceAccount` (impersonation of a Google service account)."""
 
@@ -75,7 +78,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
         else:
             google = gcp.serviceaccount.Account(
                 f"{name}-account",
-                account_id=naming.bounded(name, naming.SERVICE_ACCOUNT_MAX),
+                account_id=naming.bounded(f"{name}-{args['environment']}", naming.SERVICE_ACCOUNT_MAX),
                 project=args["project"],
                 display_name=f"Pods of {subject}",
                 opts=pulumi.ResourceOptions(parent=self),
