@@ -1,6 +1,7 @@
 """`python -m rehearsal`: preview, up, an up that changes nothing, destroy; tables; an exit code that tells.
 
-Exit codes: 0 all well; 1 a phase failed, the second up changed something, or objects were left; 2 the config or
+Exit codes: 0 all well; 1 a phase failed, the second up changed something, objects were left, or the timeline is not
+as it should be; 2 the config or
 the command line is wrong; 130 interrupted.
 """
 
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal import report
+from rehearsal import report, timeline
 from rehearsal.engine import EngineError
 from rehearsal.run import ROOT, ConfigError, Phase, Rehearsal, RehearsalError, write_export
+from rehearsal.timeline import paced
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,11 +56,28 @@ def _rehearse(options: argparse.Namespace, console: Console, progress: report.Pr
                 # A protected environment is destroyed in two steps, as the engine demands of a user as well.
                 rehearsal.set_config({"dynamo-a4x:protect": False})
                 rehearsal.up("up without protection")
+            drawn = paced.watch(rehearsal) if options.timeline is not None or options.check_timeline else None
         except RehearsalError:
             if options.keep_going:
                 _take_down(rehearsal, console, deployed)
             raise
-        return _take_down(rehearsal, console, deployed)
+        return max(_take_down(rehearsal, console, deployed), _show(drawn, options, progress))
+
+
+def _show(drawn: timeline.Timeline | None, options: argparse.Namespace, progress: report.Progress) -> int:
+    """The timeline, drawn and told; returns 1 when it was to be judged and is not as it should be."""
+    if drawn is None:
+        return 0
+    if options.timeline is not None:
+        timeline.draw(drawn, options.timeline)
+    for line in timeline.tell(drawn):
+        progress.say(line)
+    if options.timeline is not None:
+        progress.say(f"timeline drawn to {options.timeline}")
+    found = timeline.failures(drawn) if options.check_timeline else []
+    for line in found:
+        progress.say(f"timeline: {line}")
+    return 1 if found else 0
 
 
 def _take_down(rehearsal: Rehearsal, console: Console, deployed: Phase | None) -> int:
@@ -83,12 +102,24 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="write the deployed stack there, in the format of `pulumi stack export`",
     )
     parser.add_argument(
+        "--timeline",
+        type=Path,
+        metavar="FILE.svg",
+        help="draw there what ran when, by typical durations, for up and destroy, and tell the longest chains",
+    )
+    parser.add_argument(
+        "--check-timeline",
+        action="store_true",
+        help=f"fail when the program takes more than {timeline.LIMIT} times its longest necessary chain",
+    )
+    parser.add_argument(
         "--keep-going", action="store_true", help="after a phase that failed, still destroy and show what is left"
     )
     parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.export is not None and not options.export.resolve().parent.is_dir():
-        parser.error(f"--export: there is no folder {options.export.resolve().parent}")
+    for name, target in (("--export", options.export), ("--timeline", options.timeline)):
+        if target is not None and not target.resolve().parent.is_dir():
+            parser.error(f"{name}: there is no folder {target.resolve().parent}")
     if options.program is not None and not options.program.is_file():
         parser.error(f"--program: there is no file {options.program}")
     return options

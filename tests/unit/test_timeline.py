@@ -224,6 +224,11 @@ def test_every_row_says_where_its_figures_come_from() -> None:
     assert durations.ROWS[-1].roles == "*"
 
 
+def test_the_documentation_has_the_table_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "timeline.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in durations.table() if line not in page] == []
+
+
 def test_every_rule_has_a_reason_and_fits_some_kind_of_row() -> None:
     assert all(rule.reason for rule in needs.RULES)
     keys = [(rule.who, rule.needs, rule.which, rule.ways) for rule in needs.RULES]
