@@ -20,6 +20,8 @@ class Ground:
     cluster: gcp.Cluster
     domains: Mapping[str, gcp.NvlinkDomain]
     bucket: gcp.ModelBucket
+    system_nodes: Sequence[pulumi.Resource] = ()
+    """Nodes of pods that do not tolerate A4X, where the program makes them; a cluster itself needs none."""
 
 
 def build_ground(settings: Settings) -> Ground:
@@ -49,7 +51,7 @@ def build_ground(settings: Settings) -> Ground:
                 },
             )
         domains = _domains(settings, foundation.cluster, foundation.interfaces, networks)
-        return Ground(foundation.cluster, domains, bucket)
+        return Ground(foundation.cluster, domains, bucket, [foundation.cluster.system_pool])
     adopted = gcp.AdoptedCluster(
         "cluster",
         {

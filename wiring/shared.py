@@ -53,6 +53,8 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                     "version": settings.dra_driver.version,
                     "nodes": nodes,
                 },
+                # Its controller runs on a system node, which it does not name.
+                pulumi.ResourceOptions(depends_on=ground.system_nodes),
             )
         )
     dynamo = _dynamo(settings, secrets, ground) if settings.dynamo.mode == "create" else []
@@ -81,8 +83,10 @@ def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi
             "ngc_api_key": secrets.ngc_api_key,
             "system_tolerations": a4x.tolerations() if dynamo.system_tolerations else [],
         },
-        # System pods that tolerate A4X may need its nodes, for Helm's hooks on the way down as well.
-        pulumi.ResourceOptions(depends_on=list(ground.domains.values()) if dynamo.system_tolerations else None),
+        # Its pods need nodes, for Helm's hooks on the way down as well: system nodes, or A4X where they tolerate it.
+        pulumi.ResourceOptions(
+            depends_on=[*ground.system_nodes, *(ground.domains.values() if dynamo.system_tolerations else [])]
+        ),
     )
     if not dynamo.kai_binding_role:
         return [installed]
@@ -133,6 +137,8 @@ def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pul
                     "bucket": ground.bucket.bucket_name,
                     "hf_token": secrets.hf_token,
                 },
+                # The Job runs on a system node, and its namespace ends only while GKE's own pods there do.
+                pulumi.ResourceOptions(depends_on=ground.system_nodes),
             )
         )
     return downloads

@@ -15,7 +15,6 @@ from components.base import gke, naming
 from components.gcp import cluster_access
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_account import NodeAccount
-from components.gcp.ordering import once
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -113,7 +112,9 @@ class GkeCluster(pulumi.ComponentResource):
     workload_pool: pulumi.Output[str]
     """Workload Identity pool, `<project>.svc.id.goog`."""
     kubeconfig: pulumi.Output[str]
-    """Kubeconfig (secret), handed out once there are nodes to run on."""
+    """Kubeconfig (secret)."""
+    system_pool: pulumi.Resource
+    """The nodes of everything that does not tolerate A4X: operators, NATS, etcd, the download, GKE's own pods."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
     service_account: pulumi.Output[str]
@@ -284,16 +285,14 @@ class GkeCluster(pulumi.ComponentResource):
         self.location = cluster.location
         self.workload_pool = cluster.workload_identity_config.workload_pool
         self.kubeconfig = pulumi.Output.secret(
-            once(
-                pulumi.Output.all(
-                    cluster.project,
-                    cluster.master_auth.cluster_ca_certificate,
-                    cluster.endpoint,
-                    cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
-                ).apply(write),
-                system_pool.name,
-            )
+            pulumi.Output.all(
+                cluster.project,
+                cluster.master_auth.cluster_ca_certificate,
+                cluster.endpoint,
+                cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
+            ).apply(write)
         )
+        self.system_pool = system_pool
         self.provider = cluster_access.provider(name, self.kubeconfig, cluster.id, self)
         self.register_outputs(
             {

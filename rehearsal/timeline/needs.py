@@ -98,7 +98,10 @@ RULES: tuple[Rule, ...] = (
     # Node software
     Rule("*/DaemonSet", "NvlinkDomain/NodePool:*", ALL, "it copies to every A4X node and is done when all have it"),
     Rule(
-        "*/Release:nvidia-dra-driver-gpu", "NvlinkDomain/NodePool:*", ALL, "done when it runs on every A4X node", "up"
+        "*/Release:nvidia-dra-driver-gpu",
+        "NvlinkDomain/NodePool:*",
+        ALL,
+        "it is done when it runs on every A4X node, and gives back the nodes' IMEX channels before they go",
     ),
     Rule("*/Release:nvidia-dra-driver-gpu", "*/ResourceQuota", ITS, "GKE admits none of its pods without the quota"),
     Rule("*/Release:nvidia-dra-driver-gpu", "GkeCluster/NodePool:*", ALL, "its controller runs on a system node"),

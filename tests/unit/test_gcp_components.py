@@ -182,9 +182,10 @@ def test_no_node_starts_before_nat_firewall_and_roles(built: Recording) -> None:
         assert built.depends_on_transitively(pool, built.find(name="network-internal"))
 
 
-def test_objects_in_the_cluster_come_after_its_system_pool(built: Recording) -> None:
+def test_an_object_that_needs_no_node_waits_for_none(built: Recording) -> None:
     provider = built.find("pulumi:providers:kubernetes")
-    assert built.depends_on_transitively(provider, built.find(name="gke-system"))
+    assert built.depends_on_transitively(provider, built.find("Cluster"))
+    assert not built.depends_on_transitively(provider, built.find(name="gke-system"))
 
 
 def test_a_new_domain_changes_no_other_resource() -> None:

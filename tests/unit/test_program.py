@@ -28,6 +28,10 @@ def _a4x_pool(resource: Resource) -> bool:
     return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
 
 
+def _system_pool(resource: Resource) -> bool:
+    return resource.type.endswith(":NodePool") and not _a4x_pool(resource)
+
+
 def _of_cluster_network(resource: Resource) -> bool:
     return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-network-")
 
@@ -49,6 +53,10 @@ PROD_DELETE_ORDERS = [
     [_a4x_pool, "GKENetworkParamSet", "Cluster"],
     [_a4x_pool, _of_device_network],
     [_graph, "Job", "Bucket"],
+    [_release("dynamo-platform"), _system_pool, "Cluster"],
+    [_release("nvidia-dra-driver-gpu"), _system_pool],
+    ["Job", _system_pool],
+    [_stack_namespace, _system_pool],
     [_release("dynamo-platform"), "Cluster", _of_cluster_network, "gcp:projects/service:Service"],
 ]
 
