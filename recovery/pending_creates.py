@@ -1,21 +1,26 @@
 """Find out what a killed `pulumi` made and could not write down, and put it into the state.
 
 The engine writes down that it begins to create a resource, and writes down the result. A process that dies between
-the two leaves a pending create: the object may exist or not, and the engine does not know its id. `pulumi refresh`
-takes an id for each and looks: what exists is adopted, what does not is dropped. Here the ids are worked out from
-the recorded inputs, so that nobody has to look them up.
+the two leaves a pending create: the object may exist or not, and the engine does not know its id. Clearing it, as
+`pulumi refresh --clear-pending-creates` does, orphans what exists. `--import-pending-creates`, and the answer
+`import` to the question that `pulumi refresh` asks, do the same: Pulumi 3.259 marks the entry as an import, and
+nothing in its engine reads that mark (seen: no call to the provider, entry gone, object orphaned).
 
-What needs no look is cleared: a grant or an enabled API is made again without harm, a random value exists in the
-state only. The formats are the import ids of the providers' documentation.
+So the id is worked out here from the recorded inputs, the entry becomes a resource with that id, and a plain
+refresh does the rest: it reads what exists, and drops what does not. The formats are the import ids of the
+providers' documentation. What needs no look is cleared: a grant or an enabled API is made again without harm, a
+random value exists in the state only.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from recovery.forget_cluster import ForgetError, Run, pulumi
@@ -28,9 +33,7 @@ _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/routerNat:RouterNat": "{project}/{region}/{router}/{name}",
     "gcp:compute/subnetwork:Subnetwork": "projects/{project}/regions/{region}/subnetworks/{name}",
     "gcp:container/cluster:Cluster": "projects/{project}/locations/{location}/clusters/{name}",
-    "gcp:container/nodePool:NodePool": (
-        "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"
-    ),
+    "gcp:container/nodePool:NodePool": ("projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"),
     "gcp:serviceaccount/account:Account": (
         "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com"
     ),
@@ -49,22 +52,16 @@ class Plan:
     cleared: list[str]
     """URNs of what may be made again."""
     unknown: list[str]
-    """URNs of kinds that have no known id format; `pulumi refresh` asks for their ids."""
-
-    @property
-    def arguments(self) -> list[str]:
-        """The flags of `pulumi refresh`."""
-        flags = [part for urn, id_ in self.looked_up.items() for part in (urn, id_)]
-        found = [word for part in flags for word in ("--import-pending-creates", part)]
-        return [*found, *([] if self.unknown else ["--clear-pending-creates"])]
+    """URNs of kinds that have no known id format; they stay pending."""
 
 
 def plan(state: Mapping[str, Any]) -> Plan:
     """Work out the ids of all pending creates of an exported state."""
-    deployment = state.get("deployment", {})
+    deployment: dict[str, Any] = state.get("deployment", {})
     place = _place(deployment.get("resources") or [])
     found = Plan({}, [], [])
-    for operation in deployment.get("pending_operations") or []:
+    operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
+    for operation in operations:
         if operation.get("type") != "creating":
             continue
         resource = operation["resource"]
@@ -112,25 +109,41 @@ def _place(resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {}
 
 
-def resolve(stack: str, run: Run) -> Plan:
-    """Adopt or drop the pending creates of `stack`, and refresh it.
+def settled(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
+    """A copy of an exported `state` in which the pending creates are resources with ids, or gone."""
+    changed = copy.deepcopy(dict(state))
+    deployment: dict[str, Any] = changed["deployment"]
+    kept: list[dict[str, Any]] = []
+    operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
+    for operation in operations:
+        urn = str(operation["resource"]["urn"])
+        if operation.get("type") == "creating" and urn in found.looked_up:
+            # Behind everything that it depends on: those were created before it.
+            deployment["resources"].append({**operation["resource"], "id": found.looked_up[urn]})
+        elif operation.get("type") != "creating" or urn in found.unknown:
+            kept.append(operation)
+    deployment["pending_operations"] = kept
+    return changed
+
+
+def resolve(stack: str, backup: Path, run: Run) -> Plan:
+    """Adopt or drop the pending creates of `stack`, and refresh it; the old state is written to `backup` first.
 
     Raises:
-        ForgetError: the state cannot be read, or `pulumi` says no.
+        ForgetError: `backup` exists, the state cannot be read, or `pulumi` says no.
     """
+    if backup.exists():
+        raise ForgetError(f"{backup} exists; name another file for the old state with --backup")
     text = run(["stack", "export", "--stack", stack], None)
     try:
         state: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError:
         raise ForgetError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
+    backup.write_text(text, encoding="utf-8")
     found = plan(state)
-    if found.unknown:
-        raise ForgetError(
-            f"no id is known for {', '.join(found.unknown)}; run `pulumi refresh --run-program=false` by hand, it "
-            "asks for them"
-        )
-    flags = ["--yes", "--skip-preview", "--run-program=false", *found.arguments]
-    run(["refresh", *flags, "--stack", stack], None)
+    if found.looked_up or found.cleared:
+        run(["stack", "import", "--stack", stack], json.dumps(settled(state, found)))
+    run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
     return found
 
 
@@ -140,15 +153,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m recovery.pending_creates", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--stack", required=True, help="the Pulumi stack whose last operation was killed")
+    parser.add_argument("--backup", type=Path, help="where the old state goes (default: <stack>.before-pending.json)")
     options = parser.parse_args(argv)
+    backup: Path = options.backup or Path(f"{options.stack}.before-pending.json")
     try:
-        found = resolve(options.stack, pulumi)
+        found = resolve(options.stack, backup, pulumi)
     except ForgetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for urn, id_ in found.looked_up.items():
         print(f"looked for  {id_}  ({urn.rsplit('::', 1)[-1]})")
-    print(f"{len(found.looked_up)} looked for, {len(found.cleared)} cleared; the stack is refreshed")
+    print(f"{len(found.looked_up)} looked for, {len(found.cleared)} cleared; the old state is in {backup}")
+    for urn in found.unknown:
+        print(f"still pending, import it by hand if it exists: {urn}")
     print(f"next:  pulumi up --stack {options.stack}")
     return 0
 

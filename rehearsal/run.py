@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -147,7 +147,7 @@ class Silent:
 class Rehearsal:
     """An environment in an embedded cloud of its own; use it as a context manager."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that a test may want in another way
         self,
         stack: str = "dev",
         *,
@@ -157,12 +157,17 @@ class Rehearsal:
         secrets: Mapping[str, str] | None = None,
         listener: Listener | None = None,
         engine: Engine | None = None,
+        name: str | None = None,
+        cloud: EmbeddedCloud | None = None,
     ) -> None:
         """`root` holds Pulumi.yaml and the stack files. `program` runs in place of its `__main__.py`. `config` is
         laid over the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for
         all secrets that the program's settings name). `engine` is the engine to use (default: the one that is found).
+        `name` is the name of the Pulumi stack (default: that of the stack file). `cloud` is another rehearsal's, to
+        live beside it: nothing is planted there, what is adopted must stand.
         """
-        self.name = stack
+        self.file = stack
+        self.name = name or stack
         self.root = root
         self.program = (program or root / "__main__.py").resolve()
         self.listener: Listener = listener or Silent()
@@ -170,7 +175,8 @@ class Rehearsal:
         self._secrets = secrets
         self._raw = self._read_config(dict(config or {}))
         self.settings: Any = self._parse(self._raw)
-        self.cloud = EmbeddedCloud(
+        self._shared = cloud is not None
+        self.cloud = cloud or EmbeddedCloud(
             World(),
             kubernetes_version=seeds.kubernetes_version(self.settings),
             dynamo_version=seeds.dynamo_version(self.settings),
@@ -200,6 +206,11 @@ class Rehearsal:
         if self._folder is None:
             raise RuntimeError("the rehearsal has not been entered")
         return self._folder
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The made-up secrets of the stack."""
+        return dict(self._secrets or {})
 
     @property
     def protected(self) -> bool:
@@ -239,9 +250,9 @@ class Rehearsal:
                 loop.close()
         self._loops.clear()
 
-    def preview(self, name: str = "preview") -> Phase:
-        """Let the engine say what it would do."""
-        return self._phase(name, lambda listen: self.stack.preview(on_event=listen))
+    def preview(self, name: str = "preview", **options: Any) -> Phase:
+        """Let the engine say what it would do; `options` go to the Automation API's `preview`."""
+        return self._phase(name, lambda listen: self.stack.preview(on_event=listen, **options))
 
     def up(self, name: str = "up", **options: Any) -> Phase:
         """Deploy; `options` go to the Automation API's `up`."""
@@ -264,9 +275,9 @@ class Rehearsal:
         """Read back what exists; `options` go to the Automation API's `refresh`."""
         return self._phase(name, lambda listen: self.stack.refresh(on_event=listen, **options))
 
-    def destroy(self, name: str = "destroy") -> Phase:
-        """Take everything away."""
-        return self._phase(name, lambda listen: self.stack.destroy(on_event=listen))
+    def destroy(self, name: str = "destroy", **options: Any) -> Phase:
+        """Take everything away; `options` go to the Automation API's `destroy`."""
+        return self._phase(name, lambda listen: self.stack.destroy(on_event=listen, **options))
 
     def unlock(self) -> None:
         """Release the stack after an engine that was killed (`pulumi cancel`)."""
@@ -278,10 +289,24 @@ class Rehearsal:
         (The Automation API's own `export_stack` writes them in clear.)
         """
         target = self.folder / "export.json"
-        self._run(["stack", "export", "--file", str(target)])
+        self.cli(["stack", "export", "--file", str(target)])
         content = json.loads(target.read_text(encoding="utf-8"))
         target.unlink()
         return content
+
+    def cli(
+        self, arguments: Sequence[str], *, text: str | None = None, variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Run a command of the engine's that has no method here on this stack; returns what it prints.
+
+        `text` goes to its standard input, `variables` into its environment. Raises the Automation API's
+        `CommandError`.
+        """
+        if self.command is None:
+            raise RuntimeError("the rehearsal has not been entered")
+        workspace = self.stack.workspace
+        environment = {**workspace.env_vars, "PULUMI_HOME": workspace.pulumi_home or "", **(variables or {})}
+        return self.command.run([*arguments, "--stack", self.name], workspace.work_dir, environment, text=text).stdout
 
     def set_config(self, changes: Mapping[str, Any]) -> None:
         """Change the environment's config for the phases to come; None removes a key.
@@ -298,10 +323,10 @@ class Rehearsal:
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
     def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
-        path = self.root / f"Pulumi.{self.name}.yaml"
+        path = self.root / f"Pulumi.{self.file}.yaml"
         if not path.is_file():
             known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
-            raise ConfigError(f"there is no stack {self.name!r}: {path.name} is missing (stacks: {', '.join(known)})")
+            raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
         try:
             content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
@@ -326,7 +351,7 @@ class Rehearsal:
     def _open(self) -> None:
         self.engine = self.engine or ensure(self.listener.say)
         self.listener.say(f"engine: {self.engine}")
-        if self.settings is not None:
+        if self.settings is not None and not self._shared:
             seeds.plant(self.cloud, self.settings)
         self._server.start()
         self._folder = folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
@@ -359,14 +384,7 @@ class Rehearsal:
     def _set_secrets(self) -> None:
         """Through standard input: arguments of a process can be read by every user of the machine."""
         for key, value in (self._secrets or {}).items():
-            self._run(["config", "set", "--secret", key], text=value)
-
-    def _run(self, arguments: list[str], *, text: str | None = None) -> None:
-        """A command of the engine's that the Automation API has no method for."""
-        if self.command is not None:
-            workspace = self.stack.workspace
-            environment = {**workspace.env_vars, "PULUMI_HOME": workspace.pulumi_home or ""}
-            self.command.run([*arguments, "--stack", self.name], workspace.work_dir, environment, text=text)
+            self.cli(["config", "set", "--secret", key], text=value)
 
     def _stack_file(self) -> Path:
         return self.folder / "project" / f"Pulumi.{self.name}.yaml"

@@ -11,7 +11,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from rehearsal.cloud.values import Props
 from rehearsal.cloud.world import Refusal
+
+
+class LostConnection(Refusal):
+    """Nobody answers any more: the plugin's process or the network is gone, and the engine cannot know why."""
+
+
+class NotReady(Refusal):
+    """The object was made and did not become ready in time.
+
+    Plugins answer this with the object, so that the engine writes it down together with the error.
+    """
+
+    id: str = ""
+    outputs: Props | None = None
 
 
 @dataclass(frozen=True)

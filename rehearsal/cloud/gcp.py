@@ -14,7 +14,17 @@ from typing_extensions import override
 
 from rehearsal.cloud import gcp_admission, gcp_invokes, gcp_outputs, sdk_schema
 from rehearsal.cloud.faults import Call
-from rehearsal.cloud.gcp_rules import CLUSTER, NAME_RULES, NODE_POOL, RULES, Reference, Rule, short
+from rehearsal.cloud.gcp_rules import (
+    ADDITIVE,
+    CLUSTER,
+    NAME_RULES,
+    NODE_POOL,
+    RULES,
+    SUBNETWORK,
+    Reference,
+    Rule,
+    short,
+)
 from rehearsal.cloud.service import Difference, Failure, Service
 from rehearsal.cloud.system_objects import boot_cluster
 from rehearsal.cloud.values import Props, Unknown, changes, has_unknown, items, text
@@ -48,8 +58,11 @@ class GoogleCloud(Service):
     def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
         rule = _rule(call.kind)
         found = Difference([change for change in changes(olds, news) if change.path[0] != _DEFAULTS])
+        paths = rule.replaces
+        if paths is not None and call.kind == SUBNETWORK and not gcp_admission.grows(olds, news):
+            paths = (*paths, "ipCidrRange")
         for change in found.changes:
-            if rule.replaces is None or any(change.under(path) for path in rule.replaces):
+            if paths is None or any(change.under(path) for path in paths):
                 found.replaces.append(change)
         named_by_hand = bool(rule.autoname) and rule.autoname not in (news.get(_DEFAULTS) or [])
         same_name = olds.get(rule.autoname) == news.get(rule.autoname)
@@ -68,6 +81,9 @@ class GoogleCloud(Service):
         placed = self._placed(call, inputs)
         id_ = self._id(call.kind, placed)
         present = self.world.get(call.kind, id_)
+        if present is not None and call.kind in ADDITIVE:
+            present.urn = call.urn
+            return id_, present.outputs
         if present is not None:
             raise Refusal(f"Error 409: The resource '{id_}' already exists, alreadyExists")
         self._require_references(call.kind, placed)
@@ -103,7 +119,7 @@ class GoogleCloud(Service):
         holders = [
             f"{other.kind.rsplit(':', 1)[-1]} {other.id}"
             for other in self.world.find(scope="")
-            if any(ref.holds and self._target(ref, other) is thing for ref in _rule(other.kind).references)
+            if any(ref.holds and thing in self._targets(ref, other) for ref in _rule(other.kind).references)
         ]
         if holders:
             raise Refusal(
@@ -175,12 +191,11 @@ class GoogleCloud(Service):
                         f"'{value}' was not found, notFound"
                     )
 
-    def _target(self, reference: Reference, holder: Thing) -> Thing | None:
-        for value in values_at(holder.outputs, reference.path):
-            found = self._find(reference.kind, value, holder.outputs)
-            if found is not None:
-                return found
-        return None
+    def _targets(self, reference: Reference, holder: Thing) -> list[Thing]:
+        """The objects that a holder names at a reference's path; a list names several."""
+        values = values_at(holder.outputs, reference.path)
+        found = [self._find(reference.kind, value, holder.outputs) for value in values]
+        return [thing for thing in found if thing is not None]
 
     def _find(self, kind: str, value: str, placed: Props) -> Thing | None:
         for thing in self.world.find(kind):

@@ -95,8 +95,14 @@ def at_update(world: World, kind: str, placed: Props, thing: Thing) -> None:
             )
     elif kind == SUBNETWORK:
         old, new = text(thing.outputs, "ipCidrRange"), text(placed, "ipCidrRange")
-        if old and new and not ipaddress.ip_network(old).subnet_of(ipaddress.ip_network(new)):  # type: ignore[arg-type] - both are IPv4
+        if not grows(thing.outputs, placed):
             raise Refusal(f"Error 400: ipCidrRange: {new} does not contain {old}; a range can only grow")
+
+
+def grows(olds: Props, news: Props) -> bool:
+    """Whether a subnetwork's new range holds the old one: what can be done in place."""
+    old, new = text(olds, "ipCidrRange"), text(news, "ipCidrRange")
+    return not (old and new) or ipaddress.IPv4Network(old).subnet_of(ipaddress.IPv4Network(new))
 
 
 def at_delete(world: World, thing: Thing) -> None:
@@ -107,7 +113,7 @@ def at_delete(world: World, thing: Thing) -> None:
                 f"cannot destroy cluster '{thing.id}' without setting deletion_protection=false and running up"
             )
         inside = world.find(scope=thing.id, where=lambda other: other.origin == "program")
-        if inside:
+        if inside and thing.id not in world.unreachable:
             names = ", ".join(str(other) for other in inside[:3])
             raise Refusal(
                 f"cluster '{thing.id}' still holds {len(inside)} Kubernetes objects of the program ({names}): "
@@ -116,7 +122,7 @@ def at_delete(world: World, thing: Thing) -> None:
     elif thing.kind == NODE_POOL:
         cluster = _cluster_of(world, thing.outputs)
         users = serving.users_of_pool(world, cluster, text(thing.outputs, "name"))
-        if users:
+        if users and cluster not in world.unreachable:
             raise Refusal(
                 f"node pool '{text(thing.outputs, 'name')}' still runs {', '.join(users)}: serving must go first"
             )

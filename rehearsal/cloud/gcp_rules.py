@@ -196,6 +196,8 @@ RULES: dict[str, Rule] = {
     ),
 }
 
+ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER})
+"""Kinds that may be made twice: a grant or an API that is there already is answered with what is there."""
 MACHINE_A4X = "a4x-highgpu-4g"
 """Machine type prefix of the GB200 NVL72 nodes; 4 GPUs each."""
 NODES_PER_DOMAIN = 18

@@ -218,7 +218,7 @@ class Kubernetes(Service):
         """The cluster that the provider's kubeconfig points to."""
         server = server_of(self.config_of(call).get("kubeconfig"))
         found = cluster_at(self.world, server)
-        if found is None:
+        if found is None or found.id in self.world.unreachable:
             raise Refusal(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
         return found
 

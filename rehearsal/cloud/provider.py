@@ -12,9 +12,10 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from pulumi.provider.experimental import provider as sdk
+from pulumi.provider.experimental.property_value import PropertyValue
 from typing_extensions import override
 
-from rehearsal.cloud.faults import Call, Faults
+from rehearsal.cloud.faults import Call, Faults, NotReady
 from rehearsal.cloud.gcp import GoogleCloud
 from rehearsal.cloud.kubernetes import Kubernetes
 from rehearsal.cloud.random_ import Random
@@ -178,9 +179,18 @@ class EmbeddedCloud(sdk.Provider):
         if request.preview:
             outputs = await self._run(call, lambda service: service.preview(call, inputs))
             return sdk.CreateResponse(None, props_from_plain(outputs))
-        id_, outputs = await self._run(
-            call, lambda service: service.create(call, inputs), self.world.wait_for(call.kind)
-        )
+        made: list[tuple[str, Props]] = []
+
+        def work(service: Service) -> tuple[str, Props]:
+            made.append(service.create(call, inputs))
+            return made[0]
+
+        try:
+            id_, outputs = await self._run(call, work, self.world.wait_for(call.kind))
+        except NotReady as late:
+            if made:
+                late.id, late.outputs = made[0]
+            raise
         return sdk.CreateResponse(id_, props_from_plain(outputs))
 
     @override
@@ -190,7 +200,7 @@ class EmbeddedCloud(sdk.Provider):
         if found is None:
             return sdk.ReadResponse("")
         inputs, outputs = found
-        return sdk.ReadResponse(request.resource_id, props_from_plain(outputs), props_from_plain(inputs))
+        return sdk.ReadResponse(request.resource_id, _read(call.kind, outputs), _read(call.kind, inputs))
 
     @override
     async def update(self, request: sdk.UpdateRequest) -> sdk.UpdateResponse:
@@ -214,6 +224,16 @@ class EmbeddedCloud(sdk.Provider):
         call = self._call("invoke", "", kind=request.tok)
         result = await self._run(call, lambda service: service.invoke(call, args))
         return sdk.InvokeResponse(props_from_plain(result))
+
+
+def _read(kind: str, props: Props) -> dict[str, PropertyValue]:
+    """What a read answers: the plugin marks the contents of a Secret, whoever made it."""
+    values = props_from_plain(props)
+    if kind == "kubernetes:core/v1:Secret":
+        for key in ("data", "stringData"):
+            if key in values:
+                values[key] = PropertyValue(values[key].value, is_secret=True)
+    return values
 
 
 def _failures(failures: list[Failure]) -> list[sdk.CheckFailure]:

@@ -22,11 +22,12 @@ from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime import proto
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 from typing_extensions import override
 
+from rehearsal.cloud.faults import LostConnection, NotReady
 from rehearsal.cloud.provider import EmbeddedCloud, client, configured_package, inputs_on_record
-from rehearsal.cloud.values import props_to_plain
+from rehearsal.cloud.values import props_from_plain, props_to_plain
 from rehearsal.cloud.world import Refusal
 
 # The engine's own limit for messages (a stack with many objects passes the 4 MiB default of gRPC).
@@ -49,6 +50,10 @@ class CloudServicer(ProviderServicer):
         client.set(str(context.peer()))
         try:
             return await answer()
+        except LostConnection as lost:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(lost))
+        except NotReady as late:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(late), _with_object(late))
         except Refusal as refusal:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(refusal))
 
@@ -121,6 +126,17 @@ class CloudServicer(ProviderServicer):
     @override
     async def Invoke(self, request: Any, context: Any) -> Any:
         return await self._guard(context, lambda: _SDK.Invoke(self, request, context))
+
+
+def _with_object(late: NotReady) -> tuple[tuple[str, bytes], ...]:
+    """The object that exists, in the place where the engine looks for it beside an error."""
+    if late.outputs is None:
+        return ()
+    values = PropertyValue.marshal_map(props_from_plain(late.outputs))
+    found = provider_pb2.ErrorResourceInitFailed(id=late.id, properties=values, reasons=[str(late)])
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(late))
+    status.details.add().Pack(found)
+    return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
 class CloudServer:

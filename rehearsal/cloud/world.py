@@ -78,6 +78,8 @@ class World:
     """Seconds that making an object of a kind takes (on the scaled clock); kinds that are not named take none."""
     time_scale: float = 0.0
     """Real seconds per second of `durations`; 0 answers at once."""
+    unreachable: set[str] = field(default_factory=set[str])
+    """Ids of clusters whose control plane answers nobody any more."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     journal: list[Entry] = field(default_factory=list[Entry], repr=False)
     _things: dict[Key, Thing] = field(default_factory=dict[Key, Thing], repr=False)

@@ -237,6 +237,17 @@ def test_a_random_value_is_unknown_in_a_preview(cloud: Driver) -> None:
     assert cloud.preview(STRING, "s", {"length": 4})["result"] is UNKNOWN
 
 
+def test_a_random_kind_that_is_not_modelled_is_named(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="the embedded cloud has no random:index/randomPet:RandomPet"):
+        cloud.check("random:index/randomPet:RandomPet", "p", {})
+
+
+def test_a_random_value_is_never_changed_in_place(cloud: Driver) -> None:
+    made = cloud.create(STRING, "s", {"length": 4})
+    with pytest.raises(Refusal, match="only made anew"):
+        cloud.update(made, {"length": 5})
+
+
 def test_a_random_id_tells_all_its_forms(cloud: Driver) -> None:
     made = cloud.create("random:index/randomId:RandomId", "i", {"byteLength": 4})
     assert int(made.outputs["hex"], 16) == int(made.outputs["dec"])
@@ -269,7 +280,7 @@ def test_a_refusal_reaches_the_engine_as_its_message_alone(server: CloudServer) 
     request = provider_pb2.InvokeRequest(tok="gcp:no/such:function")
     with pytest.raises(grpc.RpcError) as caught:
         stub(server, "gcp").Invoke(request)
-    assert caught.value.details() == "the embedded cloud has no answer for the function gcp:no/such:function"  # pyright: ignore[reportAttributeAccessIssue] - RpcError is also a Call
+    assert caught.value.details() == "the embedded cloud has no answer for the function gcp:no/such:function"
 
 
 def test_each_connection_has_its_own_configuration(server: CloudServer) -> None:

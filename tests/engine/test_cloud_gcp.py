@@ -17,6 +17,7 @@ SUBNET = "gcp:compute/subnetwork:Subnetwork"
 FIREWALL = "gcp:compute/firewall:Firewall"
 ACCOUNT = "gcp:serviceaccount/account:Account"
 ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+POOLS = "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools"
 PROJECT_MEMBER = "gcp:projects/iAMMember:IAMMember"
 POLICY = "gcp:compute/resourcePolicy:ResourcePolicy"
 
@@ -26,7 +27,7 @@ def cloud() -> Driver:
     return Driver()
 
 
-def bucket(name: str = "weights", **more: Any) -> Props:
+def bucket(name: Any = "weights", **more: Any) -> Props:
     return {"name": name, "location": REGION, **more}
 
 
@@ -70,7 +71,7 @@ def test_a_missing_required_field_is_refused(cloud: Driver) -> None:
     ("field", "value"),
     [("forceDestroy", "yes"), ("labels", ["a"]), ("cors", {"a": 1}), ("versioning", True), ("location", 3)],
 )
-def test_a_value_of_another_type_is_refused(cloud: Driver, field: str, value: object) -> None:
+def test_a_value_of_another_type_is_refused(cloud: Driver, field: str, value: Any) -> None:
     assert list(refused(cloud, BUCKET, bucket(**{field: value}))) == [field]
 
 
@@ -166,8 +167,7 @@ def test_a_grant_to_an_account_that_is_not_there_is_refused(cloud: Driver) -> No
     "member",
     [
         f"serviceAccount:{PROJECT}.svc.id.goog[ns/ksa]",
-        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/"
-        f"{PROJECT}.svc.id.goog/subject/ns/n/sa/s",
+        f"{POOLS}/{PROJECT}.svc.id.goog/subject/ns/n/sa/s",
     ],
 )
 def test_a_grant_to_a_workload_pool_needs_a_cluster_that_has_made_it(cloud: Driver, member: str) -> None:
@@ -251,7 +251,7 @@ def rdma(cloud: Driver, zone: str = ZONE) -> None:
     cloud.create(SUBNET, "rdma-0", subnet("rdma-0", "rdma", "192.168.128.0/20"))
 
 
-def attached(cloud: Driver) -> Props:
+def attached() -> Props:
     config = {"additionalNodeNetworkConfigs": [{"network": "rdma", "subnetwork": "rdma-0"}]}
     return {**pool_inputs(), "networkConfig": config}
 
@@ -267,9 +267,9 @@ def test_a_pool_before_its_network_objects_is_refused(cloud: Driver) -> None:
     cloud.cluster()
     rdma(cloud)
     with pytest.raises(Refusal, match="network objects must be there before"):
-        cloud.create(NODE_POOL, "pool", attached(cloud))
+        cloud.create(NODE_POOL, "pool", attached())
     device_network(cloud)
-    cloud.create(NODE_POOL, "pool", attached(cloud))
+    cloud.create(NODE_POOL, "pool", attached())
 
 
 def test_a_pool_on_a_network_profile_of_another_zone_is_refused(cloud: Driver) -> None:
@@ -277,7 +277,7 @@ def test_a_pool_on_a_network_profile_of_another_zone_is_refused(cloud: Driver) -
     rdma(cloud, "us-central1-a")
     device_network(cloud)
     with pytest.raises(Refusal, match="not of the pool's zone"):
-        cloud.create(NODE_POOL, "pool", attached(cloud))
+        cloud.create(NODE_POOL, "pool", attached())
 
 
 def test_a_firewall_rule_on_a_roce_network_is_refused(cloud: Driver) -> None:
@@ -308,7 +308,7 @@ def test_overlapping_ranges_of_a_pools_networks_are_refused(cloud: Driver) -> No
     cloud.kube(api, "GKENetworkParamSet", "gvnic-1", spec={"vpc": "gvnic", "vpcSubnet": "gvnic-1"})
     reference = {"group": "networking.gke.io", "kind": "GKENetworkParamSet", "name": "gvnic-1"}
     cloud.kube(api, "Network", "gvnic-1", spec={"type": "Device", "parametersRef": reference})
-    inputs = attached(cloud)
+    inputs = attached()
     inputs["networkConfig"]["additionalNodeNetworkConfigs"].append({"network": "gvnic", "subnetwork": "gvnic-1"})
     with pytest.raises(Refusal, match="overlap"):
         cloud.create(NODE_POOL, "pool", inputs)
@@ -402,6 +402,13 @@ def test_deleting_what_is_gone_is_no_error(cloud: Driver) -> None:
     made = cloud.create(BUCKET, "b", bucket())
     cloud.delete(made)
     cloud.delete(made)
+
+
+def test_changing_what_is_gone_fails(cloud: Driver) -> None:
+    made = cloud.create(BUCKET, "b", bucket())
+    cloud.delete(made)
+    with pytest.raises(Refusal, match="Error 404"):
+        cloud.update(made, bucket(forceDestroy=True))
 
 
 # Changes

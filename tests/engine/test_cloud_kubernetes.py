@@ -368,6 +368,13 @@ def test_the_spec_of_a_compute_domain_cannot_change_not_even_in_a_preview(previe
         cloud.update(made, changed, preview=preview)
 
 
+def test_changing_what_is_gone_fails(cloud: Driver) -> None:
+    made = cloud.kube("v1", "ConfigMap", "conf", "default")
+    cloud.delete(made)
+    with pytest.raises(Refusal, match="ConfigMap default/conf not found"):
+        cloud.update(made, config_map(data={"a": "b"}))
+
+
 def test_a_preview_of_an_update_changes_nothing(cloud: Driver) -> None:
     made = cloud.kube("v1", "Service", "s", "default", spec={"ports": [{"port": 80}]})
     cloud.update(made, kube_inputs("v1", "Service", "s", "default", spec={"ports": [{"port": 81}]}), preview=True)
@@ -482,7 +489,7 @@ def test_a_second_cluster_wide_operator_is_refused(cloud: Driver) -> None:
 def test_the_ssh_secret_cannot_be_switched_off_on_0_7(cloud: Driver) -> None:
     cloud.release("dynamo-crds", "default")
     values = {"dynamo-operator": {"dynamo": {"mpiRun": {"sshKeygen": {"enabled": False}}}}}
-    with pytest.raises(Refusal, match="leave mpiRun.sshKeygen on"):
+    with pytest.raises(Refusal, match=r"leave mpiRun\.sshKeygen on"):
         cloud.release("dynamo-platform", "default", values=values)
 
 

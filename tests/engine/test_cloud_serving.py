@@ -64,16 +64,15 @@ def test_on_1_0_a_name_can_be_used_again() -> None:
 
 def test_a_name_of_27_characters_fits_and_one_of_28_does_not(cloud: Driver) -> None:
     cloud.release("other", "default")
-    services = {"Prefill": role(nodes=2)}
-    cloud.delete(cloud.graph("n" * 27, **services))
+    cloud.delete(cloud.graph("n" * 27, Prefill=role(nodes=2)))
     with pytest.raises(Refusal, match="46 exceeds 45-character limit"):
-        cloud.graph("n" * 28, **services)
+        cloud.graph("n" * 28, Prefill=role(nodes=2))
 
 
 @pytest.mark.parametrize("queue", ["nothing", ""])
 def test_a_queue_that_is_not_there_fails_the_graph(cloud: Driver, queue: str) -> None:
     cloud.world.remove((QUEUE, cloud.world.find(QUEUE)[0].scope, "dynamo"))
-    with pytest.raises(Refusal, match="KAI queue .* does not exist"):
+    with pytest.raises(Refusal, match=r"KAI queue .* does not exist"):
         cloud.graph(queue=queue)
 
 
@@ -155,7 +154,7 @@ def test_frontends_on_the_pool_must_tolerate_it_too(cloud: Driver) -> None:
         "componentType": "frontend",
         "extraPodSpec": {"nodeSelector": {"cloud.google.com/gke-nodepool": "a4x-0"}, "mainContainer": {}},
     }
-    with pytest.raises(Refusal, match="Frontend: .*untolerated taint"):
+    with pytest.raises(Refusal, match=r"Frontend: .*untolerated taint"):
         cloud.graph(Frontend=frontend, Decode=role())
 
 
@@ -180,11 +179,9 @@ def test_nodes_of_other_graphs_are_taken(cloud: Driver) -> None:
 def test_the_72_gpu_layout_takes_exactly_18_nodes(cloud: Driver) -> None:
     for nodes, name in ((17, "small"), (18, "full")):
         cloud.pool(name, nodes)
-    layout = {"Prefill": role(5, 2, "full"), "Decode": role(1, 8, "full")}
-    cloud.graph(**layout)
-    small = {"Prefill": role(5, 2, "small"), "Decode": role(1, 8, "small")}
+    cloud.graph(Prefill=role(5, 2, "full"), Decode=role(1, 8, "full"))
     with pytest.raises(Refusal, match="18 GPU nodes wanted in node pool small, 17 of 17 are free"):
-        cloud.graph("r2-abcd", **small)
+        cloud.graph("r2-abcd", Prefill=role(5, 2, "small"), Decode=role(1, 8, "small"))
 
 
 def test_a_pod_cannot_have_more_gpus_than_a_node(cloud: Driver) -> None:

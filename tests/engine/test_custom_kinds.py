@@ -24,6 +24,8 @@ FILES = {
 }
 CASES = [(kind, "0.7.0", file) for kind, file in FILES.items()]
 CASES.append((custom_kinds.DGD, "1.0.1", "dynamo-1.0.1/nvidia.com_dynamographdeployments.yaml"))
+POD_DEPTH = 6
+"""From here on fields are a pod's own, whose limits are those of Kubernetes."""
 RULES = ("enum", "minimum", "maximum", "maxItems", "minItems", "maxProperties")
 
 
@@ -55,30 +57,30 @@ def compare(known: Schemas, ours: Any, real: Any, path: str) -> Iterator[str]:
         if "string" not in types(ours) or not types(ours) & {"number", "integer"}:
             yield f"{path}: ours is {types(ours)}, theirs takes numbers and texts"
         return
-    if real.get("x-kubernetes-preserve-unknown-fields"):
+    if real.get("type") not in types(ours):
+        yield f"{path}: ours is {types(ours)}, theirs {real.get('type')}"
         return
-    if real["type"] not in types(ours):
-        yield f"{path}: ours is {types(ours)}, theirs {real['type']}"
-        return
-    if path.count(".") < 6:
-        # Not inside of the pod's own fields, whose rules are those of Kubernetes.
+    if path.count(".") < POD_DEPTH:
         for rule in RULES:
             if real.get(rule) != ours.get(rule) and not (rule == "minimum" and rule in ours):
                 yield f"{path}: {rule} is {ours.get(rule)}, theirs {real.get(rule)}"
-    for name in real.get("required", []):
-        if name not in ours.get("required", []):
-            yield f"{path}: {name} is required there"
+    for name in set(real.get("required", [])) - set(ours.get("required", [])):
+        yield f"{path}: {name} is required there"
+    yield from compare_inside(known, ours, real, path)
+
+
+def compare_inside(known: Schemas, ours: Any, real: Any, path: str) -> Iterator[str]:
+    """As `compare`, for fields and elements."""
     for name, inner in ours.get("properties", {}).items():
-        if name not in real.get("properties", {}):
-            yield f"{path}.{name}: there is no such field"
-        else:
+        if name in real.get("properties", {}):
             yield from compare(known, inner, real["properties"][name], f"{path}.{name}")
+        else:
+            yield f"{path}.{name}: there is no such field"
     for key in ("items", "additionalProperties"):
-        if isinstance(ours.get(key), dict):
-            if not isinstance(real.get(key), dict):
-                yield f"{path}: {key} has no schema there"
-            else:
-                yield from compare(known, ours[key], real[key], f"{path}[]")
+        if isinstance(ours.get(key), dict) and isinstance(real.get(key), dict):
+            yield from compare(known, ours[key], real[key], f"{path}[]")
+        elif isinstance(ours.get(key), dict):
+            yield f"{path}: {key} has no schema there"
 
 
 def types(schema: Any) -> set[str]:

@@ -135,9 +135,11 @@ def test_an_up_that_changes_something_the_second_time_is_an_error(tmp_path: Path
 def test_an_error_of_the_program_is_one_line(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("def inner():\n    raise KeyError('zone')\ninner()\n", encoding="utf-8")
-    with Rehearsal("dev", root=SAMPLE, program=program, secrets={}) as rehearsal:
-        with pytest.raises(RehearsalError) as caught:
-            rehearsal.preview()
+    with (
+        Rehearsal("dev", root=SAMPLE, program=program, secrets={}) as rehearsal,
+        pytest.raises(RehearsalError) as caught,
+    ):
+        rehearsal.preview()
     assert str(caught.value) == "preview failed: KeyError: 'zone'"
 
 
@@ -167,7 +169,7 @@ def test_the_users_own_pulumi_is_neither_read_nor_written(monkeypatch: pytest.Mo
 @needs_engine
 def test_an_engine_that_was_killed_leaves_a_state_that_can_be_mended() -> None:
     # In a process of its own: the SDK closes neither its event loop nor its event stream when the engine dies.
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(SAMPLE / "kill.py")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -185,7 +187,7 @@ def test_an_engine_that_was_killed_leaves_a_state_that_can_be_mended() -> None:
 def command_line(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "rehearsal", *arguments]
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 - our own module
         command, cwd=tempfile.gettempdir(), capture_output=True, text=True, check=False, env=environment
     )
 
@@ -233,7 +235,7 @@ def test_ctrl_c_ends_the_engine_and_leaves_nothing() -> None:
     folder = tempfile.mkdtemp()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "rehearsal", "--stack", "dev"]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own module
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         assert process.stdout is not None
@@ -263,8 +265,7 @@ def test_an_export_replaces_a_file_only_as_a_whole(tmp_path: Path) -> None:
 def test_an_engine_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DYNAMO_A4X_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(engines, "download", lambda target, say: "no network")
-    with pytest.raises(EngineError, match=r"there is no Go to build one\. Install Pulumi") as caught:
-        with sample():
-            pass
+    monkeypatch.setattr(engines, "download", lambda *_: "no network")
+    with pytest.raises(EngineError, match=r"there is no Go to build one\. Install Pulumi") as caught, sample():
+        pass
     assert "\n" not in str(caught.value)

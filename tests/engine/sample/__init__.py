@@ -1,0 +1,1 @@
+"""A small program for the rehearsal, and what is done to it."""

@@ -10,14 +10,12 @@ from rehearsal import Call, Refusal, Rehearsal, RehearsalError
 FOLDER = Path(__file__).parent
 
 with Rehearsal("dev", root=FOLDER, program=FOLDER / "program.py", secrets={"token": "made-up"}) as rehearsal:
-    command = rehearsal.command
-    if command is None:
-        sys.exit("no engine")
 
     def kill(call: Call) -> None:
         """Fail like a machine that loses its power."""
         if call.op == "create" and call.name == "queue":
-            command.kill()
+            if rehearsal.command is not None:
+                rehearsal.command.kill()
             raise Refusal("the power is gone")
 
     rehearsal.cloud.faults.before.append(kill)

@@ -1,0 +1,98 @@
+"""`python -m proofs [NAME] [--stack dev|prod] [--short]`: run one proof, or `all`; counts last.
+
+Exit codes: 0 everything survived; 1 something did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from proofs import changes, dead_cluster, drift, faults, kill, life, neighbours, order, secrets
+from proofs.life import ProofError, Say, Tally
+from rehearsal import ConfigError, EngineError, RehearsalError
+
+Proof = Callable[[str, bool, Say], list[Tally]]
+"""A proof of one environment; the flag asks for its short form."""
+
+
+def _faults(environment: str, short: bool, say: Say) -> list[Tally]:
+    return faults.short(environment, faults.BEFORE, say) if short else faults.whole(environment, say)
+
+
+def _kill(environment: str, short: bool, say: Say) -> list[Tally]:
+    return kill.kills(environment, 2 if short else kill.POINTS, say)
+
+
+PROOFS: dict[str, tuple[str, Proof]] = {
+    "faults": ("every create and every delete fails once, in six ways", _faults),
+    "kill": ("the engine's process dies in the middle of an up, at ten points", _kill),
+    "order": ("nothing that a living object needs goes before it", order.proof),
+    "cluster": ("the cluster is gone or out of reach", dead_cluster.proof),
+    "drift": ("objects are changed and deleted behind the program's back", drift.proof),
+    "changes": ("each field of the config is changed alone", changes.proof),
+    "secrets": ("the two secrets are searched for in every byte", secrets.proof),
+    "neighbours": ("two stacks, and two environments, on one cluster", neighbours.proof),
+}
+TABLE = "table"
+"""Writes `docs/changes.md` anew; proves nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _options(arguments)
+    if options.proof == TABLE:
+        changes.write(_say)
+        return 0
+    names = list(PROOFS) if options.proof == "all" else [options.proof]
+    stacks = [options.stack] if options.stack else list(life.ENVIRONMENTS)
+    tallies: list[Tally] = []
+    started = time.monotonic()
+    wrong: list[str] = []
+    for name in names:
+        for stack in stacks:
+            _say(f"{name}, {stack} ...")
+            try:
+                tallies += PROOFS[name][1](stack, options.short, _say)
+            except (ProofError, RehearsalError, EngineError, ConfigError) as error:
+                wrong.append(f"{name}, {stack}: {error}")
+                _say(f"FAILED {wrong[-1]}")
+    _report(tallies, wrong, time.monotonic() - started)
+    return 1 if wrong else 0
+
+
+def _report(tallies: Sequence[Tally], wrong: Sequence[str], seconds: float) -> None:
+    _say("")
+    for tally in tallies:
+        _say(str(tally))
+    for text in wrong:
+        _say(f"FAILED {text}")
+    tried, survived = sum(t.tried for t in tallies), sum(t.survived for t in tallies)
+    orphans = sum(t.orphans for t in tallies)
+    _say(
+        f"total: {tried} tried, {survived} survived, {orphans} orphans, {len(wrong)} proofs failed, "
+        f"{seconds / 60:.1f} min"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    what = "\n".join(f"  {name:10} {text}" for name, (text, _) in PROOFS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs",
+        description="Break things on purpose and prove that nothing is lost:\n" + what,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("proof", nargs="?", default="all", choices=[*PROOFS, TABLE, "all"])
+    parser.add_argument("--stack", choices=life.ENVIRONMENTS, help="one environment (default: both)")
+    parser.add_argument("--short", action="store_true", help="the form that `make test` runs")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

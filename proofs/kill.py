@@ -1,0 +1,138 @@
+"""Power failures: the engine's process dies in the middle of an `up`, and the runbook brings the stack back.
+
+The kill comes with a create: in turn before the cloud has done anything, and after it has while its answer is
+under way. Creates that are in flight beside it run on in the cloud, as they would in the real one. Then, as the
+runbook says: `pulumi cancel`, `python -m recovery.pending_creates` (a `refresh` with ids), `pulumi up`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+from proofs import life
+from proofs.life import ProofError, Say, Tally
+from recovery import pending_creates
+from rehearsal import Call, Refusal, Rehearsal
+
+POINTS = 10
+_SETTLE_SECONDS = 0.3
+"""Until creates that were in flight have ended in the cloud."""
+
+
+class PowerFailure:
+    """Kills the engine at the n-th call of an operation."""
+
+    def __init__(self, rehearsal: Rehearsal, op: str, at: int, *, carried_out: bool) -> None:
+        self._rehearsal, self._op, self._at, self._carried_out = rehearsal, op, at, carried_out
+        self._calls = 0
+        self._victim = ""
+        self.happened = False
+
+    def arm(self) -> None:
+        """Stand around the cloud's calls."""
+        self._rehearsal.cloud.faults.before.append(self._before)
+        self._rehearsal.cloud.faults.after.append(self._after)
+
+    def _before(self, call: Call) -> None:
+        if call.op != self._op or call.preview:
+            return
+        self._calls += 1
+        if self._calls == self._at:
+            self._victim = call.urn
+            if not self._carried_out:
+                self._strike()
+
+    def _after(self, call: Call) -> None:
+        if self._carried_out and call.op == self._op and not call.preview and call.urn == self._victim:
+            self._strike()
+
+    def _strike(self) -> None:
+        if not self.happened and self._rehearsal.command is not None:
+            self.happened = True
+            self._rehearsal.command.kill()
+            raise Refusal("the power is gone")
+
+
+def untear(rehearsal: Rehearsal) -> bool:
+    """Put the last whole state file back where the kill came in the middle of writing one; whether it did.
+
+    Only a state in local files (`pulumi login file://...`) can be torn: an object store replaces a file at once.
+    """
+    torn = False
+    for path in (rehearsal.folder / "state").rglob("stacks/**/*.json"):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:
+            torn = True
+            shutil.copy(path.with_name(f"{path.name}.bak"), path)
+    return torn
+
+
+def recover(rehearsal: Rehearsal) -> pending_creates.Plan:
+    """What the runbook says after a kill, up to the `pulumi up`."""
+    rehearsal.unlock()
+    backup = rehearsal.folder / "before.json"
+    backup.unlink(missing_ok=True)
+    return pending_creates.resolve(rehearsal.name, backup, life.bound(rehearsal))
+
+
+def kills(environment: str, points: int, say: Say) -> list[Tally]:
+    """Kill at `points` moments of an `up`, spread over its creates, and at two of a destroy."""
+    tally = Tally(f"{environment}, engine killed during an up")
+    gone = Tally(f"{environment}, engine killed during a destroy")
+    with life.rehearse(environment) as rehearsal:
+        rehearsal.up()
+        total = len(life.resources(rehearsal.export()))
+        rehearsal.destroy()
+        pending = adopted = torn = 0
+        started = time.monotonic()
+        for point in range(points):
+            at = 1 + round(point * (total - 1) / max(points - 1, 1))
+            carried_out = point % 2 == 1
+            tally.tried += 1
+            _killed_up(rehearsal, at, carried_out=carried_out)
+            torn += untear(rehearsal)
+            found = recover(rehearsal)
+            pending += len(found.looked_up) + len(found.cleared)
+            adopted += _adopted(rehearsal, found)
+            life.finish(rehearsal, f"killed at create {at} of {total}")
+            tally.survived += 1
+            if point in (points // 2, points - 1):
+                gone.tried += 1
+                _killed_destroy(rehearsal, max(2, at // 2), carried_out=not carried_out)
+                gone.survived += 1
+            rehearsal.destroy()
+            life.require_empty(rehearsal, f"killed at create {at} of {total}")
+            say(f"  {environment}: killed at create {at} of {total}, survived")
+        tally.seconds = time.monotonic() - started
+        tally.notes.append(f"{pending} creates were pending, {adopted} of them had happened; {torn} torn state files")
+    return [tally, gone]
+
+
+def _killed_up(rehearsal: Rehearsal, at: int, *, carried_out: bool) -> None:
+    failure = PowerFailure(rehearsal, "create", at, carried_out=carried_out)
+    failure.arm()
+    error = life.failed(rehearsal.up)
+    rehearsal.cloud.faults.clear()
+    if error is None or not failure.happened:
+        raise ProofError(f"the engine survived create {at}")
+    time.sleep(_SETTLE_SECONDS)
+
+
+def _adopted(rehearsal: Rehearsal, found: pending_creates.Plan) -> int:
+    known = {str(resource["urn"]) for resource in life.resources(rehearsal.export())}
+    return len(known & set(found.looked_up))
+
+
+def _killed_destroy(rehearsal: Rehearsal, at: int, *, carried_out: bool) -> None:
+    failure = PowerFailure(rehearsal, "delete", at, carried_out=carried_out)
+    failure.arm()
+    error = life.failed(rehearsal.destroy)
+    rehearsal.cloud.faults.clear()
+    if error is None or not failure.happened:
+        raise ProofError(f"the engine survived delete {at}")
+    time.sleep(_SETTLE_SECONDS)
+    untear(rehearsal)
+    rehearsal.unlock()

@@ -1,0 +1,237 @@
+"""Order: nothing that a living object needs is gone before it, at any moment of an `up` or a `destroy`.
+
+Three proofs, each of which can fail by itself:
+
+- a witness looks at the whole cloud after every delete, with rules of its own;
+- every object is offered to the cloud for deletion while everything lives: the cloud must refuse what is in use;
+- twins: the edges of the state that order a destroy are cut, one resource at a time, and the real engine, which
+  then deletes it first, must be refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofs import life
+from proofs.life import ProofError, Say, Tally
+from rehearsal import Call, Refusal, Rehearsal, Thing
+from rehearsal.cloud import helm, kubernetes_admission, pods, serving
+from rehearsal.cloud.gcp_rules import CLUSTER, NETWORK, NODE_POOL, RESOURCE_POLICY, SUBNETWORK
+from rehearsal.cloud.values import items, mapping, text
+
+GRAPH, DOMAIN, RELEASE = serving.GRAPH, serving.COMPUTE_DOMAIN, serving.RELEASE
+NAMESPACE = "kubernetes:core/v1:Namespace"
+
+
+@dataclass
+class Witness:
+    """Looks at the cloud after every create and delete."""
+
+    rehearsal: Rehearsal
+    wrong: list[str] = field(default_factory=list[str])
+    looks: int = 0
+    most_graphs_on_a_node_pool: int = 0
+    events: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    """Creates and deletes in order: operation, kind, id."""
+
+    def arm(self) -> None:
+        """Stand behind the cloud's calls."""
+        self.rehearsal.cloud.faults.after.append(self._look)
+
+    def require(self, when: str) -> None:
+        """Raise `ProofError` when anything was out of order."""
+        if self.wrong:
+            raise ProofError(f"{when}: {'; '.join(dict.fromkeys(self.wrong))}")
+
+    def position(self, op: str, kind: str) -> list[int]:
+        """Where creates or deletes of a kind stand in the order of events."""
+        return [i for i, (did, what, _) in enumerate(self.events) if (did, what) == (op, kind)]
+
+    def _look(self, call: Call) -> None:
+        if call.op not in ("create", "delete", "update") or call.preview:
+            return
+        self.looks += 1
+        self.events.append((call.op, call.kind, call.id))
+        with self.rehearsal.world.lock:
+            self.wrong += _lacking(self.rehearsal)
+            pools: dict[str, int] = {}
+            for graph in self.rehearsal.world.find(GRAPH):
+                for pool in {p for role in serving.roles(graph.outputs) for p in pods.pools_of(role.pod)}:
+                    pools[pool] = pools.get(pool, 0) + 1
+            self.most_graphs_on_a_node_pool = max([self.most_graphs_on_a_node_pool, *pools.values()])
+
+
+def _lacking(rehearsal: Rehearsal) -> list[str]:
+    """What living objects need and do not have, by rules that are not the cloud's own refusals."""
+    world = rehearsal.world
+    wrong: list[str] = []
+    for cluster in world.find(CLUSTER):
+        inside = world.find(scope=cluster.id)
+        charts = {text(t.outputs, "status.chart") for t in inside if t.kind == RELEASE}
+        spaces = {t.id for t in inside if t.kind == NAMESPACE}
+        pools = {text(t.outputs, "name") for t in world.find(NODE_POOL)}
+        for thing in inside:
+            if "/" in thing.id and thing.id.split("/")[0] not in spaces:
+                wrong.append(f"{thing} lives without its namespace")
+            needed = {GRAPH: {"dynamo-platform", "nvidia-dra-driver-gpu"}, DOMAIN: {"nvidia-dra-driver-gpu"}}
+            wrong += [f"{thing} lives without {chart}" for chart in needed.get(thing.kind, set()) - charts]
+            if thing.kind == GRAPH:
+                roles = serving.roles(thing.outputs)
+                gone = {p for role in roles for p in pods.pools_of(role.pod)} - pools
+                wrong += [f"{thing} lives without node pool {pool}" for pool in gone]
+                claims = {t.split("-channel")[0] for role in roles for t in _templates(role.pod)}
+                domains = {t.id.split("/")[1] for t in inside if t.kind == DOMAIN}
+                wrong += [f"{thing} lives without ComputeDomain {name}" for name in claims - domains]
+    networks = {text(t.outputs, "name") for t in world.find(NETWORK)}
+    wrong += [
+        f"{t} lives without its network"
+        for t in world.find(SUBNETWORK)
+        if text(t.outputs, "network").rsplit("/", 1)[-1] not in networks
+    ]
+    wrong += [
+        f"{scoped} lives without its cluster"
+        for scoped in world.find(where=lambda t: t.kind.startswith("kubernetes:"))
+        if world.get(CLUSTER, scoped.scope) is None
+    ]
+    return wrong
+
+
+def _templates(pod: Any) -> Iterable[str]:
+    return [text(claim, "resourceClaimTemplateName") for claim in items(mapping({"pod": pod}, "pod"), "resourceClaims")]
+
+
+def witnessed(environment: str, say: Say) -> Tally:
+    """An `up` and a `destroy` under the eyes of the witness."""
+    tally = Tally(f"{environment}, up and destroy witnessed")
+    started = time.monotonic()
+    with life.rehearse(environment) as rehearsal:
+        witness = Witness(rehearsal)
+        witness.arm()
+        rehearsal.up()
+        rehearsal.destroy()
+        witness.require(environment)
+        life.require_empty(rehearsal, environment)
+        tally.tried = tally.survived = witness.looks
+    tally.seconds = time.monotonic() - started
+    tally.notes.append("a look at the whole cloud after every create and delete")
+    say(str(tally))
+    return tally
+
+
+def offered(environment: str, say: Say) -> Tally:
+    """Offer every object to the cloud for deletion while all live; counts the refusals, by the cloud's own word."""
+    tally = Tally(f"{environment}, objects offered for deletion while everything lives")
+    started = time.monotonic()
+    with life.rehearse(environment) as rehearsal:
+        rehearsal.up()
+        free: list[str] = []
+        for thing in life.in_the_cloud(rehearsal):
+            if _refused(rehearsal, thing):
+                tally.tried += 1
+                tally.survived += 1
+            else:
+                free.append(f"{thing.kind.rsplit(':', 1)[-1]} {thing.id.rsplit('/', 1)[-1]}")
+    must = {"Cluster", "NodePool", "Network", "Subnetwork", "Release", "ComputeDomain", "Router"}
+    wrong = [f for f in free if f.split()[0] in must and f not in _FREE_BY_NATURE and not f.startswith(_DEVICES)]
+    if wrong:
+        raise ProofError(f"{environment}: the cloud would delete {', '.join(wrong)} in use")
+    tally.seconds = time.monotonic() - started
+    kinds = sorted({name.split()[0] for name in free})
+    tally.notes.append(f"all of these refused; nothing alive needs these: {', '.join(kinds)}")
+    say(str(tally))
+    return tally
+
+
+_FREE_BY_NATURE = frozenset({"NodePool system"})
+"""Pods of the platform would wait, nothing is lost."""
+_DEVICES = ("Network gvnic-", "Network rdma-")
+"""GKE's Network objects: whether GKE refuses to delete one that nodes use is not known, so nothing is modelled."""
+
+
+def _refused(rehearsal: Rehearsal, thing: Thing) -> bool:
+    world = rehearsal.world
+    before = dict(world._things)  # noqa: SLF001 - put back below
+    try:
+        if thing.kind.startswith("gcp:"):
+            rehearsal.cloud.gcp.delete(Call(op="delete", kind=thing.kind), thing.id)
+        elif thing.kind == RELEASE:
+            helm.delete(world, thing)
+        else:
+            kubernetes_admission.at_delete(world, thing)
+    except Refusal:
+        return True
+    finally:
+        world._things = before  # noqa: SLF001
+    return False
+
+
+def _serving(resource: dict[str, Any]) -> bool:
+    return "ServingStack" in resource["urn"]
+
+
+EDGES: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
+    ("the Dynamo platform before its graphs", lambda r: r["urn"].endswith("::dynamo-release")),
+    ("the DRA driver before its ComputeDomains", lambda r: r["urn"].endswith("::dra-driver-release")),
+    ("the ComputeDomain before its graph", lambda r: r["type"] == DOMAIN),
+    ("a secret that a graph's pods name before the graph", lambda r: _serving(r) and r["urn"].endswith("token-secret")),
+    ("the KAI queue before its graph", lambda r: r["urn"].endswith("::queues-serving")),
+    ("the network before its subnetworks", lambda r: r["type"] == NETWORK),
+    ("a subnetwork before its node pool", lambda r: r["type"] == SUBNETWORK),
+    ("the workload policy before its node pool", lambda r: r["type"] == RESOURCE_POLICY),
+    ("the node pool before its graph", lambda r: r["type"] == NODE_POOL and "::domain-" in r["urn"]),
+    ("the cluster before what is in it", lambda r: r["type"] == CLUSTER),
+)
+"""Edges of the delete order, and the resource that goes too early when they are cut."""
+
+
+def twins(environment: str, say: Say, only: int | None = None) -> Tally:
+    """Cut the edges of one resource after another and let the engine destroy: the cloud must refuse each."""
+    tally = Tally(f"{environment}, twins with a broken order")
+    started = time.monotonic()
+    with life.rehearse(environment) as rehearsal:
+        rehearsal.up()
+        whole = rehearsal.export()
+        for what, chosen in EDGES[:only]:
+            victim = next((r["urn"] for r in life.resources(whole) if chosen(r)), None)
+            if victim is None:
+                continue
+            tally.tried += 1
+            rehearsal.cli(["stack", "import"], text=json.dumps(broken(whole, victim)))
+            error = life.failed(lambda: rehearsal.destroy(parallel=1))
+            if error is None:
+                raise ProofError(f"{environment}: {what}: nobody refused")
+            if not any(cause.startswith(life.spoken(victim)) for cause in error.causes):
+                raise ProofError(f"{environment}: {what}: refused something else: {error.causes}")
+            tally.survived += 1
+            say(f"  {environment}: {what}: refused: {error.causes[0][:140]}")
+        rehearsal.cli(["stack", "import"], text=json.dumps(whole))
+        rehearsal.destroy()
+        life.require_empty(rehearsal, f"{environment}, after the twins")
+    tally.seconds = time.monotonic() - started
+    say(str(tally))
+    return tally
+
+
+def broken(state: dict[str, Any], victim: str) -> dict[str, Any]:
+    """A copy of a state in which nothing depends on `victim` and it depends on all others: it is deleted first."""
+    changed = copy.deepcopy(state)
+    resources = changed["deployment"]["resources"]
+    for resource in resources:
+        if victim in resource.get("dependencies", []):
+            resource["dependencies"] = [urn for urn in resource["dependencies"] if urn != victim]
+        for key, urns in list(resource.get("propertyDependencies", {}).items()):
+            resource["propertyDependencies"][key] = [urn for urn in urns or [] if urn != victim]
+        if resource["urn"] == victim:
+            resource["dependencies"] = [other["urn"] for other in resources if other["urn"] != victim]
+    resources.sort(key=lambda resource: resource["urn"] == victim)
+    return changed
+
+
+def proof(environment: str, short: bool, say: Say) -> list[Tally]:
+    """All of it."""
+    return [witnessed(environment, say), offered(environment, say), twins(environment, say, 5 if short else None)]

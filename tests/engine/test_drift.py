@@ -1,0 +1,19 @@
+"""What others change or delete is put right; what GKE writes by itself is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs import drift
+from tests.engine.proof import needs_engine, silent
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+
+def test_drift_is_found_by_refresh_and_put_right_by_up() -> None:
+    tallies = {tally.name: tally for tally in drift.proof("dev", True, silent)}
+    assert {name: tally.tried for name, tally in tallies.items() if tally.tried != tally.survived} == {}
+    assert tallies["dev, changed by hand"].tried > 15
+    assert tallies["dev, deleted by hand"].tried > 10
+    assert tallies["dev, rewritten by GKE and controllers"].tried > 15
+    assert tallies["dev, graph deleted by hand"].tried == 1

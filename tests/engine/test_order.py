@@ -1,0 +1,36 @@
+"""Nothing that a living object needs is gone before it, and a broken order is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs import order
+from rehearsal import Rehearsal
+from rehearsal.cloud.gcp_rules import CLUSTER
+from tests.engine.proof import needs_engine, silent
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+
+def test_at_every_moment_of_up_and_destroy_everything_alive_has_what_it_needs() -> None:
+    tally = order.witnessed("dev", silent)
+    assert tally.tried == tally.survived > 40
+
+
+def test_the_cloud_refuses_to_delete_what_is_in_use() -> None:
+    assert order.offered("dev", silent).survived > 10
+
+
+def test_a_destroy_in_a_broken_order_is_refused() -> None:
+    assert order.twins("dev", silent).survived == 5
+
+
+def test_the_witness_sees_a_graph_whose_operator_is_gone() -> None:
+    rehearsal = Rehearsal("dev")
+    cloud = rehearsal.cloud
+    cluster = cloud.gcp.seed(CLUSTER, {"name": "a"}, project="p", region="r")
+    body = {"apiVersion": "nvidia.com/v1alpha1", "kind": "DynamoGraphDeployment", "spec": {"services": {}}}
+    cloud.kubernetes.seed(cluster, order.GRAPH, {**body, "metadata": {"name": "g", "namespace": "default"}})
+    wrong = order._lacking(rehearsal)
+    assert any("lives without dynamo-platform" in text for text in wrong)
+    assert any("lives without nvidia-dra-driver-gpu" in text for text in wrong)

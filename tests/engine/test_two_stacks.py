@@ -1,0 +1,23 @@
+"""Two serving stacks in one environment, and two users' environments on one cluster, do not touch each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs import neighbours
+from tests.engine.proof import needs_engine
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+
+def test_two_serving_stacks_live_in_two_domains_and_one_goes_alone() -> None:
+    assert neighbours.two_stacks().survived > 5
+
+
+def test_two_users_share_a_cluster_and_neither_can_break_the_other() -> None:
+    assert neighbours.two_environments().survived > 20
+
+
+def test_two_users_with_one_name_for_their_stacks_are_told_what_exists_already() -> None:
+    causes = neighbours.same_name()
+    assert any('queues.scheduling.run.ai "dynamo-a4x-dev" already exists' in cause for cause in causes)
