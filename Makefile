@@ -85,7 +85,8 @@ test: $(INSTALLED)
 	step lint $(BIN)/ruff check --quiet .; \
 	step types env $(PYRIGHT); \
 	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
-	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
+	step harness $(RUN_PYTEST) --junitxml=$$reports/harness.xml tests/harness; \
+	step tools $(RUN_PYTEST) --junitxml=$$reports/tools.xml tests/tools tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \

@@ -9,11 +9,24 @@ from __future__ import annotations
 import gc
 from functools import cache
 
+import hypothesis
 import pytest
+from pulumi.runtime import resource as resource_runtime
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from tests.recorder import Recording, run_program
 
+# As `__main__` does, but before the provider SDKs are imported: half of their import is a search for garbage.
+gc.set_threshold(200_000, 50, 50)
+
+# Recordings keep no source positions, and the stack below a test is sixty frames deep for every resource.
+resource_runtime._get_stack_trace = StackTrace
+
 STACKS = ("dev", "prod")
+
+# Enough for arithmetic on a handful of small numbers; what needs more says so itself.
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_collection_finish() -> None:

@@ -1,7 +1,7 @@
 """Rules on the source itself, read from the syntax tree: what a review would otherwise have to see each time.
 
 Each guard takes parsed sources and returns what is wrong as `file:line: reason`. A guard knows nothing of the
-repository, so a test can hand it planted code; `tests/unit/test_guards.py` does, for every one of them.
+repository, so a test can hand it planted code; `tests/harness/test_guards.py` does, for every one of them.
 """
 
 from __future__ import annotations

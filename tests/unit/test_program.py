@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
-import yaml
 
 from components.base import a4x, naming
 from components.base.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests.conftest import STACKS, recorded
-from tests.recorder import ROOT, SECRETS, ProgramFailedError, Recording, Resource, run_program
+from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, run_program
 
 
 def _graph(resource: Resource) -> bool:
@@ -251,16 +252,20 @@ def test_an_adopted_platform_is_used_and_not_touched() -> None:
     assert run.find("DynamoGraphDeployment")
 
 
+@cache
+def _two_stacks() -> Recording:
+    stack = {"layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}
+    return run_program("prod", config={"stacks": [{**stack, "name": "one"}, {**stack, "name": "two"}]})
+
+
 def test_a_model_is_downloaded_once_however_many_stacks_serve_it() -> None:
-    stack = '{{"name": "{}", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}}'
-    run = run_program("prod", config={"stacks": f"[{stack.format('one')}, {stack.format('two')}]"})
+    run = _two_stacks()
     assert len(run.of_type("Job")) == 1
     assert len(run.of_type("DynamoGraphDeployment")) == 2
 
 
 def test_two_stacks_share_no_name_in_the_cluster() -> None:
-    stack = '{{"name": "{}", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}}'
-    run = run_program("prod", config={"stacks": f"[{stack.format('one')}, {stack.format('two')}]"})
+    run = _two_stacks()
     keys = [
         (m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"]) for _, m in run.manifests() if "kind" in m
     ]
@@ -324,16 +329,6 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
         assert claims["rdma"] == template["metadata"]["name"]
         assert {"name": "rdma"} in service["resources"]["claims"]
         assert not any("interfaces" in key for key in service["extraPodMetadata"]["annotations"])
-
-
-def test_sixty_four_domains_preview_without_a_special_case() -> None:
-    shipped = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"))["config"]
-    domain, stack = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
-    domains = [{**domain, "name": f"a4x-{i}", "reservation": f"{domain['reservation']}-{i}"} for i in range(64)]
-    run = run_program("prod", config={"domains": domains, "stacks": [{**stack, "domain": "a4x-63"}]}, preview=True)
-    assert len([r for r in run.of_type("NodePool") if _a4x_pool(r)]) == 64
-    assert len(run.of_type("ResourcePolicy")) == 64
-    assert len(run.of_type("gcp:compute/network:Network")) == 3
 
 
 def test_the_scheduler_gets_the_role_that_newer_clusters_want_only_when_asked() -> None:
