@@ -7,6 +7,7 @@ everything known. `dev`, `prod`, `dev_preview`, `prod_preview` are the single on
 from __future__ import annotations
 
 import gc
+import logging
 from functools import cache
 
 import hypothesis
@@ -21,6 +22,9 @@ gc.set_threshold(200_000, 50, 50)
 
 # Recordings keep no source positions, and the stack below a test is sixty frames deep for every resource.
 resource_runtime._get_stack_trace = StackTrace
+
+# asyncio tells of tasks that a program's error left behind, after the error itself has been told.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 STACKS = ("dev", "prod")
 

@@ -637,6 +637,7 @@ def record(
     secret_keys: Iterable[str] = (),
     preview: bool = False,
     invokes: Mapping[str, answers.Answer] | None = None,
+    collect: bool = False,
 ) -> Recording:
     """Runs any function as a Pulumi program and records it; components are tested alone this way.
 
@@ -645,6 +646,7 @@ def record(
         config: by full key, encoded as the engine would (see `StackConfig`).
         secret_keys: the full keys among them that are secret.
         invokes: answers laid over those of `answers.invokes`, by token.
+        collect: leave garbage collection as it is, for measurements.
 
     Raises:
         ProgramFailedError: the program raised, or called `sys.exit`.
@@ -664,7 +666,8 @@ def record(
         pulumi.runtime.set_all_config(dict(config or {}), list(secret_keys))
 
     # A full collection walks every class of the provider SDKs, which takes longer than the run itself.
-    gc.disable()
+    if not collect:
+        gc.disable()
     try:
         contextvars.copy_context().run(_run, program, recording, settings)
     finally:
@@ -680,6 +683,7 @@ def run_program(
     preview: bool = False,
     invokes: Mapping[str, answers.Answer] | None = None,
     root: Path = ROOT,
+    collect: bool = False,
 ) -> Recording:
     """Runs the real program for `stack` and records it.
 
@@ -691,6 +695,7 @@ def run_program(
         preview: a preview leaves computed outputs unknown.
         invokes: answers laid over those of `answers.invokes`, by token.
         root: the folder of `Pulumi.yaml` and `__main__.py`.
+        collect: leave garbage collection as it is, for measurements.
 
     Raises:
         ProgramFailedError: the program ended with an error.
@@ -728,4 +733,5 @@ def run_program(
         secret_keys=secret_keys,
         preview=preview,
         invokes=invokes,
+        collect=collect,
     )

@@ -9,6 +9,7 @@ each the fastest round counts.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import subprocess
@@ -23,12 +24,19 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
+COLLECTION = (100_000, 20, 20)
+"""Garbage collection as `__main__` sets it, for the floor as well."""
+
 MAX_RATIO = 1.5
 """Target: prod over its floor."""
 MAX_PER_RESOURCE = 15.0
 """Target: milliseconds for each resource beyond prod's."""
 MAX_MEMORY = 1024.0
 """Target: megabytes at 64 domains."""
+
+
+MAX_GROWTH = 1.5
+"""Target: milliseconds a resource from 16 to 64 domains over those up to 16; 1 is linear."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ def run_case(case: Case) -> None:
     sys.path.insert(0, str(ROOT))
     from tests.recorder import run_program  # noqa: PLC0415 - its import is part of the measurement
 
-    recording = run_program(case.stack, config=config_of(case), preview=True)
+    recording = run_program(case.stack, config=config_of(case), preview=True, collect=True)
     modules = sorted(name for name in sys.modules if name.split(".")[0].startswith("pulumi"))
     _print_result(len(recording.resources), modules)
 
@@ -85,6 +93,7 @@ def run_floor(modules: Sequence[str]) -> None:
     sys.path.insert(0, str(ROOT))
     import tests.recorder  # noqa: F401, PLC0415 - the harness is part of both
 
+    gc.set_threshold(*COLLECTION)
     for module in modules:
         __import__(module)
     _print_result(0, [])
@@ -133,6 +142,12 @@ def judge(results: Sequence[tuple[Case, Result, Result]]) -> list[str]:
             missed.append(f"{case.name}: {each:.1f} ms for each further resource, the target is {MAX_PER_RESOURCE:g}")
         if preview.megabytes > MAX_MEMORY:
             missed.append(f"{case.name}: {preview.megabytes:.0f} MB, the target is {MAX_MEMORY:g}")
+    early, late = (
+        per_resource(prod, by_name["prod, 16 domains"][0]),
+        per_resource(by_name["prod, 16 domains"][0], by_name["prod, 64 domains"][0]),
+    )
+    if late > early * MAX_GROWTH:
+        missed.append(f"growth is not linear: {early:.1f} ms a resource at first, {late:.1f} later")
     return missed
 
 
@@ -168,6 +183,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{preview.megabytes:>6.0f}{each:>13}",
             flush=True,
         )
+    by_domains = {case.domains: preview for case, preview, _ in results if case.stack == "prod"}
+    early, late = per_resource(by_domains[1], by_domains[16]), per_resource(by_domains[16], by_domains[64])
+    print(f"growth: {early:.1f} ms a resource up to 16 domains, {late:.1f} from 16 to 64 ({late / early:.2f} x)")
     missed = judge(results)
     for line in missed:
         print(f"MISSED  {line}")

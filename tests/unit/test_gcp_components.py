@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -32,8 +31,6 @@ from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, rec
 PROJECT, REGION, ZONE, CLUSTER = "my-project", "us-central1", "us-central1-b", "prod-a4x"
 PLAN = addresses.plan(addresses.DEFAULT_BASE, addresses.MAX_A4X_NODES)
 DNS_NAME = answers.DNS_ENDPOINT
-# Pulumi's language host does the same: after a failed check asyncio complains of every output that came of it.
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 RESERVATION = f"projects/{PROJECT}/reservations/r/reservationBlocks/b/reservationSubBlocks/s"
 
