@@ -7,19 +7,11 @@ Nothing here knows of Dynamo or of a model. A created environment runs through `
 
 from __future__ import annotations
 
+from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster, NodePoolFacts
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
 from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
-from components.gcp.gke_cluster import (
-    AdoptedCluster,
-    AdoptedClusterArgs,
-    AuthorizedNetwork,
-    Cluster,
-    GkeCluster,
-    GkeClusterArgs,
-    NodePoolFacts,
-    SystemPool,
-)
+from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs, SystemPool
 from components.gcp.model_bucket import ModelBucket, ModelBucketArgs
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
 from components.gcp.nvlink_domain import NvlinkDomain, NvlinkDomainArgs

@@ -9,8 +9,9 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.base import a4x, gke, naming
+from components.gcp.adopted_cluster import NodePoolFacts
 from components.gcp.device_vpcs import DeviceInterface
-from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE, NodePoolFacts
+from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE
 
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
 POLICY_MAX = 63

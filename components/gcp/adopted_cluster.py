@@ -1,0 +1,211 @@
+"""A GKE cluster that exists already: read, checked, never changed. Its outputs are those of a created one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_gcp as gcp
+import pulumi_kubernetes as kubernetes
+
+from components.base import gke
+from components.gcp import cluster_access
+from components.gcp.gke_cluster import GkeCluster
+
+
+class NodePoolFacts(TypedDict):
+    """What is known about a node pool of an adopted cluster."""
+
+    name: str
+    machine_type: str
+    zones: list[str]
+    """Zones of its nodes."""
+    nodes: int
+    """Nodes over all zones, as the pool is sized now."""
+    additional_networks: int
+    """Networks beside the cluster's own that its nodes are attached to."""
+
+
+class AdoptedClusterArgs(TypedDict):
+    """Inputs of `AdoptedCluster`."""
+
+    project: pulumi.Input[str]
+    """Id of the project."""
+    location: pulumi.Input[str]
+    """Region or zone of the cluster."""
+    cluster: str
+    """Name of the cluster."""
+    endpoint: NotRequired[Literal["auto", "dns", "ip"]]
+    """Default `auto`: the DNS endpoint where the cluster lets external traffic in through it, else the IP
+    address."""
+    rdma: NotRequired[gke.RdmaMode]
+    """Default `multi-network`."""
+    window: NotRequired[gke.VersionWindow]
+    """Versions that the Dynamo release runs on; default: not checked."""
+
+
+class AdoptedCluster(pulumi.ComponentResource):
+    """A cluster that exists already: read, checked, never changed.
+
+    Reading is an invoke, so a preview needs credentials and the network. What the recipe needs and the
+    cluster lacks is told all at once, with the gcloud command that mends it where one does; the outputs come
+    from the checked reading, so nothing is made in a cluster that fails the check.
+    """
+
+    name: pulumi.Output[str]
+    """Name of the cluster."""
+    location: pulumi.Output[str]
+    """Region or zone of the cluster."""
+    workload_pool: pulumi.Output[str]
+    """Workload Identity pool, `<project>.svc.id.goog`."""
+    kubeconfig: pulumi.Output[str]
+    """Kubeconfig (secret)."""
+    provider: kubernetes.Provider
+    """Kubernetes provider of this cluster."""
+    node_pools: pulumi.Output[list[NodePoolFacts]]
+    """The cluster's node pools, for `NvlinkDomain` to find its own."""
+
+    def __init__(self, name: str, args: AdoptedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
+        endpoint = args.get("endpoint", "auto")
+
+        def check(values: list[Any]) -> gcp.container.GetClusterResult:
+            cluster, project, location = values
+            missing = _missing(cluster, f"{args['cluster']} --location {location} --project {project}", args)
+            if missing:
+                raise pulumi.RunError(
+                    f"cluster {args['cluster']} in {location} cannot be adopted:\n"
+                    + "\n".join(f"  - {line}" for line in missing)
+                )
+            return cluster
+
+        reading = gcp.container.get_cluster_output(
+            name=args["cluster"],
+            location=args["location"],
+            project=args["project"],
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        checked = pulumi.Output.all(reading, args["project"], args["location"]).apply(check)
+
+        def write(values: list[Any]) -> str:
+            cluster, project, location = values
+            context = cluster_access.context(project, location, args["cluster"])
+            dns_name = _dns_name(cluster)
+            if dns_name and endpoint != "ip":
+                return cluster_access.kubeconfig(context, dns_name, None)
+            return cluster_access.kubeconfig(context, cluster.endpoint, cluster.master_auths[0].cluster_ca_certificate)
+
+        def name_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.name
+
+        def id_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.id
+
+        def location_of(cluster: gcp.container.GetClusterResult) -> str:
+            return cluster.location or ""
+
+        def pool_of(cluster: gcp.container.GetClusterResult) -> str:
+            return _workload_pool(cluster)
+
+        self.name = checked.apply(name_of)
+        self.location = checked.apply(location_of)
+        self.workload_pool = checked.apply(pool_of)
+        self.node_pools = checked.apply(_node_pools)
+        self.kubeconfig = pulumi.Output.secret(
+            pulumi.Output.all(checked, args["project"], args["location"]).apply(write)
+        )
+        self.provider = cluster_access.provider(name, self.kubeconfig, checked.apply(id_of), self)
+        self.register_outputs(
+            {
+                "name": self.name,
+                "location": self.location,
+                "workload_pool": self.workload_pool,
+                "kubeconfig": self.kubeconfig,
+                "node_pools": self.node_pools,
+            }
+        )
+
+
+Cluster = GkeCluster | AdoptedCluster
+"""Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig` and
+`provider`."""
+
+
+def _missing(cluster: gcp.container.GetClusterResult, target: str, args: AdoptedClusterArgs) -> list[str]:
+    """What the recipe needs and `cluster` lacks, a line each. `target` is its name with gcloud's flags."""
+    update = f"gcloud container clusters update {target}"
+    missing: list[str] = []
+    if not _workload_pool(cluster):
+        missing.append(
+            f"Workload Identity is off, so pods cannot read the model bucket. Switch it on: {update} "
+            "--workload-pool=PROJECT_ID.svc.id.goog (and --workload-metadata=GKE_METADATA on its node pools)"
+        )
+    if not _gcs_fuse(cluster):
+        missing.append(
+            "the Cloud Storage FUSE CSI driver is off, so the model bucket cannot be mounted. Switch it on: "
+            f"{update} --update-addons=GcsFuseCsiDriver=ENABLED"
+        )
+    if cluster.datapath_provider != "ADVANCED_DATAPATH":
+        missing.append(
+            f"the datapath is {cluster.datapath_provider or 'unset'}, and RDMA needs Dataplane V2. It is "
+            "chosen when "
+            "a cluster is created: create another one with --enable-dataplane-v2, or let the program create "
+            "it "
+            "(cluster.mode: create)"
+        )
+    if args.get("rdma", "multi-network") == "multi-network" and not cluster.enable_multi_networking:
+        missing.append(
+            "multi-networking is off, so pods cannot get the RDMA interfaces. It is chosen when a cluster is "
+            "created: create another one with --enable-multi-networking, or let the program create it "
+            "(cluster.mode: create)"
+        )
+    if args.get("endpoint") == "dns" and not _dns_name(cluster):
+        missing.append(
+            "the DNS endpoint lets no external traffic in. Switch it on: "
+            f"{update} --enable-dns-access, or set cluster.endpoint to ip"
+        )
+    window = args.get("window")
+    if window is not None and cluster.master_version:
+        try:
+            window.check(cluster.master_version)
+        except gke.GkeRuleError as error:
+            missing.append(str(error))
+    return missing
+
+
+def _workload_pool(cluster: gcp.container.GetClusterResult) -> str:
+    configs = cluster.workload_identity_configs
+    return configs[0].workload_pool if configs else ""
+
+
+def _gcs_fuse(cluster: gcp.container.GetClusterResult) -> bool:
+    return any(
+        driver.enabled for addons in cluster.addons_configs or [] for driver in addons.gcs_fuse_csi_driver_configs or []
+    )
+
+
+def _dns_name(cluster: gcp.container.GetClusterResult) -> str:
+    """Name of the DNS endpoint, or "" where the cluster has none that external traffic may use."""
+    for endpoints in cluster.control_plane_endpoints_configs or []:
+        for dns in endpoints.dns_endpoint_configs or []:
+            if dns.allow_external_traffic and dns.endpoint:
+                return dns.endpoint
+    return ""
+
+
+def _node_pools(cluster: gcp.container.GetClusterResult) -> list[NodePoolFacts]:
+    pools: list[NodePoolFacts] = []
+    for pool in cluster.node_pools or []:
+        zones = list(pool.node_locations or cluster.node_locations or [])
+        networks = sum(len(network.additional_node_network_configs or []) for network in pool.network_configs or [])
+        pools.append(
+            {
+                "name": pool.name,
+                "machine_type": pool.node_configs[0].machine_type if pool.node_configs else "",
+                "zones": zones,
+                # GKE counts the nodes of one zone.
+                "nodes": int(pool.node_count or 0) * max(1, len(zones)),
+                "additional_networks": networks,
+            }
+        )
+    return pools
