@@ -13,21 +13,14 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-Run = Callable[[Sequence[str], str | None], str]
-"""Runs `pulumi` with arguments and an input, and returns what it prints."""
+from recovery.state import Run, StateError, pulumi, put_back, taken_out
 
 _PACKAGE = "kubernetes:"
-
-
-class ForgetError(Exception):
-    """The state cannot be read or written. The text says why, in one line."""
 
 
 def forget(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -50,42 +43,13 @@ def forget_cluster(stack: str, backup: Path, run: Run) -> list[str]:
     """Do it to `stack`; the state as it was is written to `backup` first.
 
     Raises:
-        ForgetError: `backup` exists, an operation of the stack was interrupted, or `pulumi` says no.
+        StateError: `backup` exists, the state cannot be read, or `pulumi` says no.
     """
-    if backup.exists():
-        raise ForgetError(f"{backup} exists; name another file for the old state with --backup")
-    text = run(["stack", "export", "--stack", stack], None)
-    try:
-        state: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError:
-        raise ForgetError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
-    backup.write_text(text, encoding="utf-8")
+    state = taken_out(stack, backup, run)
     changed, urns = forget(state)
     if urns:
-        run(["stack", "import", "--stack", stack], json.dumps(changed))
+        put_back(stack, changed, run)
     return urns
-
-
-def pulumi(arguments: Sequence[str], text: str | None) -> str:
-    """Run the `pulumi` on PATH in the current folder.
-
-    Raises:
-        ForgetError: there is none, or it failed.
-    """
-    try:
-        done = subprocess.run(  # noqa: S603 - the user's own CLI, with arguments of this module
-            ["pulumi", *arguments],  # noqa: S607
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ForgetError("there is no `pulumi` on PATH; install the Pulumi CLI") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise ForgetError(f"pulumi {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed without a message'}")
-    return done.stdout
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
     try:
         urns = forget_cluster(options.stack, backup, pulumi)
-    except ForgetError as error:
+    except StateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{len(urns)} objects will be forgotten by the next destroy; the old state is in {backup}")

@@ -2,9 +2,9 @@
 
 The engine writes down that it begins to create a resource, and writes down the result. A process that dies between
 the two leaves a pending create: the object may exist or not, and the engine does not know its id. Clearing it, as
-`pulumi refresh --clear-pending-creates` does, orphans what exists. `--import-pending-creates`, and the answer
-`import` to the question that `pulumi refresh` asks, do the same: Pulumi 3.259 marks the entry as an import, and
-nothing in its engine reads that mark (seen: no call to the provider, entry gone, object orphaned).
+`pulumi refresh --clear-pending-creates` does, orphans what exists. `--import-pending-creates` does the same: Pulumi
+3.259 marks the entry as an import, and nothing in its engine reads that mark (seen: no call to the provider, entry
+gone, object orphaned). The answer `import` to the question that `pulumi refresh` asks sets that mark too (read).
 
 So the id is worked out here from the recorded inputs, the entry becomes a resource with that id, and a plain
 refresh does the rest: it reads what exists, and drops what does not. The formats are the import ids of the
@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recovery.forget_cluster import ForgetError, Run, pulumi
+from recovery.state import Run, StateError, pulumi, put_back, taken_out
 
 _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/firewall:Firewall": "projects/{project}/global/firewalls/{name}",
@@ -130,19 +129,12 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     """Adopt or drop the pending creates of `stack`, and refresh it; the old state is written to `backup` first.
 
     Raises:
-        ForgetError: `backup` exists, the state cannot be read, or `pulumi` says no.
+        StateError: `backup` exists, the state cannot be read, or `pulumi` says no.
     """
-    if backup.exists():
-        raise ForgetError(f"{backup} exists; name another file for the old state with --backup")
-    text = run(["stack", "export", "--stack", stack], None)
-    try:
-        state: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError:
-        raise ForgetError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
-    backup.write_text(text, encoding="utf-8")
+    state = taken_out(stack, backup, run)
     found = plan(state)
     if found.looked_up or found.cleared:
-        run(["stack", "import", "--stack", stack], json.dumps(settled(state, found)))
+        put_back(stack, settled(state, found), run)
     run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
     return found
 
@@ -158,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     backup: Path = options.backup or Path(f"{options.stack}.before-pending.json")
     try:
         found = resolve(options.stack, backup, pulumi)
-    except ForgetError as error:
+    except StateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for urn, id_ in found.looked_up.items():

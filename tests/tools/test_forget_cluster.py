@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recovery import forget_cluster
+from recovery import forget_cluster, state
 
 STATE: dict[str, Any] = {
     "version": 3,
@@ -59,14 +59,14 @@ def test_the_old_state_is_written_before_the_new_one_is_imported(tmp_path: Path)
 def test_a_backup_is_never_overwritten(tmp_path: Path) -> None:
     cli = Cli(json.dumps(STATE))
     (tmp_path / "old.json").write_text("precious", encoding="utf-8")
-    with pytest.raises(forget_cluster.ForgetError, match="exists"):
+    with pytest.raises(state.StateError, match="exists"):
         forget_cluster.forget_cluster("prod", tmp_path / "old.json", cli)
     assert cli.imported is None
     assert (tmp_path / "old.json").read_text(encoding="utf-8") == "precious"
 
 
 def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(forget_cluster.ForgetError, match="printed no state"):
+    with pytest.raises(state.StateError, match="printed no state"):
         forget_cluster.forget_cluster("prod", tmp_path / "old.json", Cli("error: no stack"))
 
 
@@ -82,5 +82,5 @@ def test_without_a_confirmation_nothing_is_changed(
 
 def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(forget_cluster.ForgetError, match="install the Pulumi CLI"):
-        forget_cluster.pulumi(["version"], None)
+    with pytest.raises(state.StateError, match="install the Pulumi CLI"):
+        state.pulumi(["version"], None)

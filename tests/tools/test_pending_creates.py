@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recovery import pending_creates
-from recovery.forget_cluster import ForgetError
+from recovery.state import StateError
 from tests.conftest import recorded
 
 BUCKET, MEMBER = "gcp:storage/bucket:Bucket", "gcp:storage/bucketIAMMember:BucketIAMMember"
@@ -86,5 +86,5 @@ def test_the_old_state_is_kept_and_never_overwritten(tmp_path: Path) -> None:
     pending_creates.resolve("prod", backup, run)
     assert backup.read_text(encoding="utf-8") == text
     assert said == ["stack export", "stack import", "refresh --yes"]
-    with pytest.raises(ForgetError, match="exists"):
+    with pytest.raises(StateError, match="exists"):
         pending_creates.resolve("prod", backup, run)
