@@ -33,7 +33,7 @@ from typing import Any, Protocol, Self, cast
 import yaml
 from pulumi import automation as auto
 
-from rehearsal import seeds
+from rehearsal import sdk, seeds
 from rehearsal.cloud import CloudServer, EmbeddedCloud, World
 from rehearsal.cloud.provider import kind_of, name_of
 from rehearsal.cloud.values import mapping
@@ -349,6 +349,7 @@ class Rehearsal:
             raise ConfigError(str(error)) from None
 
     def _open(self) -> None:
+        sdk.mend()
         self.engine = self.engine or ensure(self.listener.say)
         self.listener.say(f"engine: {self.engine}")
         if self.settings is not None and not self._shared:
