@@ -336,8 +336,11 @@ def _moved(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     error = life.failed(rehearsal.up)
     if error is None or "serving must go first" not in str(error.causes):
         raise ProofError(f"a node pool was taken away under a graph: {error}")
-    rehearsal.set_config({"dynamo-a4x:stacks": []})
-    _watched(rehearsal, "the stack taken away, the domain moved")
+    # In one step the engine would replace the pool before it takes away what the program no longer names.
+    rehearsal.set_config({**{key: raw.get(key) for key in moved}, "dynamo-a4x:stacks": []})
+    _watched(rehearsal, "the stack taken away")
+    rehearsal.set_config({**moved, "dynamo-a4x:stacks": []})
+    _watched(rehearsal, "the domain moved")
     rehearsal.set_config({"dynamo-a4x:stacks": raw["dynamo-a4x:stacks"]})
     _watched(rehearsal, "the stack on the moved domain")
 
