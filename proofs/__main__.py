@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from pulumi.automation import CommandError
+
 from proofs import changes, dead_cluster, drift, faults, kill, life, neighbours, order, secrets
 from proofs.life import ProofError, Say, Tally
 from rehearsal import ConfigError, EngineError, RehearsalError
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"{name}, {stack} ...")
             try:
                 tallies += PROOFS[name][1](stack, options.short, _say)
-            except (ProofError, RehearsalError, EngineError, ConfigError) as error:
+            except (ProofError, RehearsalError, EngineError, ConfigError, CommandError) as error:
                 wrong.append(f"{name}, {stack}: {error}")
                 _say(f"FAILED {wrong[-1]}")
     _report(tallies, wrong, time.monotonic() - started)

@@ -7,8 +7,6 @@ runbook says: `pulumi cancel`, `python -m recovery.pending_creates` (a `refresh`
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -58,18 +56,15 @@ class PowerFailure:
 
 
 def untear(rehearsal: Rehearsal) -> bool:
-    """Put the last whole state file back where the kill came in the middle of writing one; whether it did.
+    """Take away an attribute file that the kill left empty, as the runbook says; whether there was one.
 
-    Only a state in local files (`pulumi login file://...`) can be torn: an object store replaces a file at once.
+    State in local files only (`pulumi login file://...`): the state itself is replaced whole, but the small file of
+    attributes beside it is written in place, and "failed to load checkpoint: EOF" is about that one.
     """
-    torn = False
-    for path in (rehearsal.folder / "state").rglob("stacks/**/*.json"):
-        try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            torn = True
-            shutil.copy(path.with_name(f"{path.name}.bak"), path)
-    return torn
+    empty = [path for path in (rehearsal.folder / "state").rglob("*.attrs") if not path.stat().st_size]
+    for path in empty:
+        path.unlink()
+    return bool(empty)
 
 
 def recover(rehearsal: Rehearsal) -> pending_creates.Plan:
@@ -109,7 +104,9 @@ def kills(environment: str, points: int, say: Say) -> list[Tally]:
             life.require_empty(rehearsal, f"killed at create {at} of {total}")
             say(f"  {environment}: killed at create {at} of {total}, survived")
         tally.seconds = time.monotonic() - started
-        tally.notes.append(f"{pending} creates were pending, {adopted} of them had happened; {torn} torn state files")
+        tally.notes.append(
+            f"{pending} creates were pending, {adopted} of them had happened; {torn} torn attribute files"
+        )
     return [tally, gone]
 
 
