@@ -264,7 +264,9 @@ def server() -> Any:
 
 
 def stub(server: CloudServer, package: str) -> Any:
-    channel = grpc.insecure_channel(f"127.0.0.1:{server.ports[package]}")
+    # A connection of its own, as each of the engine's clients has: channels to one address share theirs otherwise.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channel = grpc.insecure_channel(f"127.0.0.1:{server.ports[package]}", options=options)
     return provider_pb2_grpc.ResourceProviderStub(channel)
 
 
