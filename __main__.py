@@ -11,7 +11,7 @@ import gc
 import pulumi
 
 import settings as config
-from wiring import build_ground, build_shared, build_stack
+from wiring import build_ground, build_shared, build_stack, delete_first
 
 # The provider SDKs are imported as they are used, a million objects that all stay: looking for garbage among them
 # takes a quarter of a preview (docs/performance.md).
@@ -19,6 +19,7 @@ gc.set_threshold(100_000, 20, 20)
 
 settings, secrets = config.load()
 
+delete_first()
 ground = build_ground(settings)
 shared = build_shared(settings, secrets, ground)
 stacks = {stack.name: build_stack(settings, secrets, stack, ground, shared) for stack in settings.stacks}

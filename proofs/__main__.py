@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pulumi.automation import CommandError
 
-from proofs import changes, dead_cluster, drift, faults, kill, life, neighbours, order, secrets
+from proofs import changes, dead_cluster, drift, faults, kill, life, neighbours, order, replacements, secrets
 from proofs.life import ProofError, Say, Tally
 from rehearsal import ConfigError, EngineError, RehearsalError
 
@@ -32,6 +32,7 @@ PROOFS: dict[str, tuple[str, Proof]] = {
     "faults": ("every create and every delete fails once, in six ways", _faults),
     "kill": ("the engine's process dies in the middle of an up, at ten points", _kill),
     "order": ("nothing that a living object needs goes before it", order.proof),
+    "replacements": ("a replacement of each resource stops half-way and is given up", replacements.proof),
     "cluster": ("the cluster is gone or out of reach", dead_cluster.proof),
     "drift": ("objects are changed and deleted behind the program's back", drift.proof),
     "changes": ("each field of the config is changed alone", changes.proof),
@@ -86,7 +87,7 @@ def _say(text: str) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    what = "\n".join(f"  {name:10} {text}" for name, (text, _) in PROOFS.items())
+    what = "\n".join(f"  {name:12} {text}" for name, (text, _) in PROOFS.items())
     parser = argparse.ArgumentParser(
         prog="python -m proofs",
         description="Break things on purpose and prove that nothing is lost:\n" + what,

@@ -82,18 +82,17 @@ def _empty(following: str) -> Any:
 _POOL, _GRAPH = "domain-a4x-0-pool", "-graph"
 _EVERYTHING = (_POOL, "system", _GRAPH)
 _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-0001/reservationSubBlocks/"
-_FIRST = "; refused while a graph runs there: `stacks: []` and `up` first"
-_BACK = "; refused half-way while anything runs there, and the old value with `up` leads back: destroy first"
-_ONCE = "; refused half-way, and only a destroy leads out: choose it once"
+_FIRST = "; refused while a graph runs: `stacks: []` and `up` first"
+_NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
     Case("protect", True),
     Case("workloadIdentity", "serviceAccount"),
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="dev"),
-    Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_ONCE),
+    Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.version", "1.34", only="prod"),
     Case("cluster.channel", "STABLE", only="prod"),
-    Case("cluster.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_BACK),
+    Case("cluster.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.dnsEndpoint", False, only="prod"),
     Case("cluster.authorizedNetworks", ["203.0.113.0/24"], only="prod"),
     Case("domains[0].name", "a4x-9", (_POOL, _GRAPH), also=(("stacks[0].domain", "a4x-9"),)),
@@ -128,11 +127,7 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.chartSource", "https://charts.example.com/dynamo"),
     Case("dynamo.chartLogin", True),
     Case("dynamo.systemTolerations", True),
-    Case(
-        "dynamo.namespace",
-        "dynamo-other",
-        note="; the chart refuses a second operator, so that `up` fails: choose it once, before the first `up`",
-    ),
+    Case("dynamo.namespace", "dynamo-other", note=_FIRST),
     Case("dynamo.kai", "own"),
     Case("dynamo.kaiBindingRole", True),
     Case("draDriver.version", "25.12.1"),
@@ -228,7 +223,7 @@ def _no_needless_replacement(case: Case, changed: Sequence[Step]) -> None:
 
 
 def _steps(changed: Sequence[Step]) -> tuple[str, ...]:
-    """Operations and logical names; a replacement is one word, and many creates or deletes are counted."""
+    """Operations and logical names; a replacement is one word, and many of one operation are counted."""
     shown: dict[str, list[str]] = {}
     for step in changed:
         op = _OPS.get(step.op)
@@ -237,7 +232,7 @@ def _steps(changed: Sequence[Step]) -> tuple[str, ...]:
     lines: list[str] = []
     for op in _OPS.values():
         names = sorted(set(shown.get(op, [])))
-        if len(names) > _MANY and op != "update":
+        if len(names) > _MANY:
             holders = [name for name in names if name.endswith(("-pool", "-graph", "-cluster"))]
             more = f", with {', '.join(holders)}" if holders else ""
             lines.append(f"{op} {len(names)} resources{more}")
@@ -292,9 +287,11 @@ def applied(environment: str, say: Say, short: bool = False) -> Tally:
             tally.tried += 1
             tally.survived += 1
             say(f"  {environment}: {what}, and back")
-        (_renamed if environment == "dev" else _moved)(rehearsal, raw)
-        tally.tried += 1
-        tally.survived += 1
+        for carried_out in (_renamed, _resettled) if environment == "dev" else (_moved, _resettled, _protected):
+            carried_out(rehearsal, raw)
+            tally.tried += 1
+            tally.survived += 1
+            say(f"  {environment}: {carried_out.__name__.strip('_')}")
         rehearsal.destroy()
         life.require_empty(rehearsal, "after the changes")
     tally.seconds = time.monotonic() - started
@@ -331,18 +328,58 @@ def _renamed(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
 
 def _moved(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """A domain on another sub-block: refused while it serves, done once its stack was taken away."""
-    moved = next(case for case in CASES if case.key == "domains[0].reservation").apply(raw)
-    rehearsal.set_config(moved)
+    _in_two_steps(rehearsal, raw, "domains[0].reservation", "serving must go first")
+
+
+def _resettled(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
+    """The platform in another namespace, in the same way."""
+    _in_two_steps(rehearsal, raw, "dynamo.namespace", "must outlive DynamoGraphDeployment")
+
+
+def _in_two_steps(rehearsal: Rehearsal, raw: Mapping[str, Any], key: str, refusal: str) -> None:
+    """A change that a running graph forbids: at once it is refused, and the old value leads back."""
+    changed = next(case for case in CASES if case.key == key).apply(raw)
+    old = {name: raw.get(name) for name in changed}
+    rehearsal.set_config(changed)
     error = life.failed(rehearsal.up)
-    if error is None or "serving must go first" not in str(error.causes):
-        raise ProofError(f"a node pool was taken away under a graph: {error}")
-    # In one step the engine would replace the pool before it takes away what the program no longer names.
-    rehearsal.set_config({**{key: raw.get(key) for key in moved}, "dynamo-a4x:stacks": []})
-    _watched(rehearsal, "the stack taken away")
-    rehearsal.set_config({**moved, "dynamo-a4x:stacks": []})
-    _watched(rehearsal, "the domain moved")
-    rehearsal.set_config({"dynamo-a4x:stacks": raw["dynamo-a4x:stacks"]})
-    _watched(rehearsal, "the stack on the moved domain")
+    if error is None or refusal not in str(error.causes):
+        raise ProofError(f"{key} was changed under a graph: {error}")
+    rehearsal.set_config(old)
+    _watched(rehearsal, f"{key} as it was")
+    rehearsal.up_without_change()
+    # In one step the engine would replace what the stack stands on before it takes the stack away.
+    for what, config in (
+        (f"{key}: the stack taken away", {"dynamo-a4x:stacks": []}),
+        (f"{key} changed", changed),
+        (f"{key}: the stack again", {"dynamo-a4x:stacks": raw["dynamo-a4x:stacks"]}),
+        (f"{key}: the stack taken away again", {"dynamo-a4x:stacks": []}),
+        (f"{key} changed back", old),
+        (f"{key}: as in the beginning", {"dynamo-a4x:stacks": raw["dynamo-a4x:stacks"]}),
+    ):
+        rehearsal.set_config(config)
+        _watched(rehearsal, what)
+
+
+def _protected(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
+    """With `protect`, what would replace the cluster or a pool is refused by a preview, and an `up` touches nothing."""
+    rehearsal.set_config({"dynamo-a4x:protect": True})
+    _watched(rehearsal, "protection on")
+    for key in ("cluster.name", "cluster.addressRange", "domains[0].zone", "domains[0].reservation"):
+        changed = next(case for case in CASES if case.key == key and case.only in ("", "prod")).apply(raw)
+        rehearsal.set_config(changed)
+        for run in (rehearsal.preview, rehearsal.up):
+            before = len(rehearsal.world.journal)
+            error = life.failed(run)
+            if error is None or "marked for protection" not in str(error.causes):
+                raise ProofError(f"protection let {key} pass: {error}")
+            done = [
+                e for e in rehearsal.world.journal[before:] if e.op in ("create", "update", "delete") and not e.preview
+            ]
+            if done:
+                raise ProofError(f"{key} was refused by protection after {', '.join(f'{e.op} {e.name}' for e in done)}")
+        rehearsal.set_config({name: raw.get(name) for name in changed})
+    rehearsal.set_config(life.UNPROTECTED)
+    _watched(rehearsal, "protection off")
 
 
 def _watched(rehearsal: Rehearsal, what: str) -> None:

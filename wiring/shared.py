@@ -28,6 +28,8 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
     """Install what the settings do not adopt."""
     provider = ground.cluster.provider
     ready: list[pulumi.Resource] = []
+    # No value of a pool: with one, the engine would take what uses it away before it replaces the pool.
+    pools = list(ground.domains.values())
     if settings.cluster.mode == "create":
         ready.append(
             platform.GibInstaller(
@@ -35,15 +37,15 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                 {
                     "environment": settings.environment,
                     "provider": provider,
-                    "node_pools": pulumi.Output.all(*[d.node_pool_name for d in ground.domains.values()]),
+                    "node_pools": [domain.name for domain in settings.domains],
                     "version": settings.node_software.gib_version,
                     "install_nccl": settings.node_software.install_nccl,
                 },
+                # The pools stand, so that it is done when it is done on all their nodes, and it goes first.
+                pulumi.ResourceOptions(depends_on=pools),
             )
         )
     if settings.dra_driver.mode == "create":
-        # Of the pools that stand, so that the release ends when the driver runs on all their nodes, and goes first.
-        nodes = pulumi.Output.all(*[domain.nodes for domain in ground.domains.values()]).apply(sum)
         ready.append(
             platform.DraDriver(
                 "dra-driver",
@@ -51,7 +53,8 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                     "environment": settings.environment,
                     "provider": provider,
                     "version": settings.dra_driver.version,
-                    "nodes": nodes,
+                    "nodes": pulumi.Output.all(*[domain.nodes for domain in pools]).apply(sum),
+                    "node_pools": pools,
                 },
                 # Its controller runs on a system node, which it does not name.
                 pulumi.ResourceOptions(depends_on=ground.system_nodes),

@@ -79,7 +79,8 @@ class NvlinkDomain(pulumi.ComponentResource):
     zone: pulumi.Output[str]
     """Zone of the nodes."""
     nodes: pulumi.Output[int]
-    """Nodes that serving stacks may use."""
+    """Nodes that serving stacks may use; adopted: known once the pool was checked. No value of the pool itself:
+    the engine deletes what takes one before it replaces the pool. For order, depend on the component."""
 
     def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         domain = args["domain"]
@@ -213,7 +214,7 @@ class NvlinkDomain(pulumi.ComponentResource):
         )
         self.node_pool_name = pool.name
         self.zone = pool.node_locations.apply(_only)
-        self.nodes = pool.node_count
+        self.nodes = pulumi.Output.from_input(args["nodes"])
 
 
 def _only(zones: Sequence[str]) -> str:

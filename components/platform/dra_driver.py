@@ -30,8 +30,10 @@ class DraDriverArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     nodes: pulumi.Input[int]
-    """A4X nodes of the cluster, over all domains: the sum of the domains' `nodes`, so that pools come
-    first."""
+    """A4X nodes of the cluster, over all domains: the sum of their `nodes`. No value of a pool itself, or the engine
+    deletes the quota before it replaces the pool."""
+    node_pools: NotRequired[Sequence[pulumi.Resource]]
+    """The pools of these nodes: the release ends when the driver runs on all of them, and goes before them."""
     version: NotRequired[str]
     """Version of the chart; default `DEFAULT_VERSION`."""
     chart_source: NotRequired[str]
@@ -97,8 +99,8 @@ class DraDriver(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # The chart never names the quota, yet none of its pods is admitted without it.
-                depends_on=[quota],
+                # The chart names neither: none of its pods is admitted without the quota, and they run on the pools.
+                depends_on=[quota, *args.get("node_pools", [])],
             ),
         )
 

@@ -164,20 +164,23 @@ class ServingStack(pulumi.ComponentResource):
                 "numNodes": layout.nodes,
                 "channel": {"resourceClaimTemplate": {"name": pulumi.Output.concat(self.deployment, "-channel")}},
             },
-            opts=pulumi.ResourceOptions(parent=self, provider=provider, replace_on_changes=["spec"]),
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=provider, replace_on_changes=["spec"], delete_before_replace=False
+            ),
         )
         rdma_claims = self._rdma_claims(name, args, labels) if args["rdma"] == "dranet" else None
         config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
             role: kubernetes.core.v1.ConfigMap(
                 f"{name}-{role}-arguments",
-                # Named by content: changed arguments make a new map, and with it new pods.
+                # Named by content: changed arguments make a new map, and with it new pods; the old pods' map
+                # goes after them.
                 metadata={
                     "name": f"{stack}-{role}-{naming.content_hash(launch.arguments_file(layout.arguments(role)))}",
                     "namespace": self.namespace,
                     "labels": labels,
                 },
                 data={launch.ARGUMENTS_KEY: launch.arguments_file(layout.arguments(role))},
-                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                opts=pulumi.ResourceOptions(parent=self, provider=provider, delete_before_replace=False),
             )
             for role in WORKER_ROLES
         }

@@ -86,8 +86,11 @@ class Kubernetes(Service):
 
     @override
     def config_differs(self, old: Props, new: Props) -> list[str]:
+        # As the plugin's DiffConfig: setting it or taking it away replaces nothing, and one that is not known yet (the
+        # cluster is about to be replaced) is another one.
         key = "clusterIdentifier"
-        return [key] if old.get(key) != new.get(key) and not has_unknown(new.get(key)) else []
+        before, after = old.get(key), new.get(key)
+        return [key] if before is not None and after is not None and before != after else []
 
     @override
     def check(self, call: Call, olds: Props, news: Props) -> tuple[Props, list[Failure]]:

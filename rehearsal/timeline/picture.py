@@ -216,8 +216,7 @@ class _Drawing:
             for urn in short:
                 self._tick(urn, top)
             if not long:
-                last = max(self.x(self.spans[urn].end + self._lag(urn)) for urn in short)
-                canvas.text(last + 6, top + 7, _count(len(short)), "soft")
+                self._count(short, top + 7)
             y = top + _TICK + (3 if long else 5)
         canvas.y = y + 2
 
@@ -255,6 +254,15 @@ class _Drawing:
             canvas.text(x + width + 5, y + 11.5, words)
         else:
             canvas.text(x - 5, y + 11.5, words, "", "end")
+
+    def _count(self, short: Sequence[str], y: float) -> None:
+        """How many short steps a line has: behind the last one, or before the first where the page ends."""
+        words = f"{len(short)} short step{'s' if len(short) > 1 else ''}"
+        last = max(self.x(self.spans[urn].end + self._lag(urn)) for urn in short)
+        if last + 6 + len(words) * _CHAR < WIDTH - _RIGHT:
+            self.canvas.text(last + 6, y, words, "soft")
+        else:
+            self.canvas.text(min(self.x(self.spans[urn].start) for urn in short) - 6, y, words, "soft", "end")
 
     def _reach(self, urn: str) -> tuple[float, float]:
         """The space that a bar takes together with its name, in minutes."""
@@ -391,7 +399,3 @@ def _lanes(tasks: Sequence[str], reach: Callable[[str], tuple[float, float]]) ->
         lanes[row].append(task)
         ends[row] = end
     return lanes
-
-
-def _count(number: int) -> str:
-    return f"{number} short step{'s' if number > 1 else ''}"

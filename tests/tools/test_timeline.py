@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rehearsal.cloud.world import Entry
+from rehearsal.run import ROOT
 from rehearsal.timeline import compute, draw, durations, failures, graph, needs, observed, tell
 from rehearsal.timeline.graph import Span
 from rehearsal.timeline.verdict import needless
+from tests.conftest import STACKS
 
 KUBERNETES = "kubernetes:core/v1"
 
@@ -291,6 +293,20 @@ def test_the_picture_stays_within_its_width_and_needs_nothing_else(tmp_path: Pat
         assert float(rect.attrib.get("x", 0)) + float(rect.attrib["width"]) <= width
     without_namespace = content.replace("http://www.w3.org/2000/svg", "")
     assert not any(word in without_namespace for word in ("<script", "http", "@import", "url("))
+
+
+@pytest.mark.parametrize("environment", STACKS)
+def test_no_text_of_the_documented_pictures_runs_over_the_edge(environment: str) -> None:
+    root = ET.parse(ROOT / "docs" / f"timeline-{environment}.svg").getroot()  # noqa: S314 - our own file
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    assert len(texts) > 30
+    for text in texts:
+        words, x = "".join(text.itertext()), float(text.attrib["x"])
+        # 5.5 px a character: DejaVu Sans, measured on these pictures; headings are short.
+        anchor = text.attrib.get("text-anchor", "start")
+        left = x - 5.5 * len(words) * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+        assert left >= 0, words
+        assert left + 5.5 * len(words) <= float(root.attrib["width"]), words
 
 
 def test_by_hand_everything_comes_in_turn_and_nothing_is_left_out() -> None:

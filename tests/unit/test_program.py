@@ -138,6 +138,18 @@ def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> 
         assert service["resources"]["limits"] == {"gpu": "4"}
 
 
+def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
+    recording = recorded("prod")
+    (pool,) = [resource for resource in recording.resources if _a4x_pool(resource)]
+    takers = {
+        resource.name
+        for resource in recording.resources
+        if resource.custom and any(pool.urn in urns for urns in resource.property_dependencies.values())
+    }
+    # The engine deletes and makes anew, before and after it replaces a pool, what takes a value from it.
+    assert takers == {"r1-10p8d-graph", "r1-10p8d-bench-client"}
+
+
 def test_a_graphs_name_is_new_whenever_its_shape_is(deployed: Recording) -> None:
     suffix = deployed.find("RandomString")
     graph = deployed.find("DynamoGraphDeployment")

@@ -1,0 +1,83 @@
+"""Replacements: one that stops half-way, and is given up, takes nothing with it.
+
+A replacement deletes the old object and makes the new one. Here the second half fails, for every resource of an
+environment once: a wrong reservation, no capacity, a chart that is gone. Then the old value is put back, and the next
+`up` must make what is missing, keep it, and leave state and cloud in agreement. (Without `wiring.replacement` the
+engine makes each of them and deletes it again.) A destroy from there must leave nothing.
+
+One at a time, without `--continue-on-error`: with it the engine waits for ever once a delete of a replacement is
+refused (docs/surprises.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from proofs import life
+from proofs.life import ProofError, Say, Tally
+from proofs.order import GRAPH
+from rehearsal import Call, Refusal, Rehearsal
+
+_FAULT = "made-up fault: no capacity"
+_GONE = "gone when it stopped"
+
+
+def proof(environment: str, short: bool, say: Say) -> list[Tally]:
+    """Stop the replacement of every resource half-way, and give it up; the short form takes every fifth."""
+    tally = Tally(f"{environment}, replacements stopped half-way and given up")
+    started = time.monotonic()
+    outcomes: Counter[str] = Counter()
+    gone = ""
+    with life.rehearse(environment) as rehearsal:
+        rehearsal.up()
+        targets = [str(resource["urn"]) for resource in life.resources(rehearsal.export())]
+        for urn in targets[:: 5 if short else 1]:
+            outcome = _stopped(rehearsal, urn)
+            outcomes[outcome] += 1
+            gone = urn if outcome == _GONE else gone
+            _given_up(rehearsal, urn)
+            tally.tried += 1
+            tally.survived += 1
+            if tally.tried % 10 == 0:
+                say(f"  {tally.name}: {tally.tried} resources")
+        rehearsal.up_without_change()
+        if not gone:
+            raise ProofError("no replacement stopped between its halves: nothing was proven")
+        _stopped(rehearsal, gone)
+        rehearsal.destroy()
+        life.require_empty(rehearsal, f"destroyed when the replacement of {life.spoken(gone)} had stopped")
+    tally.seconds = time.monotonic() - started
+    tally.notes += [f"{count} {outcome}" for outcome, count in outcomes.most_common()]
+    return [tally]
+
+
+def _stopped(rehearsal: Rehearsal, urn: str) -> str:
+    """Replace one resource while nothing can be made; returns what that came to."""
+
+    def nothing_is_made(call: Call) -> None:
+        if call.op == "create" and not call.preview:
+            raise Refusal(_FAULT)
+
+    rehearsal.cloud.faults.before.append(nothing_is_made)
+    error = life.failed(lambda: rehearsal.up(replace=[urn]))
+    rehearsal.cloud.faults.clear()
+    if error is None:
+        raise ProofError(f"the replacement of {life.spoken(urn)} succeeded although nothing could be made")
+    entry = next(r for r in life.resources(rehearsal.export()) if r["urn"] == urn)
+    if entry.get("pendingReplacement"):
+        return _GONE
+    if all(_FAULT in cause for cause in error.causes):
+        return "made first, so nothing was gone"
+    return "in use, and refused"
+
+
+def _given_up(rehearsal: Rehearsal, urn: str) -> None:
+    """The next `up` makes what is missing, and keeps it."""
+    missing = [r for r in life.resources(rehearsal.export()) if r.get("pendingReplacement")]
+    if missing:
+        # On Dynamo 0.7.0 a graph that is made anew needs a new name: the runbook replaces its suffix.
+        graph = any(resource["type"] == GRAPH for resource in missing)
+        anew = [f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph else []
+        life.steadily(lambda: rehearsal.up(replace=anew))
+    life.require_clean(rehearsal, f"after the replacement of {life.spoken(urn)}")
