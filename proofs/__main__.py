@@ -72,8 +72,6 @@ def _report(tallies: Sequence[Tally], wrong: Sequence[str], seconds: float) -> N
         _say(str(tally))
     for text in wrong:
         _say(f"FAILED {text}")
-    for text in life.repeated:
-        _say(f"broken off and repeated: {text}")
     tried, survived = sum(t.tried for t in tallies), sum(t.survived for t in tallies)
     orphans = sum(t.orphans for t in tallies)
     _say(

@@ -24,13 +24,6 @@ in the rehearsal itself."""
 
 Say = Callable[[str], None]
 
-_BROKEN_OFF = ("Resource monitor has terminated", "failed to connect to all addresses")
-
-_MOST_REPEATED = 3
-
-repeated: list[str] = []
-"""Runs that were broken off and repeated (see `steadily`); printed with the counts, never passed over in silence."""
-
 
 class ProofError(Exception):
     """The program or the engine did not do what it should. The text says what was seen instead."""
@@ -136,33 +129,10 @@ def require_empty(rehearsal: Rehearsal, when: str) -> None:
         raise ProofError(f"{when}: left in the cloud: {', '.join(map(str, left))}")
 
 
-def broken_off(error: RehearsalError) -> bool:
-    """Whether engine and program lost each other, and no resource is to blame: seen on a machine under heavy load."""
-    return all(any(mark in cause for mark in _BROKEN_OFF) for cause in error.causes)
-
-
-def steadily(action: Callable[[], Any]) -> Any:
-    """Run an action of the engine that nothing disturbs; one that is broken off is repeated once, and counted."""
-    try:
-        return action()
-    except RehearsalError as error:
-        if not broken_off(error):
-            raise
-        repeat(error)
-        return action()
-
-
-def repeat(error: RehearsalError) -> None:
-    """Count a run that was broken off; raise `ProofError` when that is no longer an accident."""
-    repeated.append(str(error))
-    if len(repeated) > _MOST_REPEATED:
-        raise ProofError(f"{len(repeated)} runs were broken off, the last with: {error}") from error
-
-
 def finish(rehearsal: Rehearsal, when: str) -> None:
     """The wanted state: an `up` that succeeds, one that changes nothing, and a clean ledger."""
-    steadily(rehearsal.up)
-    steadily(rehearsal.up_without_change)
+    rehearsal.up()
+    rehearsal.up_without_change()
     require_clean(rehearsal, when)
 
 

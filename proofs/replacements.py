@@ -79,5 +79,5 @@ def _given_up(rehearsal: Rehearsal, urn: str) -> None:
         # On Dynamo 0.7.0 a graph that is made anew needs a new name: the runbook replaces its suffix.
         graph = any(resource["type"] == GRAPH for resource in missing)
         anew = [f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph else []
-        life.steadily(lambda: rehearsal.up(replace=anew))
+        rehearsal.up(replace=anew)
     life.require_clean(rehearsal, f"after the replacement of {life.spoken(urn)}")
