@@ -1,4 +1,4 @@
-"""How the engine replaces a resource: the old one goes first, said outright for everything that has one name.
+"""How the engine replaces a resource: the old one goes first, said outright for everything that keeps its name.
 
 The plugins say so too, but only together with a difference. A replacement that stopped between its two halves (the
 old node pool is gone, the new reservation turns out to be wrong) is often answered by putting the old value back,

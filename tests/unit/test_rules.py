@@ -75,7 +75,7 @@ def layouts(draw: st.DrawFn, *, wide: bool | None = None) -> Layout:
     concurrency = 1
     if deepep:
         decode |= {"cuda-graph-max-bs": batch, "max-running-requests": batch * decode_nodes * 4}
-        environment[rules.DISPATCH] = str(batch)
+        environment[rules.experts.DISPATCH] = str(batch)
         concurrency = draw(st.integers(1, batch * decode_nodes * 4))
     file = LayoutFile.model_validate(
         {
@@ -132,67 +132,67 @@ def _file(part: str, **changes: Any) -> Callable[[Layout], Layout]:
 
 
 def _buffer(value: str) -> Callable[[Layout], Layout]:
-    return lambda made: replace(made, decode_environment={rules.DISPATCH: value})
+    return lambda made: replace(made, decode_environment={rules.experts.DISPATCH: value})
 
 
 Mutation = Callable[[Layout], Layout]
 WIDE: list[tuple[rules.Rule, Mutation]] = [
-    (rules.parallelism_fills_the_nodes, _scaled("decode", "tp-size", lambda size: size * 2)),
-    (rules.parallelism_fills_the_nodes, _scaled("prefill", "tp-size", lambda size: size - 4)),
-    (rules.parallelism_fills_the_nodes, _set("decode", pp_size=2)),
-    (rules.data_parallel_attention_divides, _set("prefill", enable_dp_attention=None)),
-    (rules.data_parallel_attention_divides, _set("decode", dp_size=1)),
-    (rules.data_parallel_attention_divides, _scaled("decode", "dp-size", lambda size: size - 1)),
-    (rules.expert_parallelism_is_whole, _scaled("decode", "ep-size", lambda size: size // 2)),
-    (rules.prefill_chunks_are_whole_pages, _scaled("prefill", "chunked-prefill-size", lambda size: size + 1)),
-    (rules.prefill_chunks_are_whole_pages, _scaled("prefill", "chunked-prefill-size", lambda size: size // 2)),
-    (rules.prefill_chunks_are_whole_pages, _scaled("decode", "chunked-prefill-size", lambda size: size + 1)),
-    (rules.lm_head_needs_attention, _set("decode", enable_dp_attention=None)),
-    (rules.deepep_mode_suits_the_role, _set("decode", deepep_mode="normal")),
-    (rules.deepep_mode_suits_the_role, _set("prefill", deepep_mode="low_latency")),
-    (rules.deepep_mode_suits_the_role, _set("prefill", disable_cuda_graph=None)),
-    (rules.dispatch_buffer_holds_a_batch, _scaled("decode", "cuda-graph-max-bs", lambda size: size + 1)),
-    (rules.dispatch_buffer_holds_a_batch, _scaled("decode", "max-running-requests", lambda size: size + 1)),
-    (rules.dispatch_buffer_holds_a_batch, _buffer("1025")),
-    (rules.dispatch_buffer_holds_a_batch, _buffer("0")),
-    (rules.experts_divide, _scaled("decode", "ep-num-redundant-experts", lambda number: number + 1)),
-    (rules.dispatch_buffer_holds_a_batch, _set("decode", max_running_requests=None)),
-    (rules.dispatch_buffer_holds_a_batch, _set("decode", cuda_graph_max_bs=None)),
-    (rules.deepep_is_switched_on, _set("decode", moe_a2a_backend=None)),
-    (rules.deepep_is_switched_on, _set("prefill", moe_a2a_backend="mooncake")),
-    (rules.experts_are_dispatched, _set("decode", ep_dispatch_algorithm="fake")),
-    (rules.experts_are_dispatched, _set("decode", ep_dispatch_algorithm=None, ep_num_redundant_experts=64)),
-    (rules.experts_are_dispatched, _set("prefill", eplb_algorithm="best")),
-    (rules.deepep_config_is_complete, _set("prefill", deepep_config='{"normal_dispatch": {"num_sms": 1}}')),
-    (rules.decode_balances_like_prefill, _set("decode", prefill_round_robin_balance=None)),
-    (rules.decode_balances_like_prefill, _set("prefill", load_balance_method="shortest_queue")),
+    (rules.shape.parallelism_fills_the_nodes, _scaled("decode", "tp-size", lambda size: size * 2)),
+    (rules.shape.parallelism_fills_the_nodes, _scaled("prefill", "tp-size", lambda size: size - 4)),
+    (rules.shape.parallelism_fills_the_nodes, _set("decode", pp_size=2)),
+    (rules.shape.data_parallel_attention_divides, _set("prefill", enable_dp_attention=None)),
+    (rules.shape.data_parallel_attention_divides, _set("decode", dp_size=1)),
+    (rules.shape.data_parallel_attention_divides, _scaled("decode", "dp-size", lambda size: size - 1)),
+    (rules.shape.expert_parallelism_is_whole, _scaled("decode", "ep-size", lambda size: size // 2)),
+    (rules.shape.prefill_chunks_are_whole_pages, _scaled("prefill", "chunked-prefill-size", lambda size: size + 1)),
+    (rules.shape.prefill_chunks_are_whole_pages, _scaled("prefill", "chunked-prefill-size", lambda size: size // 2)),
+    (rules.shape.prefill_chunks_are_whole_pages, _scaled("decode", "chunked-prefill-size", lambda size: size + 1)),
+    (rules.shape.lm_head_needs_attention, _set("decode", enable_dp_attention=None)),
+    (rules.experts.deepep_mode_suits_the_role, _set("decode", deepep_mode="normal")),
+    (rules.experts.deepep_mode_suits_the_role, _set("prefill", deepep_mode="low_latency")),
+    (rules.experts.deepep_mode_suits_the_role, _set("prefill", disable_cuda_graph=None)),
+    (rules.experts.dispatch_buffer_holds_a_batch, _scaled("decode", "cuda-graph-max-bs", lambda size: size + 1)),
+    (rules.experts.dispatch_buffer_holds_a_batch, _scaled("decode", "max-running-requests", lambda size: size + 1)),
+    (rules.experts.dispatch_buffer_holds_a_batch, _buffer("1025")),
+    (rules.experts.dispatch_buffer_holds_a_batch, _buffer("0")),
+    (rules.experts.experts_divide, _scaled("decode", "ep-num-redundant-experts", lambda number: number + 1)),
+    (rules.experts.dispatch_buffer_holds_a_batch, _set("decode", max_running_requests=None)),
+    (rules.experts.dispatch_buffer_holds_a_batch, _set("decode", cuda_graph_max_bs=None)),
+    (rules.experts.deepep_is_switched_on, _set("decode", moe_a2a_backend=None)),
+    (rules.experts.deepep_is_switched_on, _set("prefill", moe_a2a_backend="mooncake")),
+    (rules.experts.experts_are_dispatched, _set("decode", ep_dispatch_algorithm="fake")),
+    (rules.experts.experts_are_dispatched, _set("decode", ep_dispatch_algorithm=None, ep_num_redundant_experts=64)),
+    (rules.experts.experts_are_dispatched, _set("prefill", eplb_algorithm="best")),
+    (rules.experts.deepep_config_is_complete, _set("prefill", deepep_config='{"normal_dispatch": {"num_sms": 1}}')),
+    (rules.roles.decode_balances_like_prefill, _set("decode", prefill_round_robin_balance=None)),
+    (rules.roles.decode_balances_like_prefill, _set("prefill", load_balance_method="shortest_queue")),
 ]
 ANY: list[tuple[rules.Rule, Mutation]] = [
-    (rules.dense_layers_are_not_cut, _set("decode", moe_dense_tp_size=2)),
-    (rules.context_holds_a_request, _scaled("decode", "context-length", lambda size: size - 1)),
-    (rules.context_holds_a_request, _set("prefill", context_length=8)),
-    (rules.context_holds_a_request, _set("decode", context_length=163841)),
-    (rules.prefill_holds_a_prompt, _set("prefill", max_total_tokens=63)),
-    (rules.weights_leave_room, _set("decode", mem_fraction_static=1.5)),
-    (rules.weights_leave_room, _set("prefill", mem_fraction_static=0.05)),
-    (rules.load_fits_the_roles, _file("benchmark", prompts=0)),
-    (rules.load_fits_the_roles, _file("benchmark", prompts=10**6, concurrency=10**6)),
-    (rules.counts_are_positive, _set("decode", stream_interval=0)),
-    (rules.counts_are_positive, _set("prefill", watchdog_timeout=-1)),
-    (rules.roles_meet_at_one_port, _set("decode", disaggregation_bootstrap_port=30002)),
-    (rules.roles_meet_at_one_port, _set("prefill", disaggregation_bootstrap_port=None)),
-    (rules.roles_meet_at_one_port, _set("prefill", disaggregation_bootstrap_port=29500)),
-    (rules.roles_listen_to_all, _set("prefill", host="127.0.0.1")),
-    (rules.roles_listen_to_all, _set("decode", host=None)),
-    (rules.port_is_one, _set("decode", port=90)),
-    (rules.roles_are_themselves, _set("decode", disaggregation_mode="prefill")),
-    (rules.roles_are_themselves, _set("prefill", disaggregation_mode=None)),
-    (rules.cache_is_moved_for_real, _set("decode", disaggregation_transfer_backend="fake")),
-    (rules.roles_share_the_cache, _set("decode", kv_cache_dtype="auto")),
-    (rules.roles_share_the_cache, _set("prefill", disaggregation_transfer_backend="nixl")),
-    (rules.trtllm_attention_reads_the_cache, _set("decode", kv_cache_dtype="fp8_e5m2")),
-    (rules.served_name_is_the_model, _set("prefill", served_model_name="R1")),
-    (rules.fits_one_rack, _file("prefill", replicas=18)),
+    (rules.experts.dense_layers_are_not_cut, _set("decode", moe_dense_tp_size=2)),
+    (rules.requests.context_holds_a_request, _scaled("decode", "context-length", lambda size: size - 1)),
+    (rules.requests.context_holds_a_request, _set("prefill", context_length=8)),
+    (rules.requests.context_holds_a_request, _set("decode", context_length=163841)),
+    (rules.requests.prefill_holds_a_prompt, _set("prefill", max_total_tokens=63)),
+    (rules.requests.weights_leave_room, _set("decode", mem_fraction_static=1.5)),
+    (rules.requests.weights_leave_room, _set("prefill", mem_fraction_static=0.05)),
+    (rules.requests.load_fits_the_roles, _file("benchmark", prompts=0)),
+    (rules.requests.load_fits_the_roles, _file("benchmark", prompts=10**6, concurrency=10**6)),
+    (rules.requests.counts_are_positive, _set("decode", stream_interval=0)),
+    (rules.requests.counts_are_positive, _set("prefill", watchdog_timeout=-1)),
+    (rules.roles.roles_meet_at_one_port, _set("decode", disaggregation_bootstrap_port=30002)),
+    (rules.roles.roles_meet_at_one_port, _set("prefill", disaggregation_bootstrap_port=None)),
+    (rules.roles.roles_meet_at_one_port, _set("prefill", disaggregation_bootstrap_port=29500)),
+    (rules.roles.roles_listen_to_all, _set("prefill", host="127.0.0.1")),
+    (rules.roles.roles_listen_to_all, _set("decode", host=None)),
+    (rules.roles.port_is_one, _set("decode", port=90)),
+    (rules.roles.roles_are_themselves, _set("decode", disaggregation_mode="prefill")),
+    (rules.roles.roles_are_themselves, _set("prefill", disaggregation_mode=None)),
+    (rules.roles.cache_is_moved_for_real, _set("decode", disaggregation_transfer_backend="fake")),
+    (rules.roles.roles_share_the_cache, _set("decode", kv_cache_dtype="auto")),
+    (rules.roles.roles_share_the_cache, _set("prefill", disaggregation_transfer_backend="nixl")),
+    (rules.roles.trtllm_attention_reads_the_cache, _set("decode", kv_cache_dtype="fp8_e5m2")),
+    (rules.roles.served_name_is_the_model, _set("prefill", served_model_name="R1")),
+    (rules.roles.fits_one_rack, _file("prefill", replicas=18)),
 ]
 
 
@@ -213,7 +213,7 @@ def test_a_mutated_deepep_layout_is_caught(rule: rules.Rule, mutate: Mutation, d
 @given(data=st.data())
 @few
 def test_a_mutated_layout_is_caught(rule: rules.Rule, mutate: Mutation, data: st.DataObject) -> None:
-    wide = data.draw(st.booleans()) or rule is rules.load_fits_the_roles
+    wide = data.draw(st.booleans()) or rule is rules.requests.load_fits_the_roles
     made = data.draw(layouts(wide=wide))
     assert list(rule(_case(made))) == []
     assert list(rule(_case(mutate(made))))
@@ -225,13 +225,13 @@ def test_a_mutated_layout_is_caught(rule: rules.Rule, mutate: Mutation, data: st
 def test_expert_kernels_need_their_kind_of_weights(kernel: str, weights: str | None, data: st.DataObject) -> None:
     made = data.draw(layouts(wide=False))
     mutated = _set("decode", quantization=weights, moe_runner_backend=kernel)(made)
-    assert [p.key for p in rules.expert_kernels_suit_the_weights(_case(mutated))] == [
+    assert [p.key for p in rules.experts.expert_kernels_suit_the_weights(_case(mutated))] == [
         "sglang_configs/made-up/decode.yaml: quantization"
     ]
 
 
 def test_every_rule_has_a_mutation_that_it_catches() -> None:
-    covered = {rule for rule, _ in WIDE + ANY} | {rules.expert_kernels_suit_the_weights}
+    covered = {rule for rule, _ in WIDE + ANY} | {rules.experts.expert_kernels_suit_the_weights}
     assert covered == set(rules.RULES)
 
 
@@ -258,13 +258,13 @@ def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, vers
 )
 def test_a_graph_that_is_not_its_layout_is_told(change: Callable[[Any], Any], message: str) -> None:
     chosen = layout.load("deepseek-r1-fp8-10p8d")
-    spec = copy.deepcopy(graph.spec(chosen, rules.NOWHERE))
-    assert list(rules.check_graph(chosen, spec, 18)) == []
+    spec = copy.deepcopy(graph.spec(chosen, rules.pods.NOWHERE))
+    assert list(rules.pods.check_graph(chosen, spec, 18)) == []
     change(spec["services"])
-    assert message in "\n".join(str(problem) for problem in rules.check_graph(chosen, spec, 18))
+    assert message in "\n".join(str(problem) for problem in rules.pods.check_graph(chosen, spec, 18))
 
 
 def test_a_compute_domain_counts_the_layouts_nodes() -> None:
     chosen = layout.load("deepseek-r1-fp8-10p8d")
-    found = list(rules.check_graph(chosen, graph.spec(chosen, rules.NOWHERE), 17))
+    found = list(rules.pods.check_graph(chosen, graph.spec(chosen, rules.pods.NOWHERE), 17))
     assert [problem.cure for problem in found] == ["set it to 18"]
