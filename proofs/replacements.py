@@ -5,8 +5,8 @@ environment once: a wrong reservation, no capacity, a chart that is gone. Then t
 `up` must make what is missing, keep it, and leave state and cloud in agreement. (Without `wiring.replacement` the
 engine makes each of them and deletes it again.) A destroy from there must leave nothing.
 
-One at a time, without `--continue-on-error`: with it the engine waits for ever once a delete of a replacement is
-refused (docs/surprises.md).
+One at a time, without `--continue-on-error`: with it a run never ends once the delete of a replacement is refused
+(docs/surprises.md).
 """
 
 from __future__ import annotations
