@@ -10,7 +10,7 @@ import contextlib
 import copy
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def _empty(following: str) -> Any:
 _POOL, _GRAPH = "domain-a4x-0-pool", "-graph"
 _EVERYTHING = (_POOL, "system", _GRAPH)
 _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-0001/reservationSubBlocks/"
-_FIRST = "; refused while a graph runs: `stacks: []` and `up` first"
+_FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
@@ -287,11 +287,11 @@ def applied(environment: str, say: Say, short: bool = False) -> Tally:
             tally.tried += 1
             tally.survived += 1
             say(f"  {environment}: {what}, and back")
-        for carried_out in (_renamed, _resettled) if environment == "dev" else (_moved, _resettled, _protected):
-            carried_out(rehearsal, raw)
+        for what, carry_out in _IN_STEPS[environment]:
+            carry_out(rehearsal, raw)
             tally.tried += 1
             tally.survived += 1
-            say(f"  {environment}: {carried_out.__name__.strip('_')}")
+            say(f"  {environment}: {what}")
         rehearsal.destroy()
         life.require_empty(rehearsal, "after the changes")
     tally.seconds = time.monotonic() - started
@@ -380,6 +380,27 @@ def _protected(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
         rehearsal.set_config({name: raw.get(name) for name in changed})
     rehearsal.set_config(life.UNPROTECTED)
     _watched(rehearsal, "protection off")
+
+
+def _stranded(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
+    """Without protection another name of the cluster stops half-way; a destroy, which comes next, leads out."""
+    rehearsal.set_config(next(case for case in CASES if case.key == "cluster.name" and case.only == "prod").apply(raw))
+    if life.failed(rehearsal.up) is None:
+        raise ProofError("a cluster was replaced under everything in it")
+
+
+_IN_STEPS: Mapping[str, tuple[tuple[str, Callable[[Rehearsal, Mapping[str, Any]], None]], ...]] = {
+    "dev": (
+        ("another name for a stack, and no room for both", _renamed),
+        ("another namespace for the platform, and back", _resettled),
+    ),
+    "prod": (
+        ("another reservation for a domain, and back", _moved),
+        ("another namespace for the platform, and back", _resettled),
+        ("what protection refuses", _protected),
+        ("another name for the cluster, and the destroy that leads out", _stranded),
+    ),
+}
 
 
 def _watched(rehearsal: Rehearsal, what: str) -> None:

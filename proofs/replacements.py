@@ -21,6 +21,8 @@ from rehearsal import Call, Refusal, Rehearsal
 
 _FAULT = "made-up fault: no capacity"
 _GONE = "gone when it stopped"
+_IN_USE = ("must go first", "must outlive", "is still used by", "is already being used by", "still holds")
+"""How the embedded cloud refuses to delete what something living needs."""
 
 
 def proof(environment: str, short: bool, say: Say) -> list[Tally]:
@@ -69,6 +71,8 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
         return _GONE
     if all(_FAULT in cause for cause in error.causes):
         return "made first, so nothing was gone"
+    if not any(words in cause for words in _IN_USE for cause in error.causes):
+        raise ProofError(f"the replacement of {life.spoken(urn)} ended with {error.causes}")
     return "in use, and refused"
 
 
@@ -80,4 +84,5 @@ def _given_up(rehearsal: Rehearsal, urn: str) -> None:
         graph = any(resource["type"] == GRAPH for resource in missing)
         anew = [f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph else []
         rehearsal.up(replace=anew)
+        rehearsal.up_without_change()
     life.require_clean(rehearsal, f"after the replacement of {life.spoken(urn)}")

@@ -1,9 +1,9 @@
 """Two mends in the Pulumi SDK (3.259) for a process in which many engines come and go, as a rehearsal's does.
 
-- gRPC keeps one connection for all channels of a process to one address, dead ones too. A new engine that is given
-  the port of an earlier one is met with that one's "connection refused"; the SDK takes this for the engine's own end
-  and stops the program in silence (`automation/_server.py`), and the engine deletes what the program did not come to
-  register. So each channel of the SDK gets connections of its own.
+- gRPC keeps one connection for all channels of a process with the same options to one address, dead ones too. A new
+  engine that is given the port of an earlier one is met with that one's "connection refused"; the SDK takes this for
+  the engine's own end and stops the program in silence (`automation/_server.py`), and the engine deletes what the
+  program did not come to register. So each channel of the SDK gets connections of its own.
 - When a program has ended, the SDK waits for the engine's word, and then logs "run_pulumi_func completed" to it
   (`runtime/stack.py`). If the engine has gone by then, an `up` in which all went well fails. A debug line is not worth
   that.

@@ -28,7 +28,7 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
     """Install what the settings do not adopt."""
     provider = ground.cluster.provider
     ready: list[pulumi.Resource] = []
-    # No value of a pool: with one, the engine would take what uses it away before it replaces the pool.
+    # Order without a value of theirs (`replacement` says why).
     pools = list(ground.domains.values())
     if settings.cluster.mode == "create":
         ready.append(
@@ -37,11 +37,11 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                 {
                     "environment": settings.environment,
                     "provider": provider,
-                    "node_pools": [domain.name for domain in settings.domains],
+                    "node_pools": [f"{d.name}@{d.zone}/{d.reservation or ''}".rstrip("/") for d in settings.domains],
                     "version": settings.node_software.gib_version,
                     "install_nccl": settings.node_software.install_nccl,
                 },
-                # The pools stand, so that it is done when it is done on all their nodes, and it goes first.
+                # It is done when it is done on all their nodes, and goes before them.
                 pulumi.ResourceOptions(depends_on=pools),
             )
         )

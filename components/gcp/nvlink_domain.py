@@ -79,8 +79,8 @@ class NvlinkDomain(pulumi.ComponentResource):
     zone: pulumi.Output[str]
     """Zone of the nodes."""
     nodes: pulumi.Output[int]
-    """Nodes that serving stacks may use; adopted: known once the pool was checked. No value of the pool itself:
-    the engine deletes what takes one before it replaces the pool. For order, depend on the component."""
+    """Nodes that serving stacks may use; adopted: known once the pool was checked. No value of the pool itself
+    (`wiring.replacement` says why): for order, depend on the component."""
 
     def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         domain = args["domain"]

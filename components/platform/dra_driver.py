@@ -30,10 +30,11 @@ class DraDriverArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     nodes: pulumi.Input[int]
-    """A4X nodes of the cluster, over all domains: the sum of their `nodes`. No value of a pool itself, or the engine
-    deletes the quota before it replaces the pool."""
+    """A4X nodes of the cluster, over all domains: the sum of their `nodes`. No value of a pool itself, or the quota
+    would be deleted before the pool is replaced."""
     node_pools: NotRequired[Sequence[pulumi.Resource]]
-    """The pools of these nodes: the release ends when the driver runs on all of them, and goes before them."""
+    """The pools of these nodes: when the release is installed it ends once the driver runs on all of them, and it
+    goes before them."""
     version: NotRequired[str]
     """Version of the chart; default `DEFAULT_VERSION`."""
     chart_source: NotRequired[str]

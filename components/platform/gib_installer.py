@@ -29,10 +29,11 @@ class GibInstallerArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     node_pools: pulumi.Input[list[str]]
-    """Names of the A4X node pools. Written on the DaemonSet, so that a further pool is a change of it that ends
-    when the plugin is there too; outside its pod template, a change of which would run the installer again
-    underneath the libraries of running workloads. Pass plain names and let the component depend on the pools
-    (`depends_on`): the engine deletes what takes a value from a pool before it replaces the pool."""
+    """The A4X node pools, each told from a successor of the same name (`name@place`). Written on the DaemonSet, so
+    that a further pool, or a new one in the place of an old one, is a change of it that ends when the plugin is
+    there too; outside its pod template, a change of which would run the installer again underneath the libraries
+    of running workloads. No values of the pools themselves, or the DaemonSet would be deleted before a pool is
+    replaced: let the component depend on them."""
     version: NotRequired[str]
     """Tag of the plugin's image; default `DEFAULT_VERSION`. After a change restart the serving stacks, so
     that they read the plugin's environment (set_nccl_env.sh) anew."""

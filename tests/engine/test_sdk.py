@@ -56,7 +56,9 @@ def _second_engine_at_the_port_of_the_first() -> None:
 def unmended() -> Iterator[None]:
     """The SDK as it comes."""
     kept = list(sdk.channel_options())
-    sdk.channel_options()[:] = [option for option in kept if option != sdk.OWN_CONNECTIONS]
+    # The dead connection is not tried again while the test runs.
+    slow = ("grpc.initial_reconnect_backoff_ms", 60_000)
+    sdk.channel_options()[:] = [slow, *(option for option in kept if option != sdk.OWN_CONNECTIONS)]
     yield
     sdk.channel_options()[:] = kept
 

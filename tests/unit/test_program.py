@@ -146,7 +146,7 @@ def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
         for resource in recording.resources
         if resource.custom and any(pool.urn in urns for urns in resource.property_dependencies.values())
     }
-    # The engine deletes and makes anew, before and after it replaces a pool, what takes a value from it.
+    # What takes a value from a pool may be deleted before the engine replaces the pool.
     assert takers == {"r1-10p8d-graph", "r1-10p8d-bench-client"}
 
 

@@ -22,7 +22,7 @@ def test_every_resource_that_keeps_its_name_is_deleted_before_it_is_replaced(dep
     assert len(ruled) > 15
     for resource in ruled:
         anew = resource.type.rsplit(":", 1)[-1] in NAMED_ANEW
-        assert resource.delete_before_replace is not anew, resource.name
+        assert resource.delete_before_replace is (not anew), resource.name
 
 
 @pytest.mark.parametrize("kind", sorted(CREATED_FIRST))
