@@ -21,8 +21,6 @@ from rehearsal import Call, Refusal, Rehearsal
 
 _FAULT = "made-up fault: no capacity"
 _GONE = "gone when it stopped"
-_IN_USE = ("must go first", "must outlive", "is still used by", "is already being used by", "still holds")
-"""How the embedded cloud refuses to delete what something living needs."""
 _CLOSING = "the client connection is closing"
 """Where the cluster's own provider is replaced with the cluster, the engine closes it under its last deletes
 (docs/surprises.md)."""
@@ -64,6 +62,7 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
         if call.op == "create" and not call.preview:
             raise Refusal(_FAULT)
 
+    before = len(rehearsal.world.journal)
     rehearsal.cloud.faults.before.append(nothing_is_made)
     error = life.failed(lambda: rehearsal.up(replace=[urn]))
     rehearsal.cloud.faults.clear()
@@ -74,7 +73,7 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
         return _GONE
     if all(_FAULT in cause for cause in error.causes):
         return "made first, so nothing was gone"
-    if any(words in cause for words in _IN_USE for cause in error.causes):
+    if any(call.op == "delete" and call.refused for call in rehearsal.world.journal[before:]):
         return "in use, and refused"
     if any(_CLOSING in cause for cause in error.causes):
         return "given up by the engine"
