@@ -52,6 +52,7 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
         life.require_empty(rehearsal, f"destroyed when the replacement of {life.spoken(gone)} had stopped")
     tally.seconds = time.monotonic() - started
     tally.notes += [f"{count} {outcome}" for outcome, count in outcomes.most_common()]
+    say(str(tally))
     return [tally]
 
 
