@@ -15,7 +15,8 @@ import pytest
 from pulumi.runtime import resource as resource_runtime
 from pulumi.runtime.proto.source_pb2 import StackTrace
 
-from tests.recorder import Recording, run_program
+from components.base import a4x
+from tests.recorder import Recording, Resource, run_program
 
 # As `__main__` does, but before the provider SDKs are imported: half of their import is a search for garbage.
 gc.set_threshold(200_000, 50, 50)
@@ -43,6 +44,11 @@ def pytest_collection_finish() -> None:
 def recorded(stack: str, preview: bool = False) -> Recording:
     """The run of `stack` as its files say it, with made-up secrets."""
     return run_program(stack, preview=preview)
+
+
+def a4x_pool(resource: Resource) -> bool:
+    """Whether a resource is the node pool of an NVLink domain."""
+    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
 
 
 @pytest.fixture(params=STACKS)

@@ -15,8 +15,9 @@ that is not known yet. Hence nothing that should outlive a node pool takes such 
 `depends_on`.
 
 Left open: what `CREATED_FIRST` names, and what sets the option to False, is lost in the same way if it went as such a
-dependent and its own new half did not come. That takes a replacement of the stack's namespace or of a service account,
-which no change of the config asks for; `pulumi refresh --run-program=false` and `pulumi up` bring it back.
+dependent and its own new half did not come. That takes a replacement of the stack's namespace (`up --replace`) or of a
+service account (another name for an unprotected cluster); no other change of the config asks for one. `pulumi refresh
+--run-program=false` and `pulumi up` bring it back.
 """
 
 from __future__ import annotations

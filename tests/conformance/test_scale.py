@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from components.base import a4x
-from tests.recorder import ROOT, Resource, run_program
-
-
-def _a4x_pool(resource: Resource) -> bool:
-    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
+from tests.conftest import a4x_pool
+from tests.recorder import ROOT, run_program
 
 
 def test_sixty_four_domains_preview_without_a_special_case() -> None:
@@ -17,7 +13,7 @@ def test_sixty_four_domains_preview_without_a_special_case() -> None:
     domain, stack = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
     domains = [{**domain, "name": f"a4x-{i}", "reservation": f"{domain['reservation']}-{i}"} for i in range(64)]
     run = run_program("prod", config={"domains": domains, "stacks": [{**stack, "domain": "a4x-63"}]}, preview=True)
-    pools = [r.inputs for r in run.of_type("NodePool") if _a4x_pool(r)]
+    pools = [r.inputs for r in run.of_type("NodePool") if a4x_pool(r)]
     assert len({pool["name"] for pool in pools}) == 64
     assert sum(pool["nodeCount"] for pool in pools) == 64 * 18
     assert len({r.inputs["name"] for r in run.of_type("ResourcePolicy")}) == 64

@@ -6,11 +6,11 @@ from functools import cache
 
 import pytest
 
-from components.base import a4x, naming
+from components.base import naming
 from components.base.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
-from tests.conftest import STACKS, recorded
-from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, run_program
+from tests.conftest import STACKS, a4x_pool, recorded
+from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, StackConfig, run_program
 
 
 def _graph(resource: Resource) -> bool:
@@ -25,12 +25,8 @@ def _release(chart: str) -> object:
     return lambda resource: resource.type.endswith(":Release") and resource.inputs["name"] == chart
 
 
-def _a4x_pool(resource: Resource) -> bool:
-    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
-
-
 def _system_pool(resource: Resource) -> bool:
-    return resource.type.endswith(":NodePool") and not _a4x_pool(resource)
+    return resource.type.endswith(":NodePool") and not a4x_pool(resource)
 
 
 def _of_cluster_network(resource: Resource) -> bool:
@@ -49,10 +45,10 @@ DELETE_ORDERS = [
     [_graph, "Queue", _release("dynamo-platform")],
 ]
 PROD_DELETE_ORDERS = [
-    [_stack_namespace, _release("nvidia-dra-driver-gpu"), _a4x_pool, "Cluster", _of_cluster_network],
-    [_stack_namespace, "DaemonSet", _a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
-    [_a4x_pool, "GKENetworkParamSet", "Cluster"],
-    [_a4x_pool, _of_device_network],
+    [_stack_namespace, _release("nvidia-dra-driver-gpu"), a4x_pool, "Cluster", _of_cluster_network],
+    [_stack_namespace, "DaemonSet", a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
+    [a4x_pool, "GKENetworkParamSet", "Cluster"],
+    [a4x_pool, _of_device_network],
     [_graph, "Job", "Bucket"],
     [_release("dynamo-platform"), _system_pool, "Cluster"],
     [_release("nvidia-dra-driver-gpu"), _system_pool],
@@ -140,7 +136,7 @@ def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> 
 
 def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
     recording = recorded("prod")
-    (pool,) = [resource for resource in recording.resources if _a4x_pool(resource)]
+    (pool,) = [resource for resource in recording.resources if a4x_pool(resource)]
     takers = {
         resource.name
         for resource in recording.resources
@@ -148,6 +144,15 @@ def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
     }
     # What takes a value from a pool may be deleted before the engine replaces the pool.
     assert takers == {"r1-10p8d-graph", "r1-10p8d-bench-client"}
+
+
+def test_the_gib_plugin_is_waited_for_on_a_pool_that_takes_the_place_of_another() -> None:
+    domain = StackConfig.read("prod").values["dynamo-a4x:domains"]
+    moved = run_program("prod", config={"domains": domain.replace("subblock-0001", "subblock-0002")})
+    before, after = (run.find("kubernetes:apps/v1:DaemonSet").inputs for run in (recorded("prod"), moved))
+    assert before["metadata"]["annotations"] != after["metadata"]["annotations"]
+    # The pods stay as they are: the installer must not run again underneath the libraries of running workloads.
+    assert before["spec"] == after["spec"]
 
 
 def test_a_graphs_name_is_new_whenever_its_shape_is(deployed: Recording) -> None:
@@ -328,7 +333,7 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
     assert len(run.of_type("gcp:compute/network:Network")) == 1
     assert run.of_type("GKENetworkParamSet") == []
     assert run.find("Cluster").inputs["enableMultiNetworking"] is False
-    pool = next(r for r in run.of_type("NodePool") if _a4x_pool(r)).inputs
+    pool = next(r for r in run.of_type("NodePool") if a4x_pool(r)).inputs
     assert pool["networkConfig"]["acceleratorNetworkProfile"] == "auto"
     assert "additionalNodeNetworkConfigs" not in pool["networkConfig"]
     template = run.find("ResourceClaimTemplate").inputs
@@ -355,7 +360,7 @@ def test_the_scheduler_gets_the_role_that_newer_clusters_want_only_when_asked() 
 
 
 def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recording) -> None:
-    graph, pool = prod.find("DynamoGraphDeployment"), next(r for r in prod.of_type("NodePool") if _a4x_pool(r))
+    graph, pool = prod.find("DynamoGraphDeployment"), next(r for r in prod.of_type("NodePool") if a4x_pool(r))
     assert prod.depends_on_transitively(graph, pool)
     assert pool.urn not in graph.depends_on
 
