@@ -88,6 +88,7 @@ test: $(INSTALLED)
 	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
 	step harness $(RUN_PYTEST) --junitxml=$$reports/harness.xml tests/harness; \
 	step tools $(RUN_PYTEST) --junitxml=$$reports/tools.xml tests/tools; \
+	step readiness $(RUN_PYTEST) --junitxml=$$reports/readiness.xml tests/readiness; \
 	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \

@@ -1,0 +1,176 @@
+"""The configuration file of the check, read strictly: the program writes it, so anything unknown is a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, cast
+
+from readiness.fields import Object
+
+ROLE_LABEL: Final = "dynamo-a4x/role"
+"""Label of every pod of the program: its role."""
+TEMPLATE_ANNOTATION: Final = "dynamo-a4x/pod-template"
+"""Annotation of every pod of the program: the hash of its role's whole pod template."""
+DEPLOYMENT_LABEL: Final = "nvidia.com/dynamo-graph-deployment-name"
+"""Label of every pod and PodClique of a graph; the only place that holds the graph's whole name (recording 10)."""
+
+DEADLINE_SECONDS: Final = 10800
+UNSCHEDULABLE_SECONDS: Final = 600
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names the key and its rule."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one role must come to."""
+
+    pods: int
+    """Replicas times nodes of a replica."""
+    template: str
+    """Value of `TEMPLATE_ANNOTATION` that its pods must carry."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long the check believes that something passes by itself, in seconds unless said. All can be set."""
+
+    poll: float = 5.0
+    """Pause between two looks at the cluster."""
+    progress: float = 30.0
+    """Smallest pause between two progress lines."""
+    api_request: float = 20.0
+    """One request to the Kubernetes API."""
+    models_request: float = 15.0
+    """One `GET /v1/models`."""
+    completion_request: float = 180.0
+    """One completion. The first one after loading compiles kernels, which takes minutes."""
+    forbidden: float = 120.0
+    """The API forbids what the Role allows: a Role takes seconds to be known to every API server."""
+    graph_failed: float = 60.0
+    """The graph says `failed` with the same message. Seen: it leaves `failed` 5 to 7 s after its cause is gone."""
+    refused: float = 60.0
+    """Pods are refused by the API server. Grove tries again for as long as the cause lasts, ever more seldom."""
+    webhook: float = 900.0
+    """Pods are refused because a webhook does not answer. It comes back when its pod does."""
+    image: float = 180.0
+    """The registry says no: unauthorized, not found. Rights that were just granted take minutes to be known."""
+    registry: float = 900.0
+    """The registry does not answer, or not in time."""
+    container: float = 180.0
+    """The container cannot be made from its spec, such as by a Secret that does not exist."""
+    crash: float = 60.0
+    """After `crashes` the container has still not become ready."""
+    crashes: int = 3
+    """Ends of one container, counted, before it is said to keep crashing."""
+    stalled: float = 900.0
+    """Pods are missing or old, and none is on its way: whoever makes them (the operator, Grove) does not act."""
+    surplus: float = 300.0
+    """More pods than wanted: all that are wanted are there, so afterwards the check goes on."""
+    empty_answers: int = 8
+    """Answers without content, or refusals of the request, counted, before they are the cause."""
+    answer_pause: float = 15.0
+    """Pause between two questions to the endpoint."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the check waits for."""
+
+    namespace: str
+    deployment: str
+    """Name of the graph."""
+    job: str
+    """The check's own Job, which carries the progress event."""
+    roles: Mapping[str, Role]
+    url: str
+    """The frontends' Service, as `http://host:port`."""
+    model: str
+    """The served model's name."""
+    next: str
+    """The command to run next, last line of a failure."""
+    deadline: int = DEADLINE_SECONDS
+    unschedulable: int = UNSCHEDULABLE_SECONDS
+    bounds: Bounds = field(default_factory=Bounds)
+
+    @property
+    def pods(self) -> int:
+        """Pods wanted of all roles."""
+        return sum(role.pods for role in self.roles.values())
+
+
+_KEYS: Final = ("namespace", "deployment", "job", "roles", "url", "model", "next")
+_OPTIONAL_KEYS: Final = ("deadlineSeconds", "unschedulableSeconds", "bounds")
+
+
+def parse(source: str) -> Config:
+    """The configuration in `source`, a JSON text. Raises `ConfigError`."""
+    try:
+        value: object = json.loads(source)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"not JSON: {error}") from None
+    root = _object(value, "the file", _KEYS, _OPTIONAL_KEYS)
+    url = _text(root, "url")
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"url: must be http://host:port, is {url!r}")
+    return Config(
+        namespace=_text(root, "namespace"),
+        deployment=_text(root, "deployment"),
+        job=_text(root, "job"),
+        roles=_roles(root["roles"]),
+        url=url.rstrip("/"),
+        model=_text(root, "model"),
+        next=_text(root, "next"),
+        deadline=_count(root, "deadlineSeconds", DEADLINE_SECONDS),
+        unschedulable=_count(root, "unschedulableSeconds", UNSCHEDULABLE_SECONDS),
+        bounds=_bounds(root.get("bounds", {})),
+    )
+
+
+def _roles(value: object) -> dict[str, Role]:
+    if not isinstance(value, dict) or not value:
+        raise ConfigError("roles: must be an object with at least one role")
+    roles: dict[str, Role] = {}
+    for name, entry in cast("Mapping[str, object]", value).items():
+        role = _object(entry, f"roles.{name}", ("pods", "template"), ())
+        roles[name] = Role(pods=_count(role, "pods", 0), template=_text(role, "template"))
+    return roles
+
+
+def _bounds(value: object) -> Bounds:
+    known = tuple(entry.name for entry in fields(Bounds))
+    given = _object(value, "bounds", (), known)
+    for name, number in given.items():
+        if not isinstance(number, int | float) or isinstance(number, bool) or number <= 0:
+            raise ConfigError(f"bounds.{name}: must be a number above 0, is {number!r}")
+    return Bounds(**cast("dict[str, Any]", given))
+
+
+def _object(value: object, where: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> Object:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: must be an object, is {value!r}")
+    found = cast("Object", value)
+    for key in needed:
+        if key not in found:
+            raise ConfigError(f"{where}: {key} is missing")
+    for key in found:
+        if key not in (*needed, *optional):
+            raise ConfigError(f"{where}: {key} is not known")
+    return found
+
+
+def _text(source: Object, key: str) -> str:
+    value = source[key]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key}: must be a text that is not empty, is {value!r}")
+    return value
+
+
+def _count(source: Object, key: str, default: int) -> int:
+    value = source.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ConfigError(f"{key}: must be a whole number above 0, is {value!r}")
+    return value
