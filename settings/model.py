@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.base import a4x, addresses, gke, naming
-from components.base.dynamo import CHART_SOURCE, KaiSource
-from components.base.problems import broken
+from components.base import a4x, addresses, charts, gke, naming
+from components.base.dynamo import CHARTS, KaiSource
+from components.base.problems import RuleError, broken
 from components.base.strict import StrictModel
 from components.serving.layout import Overrides
 
@@ -65,10 +65,20 @@ def _image(name: str) -> str:
     return name
 
 
+def _chart_source(source: str) -> str | None:
+    try:
+        charts.check_source(source)
+    except RuleError as error:
+        raise broken(error.rule, error.cure) from None
+    # NVIDIA's own place for Dynamo is no mirror: the other charts are not there.
+    return None if source.rstrip("/") == CHARTS else source
+
+
 BucketName = Annotated[str, AfterValidator(_bare_bucket)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 Image = Annotated[str, AfterValidator(_image)]
 StackName = Annotated[str, AfterValidator(_stack_name)]
+ChartSource = Annotated[str, AfterValidator(_chart_source)]
 
 
 class Subnet(StrictModel):
@@ -157,7 +167,9 @@ class Dynamo(StrictModel):
     mode: Mode = Field(description=_MODE)
     version: str = Field(default="0.7.0", description="the Dynamo release, such as 0.7.0")
     namespace: KubernetesName = Field(default="dynamo-cloud", description="the namespace of the platform's own pods")
-    chart_source: str = Field(default=CHART_SOURCE, description="the URL or folder that holds the chart archives")
+    chart_source: ChartSource | None = Field(
+        default=None, description="a mirror of all charts: URL, folder or oci://; default: each publisher's own place"
+    )
     chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
     kai: KaiSource = Field(
         default="bundled",

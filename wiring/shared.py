@@ -46,20 +46,7 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
             )
         )
     if settings.dra_driver.mode == "create":
-        ready.append(
-            platform.DraDriver(
-                "dra-driver",
-                {
-                    "environment": settings.environment,
-                    "provider": provider,
-                    "version": settings.dra_driver.version,
-                    "nodes": pulumi.Output.all(*[domain.nodes for domain in pools]).apply(sum),
-                    "node_pools": pools,
-                },
-                # Its controller runs on a system node, which it does not name.
-                pulumi.ResourceOptions(depends_on=ground.system_nodes),
-            )
-        )
+        ready.append(_dra_driver(settings, secrets, ground))
     dynamo = _dynamo(settings, secrets, ground) if settings.dynamo.mode == "create" else []
     queues = platform.ServingQueues(
         "queues",
@@ -68,6 +55,28 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
         pulumi.ResourceOptions(depends_on=dynamo),
     )
     return Shared(queues.queue, [*ready, *dynamo, *_downloads(settings, secrets, ground)])
+
+
+def _dra_driver(settings: Settings, secrets: Secrets, ground: Ground) -> platform.DraDriver:
+    pools = list(ground.domains.values())
+    args: platform.DraDriverArgs = {
+        "environment": settings.environment,
+        "provider": ground.cluster.provider,
+        "version": settings.dra_driver.version,
+        "nodes": pulumi.Output.all(*[domain.nodes for domain in pools]).apply(sum),
+        "node_pools": pools,
+        "chart_source": settings.dynamo.chart_source,
+        "system_tolerations": _system_tolerations(settings),
+    }
+    if settings.dynamo.chart_login:
+        args["chart_key"] = secrets.ngc_api_key
+    # Its controller runs on a system node, which it does not name.
+    return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=ground.system_nodes))
+
+
+def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
+    """What lets system pods run on A4X nodes, where the settings say that there are no others."""
+    return a4x.tolerations() if settings.dynamo.system_tolerations else []
 
 
 def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:
@@ -84,7 +93,7 @@ def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi
             "chart_source": dynamo.chart_source,
             "chart_login": dynamo.chart_login,
             "ngc_api_key": secrets.ngc_api_key,
-            "system_tolerations": a4x.tolerations() if dynamo.system_tolerations else [],
+            "system_tolerations": _system_tolerations(settings),
         },
         # Its pods need nodes, for Helm's hooks on the way down as well: system nodes, or A4X where they tolerate it.
         pulumi.ResourceOptions(

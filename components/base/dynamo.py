@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from components.base import charts
 from components.base.a4x import Toleration
 
-CHART_SOURCE: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
-"""Where NVIDIA publishes the Dynamo charts as `<chart>-<version>.tgz`, readable without an account."""
+CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
+"""Where NVIDIA publishes the Dynamo charts, readable without an account."""
 
 QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"
 PRIORITY_CLASS: Final = "inference"
@@ -34,15 +35,13 @@ class KaiRelease:
     """KAI as a Helm release of its own, beside the platform's."""
 
     version: str
-    chart: str = "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
+    publisher: str = "oci://ghcr.io/nvidia/kai-scheduler"
     namespace: str = "kai-scheduler"
     """KAI's post-delete hook looks for this namespace and no other."""
 
-    def address(self, source: str) -> str:
-        """Where the chart comes from: KAI's registry, or below `source` where that is a mirror."""
-        if source.rstrip("/") == CHART_SOURCE:
-            return self.chart
-        return f"{source.rstrip('/')}/{self.chart.rsplit('/', 1)[-1]}-{self.version}.tgz"
+    def address(self, mirror: str | None) -> str:
+        """Where the chart comes from: KAI's registry, or the mirror."""
+        return charts.address(mirror or self.publisher, "kai-scheduler", self.version)
 
     def values(self, tolerations: list[Toleration]) -> Mapping[str, Any]:
         """Helm values: `tolerations` on every pod of KAI."""
@@ -107,9 +106,9 @@ class DynamoProfile:
         """The runtime image with the tag of this release."""
         return f"{self.runtime_image}:{self.version}"
 
-    def chart(self, name: str, source: str) -> str:
-        """Address (or path) of a chart archive of this release below `source`."""
-        return f"{source.rstrip('/')}/{name}-{self.version}.tgz"
+    def chart(self, name: str, mirror: str | None) -> str:
+        """Address of a chart of this release: NVIDIA's, or the one in the mirror."""
+        return charts.address(mirror or CHARTS, name, self.version)
 
     def kai(self, source: KaiSource) -> KaiRelease | None:
         """The KAI release to install beside the platform's chart, if any."""

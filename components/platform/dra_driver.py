@@ -8,10 +8,13 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
+from components.base import a4x, charts, naming
+from components.base.registry import NGC_USER
 
 CHART: Final = "nvidia-dra-driver-gpu"
-CHART_SOURCE: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
+CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
+"""Where NVIDIA publishes the chart, readable without an account."""
+
 NAMESPACE: Final = "nvidia-dra-driver-gpu"
 
 DEFAULT_VERSION: Final = "25.12.0"
@@ -37,9 +40,10 @@ class DraDriverArgs(TypedDict):
     goes before them."""
     version: NotRequired[str]
     """Version of the chart; default `DEFAULT_VERSION`."""
-    chart_source: NotRequired[str]
-    """Where the chart's archive lies (URL or directory, without the file name); default NVIDIA's public
-    registry."""
+    chart_source: NotRequired[str | None]
+    """Mirror of the charts (URL, folder or `oci://`); default: NVIDIA's own place."""
+    chart_key: NotRequired[pulumi.Input[str]]
+    """NGC key to fetch the chart with; default: without a login."""
     system_tolerations: NotRequired[Sequence[a4x.Toleration]]
     """Tolerations of the controller, for clusters whose system nodes are tainted; default none."""
 
@@ -62,6 +66,9 @@ class DraDriver(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:platform:DraDriver", name, {}, opts)
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
         version = args.get("version", DEFAULT_VERSION)
+        repository: kubernetes.helm.v3.RepositoryOptsArgsDict = (
+            {"username": NGC_USER, "password": args["chart_key"]} if "chart_key" in args else {}
+        )
 
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
@@ -93,7 +100,9 @@ class DraDriver(pulumi.ComponentResource):
             f"{name}-release",
             name=CHART,
             namespace=namespace.metadata.name,
-            chart=f"{args.get('chart_source', CHART_SOURCE).rstrip('/')}/{CHART}-{version}.tgz",
+            chart=charts.address(args.get("chart_source") or CHARTS, CHART, version),
+            version=version,
+            repository_opts=repository,
             values=_values(args.get("system_tolerations", [])),
             atomic=True,
             timeout=TIMEOUT_SECONDS,

@@ -40,8 +40,8 @@ class DynamoPlatformArgs(TypedDict):
     provider: kubernetes.Provider
     """Provider of the cluster."""
 
-    chart_source: str
-    """URL or folder that holds the chart archives."""
+    chart_source: str | None
+    """Mirror of the charts (URL, folder or `oci://`); None: each publisher's own place."""
 
     chart_login: bool
     """Whether the chart archives are fetched with the NGC key (NVIDIA serves them without)."""

@@ -64,9 +64,7 @@ def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list
     chart, version = chart_of(inputs)
     reference = inputs.get("chart")
     if isinstance(reference, str):
-        remote = reference.startswith(("https://", "http://", "oci://", "/", "."))
-        if not remote and not text(inputs, "repositoryOpts.repo"):
-            failures.append(Failure("chart", f"chart {reference!r} needs repositoryOpts.repo, a URL or a path"))
+        failures += _check_reference(reference, text(inputs, "repositoryOpts.repo"))
         if not version and not isinstance(inputs.get("version"), Unknown):
             failures.append(Failure("version", f"chart {chart} has no pinned version"))
     known = CHARTS.get(chart)
@@ -76,6 +74,19 @@ def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list
                 expected = ", ".join(sorted(known.values)) or "none"
                 failures.append(Failure(f"values.{key}", f"chart {chart} has no such value (it has: {expected})"))
     return inputs, failures
+
+
+def _check_reference(reference: str, repository: str) -> list[Failure]:
+    """Judge where a chart is looked for: by Helm's getters (https, http, oci), in a folder, or in a repository."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", reference)
+    if scheme and scheme[1] not in ("https", "http", "oci"):
+        return [Failure("chart", f"could not find protocol handler for: {scheme[1]}")]
+    if reference.startswith("oci://") and reference.endswith(".tgz"):
+        # A registry knows a chart by its name, with the version as its tag.
+        return [Failure("chart", f"{reference}: not found (an archive's name is no repository of a registry)")]
+    if not scheme and not reference.startswith(("/", ".")) and not reference.endswith(".tgz") and not repository:
+        return [Failure("chart", f"chart {reference!r} needs repositoryOpts.repo, a URL or a path")]
+    return []
 
 
 def before(inputs: Props) -> Props:

@@ -123,8 +123,9 @@ def _detail(kind: str, inputs: Mapping[str, Any]) -> str:
     if kind.endswith(":NodePool"):
         return f":{mapping(inputs, 'nodeConfig').get('machineType', '')}"
     if kind.endswith(":Release"):
-        # The archive's name without folder, version and ending.
-        return ":" + str(inputs.get("chart", "")).rsplit("/", 1)[-1].removesuffix(".tgz").rsplit("-", 1)[0]
+        # The name without folder, and an archive's without version and ending.
+        chart = str(inputs.get("chart", "")).rsplit("/", 1)[-1]
+        return ":" + (chart.removesuffix(".tgz").rsplit("-", 1)[0] if chart.endswith(".tgz") else chart)
     if kind == "gcp:projects/service:Service":
         return ":" + str(inputs.get("service", "")).split(".", 1)[0]
     return ""

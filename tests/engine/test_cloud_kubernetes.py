@@ -441,12 +441,21 @@ def release(chart: str = "https://h/dynamo-crds-0.7.0.tgz", **fields: Any) -> Pr
         ("chrt", release(chrt="x")),
         ("version", release("dynamo-crds", repositoryOpts={"repo": "https://h"})),
         ("chart", release("dynamo-crds", version="0.7.0")),
+        ("chart", release("oci://h/charts/dynamo-crds-0.7.0.tgz", version="0.7.0")),
+        ("chart", release("ftp://h/dynamo-crds-0.7.0.tgz", version="0.7.0")),
+        ("version", release("oci://h/charts/dynamo-crds")),
         ("values.groove", release("https://h/dynamo-platform-0.7.0.tgz", values={"groove": {}})),
         ("atomic", release(atomic="yes")),
     ],
 )
 def test_a_release_that_helm_could_not_install_is_refused(cloud: Driver, where: str, inputs: Props) -> None:
     assert list(refused(cloud, RELEASE, inputs)) == [where]
+
+
+@pytest.mark.parametrize("chart", ["oci://h/charts/dynamo-crds", "./charts/dynamo-crds-0.7.0.tgz"])
+def test_a_chart_may_come_from_a_registry_or_a_folder(cloud: Driver, chart: str) -> None:
+    made = cloud.create(RELEASE, "crds", release(chart, version="0.7.0"))
+    assert (made.outputs["status"]["chart"], made.outputs["status"]["version"]) == ("dynamo-crds", "0.7.0")
 
 
 def test_a_release_name_that_is_in_use_is_refused(cloud: Driver) -> None:

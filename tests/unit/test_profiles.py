@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.base.dynamo import CHART_SOURCE, PROFILES, REFUSED
+from components.base.dynamo import PROFILES, REFUSED
 from tests.recorder import ROOT, Recording, run_program
 
 TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
@@ -54,7 +54,7 @@ def test_a_kai_of_its_own_is_not_installed_twice() -> None:
     assert _values("0.7.0", kai="own")["kai-scheduler"] == {"enabled": False}
     own = PROFILES["0.7.0"].kai("own")
     assert own is not None
-    assert own.address(CHART_SOURCE) == "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
+    assert own.address(None) == "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
     assert own.address("/charts/") == "/charts/kai-scheduler-v0.12.17.tgz"
     assert PROFILES["0.7.0"].kai("bundled") is None
     assert PROFILES["1.0.1"].kai("own") is None

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from components.base import naming
+from components.base import a4x, naming
 from components.base.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests.conftest import STACKS, a4x_pool, recorded
@@ -363,6 +363,12 @@ def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recordi
     graph, pool = prod.find("DynamoGraphDeployment"), next(r for r in prod.of_type("NodePool") if a4x_pool(r))
     assert prod.depends_on_transitively(graph, pool)
     assert pool.urn not in graph.depends_on
+
+
+def test_system_tolerations_reach_the_controller_of_the_dra_driver() -> None:
+    run = run_program("dev", config={"dynamo": {"mode": "create", "systemTolerations": True}})
+    controller = run.find("Release", "dra-driver-release").inputs["values"]["controller"]
+    assert controller["tolerations"] == a4x.tolerations()
 
 
 def test_system_pods_on_a4x_get_volumes_that_a4x_can_attach() -> None:

@@ -115,6 +115,16 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
         ("dynamo.version = '0.9.0'", "ships the operator image 0.7.1", "choose one of"),
     ),
     (
+        "charts by a scheme that Helm does not know",
+        _set("dynamo.chartSource", "ftp://x"),
+        ("dynamo.chartSource = 'ftp://x'", "Helm fetches charts by https, http or oci", "Write https://HOST/FOLDER"),
+    ),
+    (
+        "one chart in place of their folder",
+        _set("dynamo.chartSource", "oci://mirror.example/charts/dynamo-platform:0.7.0"),
+        ("dynamo.chartSource = 'oci://mirror", "the place that holds all charts", "Leave out the last part"),
+    ),
+    (
         "name too long for the operator",
         _stack(name="deepseek-r1-production-eu"),
         (
