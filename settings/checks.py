@@ -205,14 +205,6 @@ def _profile(settings: Settings) -> Iterator[Problem]:
             f"no other KAI than the bundled {profile.bundled_kai} was run with Dynamo {profile.version}",
             "set dynamo.kai: bundled",
         )
-    if profile.pod_identity == "namespace" and settings.workload_identity == "serviceAccount":
-        yield Problem(
-            "workloadIdentity",
-            settings.workload_identity,
-            f"the operator of Dynamo {profile.version} runs pods as an account of its own making, which carries no "
-            "annotation for a Google service account",
-            "set workloadIdentity: direct, which grants the bucket to the stack's namespace",
-        )
 
 
 def _stack_names(settings: Settings) -> Iterator[Problem]:

@@ -36,7 +36,6 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "role": "roles/storage.objectViewer",
             "namespace": stack.name,
             "service_account": naming.SERVING_ACCOUNT,
-            "subject": profile.pod_identity,
         },
     )
     built = ServingStack(
@@ -87,6 +86,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
                 "node_pool": node_pool,
                 "bucket": ground.bucket.bucket_name,
                 "service_account": built.service_account,
+                "pull_secret": built.pull_secret,
             },
         )
         facts["benchmark"] = client.commands

@@ -26,8 +26,22 @@ PRIORITY_CLASS: Final = "inference"
 KaiSource = Literal["bundled", "own"]
 """Who installs KAI: the platform's chart with the version that it pins, or a release of its own."""
 
-Subject = Literal["account", "namespace"]
-"""Whom the bucket is granted to: one Kubernetes service account, or all of a namespace."""
+IMAGE_LOOKUP_OFF: Final = "nvidia.com/disable-image-pull-secret-discovery"
+"""Annotation that keeps the operator from looking for pull secrets by itself. Its index of them is empty in the first
+minute after its start: it then rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: 27 of
+27 pods replaced by a restart of the operator). Pods that name their secret keep running."""
+
+DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
+    {"apiGroups": [""], "resources": ["endpoints", "pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+    {
+        "apiGroups": ["nvidia.com"],
+        "resources": ["dynamoworkermetadatas"],
+        "verbs": ["create", "get", "list", "watch", "update", "patch", "delete"],
+    },
+)
+"""What pods may do where Kubernetes is the discovery backend: workers write what they serve, frontends read it. The
+operator gives these rights only to an account of its own (its `internal/discovery/resource.go`)."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +102,12 @@ class DynamoProfile:
     own_kai: KaiRelease | None = None
     """A newer KAI that was run with this release; None where none was."""
 
-    pod_identity: Subject = "account"
-    """`account`: pods run as the account that the graph names. `namespace`: the operator gives every pod an
-    account of its own making, named after the graph, so a grant to a named account reaches nobody."""
+    image_lookup_switch: Literal["service", "pod"] = "service"
+    """Where the operator reads `IMAGE_LOOKUP_OFF`: in the annotations of the service (seen on 0.7.0 and 1.0.1) or
+    of the pod template (seen on 1.2 and 1.5, which ignore those of the service)."""
+
+    pod_rules: tuple[Mapping[str, list[str]], ...] = ()
+    """Rules of the Role that the pods' account needs in its namespace; none where discovery goes through etcd."""
 
     own_arguments_in_config: bool = True
     """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
@@ -183,9 +200,9 @@ def _before_1(version: str) -> DynamoProfile:
 def _from_1(version: str) -> DynamoProfile:
     """1.0.x: Kubernetes as the discovery backend, definitions applied by the operator, values below `global`.
 
-    Read from charts, wheels and source; not run. The operator's name for its pods' service account was read in
-    the 0.7.0 source (`graph.go`), where the same backend is an option. Until 1.1.0 the operator asks for one pod of
-    each clique as the minimum of a gang.
+    Charts and wheels were read; the operator near 1.0.1 was run: pods run as the account that the graph names, and
+    that account needs the rights that the operator gives to its own only. Until 1.1.0 the operator asks for one pod
+    of each clique as the minimum of a gang.
     """
     return DynamoProfile(
         version=version,
@@ -193,7 +210,7 @@ def _from_1(version: str) -> DynamoProfile:
         crds_chart=None,
         values_style="global",
         bundled_kai="v0.13.0-rc1",
-        pod_identity="namespace",
+        pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
         changes=(
             Change(

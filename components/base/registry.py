@@ -11,7 +11,7 @@ NGC_USER: Final = "$oauthtoken"
 """NGC takes every API key under this literal user name."""
 
 PULL_SECRET: Final = "nvcr-secret"  # noqa: S105 - a name, not a secret
-"""Name of the pull secret; the Dynamo operator finds it in the pods' namespace by its registry host."""
+"""Name of the pull secret, which every pod with an image from nvcr.io names."""
 
 HF_SECRET: Final = "hf-token-secret"  # noqa: S105 - a name, not a secret
 HF_KEY: Final = "HF_TOKEN"

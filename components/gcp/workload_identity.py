@@ -2,21 +2,17 @@
 
 Two ways lead there. `direct` grants the bucket to the Kubernetes identity itself, which is what Google recommends
 now; `serviceAccount` is the recipe's way through a Google service account that the Kubernetes one impersonates.
-Grants are additive: they never take away what others have granted.
-
-A direct grant may go to all accounts of a namespace, for operators that give pods an account of their own making.
-The form of that principal was not tried.
+Grants are additive: they never take away what others have granted, and they go to one account, never to a namespace.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
 from components.base import naming
-from components.base.dynamo import Subject
 from components.gcp.ordering import once
 
 Mode = Literal["direct", "serviceAccount"]
@@ -52,9 +48,6 @@ class WorkloadIdentityArgs(TypedDict):
     service_account: str
     """Name of the Kubernetes service account."""
 
-    subject: NotRequired[Subject]
-    """Whom `direct` grants the bucket to: the `account` (default), or every account of the `namespace`."""
-
 
 class WorkloadIdentity(pulumi.ComponentResource):
     """The grant, and what must be written on the Kubernetes service account for it to hold."""
@@ -66,13 +59,10 @@ class WorkloadIdentity(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:gcp:WorkloadIdentity", name, {}, opts)
         subject, pool = f"{args['namespace']}/{args['service_account']}", args["workload_pool"]
         if args["mode"] == "direct":
-            namespace, account = args["namespace"], args["service_account"]
-            everyone = args.get("subject") == "namespace"
             member = pulumi.Output.concat(
-                f"{'principalSet' if everyone else 'principal'}://iam.googleapis.com/projects/"
-                f"{args['project_number']}/locations/global/workloadIdentityPools/",
+                f"principal://iam.googleapis.com/projects/{args['project_number']}/locations/global/workloadIdentityPools/",
                 pool,
-                f"/namespace/{namespace}" if everyone else f"/subject/ns/{namespace}/sa/{account}",
+                f"/subject/ns/{args['namespace']}/sa/{args['service_account']}",
             )
             annotations: pulumi.Output[dict[str, str]] = pulumi.Output.from_input({})
         else:

@@ -49,6 +49,9 @@ class BenchmarkClientArgs(TypedDict):
     service_account: pulumi.Input[str]
     """Kubernetes service account that may read the bucket."""
 
+    pull_secret: pulumi.Input[str]
+    """Pull secret for the image, in the stack's namespace."""
+
 
 class BenchmarkClient(pulumi.ComponentResource):
     """A Deployment of one pod that waits for benchmark commands."""
@@ -82,6 +85,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                     },
                     "spec": {
                         "service_account_name": args["service_account"],
+                        "image_pull_secrets": [{"name": args["pull_secret"]}],
                         "node_selector": graph.side_selector(args["side"], args["node_pool"]),
                         "tolerations": tolerations,
                         "termination_grace_period_seconds": 5,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from components.base import a4x
-from components.base.dynamo import PRIORITY_CLASS
+from components.base.dynamo import IMAGE_LOOKUP_OFF, PRIORITY_CLASS, DynamoProfile
 from components.base.naming import ROLE_LABEL, STACK_LABEL
 from components.base.registry import HF_KEY, HF_SECRET
 from components.serving import launch
@@ -50,22 +50,24 @@ class Placement:
     node_pool: Value
     bucket: Value
     service_account: Value
+    pull_secret: Value
     claim_template: Value
     config_maps: Mapping[WorkerRole, Value]
     rdma_claim_template: Value | None = None
     """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, where an annotation asks."""
 
 
-def spec(layout: Layout, placement: Placement) -> dict[str, Any]:
-    """Spec of the DynamoGraphDeployment that serves `layout` as `placement` says."""
-    return {
-        "backendFramework": "sglang",
-        "services": {
-            SERVICES["frontend"]: _frontend(placement),
-            SERVICES["decode"]: _worker("decode", layout, placement),
-            SERVICES["prefill"]: _worker("prefill", layout, placement),
-        },
+def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
+    """Spec of the DynamoGraphDeployment that serves `layout` as `placement` says, in the words of a release."""
+    services = {
+        SERVICES["frontend"]: _frontend(placement),
+        SERVICES["decode"]: _worker("decode", layout, placement),
+        SERVICES["prefill"]: _worker("prefill", layout, placement),
     }
+    for service in services.values():
+        place = service if profile.image_lookup_switch == "service" else service["extraPodMetadata"]
+        place["annotations"] = {**place.get("annotations", {}), IMAGE_LOOKUP_OFF: "true"}
+    return {"backendFramework": "sglang", "services": services}
 
 
 def model_path(model: str) -> str:
@@ -112,9 +114,10 @@ def _labels(role: str, placement: Placement) -> dict[str, str]:
 
 
 def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
-    """What every pod of the stack has: its identity, both A4X tolerations, a place and a priority."""
+    """What every pod of the stack has: its identity, its pull secret, both A4X tolerations, a place and a priority."""
     return {
         "serviceAccountName": placement.service_account,
+        "imagePullSecrets": [{"name": placement.pull_secret}],
         "priorityClassName": PRIORITY_CLASS,
         "tolerations": a4x.tolerations(),
         "nodeSelector": selector,

@@ -24,6 +24,7 @@ from components.base import gke, naming
 from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
 from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
 from components.serving import commands, graph, launch
+from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
 
@@ -103,6 +104,9 @@ class ServingStack(pulumi.ComponentResource):
     service_account: pulumi.Output[str]
     """Name of the Kubernetes service account of the pods."""
 
+    pull_secret: pulumi.Output[str]
+    """Name of the pull secret for images from nvcr.io."""
+
     url: pulumi.Output[str]
     """Address of the OpenAI-compatible API inside the cluster; stays when the deployment is replaced."""
 
@@ -143,6 +147,22 @@ class ServingStack(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
+        first: list[pulumi.Resource] = [hf_secret]
+        if args["profile"].pod_rules:
+            first.append(
+                DiscoveryRole(
+                    f"{name}-discovery",
+                    {
+                        "environment": args["environment"],
+                        "stack": stack,
+                        "rules": args["profile"].pod_rules,
+                        "provider": provider,
+                        "namespace": self.namespace,
+                        "service_account": account.metadata["name"],
+                    },
+                    pulumi.ResourceOptions(parent=self),
+                )
+            )
 
         suffix = random.RandomString(
             f"{name}-suffix",
@@ -193,6 +213,7 @@ class ServingStack(pulumi.ComponentResource):
             node_pool=args["node_pool"],
             bucket=args["bucket"],
             service_account=account.metadata["name"],
+            pull_secret=pull_secret.metadata["name"],
             claim_template=domain.claim_template,
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
             rdma_claim_template=rdma_claims,
@@ -211,12 +232,12 @@ class ServingStack(pulumi.ComponentResource):
                 "labels": labels,
                 "annotations": annotations,
             },
-            spec=graph.spec(layout, placement),
+            spec=graph.spec(layout, placement, args["profile"]),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # The pods name these secrets; no value of them flows into the graph.
-                depends_on=[pull_secret, hf_secret],
+                # The pods name the token's secret and use the role; no value of either flows into the graph.
+                depends_on=first,
                 # A domain has no room for the old and the new pods at once.
                 delete_before_replace=True,
                 # 700 GB of weights take half an hour to load from a cold cache; the operator gives up after 2 h.
@@ -243,6 +264,7 @@ class ServingStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         self.service_account = account.metadata["name"]
+        self.pull_secret = pull_secret.metadata["name"]
         self.url = pulumi.Output.format(
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from rehearsal.cloud import pods, serving
+from rehearsal.cloud import operator, pods, serving
 from rehearsal.cloud.gcp_rules import NETWORK, SUBNETWORK, short
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import Props, has_unknown, items, mapping, text
-from rehearsal.cloud.world import Refusal, Thing, World
+from rehearsal.cloud.world import Key, Refusal, Thing, World
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
 PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
@@ -52,8 +52,10 @@ def at_create(world: World, cluster: str, kind: str, inputs: Props) -> None:
             raise Refusal(f"{what}: no PriorityClass with name {priority} was found")
 
 
-def _graph(world: World, cluster: str, inputs: Props) -> None:
-    serving.admit_graph(world, cluster, inputs, None)
+def _graph(world: World, cluster: str, inputs: Props, current: Key | None = None) -> None:
+    serving.admit_graph(world, cluster, inputs, current)
+    for reason in operator.hindrances(world, cluster, inputs):
+        raise Refusal(f"DynamoGraphDeployment {text(inputs, 'metadata.name')}, {reason}")
 
 
 def _compute_domain(world: World, cluster: str, inputs: Props) -> None:
@@ -84,7 +86,7 @@ def at_update(world: World, thing: Thing, inputs: Props, preview: bool) -> None:
             "A computeDomain.spec is immutable"
         )
     if thing.kind == serving.GRAPH and not preview:
-        serving.admit_graph(world, thing.scope, inputs, thing.key)
+        _graph(world, thing.scope, inputs, thing.key)
 
 
 def at_delete(world: World, thing: Thing) -> None:

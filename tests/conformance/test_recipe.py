@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.base.dynamo import PROFILES
 from components.serving import graph, launch, layout
 from tests.conformance import recipe
 from tests.conformance.recipe import Difference
@@ -30,6 +31,8 @@ DIFFERENCES = [
     Difference("own-names", WORKER + r"extraPodSpec\.resourceClaims\[0\]\.resourceClaimTemplateName", "a4x-channel"),
     Difference("arguments-by-content", WORKER + r"extraPodSpec\.volumes\[serving-configuration\]\.configMap\.name"),
     Difference("service-account", POD + "serviceAccountName", None, "account"),
+    Difference("named-pull-secret", POD + r"imagePullSecrets\[0\]\.name", None, "nvcr-secret"),
+    Difference("named-pull-secret", r"\w+\.annotations\.nvidia\.com/disable-image-pull-secret-discovery", None, "true"),
     Difference("priority", POD + "priorityClassName", None, "inference"),
     Difference("tolerations", WORKER + r"extraPodSpec\.tolerations\[.*\]\..*", None),
     Difference("placement", POD + r"nodeSelector\.cloud\.google\.com/gke-nodepool", None, "pool"),
@@ -60,10 +63,11 @@ def _ours(name: str) -> dict[str, Any]:
         node_pool="pool",
         bucket="mybucket",
         service_account="account",
+        pull_secret="nvcr-secret",
         claim_template="r1-x-channel",
         config_maps={"prefill": "r1-prefill-x", "decode": "r1-decode-x"},
     )
-    return graph.spec(layout.load(name), placement)
+    return graph.spec(layout.load(name), placement, PROFILES["0.7.0"])
 
 
 def _unexplained(name: str, ours: dict[str, Any]) -> list[str]:

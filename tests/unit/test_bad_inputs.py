@@ -1392,16 +1392,6 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
-        "impersonation where the operator names the accounts",
-        _config(dynamo=_dynamo("1.0.1"), workloadIdentity="serviceAccount"),
-        (
-            "workloadIdentity = 'serviceAccount'\n"
-            "    rule: the operator of Dynamo 1.0.1 runs pods as an account of its own making, "
-            "which carries no annotation for a Google service account\n"
-            "    cure: set workloadIdentity: direct, which grants the bucket to the stack's namespace"
-        ),
-    ),
-    (
         "release that must not be used",
         _config(dynamo=_dynamo("0.9.0")),
         (

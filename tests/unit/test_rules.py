@@ -258,7 +258,7 @@ def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, vers
 )
 def test_a_graph_that_is_not_its_layout_is_told(change: Callable[[Any], Any], message: str) -> None:
     chosen = layout.load("deepseek-r1-fp8-10p8d")
-    spec = copy.deepcopy(graph.spec(chosen, rules.pods.NOWHERE))
+    spec = copy.deepcopy(graph.spec(chosen, rules.pods.NOWHERE, PROFILES["0.7.0"]))
     assert list(rules.pods.check_graph(chosen, spec, 18)) == []
     change(spec["services"])
     assert message in "\n".join(str(problem) for problem in rules.pods.check_graph(chosen, spec, 18))
@@ -266,5 +266,5 @@ def test_a_graph_that_is_not_its_layout_is_told(change: Callable[[Any], Any], me
 
 def test_a_compute_domain_counts_the_layouts_nodes() -> None:
     chosen = layout.load("deepseek-r1-fp8-10p8d")
-    found = list(rules.pods.check_graph(chosen, graph.spec(chosen, rules.pods.NOWHERE), 17))
+    found = list(rules.pods.check_graph(chosen, graph.spec(chosen, rules.pods.NOWHERE, PROFILES["0.7.0"]), 17))
     assert [problem.cure for problem in found] == ["set it to 18"]

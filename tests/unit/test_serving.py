@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from components.base import a4x, naming
+from components.base.dynamo import PROFILES, DynamoProfile
 from components.serving import commands, graph, launch, layout
 
 LAYOUTS = layout.available()
@@ -19,7 +20,7 @@ LAYOUTS = layout.available()
 OPERATOR_PATTERN = re.compile(r"(python[0-9.]*\s+[^|&;]*sglang[^|&;]*?)(\s|$|[|&;])")
 
 
-def _spec(name: str, **changes: Any) -> dict[str, Any]:
+def _spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "stack": "r1",
         "image": "image:1",
@@ -29,10 +30,11 @@ def _spec(name: str, **changes: Any) -> dict[str, Any]:
         "node_pool": "pool",
         "bucket": "bucket",
         "service_account": "account",
+        "pull_secret": "nvcr-secret",
         "claim_template": "template",
         "config_maps": {"prefill": "p", "decode": "d"},
     }
-    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}))
+    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}), profile)
 
 
 def _folder(tmp_path: Path, **files: object) -> Path:

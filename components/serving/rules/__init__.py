@@ -57,7 +57,7 @@ def check(layout: Layout, profile: DynamoProfile) -> list[Problem]:
     return [
         *single,
         *(problem for rule in RULES for problem in rule(case) if problem.key not in told),
-        *pods.check_graph(layout, graph.spec(layout, pods.NOWHERE), layout.nodes),
+        *pods.check_graph(layout, graph.spec(layout, pods.NOWHERE, profile), layout.nodes),
     ]
 
 

@@ -55,6 +55,7 @@ NOWHERE: Final = graph.Placement(
     node_pool="",
     bucket="",
     service_account="",
+    pull_secret="",
     claim_template="",
     config_maps={"prefill": "", "decode": ""},
 )

@@ -1,0 +1,128 @@
+"""The operator of the embedded cloud: what its restart rolls, which rights its pods need; the program beside it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rehearsal import engine as engines
+from rehearsal.cloud import Refusal, operator
+from rehearsal.cloud.values import Props
+from rehearsal.run import Rehearsal
+from tests.engine.driver import GRAPH, Driver, role
+
+
+@pytest.fixture
+def cloud() -> Driver:
+    made = Driver()
+    made.platform()
+    return made
+
+
+def _named(**annotations: str) -> Props:
+    service = role(imagePullSecrets=[{"name": "nvcr-secret"}])
+    service["extraPodSpec"]["mainContainer"]["image"] = "nvcr.io/nvidia/worker:1"
+    return {**service, "annotations": annotations}
+
+
+def _pull_secret(cloud: Driver, name: str = "nvcr-secret", host: str = "nvcr.io") -> None:
+    data = {".dockerconfigjson": json.dumps({"auths": {host: {}}})}
+    cloud.kube("v1", "Secret", name, "serving", type="kubernetes.io/dockerconfigjson", stringData=data)
+
+
+def _rolled(cloud: Driver) -> list[str]:
+    scope = cloud.world.find(GRAPH)[0].scope
+    return [rolled.role for rolled in operator.restart(cloud.world, scope)]
+
+
+def test_a_restart_of_the_operator_rolls_pods_whose_secret_it_finds_by_itself(cloud: Driver) -> None:
+    unnamed = _named()
+    del unnamed["extraPodSpec"]["imagePullSecrets"]
+    _pull_secret(cloud)
+    cloud.graph(Prefill=unnamed, Decode=_named(**{operator.SWITCH: "true"}))
+    assert _rolled(cloud) == ["Prefill"]
+
+
+def test_a_second_secret_for_the_registry_rolls_pods_unless_the_lookup_is_off(cloud: Driver) -> None:
+    _pull_secret(cloud)
+    cloud.graph(Prefill=_named(), Decode=_named(**{operator.SWITCH: "true"}))
+    _pull_secret(cloud, "elsewhere", "ghcr.io")
+    assert _rolled(cloud) == []
+    _pull_secret(cloud, "second")
+    assert _rolled(cloud) == ["Prefill"]
+
+
+@pytest.fixture
+def current() -> Driver:
+    """A cluster on Dynamo 1.0.1, where discovery goes through Kubernetes."""
+    cloud = Driver(dynamo_version="1.0.1")
+    cloud.cluster()
+    cloud.pool()
+    values = {"global": {"grove": {"install": True}, "kai-scheduler": {"install": True}}}
+    cloud.release("dynamo-platform", "default", "1.0.1", values=values)
+    cloud.namespace("serving")
+    cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
+    cloud.kube("v1", "ServiceAccount", "ksa", "serving")
+    return cloud
+
+
+RULES: list[dict[str, list[str]]] = [
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["nvidia.com"], "resources": ["dynamoworkermetadatas"], "verbs": ["*"]},
+]
+
+
+def _bound(cloud: Driver, rules: list[dict[str, list[str]]], **subject: str) -> None:
+    group = "rbac.authorization.k8s.io"
+    cloud.kube(f"{group}/v1", "Role", "discovery", "serving", rules=rules)
+    who = {"kind": "ServiceAccount", "name": "ksa", "namespace": "serving", **subject}
+    ref = {"apiGroup": group, "kind": "Role", "name": "discovery"}
+    cloud.kube(f"{group}/v1", "RoleBinding", "discovery", "serving", subjects=[who], roleRef=ref)
+
+
+def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Driver) -> None:
+    with pytest.raises(Refusal, match="serving/ksa may not list endpointslices"):
+        current.graph(Decode=role(serviceAccountName="ksa"))
+    current.graph("r1-efgh", Decode=role())
+    _bound(current, RULES)
+    current.graph(Decode=role(serviceAccountName="ksa"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "subject"),
+    [
+        (RULES[:1], {}),
+        (RULES[1:], {}),
+        ([RULES[0], {**RULES[1], "verbs": ["get", "list", "watch"]}], {}),
+        (RULES, {"name": "another"}),
+        (RULES, {"namespace": "elsewhere"}),
+    ],
+)
+def test_on_1_0_half_the_rights_or_anothers_are_none(
+    current: Driver, rules: list[dict[str, list[str]]], subject: dict[str, str]
+) -> None:
+    _bound(current, rules, **subject)
+    with pytest.raises(Refusal, match="pods never find each other"):
+        current.graph(Decode=role(serviceAccountName="ksa"))
+
+
+# The program
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(engines.find() is None, reason=f"no Pulumi engine on PATH or at {engines.cached()}")
+@pytest.mark.parametrize(("version", "identity"), [("0.7.0", "direct"), ("1.0.2", "serviceAccount")])
+def test_a_restart_of_the_operator_leaves_every_pod_of_the_program_alone(version: str, identity: str) -> None:
+    config = {
+        "dynamo-a4x:dynamo": {"mode": "create", "version": version},
+        "dynamo-a4x:workloadIdentity": identity,
+    }
+    with Rehearsal("dev", config=config) as rehearsal:
+        rehearsal.up()
+        graph = rehearsal.world.find(GRAPH)[0]
+        assert operator.restart(rehearsal.world, graph.scope) == []
+        # The same graph without the switch: the model does see what it is asked about.
+        for service in graph.outputs["spec"]["services"].values():
+            del service["annotations"], service["extraPodSpec"]["imagePullSecrets"]
+        assert len(operator.restart(rehearsal.world, graph.scope)) == 3
