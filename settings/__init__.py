@@ -7,18 +7,18 @@ of the field is broken.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import pulumi
 from pulumi.runtime import config as engine_config
 from pydantic import ValidationError
 
 from components.base.naming import PROJECT
-from components.base.problems import Problem, from_pydantic, nearest, report
-from settings import checks
+from components.base.plain import to_json
+from components.base.problems import Problem, from_pydantic, report
+from settings import checks, keys, texts
 from settings.model import Settings
 
 __all__ = ["Secrets", "Settings", "SettingsError", "load", "parse"]
@@ -28,9 +28,6 @@ SECRETS: Final[Mapping[str, str]] = {
     "hfToken": "a Hugging Face access token, from huggingface.co/settings/tokens",
 }
 """Keys that hold secrets, and where a value comes from."""
-
-_PREFIX: Final = f"{PROJECT}:"
-_SHARED: Final = ("gcp:project", "gcp:region")
 
 
 class SettingsError(pulumi.RunError):
@@ -60,17 +57,10 @@ def parse(raw: Mapping[str, Any], environment: str) -> Settings:
     """
     known = {field.alias or name: field.annotation for name, field in Settings.model_fields.items()}
     del known["environment"]
-    content: dict[str, Any] = {"environment": environment}
-    problems: list[Problem] = []
-    for key, value in raw.items():
-        name = key.removeprefix(_PREFIX)
-        if key in _SHARED or (key.startswith(_PREFIX) and name in known):
-            content[name] = _decoded(value, known[name])
-        elif key.startswith(_PREFIX) and name not in SECRETS:
-            names = [k for k in known if ":" not in k]
-            problems.append(Problem(name, value, "this key does not exist", nearest(name, [*names, *SECRETS])))
+    values, problems = keys.sort(raw, known, SECRETS)
+    content = {name: texts.decoded(value, known[name]) for name, value in values.items()}
     try:
-        settings = Settings.model_validate_json(json.dumps(content, default=str))
+        settings = Settings.model_validate_json(to_json({"environment": environment, **content}))
     except ValidationError as error:
         raise SettingsError(environment, problems + from_pydantic(error, Settings)) from None
     problems += checks.problems(settings)
@@ -119,7 +109,7 @@ def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
     missing: list[str] = []
     problems: list[Problem] = []
     for key in SECRETS:
-        if not raw.get(f"{_PREFIX}{key}"):
+        if not raw.get(f"{keys.PREFIX}{key}"):
             missing.append(key)
         elif not pulumi.runtime.is_config_secret(config.full_key(key)):
             problems.append(
@@ -131,16 +121,3 @@ def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
                 )
             )
     return missing, problems
-
-
-def _decoded(value: Any, annotation: Any) -> Any:
-    """A value as the engine gives it (always a text) in the type that its key has."""
-    is_text = annotation is str or str in get_args(annotation)
-    if is_text:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return value

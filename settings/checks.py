@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from components.base import a4x, addresses, gke, naming
+from components.base import a4x, addresses, gke, namespaces, naming
 from components.base.dynamo import PROFILES, REFUSED
 from components.base.problems import Problem, RuleError, nearest
 from components.serving import arguments, estimate, layout, rules
-from settings.model import Settings, Stack
+from settings.model import Domain, Settings, Stack
 
 Check = Callable[[Settings], Iterator[Problem]]
-
-_RESERVED_NAMESPACES = frozenset(
-    {"default", "kube-system", "kube-public", "kube-node-lease", "gmp-system", "nvidia-dra-driver-gpu"}
-)
 
 
 def problems(settings: Settings) -> list[Problem]:
@@ -57,7 +53,7 @@ def _overrides(index: int) -> str:
 
 def _environment(settings: Settings) -> Iterator[Problem]:
     name = settings.environment
-    if not naming.DNS_LABEL.match(name) or len(name) > naming.ENVIRONMENT_MAX:
+    if not naming.DNS_LABEL.fullmatch(name) or len(name) > naming.ENVIRONMENT_MAX:
         yield Problem(
             "the Pulumi stack's name",
             name,
@@ -117,13 +113,19 @@ def _domains(settings: Settings) -> Iterator[Problem]:
         yield Problem("domains", [], rule, "list one with name, mode, zone and nodes")
     for i, domain in enumerate(settings.domains):
         key = f"domains[{i}]"
-        yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, settings.region, f"{k}.zone"))
+        yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, _region_of(settings, d), f"{k}.zone"))
         yield from _refused(lambda d=domain, k=key: gke.check_pool_name(d.name, f"{k}.name"))
         if domain.mode == "create":
             yield from _created_domain(settings, i)
         elif settings.cluster.mode == "create":
             rule = "a cluster that is made has no node pool to adopt"
             yield Problem(f"{key}.mode", domain.mode, rule, f"set {key}.mode: create, with a reservation")
+
+
+def _region_of(settings: Settings, domain: Domain) -> str:
+    """The region that the domain's zone must lie in; the zone's own where the region is no region, and told so."""
+    known = not list(_region(settings))
+    return settings.region if known else domain.zone.rpartition("-")[0]
 
 
 def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
@@ -137,7 +139,7 @@ def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
             "give the path of the sub-block: projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S",
         )
     else:
-        yield from _refused(lambda: gke.parse_reservation(reservation, f"{key}.reservation"))
+        yield from _refused(lambda: gke.parse_reservation(reservation), f"{key}.reservation")
     named = settings.cluster.device_networks is not None
     if settings.cluster.rdma == "dranet":
         if named:
@@ -207,18 +209,21 @@ def _profile(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _stack_names(settings: Settings) -> Iterator[Problem]:
+def _namespaces(settings: Settings) -> Iterator[Problem]:
+    """The platform and each stack have a namespace that nobody else uses."""
+    platform, cure = settings.dynamo.namespace, "choose another name, such as"
+    taken = namespaces.owner(platform)
+    # A platform that somebody else installed may well be in `default`; one that is made has a namespace made with it.
+    if taken and not (settings.dynamo.mode == "adopt" and platform == namespaces.DEFAULT):
+        rule = f"this namespace has another use: it belongs to {taken}"
+        yield Problem("dynamo.namespace", platform, rule, f"{cure} dynamo-cloud")
     names = [stack.name for stack in settings.stacks]
     yield from _unique("stacks", names, "a stack's name is used once")
     for i, name in enumerate(names):
-        taken = name in _RESERVED_NAMESPACES or name.startswith(naming.DOWNLOAD_NAMESPACE)
-        if taken or name == settings.dynamo.namespace:
-            yield Problem(
-                f"stacks[{i}].name",
-                name,
-                "a stack's name is its namespace, and this namespace has another use",
-                "choose another name, such as r1",
-            )
+        taken = "the Dynamo platform (dynamo.namespace)" if name == platform else namespaces.owner(name)
+        if taken:
+            rule = f"a stack's name is its namespace, and this namespace has another use: it belongs to {taken}"
+            yield Problem(f"stacks[{i}].name", name, rule, f"{cure} r1")
 
 
 def _stack_layouts(settings: Settings) -> Iterator[Problem]:
@@ -293,7 +298,7 @@ CHECKS: tuple[Check, ...] = (
     _one_rack_each,
     _one_zone,
     _dynamo,
-    _stack_names,
+    _namespaces,
     _stack_layouts,
     _stack_domains,
 )

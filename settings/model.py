@@ -6,36 +6,45 @@ reference is checked against. Models hold plain values only, never an `Output`.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.base import a4x, addresses, charts, gke, naming
+from components.base import a4x, addresses, buckets, charts, gke, images, naming, releases
 from components.base.dynamo import CHARTS, KaiSource
-from components.base.problems import RuleError, broken
+from components.base.problems import HIDDEN, RuleError, broken
 from components.base.strict import StrictModel
 from components.serving.layout import Overrides
 
 Mode = Literal["adopt", "create"]
 
-_IMAGE = re.compile(r"^[a-z0-9][\w.\-/:]*(:[\w][\w.-]{0,127}|@sha256:[0-9a-f]{64})$")
 _MODE = "`create` to have it made, `adopt` to use one that exists"
 
 
+PRICE_MAX: Final = 1_000_000
+"""Above any price of a GPU hour in any currency: what is larger is a slip of the keyboard."""
+
+
+def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
+    """A validator from a rule of the field that raises `RuleError`."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except RuleError as error:
+            raise broken(error.rule, error.cure, hide=error.value == HIDDEN) from None
+        return value
+
+    return validate
+
+
 def _bare_bucket(name: str) -> str:
-    bare = name.removeprefix("gs://").rstrip("/")
-    if not naming.BUCKET.match(bare) or ".." in bare or bare.startswith("goog"):
-        raise broken(
-            "a bucket's name has 3 to 63 lower-case letters, digits, hyphens, underscores and dots, and begins and "
-            "ends with a letter or digit",
-            "give the name of the bucket, with or without gs:// and without a folder behind it",
-        )
-    return bare
+    return _ruled(buckets.check)(name.removeprefix("gs://").rstrip("/"))
 
 
 def _kubernetes_name(name: str) -> str:
-    if not naming.DNS_LABEL.match(name):
+    if not naming.DNS_LABEL.fullmatch(name):
         raise broken(
             "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and ends with none of "
             "the hyphens",
@@ -56,27 +65,46 @@ def _stack_name(name: str) -> str:
     return name
 
 
-def _image(name: str) -> str:
-    if not _IMAGE.match(name):
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [value for i, value in enumerate(values) if value in values[:i]]
+    if twice:
+        raise broken(f"each is listed once, and {twice[0]!r} is listed again", "remove it")
+    return values
+
+
+def _four(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(values) != len(a4x.RDMA_NETWORKS):
         raise broken(
-            "an image is a repository with a tag or a digest, without spaces",
-            "write it like nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0, or leave it out for the release's own",
+            f"an A4X node has {len(a4x.RDMA_NETWORKS)} RDMA NICs, each in a subnetwork of its own, and these are "
+            f"{len(values)}",
+            "list the four subnetworks of the RDMA network, in the order of the NICs",
         )
-    return name
+    return values
+
+
+def _project_number(text: str | None) -> str | None:
+    if text == "":
+        # What Pulumi.yaml declares as the default, so that an environment may leave the key out.
+        return None
+    return None if text is None else _ruled(gke.check_project_number)(text)
 
 
 def _chart_source(source: str) -> str | None:
-    try:
-        charts.check_source(source)
-    except RuleError as error:
-        raise broken(error.rule, error.cure) from None
+    _ruled(charts.check_source)(source)
     # NVIDIA's own place for Dynamo is no mirror: the other charts are not there.
     return None if source.rstrip("/") == CHARTS else source
 
 
 BucketName = Annotated[str, AfterValidator(_bare_bucket)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
-Image = Annotated[str, AfterValidator(_image)]
+Image = Annotated[str, AfterValidator(_ruled(images.check))]
+NetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_network(name, "networks")))]
+SubnetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_network(name, "subnetworks")))]
+Range = Annotated[str, AfterValidator(_ruled(lambda cidr: addresses.check_range(cidr, "range")))]
+ClusterVersion = Annotated[str, AfterValidator(_ruled(gke.alias))]
+DraDriverVersion = Annotated[str, AfterValidator(_ruled(releases.check_dra_driver))]
+GibVersion = Annotated[str, AfterValidator(_ruled(releases.check_gib))]
+ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
 StackName = Annotated[str, AfterValidator(_stack_name)]
 ChartSource = Annotated[str, AfterValidator(_chart_source)]
 
@@ -84,16 +112,16 @@ ChartSource = Annotated[str, AfterValidator(_chart_source)]
 class Subnet(StrictModel):
     """One network interface's network, by name."""
 
-    network: str = Field(description="the name of the VPC network")
-    subnetwork: str = Field(description="the name of its subnetwork")
+    network: NetworkName = Field(description="the name of the VPC network")
+    subnetwork: SubnetworkName = Field(description="the name of its subnetwork")
 
 
 class DeviceNetworks(StrictModel):
     """Networks for the additional NICs of a pool that is made in an adopted cluster."""
 
     gvnic: Subnet = Field(description="network and subnetwork of the second gVNIC")
-    rdma_network: str = Field(description="the name of the VPC with the RoCE network profile")
-    rdma_subnetworks: tuple[str, str, str, str] = Field(
+    rdma_network: NetworkName = Field(description="the name of the VPC with the RoCE network profile")
+    rdma_subnetworks: Annotated[tuple[SubnetworkName, ...], AfterValidator(_four), AfterValidator(_distinct)] = Field(
         description="the names of its four subnetworks, in the order of the NICs"
     )
 
@@ -103,17 +131,17 @@ class Cluster(StrictModel):
 
     mode: Mode = Field(description=_MODE)
     name: KubernetesName = Field(description="the cluster's name")
-    version: str = Field(
+    version: ClusterVersion = Field(
         default=gke.DEFAULT_VERSION, description='the GKE version of a cluster that is made, such as "1.35"'
     )
     channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"] = Field(
         default=gke.DEFAULT_CHANNEL, description="the release channel of a cluster that is made"
     )
-    address_range: str = Field(
+    address_range: Range = Field(
         default=addresses.DEFAULT_BASE,
         description="one IPv4 range that all networks of a cluster that is made are cut from",
     )
-    authorized_networks: tuple[str, ...] = Field(
+    authorized_networks: Annotated[tuple[Range, ...], AfterValidator(_distinct)] = Field(
         default=(), description="IPv4 ranges that may reach the control plane's IP address"
     )
     dns_endpoint: bool = Field(
@@ -145,7 +173,7 @@ class Domain(StrictModel):
         description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S; only for `create`",
     )
     price_per_gpu_hour: float | None = Field(
-        default=None, gt=0, description="what one GPU costs an hour, for the line that a preview prints"
+        default=None, gt=0, le=PRICE_MAX, description="what one GPU costs an hour, for the line that a preview prints"
     )
 
 
@@ -187,13 +215,13 @@ class DraDriver(StrictModel):
     """NVIDIA's DRA driver, which makes ComputeDomains."""
 
     mode: Mode = Field(description=_MODE)
-    version: str = Field(default="25.12.0", description="the chart's release, such as 25.12.0")
+    version: DraDriverVersion = Field(default="25.12.0", description="the chart's release, such as 25.12.0")
 
 
 class NodeSoftware(StrictModel):
     """What runs on the A4X nodes below the workload."""
 
-    gib_version: str = Field(default="v1.0.7", description="the release of Google's NCCL gIB plugin for arm64")
+    gib_version: GibVersion = Field(default="v1.0.7", description="the release of Google's NCCL gIB plugin for arm64")
     install_nccl: bool = Field(default=True, description="whether the plugin's own libnccl is installed beside it")
 
 
@@ -229,9 +257,8 @@ class Settings(StrictModel):
     environment: str = Field(description="the name of the Pulumi stack; not a key of the config")
     project: str = Field(alias="gcp:project", description="the Google Cloud project id")
     region: str = Field(alias="gcp:region", description="the region, such as us-central1")
-    project_number: str | None = Field(
+    project_number: ProjectNumber = Field(
         default=None,
-        pattern=r"^\d+$",
         description="the project's number: gcloud projects describe PROJECT --format='value(projectNumber)'",
     )
     protect: bool = Field(

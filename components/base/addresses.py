@@ -12,6 +12,7 @@ needs.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -44,6 +45,7 @@ _USABLE: Final = tuple(
 )
 """RFC 1918, and the shared address space of RFC 6598 that GKE accepts for pods and nodes as well."""
 
+_RANGE: Final = re.compile(r"([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])")
 _SMALLEST_BASE: Final = 20
 _SMALLEST_SERVICES: Final = 27
 _LARGEST_PODS: Final = 9
@@ -159,6 +161,20 @@ def plan(base: str, max_nodes: int, overrides: Mapping[str, str] | None = None) 
         )
     _check_capacity(result, base)
     return result
+
+
+def check_range(cidr: str, key: str) -> None:
+    """Raise `AddressPlanError` unless `cidr` is one IPv4 range, public or private, as Google's APIs take it.
+
+    That is network and prefix length: no host bits (10.0.0.1/8), no netmask (10.0.0.0/255.0.0.0), no bare address.
+    """
+    cure = "Write it as network/prefix, such as 203.0.113.0/24"
+    if not _RANGE.fullmatch(cidr):
+        raise AddressPlanError(key, cidr, "not an IPv4 range in CIDR notation", cure)
+    try:
+        ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise AddressPlanError(key, cidr, f"not an IPv4 range in CIDR notation ({error})", cure) from error
 
 
 def overlaps(ranges: Mapping[str, str]) -> list[str]:

@@ -75,15 +75,23 @@ NODE_ROLES: Final = (
 """What a node itself needs: pull images, write logs and metrics. Pods have identities of their own (Workload
 Identity), so none of this reaches them."""
 
-_ZONE: Final = re.compile(r"^[a-z]+-[a-z]+\d+-[a-z]$")
-_REGION: Final = re.compile(r"^[a-z]+-[a-z]+\d+$")
-_VERSION: Final = re.compile(r"^(\d+)\.(\d+)(?:\.(\d+)(?:-gke\.(\d+))?)?$")
+# Each is asked with `fullmatch`; `[0-9]` because `\d` takes the digits of every script.
+_ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-[a-z]")
+_REGION: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+")
+_NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
+_VERSION: Final = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER}(?:-gke\.{_NUMBER})?)?\.?")
 _RESERVATION: Final = re.compile(
-    r"^(?:projects/(?P<project>[^/]+)/reservations/)?(?P<name>[^/]+)"
-    r"(?:/reservationBlocks/(?P<block>[^/]+)(?:/reservationSubBlocks/(?P<sub_block>[^/]+))?)?$"
+    r"(?:projects/(?P<project>[^/]+)/reservations/)?(?P<name>[^/]+)"
+    r"(?:/reservationBlocks/(?P<block>[^/]+)(?:/reservationSubBlocks/(?P<sub_block>[^/]+))?)?"
 )
-_RESOURCE: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
-_PROJECT: Final = re.compile(r"^([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")
+_PROJECT_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_API: Final = r"(?:https://(?:www|compute)\.googleapis\.com/compute/[a-z0-9]+/)?projects/(?P<project>[^/]+)/"
+_NETWORK_PATHS: Final = {
+    "networks": re.compile(rf"{_API}global/networks/(?P<name>[^/]+)"),
+    "subnetworks": re.compile(rf"{_API}regions/[a-z]+-[a-z]+[0-9]+/subnetworks/(?P<name>[^/]+)"),
+}
+_RESOURCE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_PROJECT: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 
 class GkeRuleError(RuleError):
@@ -102,7 +110,7 @@ def alias(version: str, key: str = "cluster.version") -> str:
 
 
 def _parsed(version: str, key: str) -> tuple[int, int, int | None, int | None]:
-    match = _VERSION.match(version.rstrip("."))
+    match = _VERSION.fullmatch(version)
     if match is None or match[1] != "1":
         raise GkeRuleError(
             key, version, "not a GKE version", 'Write "1.35", or an exact build such as "1.35.2-gke.1485000"'
@@ -167,7 +175,7 @@ def version_window(profile: DynamoProfile, *, kai_binding_role: bool = False) ->
 
 def check_project(project: str, key: str = "project") -> None:
     """Raise `GkeRuleError` unless `project` can be the id of a Google Cloud project."""
-    if not _PROJECT.match(project):
+    if not _PROJECT.fullmatch(project):
         raise GkeRuleError(
             key,
             project,
@@ -176,9 +184,35 @@ def check_project(project: str, key: str = "project") -> None:
         )
 
 
+def check_project_number(number: str, key: str = "projectNumber") -> None:
+    """Raise `GkeRuleError` unless `number` can be the number of a Google Cloud project."""
+    if not _PROJECT_NUMBER.fullmatch(number):
+        raise GkeRuleError(
+            key,
+            number,
+            "a project's number is a whole number, without leading zeros",
+            "Ask for it: gcloud projects describe PROJECT --format='value(projectNumber)'",
+        )
+
+
+def check_network(name: str, collection: Literal["networks", "subnetworks"], key: str = "network") -> None:
+    """Raise `GkeRuleError` unless `name` names a VPC network or subnetwork: by its name, or by its path in the
+    project that owns it (a Shared VPC's host project).
+    """
+    path = _NETWORK_PATHS[collection].fullmatch(name)
+    if not _RESOURCE.fullmatch(path["name"] if path else name) or (path and not _PROJECT.fullmatch(path["project"])):
+        place = "global" if collection == "networks" else "regions/REGION"
+        raise GkeRuleError(
+            key,
+            name,
+            "a network's name has up to 63 lower-case letters, digits and hyphens, a letter first",
+            f"Give the name, or projects/PROJECT/{place}/{collection}/NAME for one of another project",
+        )
+
+
 def check_region(region: str, key: str = "region") -> None:
     """Raise `GkeRuleError` unless `region` looks like a region of Google Cloud."""
-    if not _REGION.match(region):
+    if not _REGION.fullmatch(region):
         raise GkeRuleError(key, region, "not a region of Google Cloud", 'Write it like "us-central1"')
 
 
@@ -186,7 +220,7 @@ def check_zone(zone: str, region: str, key: str = "zone") -> None:
     """Raise `GkeRuleError` unless `zone` is a zone of `region`: pool, RDMA network and bucket share the
     region.
     """
-    if not _ZONE.match(zone):
+    if not _ZONE.fullmatch(zone):
         raise GkeRuleError(key, zone, "not a zone of Google Cloud", f'Write it like "{region}-b"')
     if zone.rpartition("-")[0] != region:
         raise GkeRuleError(
@@ -250,7 +284,7 @@ def check_nodes(nodes: int, key: str = "nodes") -> str | None:
 
 def check_pool_name(name: str, key: str = "name") -> None:
     """Raise `GkeRuleError` unless `name` can be a node pool's name."""
-    if not _RESOURCE.match(name) or len(name) > NODE_POOL_MAX:
+    if not _RESOURCE.fullmatch(name) or len(name) > NODE_POOL_MAX:
         raise GkeRuleError(
             key,
             name,
@@ -261,7 +295,7 @@ def check_pool_name(name: str, key: str = "name") -> None:
 
 def check_cluster_name(name: str, key: str = "cluster.name") -> None:
     """Raise `GkeRuleError` unless `name` can be the name of a cluster whose other names derive from it."""
-    if not _RESOURCE.match(name) or len(name) > naming.CLUSTER_MAX:
+    if not _RESOURCE.fullmatch(name) or len(name) > naming.CLUSTER_MAX:
         raise GkeRuleError(
             key,
             name,
@@ -294,7 +328,7 @@ class Reservation:
 
 def parse_reservation(text: str, key: str = "reservation") -> Reservation:
     """Parse `[projects/P/reservations/]R[/reservationBlocks/B[/reservationSubBlocks/S]]`."""
-    match = _RESERVATION.match(text)
+    match = _RESERVATION.fullmatch(text)
     if match is None:
         raise GkeRuleError(
             key,
@@ -315,7 +349,7 @@ def reservation(
     key: str = "reservation",
 ) -> Reservation:
     """A `Reservation` from its parts, each checked."""
-    if project is not None and not _PROJECT.match(project):
+    if project is not None and not _PROJECT.fullmatch(project):
         raise GkeRuleError(
             f"{key}.project",
             project,
@@ -323,7 +357,7 @@ def reservation(
             "Give the id of the project that owns the reservation",
         )
     for part, value in (("name", name), ("block", block), ("subBlock", sub_block)):
-        if value is not None and not _RESOURCE.match(value):
+        if value is not None and not _RESOURCE.fullmatch(value):
             raise GkeRuleError(
                 f"{key}.{part}",
                 value,

@@ -45,8 +45,8 @@ SERVING_ACCOUNT: Final = "dynamo-serving"
 DOWNLOAD_ACCOUNT: Final = "model-download"
 """Kubernetes service accounts of a stack's pods (read the bucket) and of the download (write it)."""
 
-DNS_LABEL: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
-BUCKET: Final = re.compile(r"^[a-z0-9][-_.a-z0-9]{1,61}[a-z0-9]$")
+DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+"""Asked with `fullmatch`, as every expression here that judges a whole text: `$` also matches before a newline."""
 
 
 def content_hash(value: str | Mapping[str, Any], length: int = 8) -> str:

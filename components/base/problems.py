@@ -8,12 +8,23 @@ here, so that a typo in a nested key reads the same as a broken rule of the fiel
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+_WORD_MAX: Final = 100
+"""Characters of a word that is compared with others: comparing takes the square of the length."""
+
+_TYPES: Final[Mapping[int | str, str]] = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
 
 
 @dataclass(frozen=True)
@@ -47,22 +58,45 @@ def report(subject: str, problems: Sequence[Problem]) -> str:
     return f"{count} in {subject}; no resource was registered.\n{body}"
 
 
-def broken(rule: str, cure: str) -> PydanticCustomError:
+HIDDEN: Final = "(hidden)"
+"""Stands for a value that holds a secret."""
+
+
+def broken(rule: str, cure: str, *, hide: bool = False) -> PydanticCustomError:
     """An error for a pydantic validator to raise; `from_pydantic` turns it back into rule and cure."""
-    return PydanticCustomError("broken_rule", "{rule}", {"rule": rule, "cure": cure})
+    return PydanticCustomError("broken_rule", "{rule}", {"rule": rule, "cure": cure, "hide": hide})
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A cure for a name that is not known: the nearest right one first, then all of them."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word[:_WORD_MAX], names, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}known: {', '.join(names)}"
 
 
 def from_pydantic(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
     """Translate pydantic's errors about `model`; `prefix` is put before every key."""
-    return [_translate(details, model, prefix) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    problems: list[Problem] = []
+    for place, group in itertools.groupby(found, _place):
+        one, *others = group
+        problems += [_of_no_type(place, [one, *others], model, prefix)] if others else [_translate(one, model, prefix)]
+    return problems
+
+
+def _place(details: ErrorDetails) -> tuple[int | str, ...]:
+    """Where the value is. Of a key that takes several types, pydantic tells each by itself, its name at the end."""
+    location = details["loc"]
+    return location[:-1] if location and location[-1] in _TYPES and details["type"] != "missing" else location
+
+
+def _of_no_type(
+    place: tuple[int | str, ...], errors: Sequence[ErrorDetails], model: type[BaseModel], prefix: str
+) -> Problem:
+    names = [_TYPES[part] for part in (details["loc"][-1] for details in errors) if part in _TYPES]
+    rule = f"must be one of these: {', '.join(dict.fromkeys(names))}"
+    return Problem(prefix + _path(place), errors[0]["input"], rule, f"give {_description(model, place)}")
 
 
 def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem:
@@ -72,7 +106,7 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
     kind = details["type"]
     context = details.get("ctx", {})
     if kind == "broken_rule":
-        return Problem(key, value, str(context["rule"]), str(context["cure"]))
+        return Problem(key, HIDDEN if context["hide"] else value, str(context["rule"]), str(context["cure"]))
     if kind == "extra_forbidden":
         owner = _model_at(model, location[:-1]) or model
         names = [field.alias or name for name, field in owner.model_fields.items()]
@@ -84,8 +118,15 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
         return Problem(key, value, f"must be one of {context['expected']}", f"choose one: {description}")
     if kind.startswith("bool"):
         return Problem(key, value, "must be true or false", f"write true or false: {description}")
+    return Problem(key, value, *_in_our_words(details, description))
+
+
+def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
+    """Rule and cure of a value that has the wrong type or size."""
+    if details["type"] == "string_type" and isinstance(details["input"], (int, float)):
+        return "must be a text", f"put it in quotes: {description}"
     rule = details["msg"][0].lower() + details["msg"][1:]
-    return Problem(key, value, rule.replace("input should", "must"), f"give {description}")
+    return rule.replace("input should", "must"), f"give {description}"
 
 
 def _path(location: Sequence[int | str]) -> str:

@@ -10,5 +10,10 @@ class StrictModel(BaseModel):
     """Field names in Python, camelCase keys in YAML; `"2"` is no number and `true` is no text."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", alias_generator=to_camel, validate_by_name=False
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=False,
+        allow_inf_nan=False,
     )

@@ -44,8 +44,8 @@ RENAMED: Final[Mapping[str, str]] = {
 """Names of earlier releases and short forms that people write, and what is right."""
 
 _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
-    "int": (r"[+-]?\d+", "a whole number"),
-    "float": (r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", "a number"),
+    "int": (r"[+-]?[0-9]{1,18}", "a whole number"),
+    "float": (r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", "a number"),
 }
 
 

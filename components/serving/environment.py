@@ -59,7 +59,7 @@ GIVEN: Final[Mapping[str, str]] = {
 }
 """Variables that pods have already."""
 
-_SECRET: Final = re.compile(r"TOKEN$|SECRET|PASSWORD|(API|ACCESS|PRIVATE)_KEY")
+_SECRET: Final = re.compile(r"TOKEN\s*$|SECRET|PASSWORD|(API|ACCESS|PRIVATE)_KEY", re.IGNORECASE)
 """Names whose values are not shown."""
 
 _BOOLEANS: Final = frozenset({"true", "1", "yes", "y", "false", "0", "no", "n"})
@@ -109,9 +109,9 @@ def _wrong(name: str, value: str, entry: Mapping[str, Any]) -> tuple[str, str] |
 def _typed(value: str, kind: str) -> tuple[str, str] | None:
     if kind == "bool" and value.lower() not in _BOOLEANS:
         return "its reader takes true or false, 1 or 0", 'write "1" or "0"'
-    if kind == "int" and not re.fullmatch(r"[+-]?\d+", value):
+    if kind == "int" and not re.fullmatch(r"[+-]?[0-9]+", value):
         return "its reader takes a whole number", "write a whole number, quoted"
-    if kind == "float" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", value):
+    if kind == "float" and not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)", value):
         return "its reader takes a number", "write a number, quoted"
     return None
 

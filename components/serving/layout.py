@@ -11,7 +11,6 @@ the stack's own overrides, then what the Dynamo release in use calls things.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydantic import Field, ValidationError
 
 from components.base import a4x
 from components.base.dynamo import DynamoProfile
+from components.base.plain import to_json
 from components.base.problems import Problem, from_pydantic, nearest
 from components.base.strict import StrictModel
 
@@ -131,7 +131,8 @@ class LayoutFile(StrictModel):
 
     description: str = Field(description="one line that says what the layout is for")
     model: str = Field(
-        pattern=r"^[\w.-]+/[\w.-]+$", description="a Hugging Face model id, such as deepseek-ai/DeepSeek-R1"
+        pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
+        description="a Hugging Face model id, such as deepseek-ai/DeepSeek-R1",
     )
     model_facts: ModelFacts | None = Field(
         default=None, description="a mapping with the model's sizes; without it memory and experts go unchecked"
@@ -265,7 +266,7 @@ def load(name: str, folder: Path = LAYOUTS) -> Layout:
     content = _read(folder / name / "layout.yaml", f"{where}/layout.yaml")
     arguments = {role: _read_arguments(folder / name / f"{role}.yaml", f"{where}/{role}.yaml") for role in WORKER_ROLES}
     try:
-        file = LayoutFile.model_validate_json(json.dumps(content, default=str))
+        file = LayoutFile.model_validate_json(to_json(content))
     except ValidationError as error:
         raise LayoutError(from_pydantic(error, LayoutFile, f"{where}/layout.yaml: ")) from None
     shared = file.workers.environment
@@ -301,7 +302,7 @@ def _read(path: Path, shown: str) -> Any:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LayoutError([Problem(shown, None, "this file is required", cure)]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise LayoutError([Problem(shown, reason, "must be YAML", cure)]) from None
     if not isinstance(content, dict):

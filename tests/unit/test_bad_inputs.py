@@ -1365,11 +1365,11 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "overridden variable that is a number",
-        _config(stack={"overrides": {"decode": {"environment": {"UCX_TLS": 1}}}}),
+        _config(stack={"overrides": {"decode": {"environment": {"UCX_TLS": 0.5}}}}),
         (
-            "stacks[0].overrides.decode.environment.UCX_TLS = 1\n"
-            "    rule: must be a valid string\n"
-            "    cure: give a value for UCX_TLS"
+            "stacks[0].overrides.decode.environment.UCX_TLS = 0.5\n"
+            "    rule: must be a text\n"
+            "    cure: put it in quotes: a value for UCX_TLS"
         ),
     ),
     (

@@ -43,7 +43,7 @@ def test_a_graphs_name_fits_the_operator_for_every_stack(stack: str) -> None:
 
 @given(environments)
 def test_a_namespace_is_valid_for_every_environment(environment: str) -> None:
-    assert naming.DNS_LABEL.match(f"{naming.DOWNLOAD_NAMESPACE}-{environment}-{naming.content_hash('model')}")
+    assert naming.DNS_LABEL.fullmatch(f"{naming.DOWNLOAD_NAMESPACE}-{environment}-{naming.content_hash('model')}")
 
 
 def test_device_networks_keep_the_names_that_every_a4x_recipe_uses() -> None:

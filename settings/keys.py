@@ -1,0 +1,77 @@
+"""Keys of a stack config: which are this program's, and which are meant to be.
+
+The engine hands over every namespace's keys, and takes no offence at one that nothing reads. So a key with a slip in
+its namespace would do nothing, in silence: here it is a problem, and its value is checked as what it is meant to be.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from components.base.naming import PROJECT
+from components.base.problems import HIDDEN, Problem, nearest
+
+PREFIX: Final = f"{PROJECT}:"
+SHARED: Final = ("gcp:project", "gcp:region")
+"""Keys of the provider's namespace that this program reads too."""
+
+OTHERS: Final = frozenset({"gcp", "kubernetes", "pulumi", "random"})
+"""Namespaces of the engine and of the providers that the program uses; what stands there is theirs to judge."""
+
+_SLIP: Final = 0.6
+_TOKENS: Final = ("nvapi-", "hf_")
+"""Beginnings of the tokens that the program needs."""
+
+
+def sort(
+    raw: Mapping[Any, Any], known: Collection[str], secrets: Collection[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Values by the names in `known`, and what is wrong with keys. Values of `secrets` are not looked at."""
+    values: dict[str, Any] = {}
+    meant: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in raw.items():
+        text = str(key)
+        namespace, colon, name = text.rpartition(":")
+        if text in SHARED:
+            values[text] = value
+        elif namespace == PROJECT:
+            if name in known:
+                values[name] = value
+            elif name not in secrets:
+                problems.append(_unknown(name, value, known, secrets))
+        elif _is_slip(namespace, name, known, secrets):
+            rule = "a key of this program is in its namespace, and nothing reads this one"
+            if not colon:
+                rule = "a key has a namespace in front"
+            written = HIDDEN if name in secrets else value
+            cure = f"write {PREFIX}{name}" if name in {*known, *secrets} else nearest(name, [*known, *secrets])
+            problems.append(Problem(text, written, rule, cure))
+            meant[name] = value
+    return {**{name: value for name, value in meant.items() if name in known}, **values}, problems
+
+
+def _is_slip(namespace: str, name: str, known: Collection[str], secrets: Collection[str]) -> bool:
+    if namespace in OTHERS:
+        return False
+    close = difflib.get_close_matches(namespace.lower()[: 2 * len(PROJECT)], [PROJECT], cutoff=_SLIP)
+    return not namespace or bool(close) or name in known or name in secrets
+
+
+def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[str]) -> Problem:
+    names = [key for key in known if ":" not in key]
+    top = name.replace("[", ".").partition(".")[0]
+    cure = nearest(name, [*names, *secrets])
+    if top != name and top in names:
+        cure = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
+    return Problem(
+        name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", cure
+    )
+
+
+def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:
+    """Whether the value of an unknown key is hidden: it looks like a token, or its key like that of a secret."""
+    close = difflib.get_close_matches(name[: 2 * len(PROJECT)], [*names, *secrets], n=1, cutoff=0.5)
+    return (bool(close) and close[0] in secrets) or str(value).lstrip().startswith(_TOKENS)
