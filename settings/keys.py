@@ -66,9 +66,7 @@ def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[
     cure = nearest(name, [*names, *secrets])
     if top != name and top in names:
         cure = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
-    return Problem(
-        name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", cure
-    )
+    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", cure)
 
 
 def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:

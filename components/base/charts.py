@@ -14,7 +14,7 @@ from components.base.problems import HIDDEN, RuleError
 OCI: Final = "oci://"
 _WEB: Final = ("https://", "http://")
 _SCHEME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
-_HOST: Final = re.compile(r"[a-z]+://[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]{1,5})?(/.*)?")
+_HOST: Final = re.compile(r"[a-z]+://[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]{1,5})?(/[!-~]*)?")
 _TAG: Final = re.compile(r"^oci://[^/]+/.*[:@][^/]*$")
 
 

@@ -104,7 +104,6 @@ TEXTS = [
     Text("modelBucket.name", "my-project-models"),
     Text("dynamo.version", "0.7.0"),
     Text("dynamo.namespace", "dynamo-cloud"),
-    Text("dynamo.chartSource", "https://charts.example/mirror"),
     Text("draDriver.version", "25.12.0"),
     Text("nodeSoftware.gibVersion", "v1.0.7"),
     Text("stacks[0].name", "r1-10p8d"),
@@ -516,9 +515,31 @@ def test_what_runtimes_pull_is_taken(image: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        *("", " ", "/", "ftp://x", "FTP://x", "file:///srv", "s3://b", "git+https://x", "https://", "https:///x", "oci://"),
-        *("https://charts.example/a\n", " https://charts.example", "./my charts", "https://charts.example/a?b=c", "x\0"),
-        *("oci://charts.example/dynamo-platform:0.7.0", "https://charts.example/kai-scheduler-v0.17.0.tgz", "http://-x"),
+        *(
+            "",
+            " ",
+            "/",
+            "ftp://x",
+            "FTP://x",
+            "file:///srv",
+            "s3://b",
+            "git+https://x",
+            "https://",
+            "https:///x",
+            "oci://",
+        ),
+        *(
+            "https://charts.example/a\n",
+            " https://charts.example",
+            "./my charts",
+            "https://charts.example/a?b=c",
+            "x\0",
+        ),
+        *(
+            "oci://charts.example/dynamo-platform:0.7.0",
+            "https://charts.example/kai-scheduler-v0.17.0.tgz",
+            "http://-x",
+        ),
     ],
 )
 def test_a_place_without_charts_is_refused(source: str) -> None:
@@ -533,7 +554,12 @@ def test_a_password_in_the_address_of_charts_is_refused_and_not_shown() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        *("https://charts.example/mirror/", "http://10.0.0.5:8080", "oci://registry.example:5000/charts", "/srv/charts"),
+        *(
+            "https://charts.example/mirror/",
+            "http://10.0.0.5:8080",
+            "oci://registry.example:5000/charts",
+            "/srv/charts",
+        ),
         *("./charts", "../charts", "charts"),
     ],
 )
