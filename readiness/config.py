@@ -62,15 +62,19 @@ class Bounds:
     """The registry does not answer, or not in time."""
     container: float = 180.0
     """The container cannot be made from its spec, such as by a Secret that does not exist."""
-    crash: float = 60.0
-    """After `crashes` the container has still not become ready."""
+    crash: float = 180.0
+    """A container that crashes has not been ready since, as long as this and `crashes` times."""
     crashes: int = 3
     """Ends of one container, counted, before it is said to keep crashing."""
+    unseen_attempt: float = 1000.0
+    """Grove and the operator try again at growing intervals: the longest (controller-runtime's rate limiter)."""
+    unseen_pull: float = 1800.0
+    """The kubelet tries a pull again after 300 s at most, and says nothing while the pull is under way."""
     stalled: float = 900.0
     """Pods are missing or old, and none is on its way: whoever makes them (the operator, Grove) does not act."""
-    surplus: float = 300.0
-    """More pods than wanted: all that are wanted are there, so afterwards the check goes on."""
-    empty_answers: int = 8
+    settling: float = 300.0
+    """All pods wanted are ready, but some are about to go: more than wanted, or older to Grove. Then it goes on."""
+    unusable_answers: int = 8
     """Answers without content, or refusals of the request, counted, before they are the cause."""
     answer_pause: float = 15.0
     """Pause between two questions to the endpoint."""

@@ -28,6 +28,11 @@ def objects(source: Object, *path: str) -> Iterator[Object]:
             yield cast("Object", value)
 
 
+def first(found: Iterator[Object]) -> Object:
+    """The first of `found`, or an empty object."""
+    return next(found, as_object(None))
+
+
 def text(source: Object, *path: str) -> str:
     """The text below `path`."""
     value = inner(source, *path[:-1]).get(path[-1])

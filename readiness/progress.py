@@ -1,0 +1,61 @@
+"""The state of all roles in one line, as it is in the log and on the Job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from readiness.config import Config
+from readiness.snapshot import Pod, Snapshot
+from readiness.symptoms import left, outdated, wanted
+
+_FRONTEND = "frontend"
+
+
+def describe(config: Config, snapshot: Snapshot) -> str:
+    """Pods ready per role, and what the others are at."""
+    refused = {clique.role for clique in snapshot.cliques if clique.refused}
+    parts: list[str] = []
+    for role, need in config.roles.items():
+        pods = wanted(config, snapshot, role)
+        doing = Counter(_doing(pod) for pod in pods if not pod.ready)
+        if len(pods) < need.pods:
+            doing["refused by the API server" if role in refused else "not made yet"] = need.pods - len(pods)
+        if len(pods) > need.pods:
+            doing["more than wanted"] = len(pods) - need.pods
+        ready = sum(pod.ready for pod in pods)
+        others = ", ".join(f"{count} {what}" for what, count in doing.items())
+        parts.append(f"{role} {ready} of {need.pods}" + (f" ({others})" if others else ""))
+    return f"pods ready: {', '.join(parts)}" + "".join(_leaving(config, snapshot))
+
+
+def time_left(seconds: float) -> str:
+    """The rest of the deadline."""
+    whole = max(0, round(seconds / 60))
+    return f"{whole // 60} h {whole % 60:02} min left"
+
+
+def _doing(pod: Pod) -> str:
+    if pod.placed != "placed":
+        return {"gated": "waiting for the gang", "unseen": "not scheduled yet", "refused": "without a node"}[pod.placed]
+    waiting = {container.waiting for container in pod.containers}
+    if waiting & {"ErrImagePull", "ImagePullBackOff"}:
+        return "without an image"
+    if any(container.ends for container in pod.containers):
+        return "restarted after a crash"
+    if any(container.running and not container.init for container in pod.containers):
+        return "starting" if pod.role == _FRONTEND else "loading weights"
+    return "pulling images and mounting"
+
+
+def _leaving(config: Config, snapshot: Snapshot) -> Iterator[str]:
+    old = left(config, snapshot)
+    ending = sum(pod.terminating for pod in old)
+    if old:
+        yield f"; {len(old)} of another template left" + (f", {ending} of them ending" if ending else "")
+    settling = sum(not pod.terminating and pod not in old for pod in outdated(snapshot))
+    if settling:
+        yield f"; {settling} about to be replaced by Grove"
+    own = sum(pod.terminating and not pod.over for pod in snapshot.pods) - ending
+    if own:
+        yield f"; {own} ending"

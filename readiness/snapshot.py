@@ -1,0 +1,309 @@
+"""What the API server says at one moment, reduced to what the check decides by.
+
+The graph's status is only read for `failed`: it stays `pending` for ever with all pods ready, and says `successful`
+before a roll has begun and in the middle of one (seen on Dynamo 0.7.0 and 1.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from readiness.config import DEPLOYMENT_LABEL, ROLE_LABEL, TEMPLATE_ANNOTATION
+from readiness.fields import Object, as_object, first, inner, number, objects, text
+from readiness.kubernetes import ApiError, Kubernetes
+
+Placed = Literal["gated", "unseen", "refused", "placed"]
+"""How far a pod is with its scheduler: not to be looked at yet, not looked at, found no node, has a node."""
+
+_CLIQUE_LABEL: Final = "grove.io/podclique"
+_GROVE_HASH_LABEL: Final = "grove.io/pod-template-hash"
+_CREATE_ERROR: Final = "ERR_CREATE_POD"
+_CREATE_EVENT: Final = "PodCreateFailed"
+_GRAPH_VERSIONS: Final = ("v1alpha1", "v1beta1")
+"""v1alpha1 is served by every release up to 1.6, though deprecated from 1.2 on."""
+
+_HARMLESS: Final = frozenset(
+    {
+        "AllScheduledReplicasLost",
+        "PodGrouperWarning",
+        "RollingUpdateNotSupported",
+        "Unhealthy",
+        "Unschedulable",
+        "UpdatePodCliqueSet",
+    }
+)
+"""Warning events that healthy starts and rolls show as well. Who is unschedulable, a pod's condition says."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a container's run."""
+
+    code: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a pod, init containers included."""
+
+    name: str
+    image: str
+    init: bool
+    running: bool
+    waiting: str
+    """Reason; empty when it does not wait."""
+    waiting_message: str
+    restarts: int
+    ended: Ended | None
+    """How the present run ended, while no new one has begun."""
+    last: Ended | None
+    """How the run before ended."""
+
+    @property
+    def ends(self) -> int:
+        """Runs that ended badly."""
+        return self.restarts + (1 if self.ended and self.ended.code else 0)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod of the graph."""
+
+    name: str
+    uid: str
+    role: str
+    template: str
+    """Value of `TEMPLATE_ANNOTATION`; empty on pods made before there was one."""
+    clique: str
+    grove_hash: str
+    """Grove's own hash of its template; stays behind that of its PodClique until the pod is replaced."""
+    created: float
+    """Seconds since the epoch, as are all times here."""
+    terminating: bool
+    over: str
+    """Why it is over for good, such as `Evicted: ...`; empty while it lives."""
+    ready: bool
+    placed: Placed
+    placing: str
+    """The scheduler's words."""
+    scheduler: str
+    containers: tuple[Container, ...]
+
+
+@dataclass(frozen=True)
+class Clique:
+    """One PodClique: pods of one template, made by Grove."""
+
+    name: str
+    role: str
+    pods: int
+    """Pods that it wants."""
+    grove_hash: str
+    """Grove's own hash of the template that it wants."""
+    refused: str
+    """The API server's words at the last pod that could not be created. Never cleared, on neither Grove seen."""
+    refused_at: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A warning event on a pod or a PodClique."""
+
+    name: str
+    reason: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The graph's own words."""
+
+    failed: str
+    """Its message while its state is `failed`; else empty."""
+    marked: str
+    """When its Ready condition changed, as text. Dynamo 0.7.0 writes it anew at every attempt."""
+    failed_since: float
+    """Since when it fails, as far as that can be known."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All of it."""
+
+    pods: tuple[Pod, ...]
+    cliques: tuple[Clique, ...]
+    notices: tuple[Notice, ...]
+    graph: Graph
+
+
+def take(api: Kubernetes, deployment: str) -> Snapshot:
+    """Asks the API server. Raises `ApiError`."""
+    selector = f"{DEPLOYMENT_LABEL}={deployment}"
+    return read(
+        pods=api.list("v1", "pods", labelSelector=selector),
+        cliques=api.list("grove.io/v1alpha1", "podcliques", labelSelector=selector),
+        events=api.list("v1", "events", fieldSelector="type=Warning"),
+        graph=_graph_object(api, deployment),
+    )
+
+
+def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[Object], graph: Object) -> Snapshot:
+    """The snapshot in objects as the API server prints them; `graph` is empty when there is none."""
+    warnings = list(events)
+    return Snapshot(
+        pods=tuple(sorted((_pod(pod) for pod in pods), key=lambda pod: pod.name)),
+        cliques=tuple(sorted((_clique(clique, warnings) for clique in cliques), key=lambda clique: clique.name)),
+        notices=tuple(_notices(warnings)),
+        graph=_graph(graph),
+    )
+
+
+def _graph_object(api: Kubernetes, deployment: str) -> Object:
+    """The graph, or nothing: without it the check only learns later why there are no pods."""
+    for version in _GRAPH_VERSIONS:
+        try:
+            return api.get(f"nvidia.com/{version}", "dynamographdeployments", deployment)
+        except ApiError as error:
+            if error.status in (0, 401, 403):
+                raise
+    return {}
+
+
+def _pod(pod: Object) -> Pod:
+    labels = inner(pod, "metadata", "labels")
+    conditions = {text(condition, "type"): condition for condition in objects(pod, "status", "conditions")}
+    placed, placing = _placed(pod, conditions.get("PodScheduled", {}))
+    over = text(pod, "status", "phase") in ("Failed", "Succeeded")
+    words = (text(pod, "status", "phase"), text(pod, "status", "reason"), text(pod, "status", "message"))
+    return Pod(
+        name=text(pod, "metadata", "name"),
+        uid=text(pod, "metadata", "uid"),
+        role=text(labels, ROLE_LABEL),
+        template=text(pod, "metadata", "annotations", TEMPLATE_ANNOTATION),
+        clique=text(labels, _CLIQUE_LABEL),
+        grove_hash=text(labels, _GROVE_HASH_LABEL),
+        created=_time(text(pod, "metadata", "creationTimestamp")),
+        terminating=bool(text(pod, "metadata", "deletionTimestamp")),
+        over=": ".join(word for word in words if word) if over else "",
+        ready=text(conditions.get("Ready", {}), "status") == "True",
+        placed=placed,
+        placing=placing,
+        scheduler=text(pod, "spec", "schedulerName"),
+        containers=tuple(_containers(pod)),
+    )
+
+
+def _placed(pod: Object, condition: Object) -> tuple[Placed, str]:
+    if text(pod, "spec", "nodeName") or text(condition, "status") == "True":
+        return "placed", ""
+    message = _line(text(condition, "message"))
+    if first(objects(pod, "spec", "schedulingGates")) or text(condition, "reason") == "SchedulingGated":
+        return "gated", message
+    return ("refused", message) if text(condition, "reason") == "Unschedulable" else ("unseen", message)
+
+
+def _containers(pod: Object) -> Iterator[Container]:
+    for spec_key, status_key in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
+        images = {text(spec, "name"): text(spec, "image") for spec in objects(pod, "spec", spec_key)}
+        for status in objects(pod, "status", status_key):
+            name = text(status, "name")
+            yield Container(
+                name=name,
+                image=images.get(name) or text(status, "image"),
+                init=spec_key == "initContainers",
+                running=bool(inner(status, "state", "running")),
+                waiting=text(status, "state", "waiting", "reason"),
+                waiting_message=_line(text(status, "state", "waiting", "message")),
+                restarts=number(status, "restartCount"),
+                ended=_ended(inner(status, "state", "terminated")),
+                last=_ended(inner(status, "lastState", "terminated")),
+            )
+
+
+def _ended(terminated: Object) -> Ended | None:
+    if not terminated:
+        return None
+    return Ended(number(terminated, "exitCode"), text(terminated, "reason"), text(terminated, "message").strip())
+
+
+def _clique(clique: Object, events: Iterable[Object]) -> Clique:
+    name = text(clique, "metadata", "name")
+    refusals = [
+        (_time(text(error, "observedAt")), _refusal(text(error, "description")))
+        for error in objects(clique, "status", "lastErrors")
+        if text(error, "code") == _CREATE_ERROR
+    ]
+    refusals += [
+        (_event_time(event), _refusal(text(event, "message")))
+        for event in events
+        if text(event, "reason") == _CREATE_EVENT and text(event, "involvedObject", "name") == name
+    ]
+    at, words = max(refusals, default=(0.0, ""))
+    return Clique(
+        name=name,
+        role=text(clique, "metadata", "labels", ROLE_LABEL),
+        pods=number(clique, "spec", "replicas"),
+        grove_hash=text(clique, "metadata", "labels", _GROVE_HASH_LABEL),
+        refused=words,
+        refused_at=at,
+    )
+
+
+def _refusal(words: str) -> str:
+    """The API server's own words in Grove's error or event; in a roll Grove's error goes on after them."""
+    words = words.split("\n[Operation:", 1)[0]
+    words = re.sub(r"^.*?\bcause: ", "", words, flags=re.DOTALL)
+    return _line(re.sub(r"^(\(combined from similar events\): )?Error creating pod ?: ", "", words))
+
+
+def _notices(events: Iterable[Object]) -> Iterator[Notice]:
+    for event in events:
+        if text(event, "type") == "Warning" and text(event, "reason") not in _HARMLESS:
+            yield Notice(
+                name=text(event, "involvedObject", "name"),
+                reason=text(event, "reason"),
+                message=_line(text(event, "message")),
+                at=_event_time(event),
+            )
+
+
+def _graph(graph: Object) -> Graph:
+    status = as_object(graph.get("status"))
+    ready = first(one for one in objects(status, "conditions") if text(one, "type") == "Ready")
+    changed = text(ready, "lastTransitionTime")
+    # without observedGeneration in its conditions (0.7.0) the time is that of the last attempt
+    since = changed if "observedGeneration" in ready else text(graph, "metadata", "creationTimestamp")
+    failed = text(status, "state") == "failed"
+    return Graph(
+        failed=(_line(text(ready, "message")) or "without a message") if failed else "",
+        marked=changed,
+        failed_since=_time(since),
+    )
+
+
+def _event_time(event: Object) -> float:
+    found = (
+        text(event, "series", "lastObservedTime"),
+        text(event, "lastTimestamp"),
+        text(event, "eventTime"),
+        text(event, "metadata", "creationTimestamp"),
+    )
+    return _time(next((one for one in found if one), ""))
+
+
+def _time(value: str) -> float:
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _line(value: str) -> str:
+    return " ".join(value.split())

@@ -1,0 +1,268 @@
+"""What in a snapshot speaks against waiting, and how long each sign must last before it is believed.
+
+Every sign is also seen for a while in deployments that then serve, so none counts at once. Two bounds keep a second
+run of the check from repeating the verdict of the first when only the cluster was repaired: Grove, operator and
+kubelet try again at growing intervals, and what they last said stays on the objects until then. So most signs are
+only believed when the same attempt has failed once more before the check's eyes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from readiness.config import Config
+from readiness.snapshot import Clique, Container, Graph, Pod, Snapshot
+
+NEVER: Final = math.inf
+
+_PULL_FAILED: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
+_CANNOT_START: Final = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+_BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*"(: )?')
+_REGISTRY_SAYS_NO: Final = re.compile(
+    r"not found|unauthori[sz]ed|forbidden|denied|no match for platform|manifest unknown|does not exist|no basic auth",
+    re.IGNORECASE,
+)
+_WEBHOOK_SILENT: Final = re.compile(
+    r"failed calling webhook|connection refused|deadline exceeded|i/o timeout|no endpoints available|etcdserver",
+    re.IGNORECASE,
+)
+_CULPRIT: Final = re.compile(r"Resources were not found for pod [^\s/]+/(?P<pod>\S+) due to: (?P<why>.*)")
+"""How KAI tells the pods of a gang which of them has no place (seen on 0.17.0)."""
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One sign that the deployment may never be ready."""
+
+    key: str
+    """The same from look to look while it is the same trouble."""
+    mark: str
+    """Changes whenever what failed was tried again and failed again."""
+    cause: str
+    """One line, complete by itself."""
+    patience: float
+    """Seconds that it must last."""
+    attempts: int = 0
+    """Changes of `mark` that must be seen as well ..."""
+    unseen_patience: float = NEVER
+    """... or else the seconds that it must last without them."""
+    while_idle: bool = False
+    """Its time counts from the last progress of any pod."""
+    words: str = ""
+    """What else is known, such as a traceback; may have many lines."""
+    log_of: tuple[str, str] | None = None
+    """Pod and container whose log has the last words, when `words` is empty."""
+
+
+def wanted(config: Config, snapshot: Snapshot, role: str) -> list[Pod]:
+    """The pods of `role` that are alive and of the wanted template."""
+    return [pod for pod in snapshot.pods if pod.role == role and _is_wanted(config, pod)]
+
+
+def left(config: Config, snapshot: Snapshot) -> list[Pod]:
+    """The pods that must go before the stack is what the program describes.
+
+    One of another template counts until it is gone, terminating or not: as long as its processes live it is
+    registered, and may be the one that answers. One that is over has no processes.
+    """
+    return [pod for pod in snapshot.pods if not pod.over and not _has_template(config, pod)]
+
+
+def outdated(snapshot: Snapshot) -> list[Pod]:
+    """The pods that Grove is about to replace, whatever their template is to the program.
+
+    Dynamo 1.5 rolls both worker roles when one changes. No more than a hint: on Grove alpha.3 pods were seen to keep
+    the older hash with their roll over.
+    """
+    hashes = {clique.name: clique.grove_hash for clique in snapshot.cliques}
+    return [pod for pod in snapshot.pods if pod.grove_hash and hashes.get(pod.clique, "") not in ("", pod.grove_hash)]
+
+
+def symptoms(config: Config, snapshot: Snapshot, started: float) -> Iterator[Symptom]:
+    """All signs in `snapshot`, the most telling first; `started` is the check's start, in seconds of the epoch."""
+    pending = [pod for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready]
+    for clique in snapshot.cliques:
+        yield from _refused(config, snapshot, clique)
+    for pod in pending:
+        for container in pod.containers:
+            yield from _image(config, snapshot, pod, container)
+    for pod in sorted(pending, key=lambda pod: -max((one.ends for one in pod.containers), default=0)):
+        for container in pod.containers:
+            yield from _crash(config, pod, container)
+            yield from _cannot_start(config, pod, container)
+    yield from _without_node(config, pending)
+    yield from _failed_graph(config, snapshot.graph, started)
+    if not any(pod.terminating for pod in snapshot.pods) and not pending:
+        yield from _idle(config, snapshot)
+
+
+def minutes(seconds: float) -> str:
+    """A span of time for people."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _has_template(config: Config, pod: Pod) -> bool:
+    return pod.role in config.roles and pod.template == config.roles[pod.role].template
+
+
+def _is_wanted(config: Config, pod: Pod) -> bool:
+    return not pod.terminating and not pod.over and _has_template(config, pod)
+
+
+def _refused(config: Config, snapshot: Snapshot, clique: Clique) -> Iterator[Symptom]:
+    pods = [pod for pod in snapshot.pods if pod.clique == clique.name]
+    alive = [pod for pod in pods if not pod.terminating and not pod.over]
+    # the words stay on the object for good, so a pod made after them says that they are over
+    if not clique.refused or len(alive) >= clique.pods or any(pod.created > clique.refused_at for pod in pods):
+        return
+    bounds, silent = config.bounds, _WEBHOOK_SILENT.search(clique.refused)
+    yield Symptom(
+        key=f"refused/{clique.name}",
+        mark=f"{clique.refused_at}",
+        cause=f"pods of {clique.role or clique.name} cannot be created ({len(alive)} of {clique.pods} exist): "
+        f"{clique.refused}",
+        patience=bounds.webhook if silent else bounds.refused,
+        attempts=1,
+        unseen_patience=bounds.unseen_attempt + bounds.refused,
+    )
+
+
+def _image(config: Config, snapshot: Snapshot, pod: Pod, container: Container) -> Iterator[Symptom]:
+    if container.waiting not in _PULL_FAILED:
+        return
+    words = _BACK_OFF.sub("", container.waiting_message)
+    if not words:
+        pulls = [one for one in snapshot.notices if one.name == pod.name and "pull image" in one.message]
+        words = max(pulls, key=lambda one: one.at).message if pulls else container.waiting
+    bounds, refused = config.bounds, _REGISTRY_SAYS_NO.search(words)
+    yield Symptom(
+        key=f"image/{pod.uid}/{container.name}",
+        mark=container.waiting,
+        cause=f"image {container.image} of pod {pod.name} ({pod.role}) cannot be pulled: {words}",
+        patience=bounds.image if refused else bounds.registry,
+        # from back-off to a failed pull and back, or the other way about
+        attempts=2,
+        unseen_patience=bounds.unseen_pull,
+    )
+
+
+def _crash(config: Config, pod: Pod, container: Container) -> Iterator[Symptom]:
+    if not container.ends or (container.init and not container.waiting and not container.ended):
+        return
+    end = container.ended or container.last
+    how = "" if end is None else _how_it_ended(end.code, end.reason)
+    message = "" if end is None else end.message
+    last_line = message.splitlines()[-1].strip() if message else ""
+    yield Symptom(
+        key=f"crash/{pod.uid}/{container.name}",
+        mark=f"{container.ends}",
+        cause=f"container {container.name} of pod {pod.name} ({pod.role}) keeps crashing "
+        f"({container.ends} times{how})" + (f": {last_line}" if last_line else ""),
+        patience=config.bounds.crash if container.ends >= config.bounds.crashes else NEVER,
+        # ends from before the check do not count alone: what made them may be repaired
+        attempts=min(2, config.bounds.crashes - 1),
+        words=message,
+        log_of=None if message else (pod.name, container.name),
+    )
+
+
+def _how_it_ended(code: int, reason: str) -> str:
+    return f", {reason}, exit code {code}" if reason and reason != "Error" else f", exit code {code}"
+
+
+def _cannot_start(config: Config, pod: Pod, container: Container) -> Iterator[Symptom]:
+    if container.waiting in _CANNOT_START:
+        yield Symptom(
+            key=f"container/{pod.uid}/{container.name}",
+            mark="",
+            cause=f"container {container.name} of pod {pod.name} ({pod.role}) cannot start: "
+            f"{container.waiting}: {container.waiting_message}",
+            patience=config.bounds.container,
+        )
+
+
+def _without_node(config: Config, pending: list[Pod]) -> Iterator[Symptom]:
+    waiting = [pod for pod in pending if pod.placed in ("refused", "unseen")]
+    refused = [pod for pod in waiting if pod.placed == "refused"]
+    gated = sum(pod.placed == "gated" for pod in pending)
+    for pod in waiting:
+        if pod.placed == "unseen":
+            cause = f"pod {pod.name} ({pod.role}) was not looked at by its scheduler {pod.scheduler}" + (
+                f": {pod.placing}" if pod.placing else ""
+            )
+        else:
+            cause = _no_place(pod, refused)
+        others = len(waiting) + gated - 1
+        yield Symptom(
+            key=f"node/{pod.uid}",
+            mark="",
+            cause=cause + (f" ({others} more {'pod waits' if others == 1 else 'pods wait'})" if others else ""),
+            patience=config.unschedulable,
+        )
+
+
+def _no_place(pod: Pod, refused: list[Pod]) -> str:
+    """Names the pod of the gang that has no place: KAI tells the others which one, and that one why."""
+    named = [found for found in (_CULPRIT.search(one.placing) for one in refused) if found]
+    if not named:
+        return f"no node for pod {pod.name} ({pod.role}): {pod.placing}"
+    name = Counter(found["pod"] for found in named).most_common(1)[0][0]
+    for one in refused:
+        if one.name == name and not _CULPRIT.search(one.placing):
+            return f"no node for pod {name} ({one.role}): {one.placing}"
+    why = next(found["why"] for found in named if found["pod"] == name)
+    return f"no node for pod {name}: {why.rstrip('.')}."
+
+
+def _failed_graph(config: Config, graph: Graph, started: float) -> Iterator[Symptom]:
+    # a webhook that does not answer comes back; when it does not, nothing moves, and that is a symptom of its own
+    if not graph.failed or _WEBHOOK_SILENT.search(graph.failed):
+        return
+    least, most = config.bounds.graph_failed, config.bounds.unseen_attempt + config.bounds.graph_failed
+    yield Symptom(
+        key=f"graph/{graph.failed}",
+        mark=graph.marked,
+        cause=f"the graph {config.deployment} is failed: {graph.failed}",
+        patience=least,
+        attempts=1,
+        # the pause between attempts is about as long as it has been failing
+        unseen_patience=min(max(least, started - graph.failed_since), most),
+        while_idle=True,
+    )
+
+
+def _idle(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
+    """Something is missing or old, and no pod is on its way up or down."""
+    missing = [
+        f"{role} has {len(pods)} of {need.pods} pods"
+        for role, need in config.roles.items()
+        if len(pods := wanted(config, snapshot, role)) < need.pods
+    ]
+    old = [pod.name for pod in left(config, snapshot)]
+    if old:
+        missing.append(f"{len(old)} of another template {'is' if len(old) == 1 else 'are'} left ({', '.join(old[:3])})")
+    if not missing:
+        return
+    said = [f"the graph says: {snapshot.graph.failed}"] if snapshot.graph.failed else []
+    said += [f"Grove says: {clique.refused}" for clique in snapshot.cliques if clique.refused]
+    yield Symptom(
+        key="idle",
+        mark="",
+        cause=f"nothing happens for {minutes(config.bounds.stalled)}: {', '.join(missing)}, and no pod is being made, "
+        f"changed or removed; " + (said[0] if said else "is the Dynamo operator running, and Grove?"),
+        patience=config.bounds.stalled,
+        while_idle=True,
+    )

@@ -1,0 +1,126 @@
+"""The check's loop: look, judge, tell, until the stack answers or waiting is of no use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from readiness import endpoint, message, snapshot, verdict
+from readiness.config import Config
+from readiness.job_event import JobEvent
+from readiness.kubernetes import ApiError, Kubernetes
+from readiness.progress import time_left
+from readiness.symptoms import minutes
+
+Say = Callable[[str], None]
+
+_LOG_LINES: Final = "60"
+_FORBIDDEN: Final = 403
+
+
+class Watch:
+    """One run of the check."""
+
+    def __init__(self, config: Config, api: Kubernetes, event: JobEvent, say: Say) -> None:
+        self._config, self._api, self._event, self._say = config, api, event, say
+        self._memory = verdict.Memory.begin(time.monotonic(), time.time())
+        self._line = self._seen = "nothing seen of the cluster yet"
+        self._shown, self._shown_at = "", -float("inf")
+        self._forbidden_since: float | None = None
+        self._ask_at = 0.0
+        self._last_answer = ""
+        self._event_works = True
+
+    @property
+    def state(self) -> str:
+        """What was last seen, for the message of a check that is stopped."""
+        return self._line
+
+    @property
+    def age(self) -> str:
+        """How long the check has run."""
+        return minutes(time.monotonic() - self._memory.started)
+
+    def run(self) -> verdict.Answers | verdict.Failed:
+        """Waits for the end."""
+        while True:
+            found = self._look()
+            if isinstance(found, verdict.Answers | verdict.Failed):
+                return found
+            self._line = found.line
+            self._tell()
+            time.sleep(self._config.bounds.poll)
+
+    def words_of(self, pod: str, container: str) -> str:
+        """The end of the log of a container's run before this one."""
+        for previous in ("true", "false"):
+            try:
+                found = self._api.log(pod, container=container, previous=previous, tailLines=_LOG_LINES)
+            except ApiError:
+                continue
+            if found.strip():
+                return found.strip()
+        return ""
+
+    def _look(self) -> verdict.Found:
+        try:
+            seen = snapshot.take(self._api, self._config.deployment)
+        except ApiError as error:
+            return self._unseen(error)
+        self._forbidden_since = None
+        found, self._memory = verdict.judge(self._config, seen, self._memory, time.monotonic())
+        self._seen = found.line
+        if not isinstance(found, verdict.PodsReady):
+            self._last_answer = ""
+            return found
+        if time.monotonic() < self._ask_at:
+            return verdict.Waiting(self._with_answer(found.line))
+        reply = endpoint.ask(self._config)
+        now = time.monotonic()
+        self._ask_at = now + self._config.bounds.answer_pause
+        self._last_answer = reply.text
+        weighed, self._memory = verdict.weigh(self._config, self._memory, reply, found.line, now)
+        return weighed
+
+    def _with_answer(self, line: str) -> str:
+        return f"{line}; no answer yet: {self._last_answer}" if self._last_answer else line
+
+    def _unseen(self, error: ApiError) -> verdict.Waiting | verdict.Failed:
+        """The API server restarts, or its answers are late: what was seen before stays true until the next look."""
+        now, config = time.monotonic(), self._config
+        if error.status != _FORBIDDEN:
+            self._forbidden_since = None
+        elif self._forbidden_since is None:
+            self._forbidden_since = now
+        elif now - self._forbidden_since >= config.bounds.forbidden:
+            return verdict.Failed(f"the check may not read what it must: {error}", self._seen)
+        if now - self._memory.started >= config.deadline:
+            cause = f"not ready after {minutes(config.deadline)}, and the Kubernetes API gives no answer: {error}"
+            return verdict.Failed(cause, self._seen)
+        return verdict.Waiting(f"{self._seen}; the Kubernetes API gives no answer: {error}")
+
+    def _tell(self) -> None:
+        """One line per change, with a pause between two, in the log and on the Job."""
+        now, config = time.monotonic(), self._config
+        if self._line == self._shown or now - self._shown_at < config.bounds.progress:
+            return
+        self._shown, self._shown_at = self._line, now
+        line = f"{self._line}; {time_left(config.deadline - (now - self._memory.started))}"
+        self._say(line)
+        try:
+            self._event.say(line)
+            self._event_works = True
+        except ApiError as error:
+            if self._event_works:
+                self._say(f"(the progress event cannot be written: {error})")
+            self._event_works = False
+
+
+def failure(config: Config, watch: Watch, failed: verdict.Failed) -> str:
+    """The message of a failure, with a container's last words where its status has none."""
+    words = failed.words
+    if failed.log_of:
+        last = watch.words_of(*failed.log_of)
+        words = "\n".join(part for part in (words, last) if part)
+    return message.compose(failed.cause, failed.line, words, config.next)
