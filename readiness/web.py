@@ -38,7 +38,7 @@ class Answer:
         """The body's JSON object; empty when it is none."""
         try:
             value: object = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return as_object(value)
 

@@ -38,7 +38,8 @@ READY = Expected(ready=True)
 WAITS = Expected()
 NOTHING_HAPPENS = Expected(cause="nothing happens for 15 min: ", after=800, within=1000)
 NO_PREFILL_NODE = Expected(
-    cause=r"no node for pod r1-1p1d-pm?\d+\w-0-prefill-\w+ \(prefill\): no nodes with enough resources were found: .*GPUs",
+    cause=r"no node for pod r1-1p1d-pm?\d+\w-0-prefill-\w+ \(prefill\): "
+    r"no nodes with enough resources were found: .*GPUs",
     after=590,
     within=620,
 )
