@@ -45,7 +45,9 @@ class Call:
     preview: bool = False
     id: str = ""
     inputs_before: dict[str, object] | None = None
-    """The inputs that the engine has on record (diff only)."""
+    """The inputs that the engine has on record (diff and read)."""
+    outputs_before: dict[str, object] | None = None
+    """The outputs that the engine has on record (read, update and delete)."""
 
 
 Hook = Callable[[Call], Awaitable[None] | None]

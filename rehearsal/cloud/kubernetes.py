@@ -13,7 +13,7 @@ from typing import Any, cast
 import yaml
 from typing_extensions import override
 
-from rehearsal.cloud import helm, kubernetes_admission, kubernetes_schema
+from rehearsal.cloud import helm, kubernetes_admission, kubernetes_schema, patches, waiting
 from rehearsal.cloud.faults import Call
 from rehearsal.cloud.gcp_rules import CLUSTER
 from rehearsal.cloud.service import Difference, Failure, Service
@@ -99,8 +99,11 @@ class Kubernetes(Service):
             return news, [Failure("(provider)", reason)]
         if call.kind == helm.RELEASE:
             return helm.check(call.name, self.world.text(8), olds, news)
-        if call.kind.endswith(("Patch", "List")):
+        patch = patches.is_patch(call.kind, news.get("kind"))
+        if call.kind.endswith("List"):
             raise Refusal(self.unmodelled(call.kind))
+        if patch:
+            self._require_patchable(call, news)
         inputs = copy.deepcopy(news)
         metadata = cast("Props", inputs.setdefault("metadata", {}))
         if isinstance(metadata, Unknown):
@@ -113,8 +116,17 @@ class Kubernetes(Service):
         api_version, kind = str(inputs.get("apiVersion")), str(inputs.get("kind"))
         if self.schemas.namespaced(api_version, kind) and metadata.get("namespace") is None:
             metadata["namespace"] = self.config_of(call).get("namespace") or "default"
-        failures = self.schemas.failures(inputs) if self._judged(api_version, kind) else []
-        return inputs, failures + kubernetes_admission.judge(inputs)
+        failures = self.schemas.failures(inputs, partial=patch) if self._judged(api_version, kind) else []
+        return inputs, failures if patch else failures + kubernetes_admission.judge(inputs)
+
+    def _require_patchable(self, call: Call, inputs: Props) -> None:
+        if str(self.config_of(call).get("enableServerSideApply", "true")).lower() == "false":
+            raise Refusal(
+                "patch resources require Server-Side Apply mode, which is enabled using the `enableServerSideApply` "
+                "Provider config"
+            )
+        if mapping(inputs, "metadata").get("name") is None:
+            raise Refusal("patch resources require the `.metadata.name` field to be set")
 
     def _judged(self, api_version: str, kind: str) -> bool:
         """Custom kinds without a schema here are accepted as they are; misspelt built-in kinds are not."""
@@ -128,6 +140,7 @@ class Kubernetes(Service):
         kind = call.kind.rsplit(":", 1)[-1]
         option = _MUTABLE_OPTION.get(kind, "")
         mutable = str(self.config_of(call).get(option, "")).lower() == "true" if option else False
+        # A patch has no entry there: all but its target is changed in place.
         paths = () if mutable else _REPLACES.get(kind, ())
         always = () if call.kind == helm.RELEASE else ("metadata.name", "metadata.namespace", "apiVersion", "kind")
         for change in found.changes:
@@ -142,6 +155,8 @@ class Kubernetes(Service):
         if call.kind == helm.RELEASE:
             return helm.before(inputs)
         outputs = copy.deepcopy(inputs)
+        if patches.is_patch(call.kind, inputs.get("kind")):
+            return outputs
         # The plugin cannot know what the API server and the controllers add.
         outputs["status"] = UNKNOWN
         if outputs.get("kind") == "Secret":
@@ -153,32 +168,72 @@ class Kubernetes(Service):
         cluster = self._cluster(call)
         if call.kind == helm.RELEASE:
             return helm.create(self.world, cluster.id, inputs, call.urn)
-        api_version, kind = str(inputs["apiVersion"]), str(inputs["kind"])
-        self._require_kind(cluster, api_version, kind)
+        self._require_kind(cluster, str(inputs["apiVersion"]), str(inputs["kind"]))
         id_ = self._id(inputs)
-        namespace = text(inputs, "metadata.namespace")
+        if patches.is_patch(call.kind, inputs["kind"]):
+            return id_, self._apply(call, cluster, id_, inputs)
+        outputs = self._make(call.kind, cluster, inputs, call.urn).outputs
+        waiting.refuse_unready(id_, outputs)
+        return id_, outputs
+
+    def _make(self, kind_token: str, cluster: Thing, inputs: Props, urn: str) -> Thing:
+        api_version, kind = str(inputs["apiVersion"]), str(inputs["kind"])
+        id_, namespace = self._id(inputs), text(inputs, "metadata.namespace")
         if "/" in id_ and self.world.get(NAMESPACE, namespace, cluster.id) is None:
             raise Refusal(f'namespaces "{namespace}" not found')
-        if self.world.get(call.kind, id_, cluster.id) is not None:
+        if self.world.get(kind_token, id_, cluster.id) is not None:
             raise Refusal(f'{_plural(api_version, kind)} "{text(inputs, "metadata.name")}" already exists')
-        kubernetes_admission.at_create(self.world, cluster.id, call.kind, inputs)
+        kubernetes_admission.at_create(self.world, cluster.id, kind_token, inputs)
         outputs = self._outputs(inputs, None)
-        thing = self.world.add(Thing(call.kind, cluster.id, id_, copy.deepcopy(inputs), outputs, urn=call.urn))
+        thing = self.world.add(Thing(kind_token, cluster.id, id_, copy.deepcopy(inputs), outputs, urn=urn))
         kubernetes_admission.made(self.world, thing)
-        return id_, outputs
+        return thing
+
+    def _apply(self, call: Call, cluster: Thing, id_: str, inputs: Props, *, dry_run: bool = False) -> Props:
+        """Carry a patch out; an object that is not there is made by it."""
+        manager = patches.manager_of(self.world, call, inputs)
+        thing = self._patched(call, cluster, id_)
+        if thing is None:
+            thing = self._made_by_patch(call, cluster, inputs)
+        else:
+            changed = patches.over(thing.inputs, inputs)
+            kubernetes_admission.at_update(self.world, thing, changed, call.preview)
+        live = patches.apply(thing, manager, inputs, dry_run=dry_run)
+        outputs = {**copy.deepcopy(live), patches.FIELD_MANAGER: manager}
+        if not dry_run:
+            waiting.refuse_unready(id_, outputs)
+        return outputs
+
+    def _patched(self, call: Call, cluster: Thing, id_: str) -> Thing | None:
+        return self.world.get(patches.target(call.kind), id_, cluster.id)
+
+    def _made_by_patch(self, call: Call, cluster: Thing, inputs: Props) -> Thing:
+        """Server-side apply of what is not there: made as it is given, if it is whole, and owned by the patch."""
+        if self._judged(str(inputs["apiVersion"]), str(inputs["kind"])):
+            for failure in self.schemas.failures(inputs):
+                raise Refusal(f"{call.kind} {self._id(inputs)} is invalid: {failure.property}: {failure.reason}")
+        thing = self._make(patches.target(call.kind), cluster, inputs, call.urn)
+        thing.inputs = patches.identity(inputs)
+        return thing
 
     @override
     def update(self, call: Call, id_: str, inputs: Props) -> Props:
         cluster = self._cluster(call)
+        if patches.is_patch(call.kind, inputs.get("kind")):
+            if self._patched(call, cluster, id_) is None:
+                raise _not_found(inputs)
+            return self._apply(call, cluster, id_, inputs, dry_run=call.preview)
         thing = self.world.get(call.kind, id_, cluster.id)
         if thing is None:
             raise Refusal(f"{call.kind.rsplit(':', 1)[-1]} {id_} not found")
         if call.kind == helm.RELEASE:
             return helm.update(self.world, thing, inputs, call.preview)
         kubernetes_admission.at_update(self.world, thing, inputs, call.preview)
-        outputs = self._outputs(inputs, thing)
+        patches.refuse_conflicts(thing, patches.MAKER, dict(patches.leaves(inputs)))
+        outputs = patches.keep(thing, self._outputs(inputs, thing))
         if not call.preview:
             thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
+            waiting.refuse_unready(id_, outputs)
         return outputs
 
     @override
@@ -190,6 +245,9 @@ class Kubernetes(Service):
             if forced and call.kind != helm.RELEASE:
                 return
             raise
+        if patches.is_patch(call.kind, (call.outputs_before or {}).get("kind")):
+            self._relinquish(call, cluster, id_)
+            return
         thing = self.world.get(call.kind, id_, cluster.id)
         if thing is None:
             return
@@ -199,11 +257,25 @@ class Kubernetes(Service):
         kubernetes_admission.at_delete(self.world, thing)
         self.world.remove(thing.key)
 
+    def _relinquish(self, call: Call, cluster: Thing, id_: str) -> None:
+        """The end of a patch: its fields are given up, by applying an object that has none."""
+        state = call.outputs_before or {}
+        if self._served(cluster, str(state["apiVersion"]), str(state["kind"])):
+            self._apply(call, cluster, id_, patches.identity(state))
+
     @override
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
         cluster = self._cluster(call)
         thing = self.world.get(call.kind, id_, cluster.id)
-        return (thing.inputs, thing.outputs) if thing else None
+        if thing is not None:
+            return patches.seen_by_maker(thing), thing.outputs
+        patched = self._patched(call, cluster, id_) if call.kind.endswith("Patch") else None
+        if patched is None:
+            return None
+        # Without inputs on record (an import) the plugin takes the whole object for what the patch had asked for.
+        inputs = patches.pruned(patched.outputs, call.inputs_before or patched.outputs)
+        manager = patches.manager_of(self.world, call, inputs)
+        return inputs, {**patched.outputs, patches.FIELD_MANAGER: manager}
 
     def seed(self, cluster: Thing, kind: str, body: Props) -> Thing:
         """Put an object into a cluster that stood there before the program came; returns it."""
@@ -225,11 +297,13 @@ class Kubernetes(Service):
             raise Refusal(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
         return found
 
-    def _require_kind(self, cluster: Thing, api_version: str, kind: str) -> None:
+    def _served(self, cluster: Thing, api_version: str, kind: str) -> bool:
         known = self.schemas.custom(api_version, kind)
-        if (known is None and self.schemas.knows(api_version, kind)) or (known and known.builtin):
-            return
-        if not helm.serves(self.world, cluster.id, api_version, kind):
+        builtin = known.builtin if known else self.schemas.knows(api_version, kind)
+        return builtin or helm.serves(self.world, cluster.id, api_version, kind)
+
+    def _require_kind(self, cluster: Thing, api_version: str, kind: str) -> None:
+        if not self._served(cluster, api_version, kind):
             raise Refusal(
                 f'no matches for kind "{kind}" in version "{api_version}": the chart that brings its '
                 "CustomResourceDefinition has not been installed yet"
@@ -281,6 +355,11 @@ def _identity(inputs: Props) -> list[Any]:
     if "metadata" in inputs:
         return [mapping(inputs, "metadata").get("name"), mapping(inputs, "metadata").get("namespace")]
     return [inputs.get("name"), inputs.get("namespace")]
+
+
+def _not_found(inputs: Props) -> Refusal:
+    plural = _plural(str(inputs["apiVersion"]), str(inputs["kind"]))
+    return Refusal(f'{plural} "{text(inputs, "metadata.name")}" not found')
 
 
 def _plural(api_version: str, kind: str) -> str:

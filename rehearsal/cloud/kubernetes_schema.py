@@ -115,8 +115,11 @@ class Schemas:
         homes = (definitions,) if document.endswith("_definitions.json") else (pods, definitions)
         return next(cast("Props", home[pointer]) for home in homes if pointer in home)
 
-    def failures(self, body: Props) -> list[Failure]:
-        """Everything in which the object breaks the schema of its kind; unknown values are stepped over."""
+    def failures(self, body: Props, *, partial: bool = False) -> list[Failure]:
+        """Everything in which the object breaks the schema of its kind; unknown values are stepped over.
+
+        A `partial` object (a patch) may lack what the kind demands.
+        """
         api_version, kind = str(body.get("apiVersion")), str(body.get("kind"))
         validator = self._validator(api_version, kind)
         if validator is None:
@@ -126,7 +129,7 @@ class Schemas:
                     f'no matches for kind "{kind}" in version "{api_version}" (Kubernetes {self.version})',
                 )
             ]
-        return [Failure(path, message) for path, message in sorted(set(_errors(validator, body)))]
+        return [Failure(path, message) for path, message in sorted(set(_errors(validator, body, partial)))]
 
     def _validator(self, api_version: str, kind: str) -> Draft202012Validator | None:
         key = (api_version, kind)
@@ -148,10 +151,10 @@ def _load(folder: Any, name: str) -> Props:
     return cast("Props", json.loads((folder / name).read_text(encoding="utf-8")))
 
 
-def _errors(validator: Draft202012Validator, body: Props) -> Iterator[tuple[str, str]]:
+def _errors(validator: Draft202012Validator, body: Props, partial: bool) -> Iterator[tuple[str, str]]:
     # jsonschema is untyped here: its errors are read through Any.
     for error in cast("Iterator[Any]", cast("Any", validator).iter_errors(body)):
-        if isinstance(error.instance, Unknown):
+        if isinstance(error.instance, Unknown) or (partial and error.validator == "required"):
             continue
         if error.validator in ("anyOf", "oneOf", "not") and has_unknown(error.instance):
             continue

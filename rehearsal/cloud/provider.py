@@ -7,7 +7,7 @@ journal. It holds no rule of any service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -97,7 +97,17 @@ class EmbeddedCloud(sdk.Provider):
                 Entry(call.op, call.kind, call.name, call.urn, call.id, call.preview, started, ended, refused)
             )
 
-    def _call(self, op: str, urn: str, *, kind: str = "", id_: str | None = None, preview: bool = False) -> Call:
+    def _call(
+        self,
+        op: str,
+        urn: str,
+        *,
+        kind: str = "",
+        id_: str | None = None,
+        preview: bool = False,
+        inputs: Mapping[str, PropertyValue] | None = None,
+        outputs: Mapping[str, PropertyValue] | None = None,
+    ) -> Call:
         return Call(
             op=op,
             urn=urn,
@@ -106,7 +116,8 @@ class EmbeddedCloud(sdk.Provider):
             client=client.get(),
             preview=preview,
             id=id_ or "",
-            inputs_before=inputs_on_record.get() if op == "diff" else None,
+            inputs_before=inputs_on_record.get() if op == "diff" else _plain(inputs),
+            outputs_before=_plain(outputs),
         )
 
     # Provider configuration
@@ -195,7 +206,9 @@ class EmbeddedCloud(sdk.Provider):
 
     @override
     async def read(self, request: sdk.ReadRequest) -> sdk.ReadResponse:
-        call = self._call("read", request.urn, id_=request.resource_id)
+        call = self._call(
+            "read", request.urn, id_=request.resource_id, inputs=request.inputs, outputs=request.properties
+        )
         found = await self._run(call, lambda service: service.read(call, request.resource_id))
         if found is None:
             return sdk.ReadResponse("")
@@ -205,7 +218,7 @@ class EmbeddedCloud(sdk.Provider):
     @override
     async def update(self, request: sdk.UpdateRequest) -> sdk.UpdateResponse:
         news = props_to_plain(request.news)
-        call = self._call("update", request.urn, id_=request.resource_id, preview=request.preview)
+        call = self._call("update", request.urn, id_=request.resource_id, preview=request.preview, outputs=request.olds)
         outputs = await self._run(
             call,
             lambda service: service.update(call, request.resource_id, news),
@@ -215,7 +228,7 @@ class EmbeddedCloud(sdk.Provider):
 
     @override
     async def delete(self, request: sdk.DeleteRequest) -> None:
-        call = self._call("delete", request.urn, id_=request.resource_id)
+        call = self._call("delete", request.urn, id_=request.resource_id, outputs=request.properties)
         await self._run(call, lambda service: service.delete(call, request.resource_id))
 
     @override
@@ -224,6 +237,10 @@ class EmbeddedCloud(sdk.Provider):
         call = self._call("invoke", "", kind=request.tok)
         result = await self._run(call, lambda service: service.invoke(call, args))
         return sdk.InvokeResponse(props_from_plain(result))
+
+
+def _plain(props: Mapping[str, PropertyValue] | None) -> Props | None:
+    return None if props is None else props_to_plain(props)
 
 
 def _read(kind: str, props: Props) -> dict[str, PropertyValue]:

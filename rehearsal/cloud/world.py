@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from rehearsal.cloud.values import Props
 
@@ -40,6 +40,8 @@ class Thing:
     urn: str = ""
     owner: Key | None = None
     """The object that this one goes with: it is removed together with its owner."""
+    applied: dict[str, dict[tuple[str, ...], Any]] = field(default_factory=dict[str, dict[tuple[str, ...], Any]])
+    """Kubernetes: the fields that others than the maker own, by field manager (`patches.py`)."""
     born: int = 0
     """Position in the order of creation."""
 

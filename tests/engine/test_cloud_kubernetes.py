@@ -560,9 +560,9 @@ def test_what_charts_leave_behind_on_purpose_is_told_and_is_no_leftover() -> Non
     assert {thing.kind for thing in cloud.world.leftovers()} == {"gcp:container/cluster:Cluster"}
 
 
-def test_a_patch_kind_is_named_as_not_modelled(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="has no kubernetes:core/v1:ServiceAccountPatch"):
-        cloud.check(token("v1", "ServiceAccountPatch"), "x", {})
+def test_a_list_kind_is_named_as_not_modelled(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match="has no kubernetes:core/v1:ServiceAccountList"):
+        cloud.check(token("v1", "ServiceAccountList"), "x", {})
 
 
 def test_a_compute_domain_makes_its_claim_template_and_takes_it_along() -> None:
