@@ -147,6 +147,8 @@ def complete(world: World, outputs: Props, current: Thing | None) -> None:
         outputs["status"] = serving.graph_status()
     elif kind == "ComputeDomain":
         outputs["status"] = {"status": "Ready"}
+    elif kind == "GKENetworkParamSet":
+        outputs["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "GNPReady"}]}
     elif kind == "Network":
         outputs["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "GNPParamsReady"}]}
     elif kind == "Job":
