@@ -1,7 +1,8 @@
 """Asks the stack what its users will ask: which models it has, and one short answer.
 
-Neither the frontends' health nor the list of models says that workers answer: a model is listed while its decode side
-is missing (seen on Dynamo 1.0.1 and 1.6.1), and a split NVLink domain answers 200 with nothing in it.
+Neither the frontends' health nor the list of models says that workers answer: health is 200 with no worker at all,
+Dynamo 1.0.1 lists a model whose decode side is missing (seen; 1.6.1 does not), and a split NVLink domain answers 200
+with nothing in it.
 """
 
 from __future__ import annotations
