@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from readiness.config import Config
 from readiness.snapshot import Pod, Snapshot
-from readiness.symptoms import left, outdated, wanted
+from readiness.symptoms import PULL_FAILED, left, outdated, wanted
 
-_FRONTEND = "frontend"
+_FRONTEND: Final = "frontend"
+_STARTING: Final = "pulling images and mounting"
+_SHOWN: Final = 200
 
 
 def describe(config: Config, snapshot: Snapshot) -> str:
@@ -26,7 +29,7 @@ def describe(config: Config, snapshot: Snapshot) -> str:
         ready = sum(pod.ready for pod in pods)
         others = ", ".join(f"{count} {what}" for what, count in doing.items())
         parts.append(f"{role} {ready} of {need.pods}" + (f" ({others})" if others else ""))
-    return f"pods ready: {', '.join(parts)}" + "".join(_leaving(config, snapshot))
+    return f"pods ready: {', '.join(parts)}" + "".join((*_leaving(config, snapshot), *_told(config, snapshot)))
 
 
 def time_left(seconds: float) -> str:
@@ -38,14 +41,23 @@ def time_left(seconds: float) -> str:
 def _doing(pod: Pod) -> str:
     if pod.placed != "placed":
         return {"gated": "waiting for the gang", "unseen": "not scheduled yet", "refused": "without a node"}[pod.placed]
-    waiting = {container.waiting for container in pod.containers}
-    if waiting & {"ErrImagePull", "ImagePullBackOff"}:
+    if any(container.waiting in PULL_FAILED for container in pod.containers):
         return "without an image"
-    if any(container.ends for container in pod.containers):
-        return "restarted after a crash"
+    crashed = any(container.ends for container in pod.containers)
     if any(container.running and not container.init for container in pod.containers):
-        return "starting" if pod.role == _FRONTEND else "loading weights"
-    return "pulling images and mounting"
+        return ("starting" if pod.role == _FRONTEND else "loading weights") + (" after a crash" if crashed else "")
+    return "crashed" if crashed else _STARTING
+
+
+def _told(config: Config, snapshot: Snapshot) -> Iterator[str]:
+    """What the kubelet says of the first pod that does not start; the check does not judge by it."""
+    for role in config.roles:
+        names = [pod.name for pod in wanted(config, snapshot, role) if not pod.ready and _doing(pod) == _STARTING]
+        notices = [one for one in snapshot.notices if one.name in names]
+        if notices:
+            newest = max(notices, key=lambda one: one.at)
+            yield f"; {newest.name}: {newest.reason}: {newest.message[:_SHOWN]}"
+            return
 
 
 def _leaving(config: Config, snapshot: Snapshot) -> Iterator[str]:

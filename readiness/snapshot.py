@@ -26,7 +26,7 @@ _CREATE_EVENT: Final = "PodCreateFailed"
 _GRAPH_VERSIONS: Final = ("v1alpha1", "v1beta1")
 """v1alpha1 is served by every release up to 1.6, though deprecated from 1.2 on."""
 
-_HARMLESS: Final = frozenset(
+HARMLESS: Final = frozenset(
     {
         "AllScheduledReplicasLost",
         "PodGrouperWarning",
@@ -265,7 +265,7 @@ def _refusal(words: str) -> str:
 
 def _notices(events: Iterable[Object]) -> Iterator[Notice]:
     for event in events:
-        if text(event, "type") == "Warning" and text(event, "reason") not in _HARMLESS:
+        if text(event, "type") == "Warning" and text(event, "reason") not in HARMLESS:
             yield Notice(
                 name=text(event, "involvedObject", "name"),
                 reason=text(event, "reason"),

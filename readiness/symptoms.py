@@ -20,7 +20,10 @@ from readiness.snapshot import Clique, Container, Graph, Pod, Snapshot
 
 NEVER: Final = math.inf
 
-_PULL_FAILED: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
+PULL_FAILED: Final = frozenset(
+    {"ErrImagePull", "ImageInspectError", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed"}
+)
+"""What a container waits for whose image cannot be pulled; the kubelet alternates between them."""
 _CANNOT_START: Final = frozenset(
     {
         "CreateContainerConfigError",
@@ -141,7 +144,7 @@ def _refused(config: Config, snapshot: Snapshot, clique: Clique) -> Iterator[Sym
 
 
 def _image(config: Config, snapshot: Snapshot, pod: Pod, container: Container) -> Iterator[Symptom]:
-    if container.waiting not in _PULL_FAILED:
+    if container.waiting not in PULL_FAILED:
         return
     words = _BACK_OFF.sub("", container.waiting_message)
     if not words:
@@ -166,12 +169,14 @@ def _crash(config: Config, pod: Pod, container: Container) -> Iterator[Symptom]:
     how = "" if end is None else _how_it_ended(end.code, end.reason)
     message = "" if end is None else end.message
     last_line = message.splitlines()[-1].strip() if message else ""
+    keeps = container.ends >= config.bounds.crashes
     yield Symptom(
         key=f"crash/{pod.uid}/{container.name}",
         mark=f"{container.ends}",
-        cause=f"container {container.name} of pod {pod.name} ({pod.role}) keeps crashing "
-        f"({container.ends} times{how})" + (f": {last_line}" if last_line else ""),
-        patience=config.bounds.crash if container.ends >= config.bounds.crashes else NEVER,
+        cause=f"container {container.name} of pod {pod.name} ({pod.role}) {'keeps crashing' if keeps else 'crashed'} "
+        f"({'once' if container.ends == 1 else f'{container.ends} times'}{how})"
+        + (f": {last_line}" if last_line else ""),
+        patience=config.bounds.crash if keeps else NEVER,
         # ends from before the check do not count alone: what made them may be repaired
         attempts=min(2, config.bounds.crashes - 1),
         words=message,
@@ -261,8 +266,8 @@ def _idle(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
     yield Symptom(
         key="idle",
         mark="",
-        cause=f"nothing happens for {minutes(config.bounds.stalled)}: {', '.join(missing)}, and no pod is being made, "
-        f"changed or removed; " + (said[0] if said else "is the Dynamo operator running, and Grove?"),
+        cause=f"nothing happens any more: {', '.join(missing)}, and no pod is being made, changed or removed; "
+        + (said[0] if said else "is the Dynamo operator running, and Grove?"),
         patience=config.bounds.stalled,
         while_idle=True,
     )

@@ -7,12 +7,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from readiness import config, package
+from readiness import config, package, snapshot
 
 WHOLE: dict[str, Any] = {
     "namespace": "serving",
@@ -103,3 +104,15 @@ def test_a_faulty_configuration_is_named_by_key(change: dict[str, Any], said: st
 def test_every_key_but_the_deadlines_is_needed(key: str) -> None:
     with pytest.raises(config.ConfigError, match=f"{key} is missing"):
         config.parse(json.dumps({name: value for name, value in WHOLE.items() if name != key}))
+
+
+def test_the_page_about_the_check_tells_every_bound_as_it_is() -> None:
+    page = (Path(config.__file__).parents[1] / "docs" / "readiness.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE))
+    assert told == {bound.name: f"{bound.default:g}" for bound in fields(config.Bounds)}
+
+
+def test_the_page_about_the_check_names_the_harmless_warnings() -> None:
+    page = (Path(config.__file__).parents[1] / "docs" / "readiness.md").read_text()
+    for reason in snapshot.HARMLESS:
+        assert f"`{reason}`" in page

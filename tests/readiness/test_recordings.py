@@ -36,7 +36,7 @@ class Expected:
 
 READY = Expected(ready=True)
 WAITS = Expected()
-NOTHING_HAPPENS = Expected(cause="nothing happens for 15 min: ", after=800, within=1000)
+NOTHING_HAPPENS = Expected(cause="nothing happens any more: ", after=800, within=1000)
 NO_PREFILL_NODE = Expected(
     cause=r"no node for pod r1-1p1d-pm?\d+\w-0-prefill-\w+ \(prefill\): "
     r"no nodes with enough resources were found: .*GPUs",
@@ -64,7 +64,7 @@ CRASHES = Expected(
 GRAPH_FAILED = Expected(cause="the graph [a-z0-9-]+ is failed: ", after=50, within=100)
 SILENT_WEBHOOK = replace(
     NOTHING_HAPPENS,
-    cause="nothing happens for 15 min: .*; the graph says: .*failed calling webhook .*connection refused",
+    cause="nothing happens any more: .*; the graph says: .*failed calling webhook .*connection refused",
 )
 
 STATES: dict[str, Expected] = {
@@ -262,7 +262,7 @@ def test_an_edit_that_the_operator_has_not_seen_is_not_called_ready() -> None:
         end = hold(edited, recordings.seen("0.7.0", name), HOUR)
         assert isinstance(end.verdict, verdict.Failed)
         assert re.match(
-            "nothing happens for 15 min: decode has 0 of 1 pods, 1 of another template is left", end.verdict.cause
+            "nothing happens any more: decode has 0 of 1 pods, 1 of another template is left", end.verdict.cause
         )
 
 

@@ -91,7 +91,7 @@ def test_a_pod_that_is_over_does_not_count_as_ready() -> None:
     over = o.ready("decode")
     over["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
     end = hold(WHOLE, o.state([*o.all_ready()[:-1], over]), HOUR)
-    assert failed(end).cause.startswith("nothing happens for 15 min: decode has 1 of 2 pods")
+    assert failed(end).cause.startswith("nothing happens any more: decode has 1 of 2 pods")
     assert "is over: Failed: Evicted: The node was low on resource: memory." in failed(end).words
 
 
@@ -394,7 +394,7 @@ def test_a_webhook_that_the_operator_cannot_reach_passes() -> None:
     words = 'Internal error occurred: failed calling webhook "pcs.defaulting.webhooks.grove.io": connection refused'
     end = hold(WHOLE, o.state([], of=o.graph("failed", words)), HOUR, started_at=o.NOW)
     assert end.at == WHOLE.bounds.stalled
-    assert failed(end).cause.startswith("nothing happens for 15 min: ")
+    assert failed(end).cause.startswith("nothing happens any more: ")
     assert words in failed(end).cause
 
 
@@ -436,13 +436,50 @@ def test_an_old_pod_that_nobody_replaces_fails_after_a_quarter_of_an_hour() -> N
     end = hold(WHOLE, o.state(pods), HOUR)
     assert end.at == 900
     assert failed(end).cause == (
-        "nothing happens for 15 min: decode has 1 of 2 pods, 1 of another template is left (d2), and no pod is being "
+        "nothing happens any more: decode has 1 of 2 pods, 1 of another template is left (d2), and no pod is being "
         "made, changed or removed; is the Dynamo operator running, and Grove?"
     )
 
 
 def test_an_old_pod_that_ends_is_waited_for() -> None:
     waits(o.state([*o.all_ready(), o.ending(o.ready("decode", template="old"))]), 2 * HOUR)
+
+
+# Progress
+
+
+@pytest.mark.parametrize(
+    ("pod", "doing"),
+    [
+        (o.gated("decode"), "1 waiting for the gang"),
+        (o.unseen("decode"), "1 not scheduled yet"),
+        (o.without_node("decode", NO_GPUS), "1 without a node"),
+        (o.waiting("decode", "ContainerCreating"), "1 pulling images and mounting"),
+        (o.waiting("decode", "ErrImagePull"), "1 without an image"),
+        (o.loading("decode"), "1 loading weights"),
+        (o.crashed("decode", 1, {"exitCode": 1}), "1 crashed"),
+        (o.crashed("decode", 1, {"exitCode": 1}, state=o.RUNNING), "1 loading weights after a crash"),
+    ],
+)
+def test_the_line_says_what_each_pod_is_at(pod: dict[str, Any], doing: str) -> None:
+    assert judge(o.state([*o.all_ready()[:-1], pod])).line == (
+        f"pods ready: frontend 2 of 2, prefill 1 of 1, decode 1 of 2 ({doing})"
+    )
+
+
+def test_the_line_says_why_a_pod_does_not_start() -> None:
+    pod = o.waiting("decode", "ContainerCreating", name="d2")
+    events = [o.warning("d2", "FailedMount", "configmap not found"), o.warning("d2", "Unhealthy", "probe", at=9)]
+    assert judge(o.state([*o.all_ready()[:-1], pod], events=events)).line.endswith(
+        "; d2: FailedMount: configmap not found"
+    )
+
+
+def test_one_crash_at_the_deadline_is_told_as_one() -> None:
+    pod = o.crashed("decode", 1, {"exitCode": 1}, state=o.RUNNING, name="d2")
+    config = replace(WHOLE, deadline=60)
+    end = hold(config, o.state([*o.all_ready()[:-1], pod]), HOUR, unchanged)
+    assert failed(end).cause == "not ready after 60 s: container main of pod d2 (decode) crashed (once, exit code 1)"
 
 
 # The endpoint
