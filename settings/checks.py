@@ -12,6 +12,7 @@ from components.base import a4x, addresses, gke, namespaces, naming
 from components.base.dynamo import PROFILES, REFUSED
 from components.base.problems import Problem, RuleError, nearest
 from components.serving import arguments, estimate, layout, rules
+from settings import room
 from settings.model import Domain, Settings, Stack
 
 Check = Callable[[Settings], Iterator[Problem]]
@@ -301,4 +302,5 @@ CHECKS: tuple[Check, ...] = (
     _namespaces,
     _stack_layouts,
     _stack_domains,
+    room.check,
 )

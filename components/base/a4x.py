@@ -11,6 +11,8 @@ from typing import Final, TypedDict
 MACHINE_TYPE: Final = "a4x-highgpu-4g"
 """140 vCPU (Grace, arm64), 884 GB of memory, 4 GB200 GPUs, 4 local SSDs of 3 TB, 2 gVNICs, 4 CX-7 NICs."""
 
+CPUS: Final = 140
+MEMORY_GB: Final = 884
 ACCELERATOR: Final = "nvidia-gb200"
 GPUS_PER_NODE: Final = 4
 LOCAL_SSDS_PER_NODE: Final = 4

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
-from components.base import gke, naming
+from components.base import capacity, gke, naming
 from components.gcp import cluster_access
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_account import NodeAccount
@@ -238,7 +238,7 @@ class GkeCluster(pulumi.ComponentResource):
             initial_node_count=1,
             autoscaling={
                 "total_min_node_count": system.get("min_nodes", 2),
-                "total_max_node_count": system.get("max_nodes", 10),
+                "total_max_node_count": system.get("max_nodes", capacity.SYSTEM_NODES_MAX),
                 "location_policy": "BALANCED",
             },
             management={"auto_repair": True, "auto_upgrade": True},
@@ -246,7 +246,7 @@ class GkeCluster(pulumi.ComponentResource):
             network_config={"enable_private_nodes": True},
             # No taint: it would repel the operators, which bring no toleration of their own.
             node_config={
-                "machine_type": system.get("machine_type", "e2-standard-16"),
+                "machine_type": system.get("machine_type", capacity.SYSTEM_MACHINE),
                 "image_type": "COS_CONTAINERD",
                 "disk_type": "pd-balanced",
                 "disk_size_gb": 200,

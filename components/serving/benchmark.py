@@ -13,6 +13,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.base import a4x, naming
 from components.serving import commands, graph
+from components.serving.footprint import BENCHMARK
 from components.serving.layout import Layout
 
 
@@ -95,7 +96,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                                 "image": args["image"],
                                 "command": ["sleep", "infinity"],
                                 "resources": {
-                                    "requests": {"cpu": "4", "memory": "8Gi"},
+                                    "requests": BENCHMARK.requests(),
                                     "limits": {"memory": "16Gi"},
                                 },
                                 "volume_mounts": [

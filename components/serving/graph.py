@@ -16,6 +16,7 @@ from components.base.dynamo import IMAGE_LOOKUP_OFF, PRIORITY_CLASS, DynamoProfi
 from components.base.naming import ROLE_LABEL, STACK_LABEL
 from components.base.registry import HF_KEY, HF_SECRET
 from components.serving import launch
+from components.serving.footprint import FRONTEND
 from components.serving.layout import Layout, WorkerRole
 
 Value = Any
@@ -125,7 +126,7 @@ def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
 
 
 def _frontend(placement: Placement) -> dict[str, Any]:
-    size = {"cpu": "5", "memory": "50Gi"}
+    size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
     return {
         "componentType": "frontend",
@@ -143,6 +144,7 @@ def _frontend(placement: Placement) -> dict[str, Any]:
         },
         "extraPodSpec": {
             **_pod(placement, side_selector(placement.frontend_side, placement.node_pool)),
+            "affinity": _apart(_labels("frontend", placement)),
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},
                 model_volume(placement.bucket, chunk_megabytes=50),
@@ -268,6 +270,17 @@ def _arm64_affinity() -> dict[str, Any]:
     term = {"matchExpressions": [{"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return {"nodeAffinity": required}
+
+
+def _apart(labels: dict[str, str]) -> dict[str, Any]:
+    """Pods with these labels on different nodes, as far as there are nodes.
+
+    Left alone, KAI puts all nine frontends on one node, beside a worker, and they all go when that node goes.
+    Topology spread constraints would say it more exactly; Grove (alpha.8 and later) refuses a graph that has any.
+    """
+    term = {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _rdma_annotations() -> dict[str, str]:

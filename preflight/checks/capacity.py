@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from components.base import a4x
+from components.base.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
 from preflight.cloud import CloudError, Quota, Reservation, SubBlock
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
@@ -18,10 +19,8 @@ ENDS_SOON: Final = timedelta(days=7)
 
 ZONES_OF_A_CLUSTER: Final = 3
 """Zones that GKE chooses for a regional cluster; the system pool begins with one node in each."""
-SYSTEM_VCPUS: Final = 16
 SYSTEM_DISK_GB: Final = 200
-SYSTEM_NODES_MAX: Final = 10
-"""The system pool that the program makes: e2-standard-16, balanced disks of 200 GB, up to 10 nodes."""
+"""Balanced disk of a node of the system pool that the program makes."""
 DOMAIN_DISK_GB: Final = 100
 """Boot disk of an A4X node, Hyperdisk Balanced."""
 
@@ -205,7 +204,7 @@ def system_quota(site: Site) -> Outcome:
     if site.pool("system") is not None:
         return passed("the system pool exists already")
     settings = site.settings
-    vcpus = Need("CPUS", ZONES_OF_A_CLUSTER * SYSTEM_VCPUS, SYSTEM_NODES_MAX * SYSTEM_VCPUS)
+    vcpus = Need("CPUS", ZONES_OF_A_CLUSTER * SYSTEM_CPUS, SYSTEM_NODES_MAX * SYSTEM_CPUS)
     disks = Need("SSD_TOTAL_GB", ZONES_OF_A_CLUSTER * SYSTEM_DISK_GB, SYSTEM_NODES_MAX * SYSTEM_DISK_GB)
     region = _fits(site.cloud.region_quotas(settings.project, settings.region), [vcpus, disks], settings.region)
     everywhere = Need("CPUS_ALL_REGIONS", vcpus.now, vcpus.later)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from rehearsal.cloud import operator, pods, serving
+from rehearsal.cloud import operator, placement, pods, serving
 from rehearsal.cloud.gcp_rules import NETWORK, SUBNETWORK, short
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
@@ -54,7 +54,7 @@ def at_create(world: World, cluster: str, kind: str, inputs: Props) -> None:
 
 def _graph(world: World, cluster: str, inputs: Props, current: Key | None = None) -> None:
     serving.admit_graph(world, cluster, inputs, current)
-    for reason in operator.hindrances(world, cluster, inputs):
+    for reason in (*operator.hindrances(world, cluster, inputs), *placement.hindrances(world, cluster, inputs)):
         raise Refusal(f"DynamoGraphDeployment {text(inputs, 'metadata.name')}, {reason}")
 
 

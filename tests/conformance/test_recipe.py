@@ -36,6 +36,7 @@ DIFFERENCES = [
     Difference("priority", POD + "priorityClassName", None, "inference"),
     Difference("tolerations", WORKER + r"extraPodSpec\.tolerations\[.*\]\..*", None),
     Difference("placement", POD + r"nodeSelector\.cloud\.google\.com/gke-nodepool", None, "pool"),
+    Difference("frontend-spread", r"Frontend\.extraPodSpec\.affinity\.podAntiAffinity\..*", None),
     Difference("labels", r"\w+\.extraPodMetadata\.labels\.dynamo-a4x/(stack|role)", None),
     Difference("frontend-token", r"Frontend\.envFromSecret", None, "hf-token-secret"),
     Difference("probe-delays", WORKER + r"(liveness|readiness)Probe\.initialDelaySeconds", ..., None),

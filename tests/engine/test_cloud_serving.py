@@ -204,6 +204,25 @@ def test_a_graph_may_change_in_place_within_its_own_nodes(cloud: Driver) -> None
         cloud.update(made, changed)
 
 
+def _asking(replicas: int, memory: str, cpu: str = "5") -> Props:
+    service = role(replicas)
+    service["resources"] = {"requests": {"cpu": cpu, "memory": memory}}
+    return service
+
+
+def test_pods_that_fit_on_no_node_have_no_place(cloud: Driver) -> None:
+    cloud.delete(cloud.graph("r0-abcd", Frontend=_asking(34, "50Gi"), Decode=role()))
+    for frontend in (_asking(60, "50Gi"), _asking(57, "1Gi"), _asking(221, "1Mi", "10m")):
+        with pytest.raises(Refusal, match=r"Frontend: 0/2 nodes are available: Insufficient cpu or memory"):
+            cloud.graph(Frontend=frontend, Decode=role())
+
+
+def test_grove_refuses_topology_spread_constraints(cloud: Driver) -> None:
+    spread = [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]
+    with pytest.raises(Refusal, match=r"Prefill: state failed: .*topologySpreadConstraints"):
+        cloud.graph(Prefill=role(topologySpreadConstraints=spread))
+
+
 # Deletion
 
 

@@ -1,0 +1,114 @@
+"""Whether the pods without a GPU fit on the nodes: frontends and benchmark clients, by CPU, memory and number.
+
+Refused is only what no scheduler could place. What the program cannot know is left to the preflight: the nodes of an
+adopted cluster, and what else runs on any node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from components.base import capacity
+from components.base.capacity import Node
+from components.base.problems import Problem
+from components.serving import layout
+from components.serving.footprint import BENCHMARK, FRONTEND, SIDECAR
+from settings.model import Settings, Stack
+
+
+@dataclass(frozen=True)
+class Place:
+    """Alike nodes that pods without a GPU are placed on."""
+
+    name: str
+    """As a message calls it."""
+    kind: Node
+    nodes: int
+    more: str
+    """What gives more room, for a message."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Pods without a GPU of some stacks."""
+
+    frontends: int = 0
+    clients: int = 0
+
+    def __add__(self, other: Wanted) -> Wanted:
+        return Wanted(self.frontends + other.frontends, self.clients + other.clients)
+
+    def fits(self, place: Place) -> bool:
+        """Whether they have room where nothing else runs."""
+        return capacity.fits(
+            place.kind, place.nodes, [(FRONTEND + SIDECAR, self.frontends), (BENCHMARK + SIDECAR, self.clients)]
+        )
+
+
+def check(settings: Settings) -> Iterator[Problem]:
+    """Stacks whose pods have no room, each held against what the stacks before it leave."""
+    taken: dict[str, Wanted] = {}
+    for i, stack in enumerate(settings.stacks):
+        place, wanted = _place(settings, stack), _wanted(stack)
+        if place is None or wanted is None:
+            continue
+        before = taken.get(place.name, Wanted())
+        if (before + wanted).fits(place):
+            taken[place.name] = before + wanted
+        else:
+            yield _problem(f"stacks[{i}]", stack, place, before, wanted)
+
+
+def _place(settings: Settings, stack: Stack) -> Place | None:
+    """Where a stack's frontends go; None where its nodes are not the program's to count."""
+    if stack.frontend.placement == "a4x":
+        domain = settings.domain(stack.domain)
+        if domain is None:
+            return None
+        pods = capacity.PODS_PER_NODE if domain.mode == "create" else capacity.PODS_PER_NODE_MAX
+        kind = capacity.a4x_node(pods)
+        # Every node of the domain may hold a worker, which asks for nothing but its GPUs.
+        kind = Node(kind.room, kind.pods - 1)
+        return Place(f"domain {domain.name!r}", kind, domain.nodes, "a larger domain")
+    if settings.cluster.mode == "adopt":
+        return None
+    nodes = capacity.SYSTEM_NODES_MAX
+    return Place("the system pool", capacity.system_node(), nodes, "frontend.placement: a4x")
+
+
+def _wanted(stack: Stack) -> Wanted | None:
+    replicas = stack.frontend.replicas
+    if replicas is None:
+        try:
+            replicas = layout.load(stack.layout).file.frontend.replicas
+        except layout.LayoutError:
+            return None
+    return Wanted(replicas, int(stack.benchmark))
+
+
+def _problem(key: str, stack: Stack, place: Place, before: Wanted, wanted: Wanted) -> Problem:
+    own = stack.frontend.replicas is not None
+    frontend, client = FRONTEND + SIDECAR, BENCHMARK + SIDECAR
+    pods = [f"{wanted.frontends} frontends of {frontend}"]
+    pods += [f"a benchmark client of {client}"] if wanted.clients else []
+    pods += [f"{before.frontends} frontends and {before.clients} clients of other stacks"] if before.frontends else []
+    most = _most(place, before, wanted.clients)
+    fewer = f"set frontend.replicas to {most} or fewer" if most else "place this stack's frontends elsewhere"
+    return Problem(
+        f"{key}.frontend.replicas" if own else f"{key}.layout",
+        stack.frontend.replicas if own else stack.layout,
+        f"{', '.join(pods)} (gcsfuse sidecars counted) do not fit: {place.name} has {place.nodes} "
+        f"node{'s' if place.nodes > 1 else ''} with {place.kind.room} for pods, so up to "
+        f"{place.kind.holds(frontend)} frontend{'s' if place.kind.holds(frontend) > 1 else ''} on each",
+        f"{fewer}, or choose {place.more}",
+    )
+
+
+def _most(place: Place, before: Wanted, clients: int) -> int:
+    """The most frontends of one stack that still fit."""
+    low, high = 0, place.nodes * place.kind.holds(FRONTEND + SIDECAR)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if (before + Wanted(middle, clients)).fits(place) else (low, middle - 1)
+    return low
