@@ -23,7 +23,7 @@ import pulumi_random as random
 from components.base import gke, naming
 from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
 from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
-from components.serving import commands, graph, launch
+from components.serving import announcement, commands, graph, launch
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
@@ -117,9 +117,16 @@ class ServingStack(pulumi.ComponentResource):
 
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": stack, "labels": labels},
+            metadata={
+                "name": stack,
+                "labels": labels,
+                "annotations": {announcement.SHAPE: f"{layout.shape} in {args['domain']}"},
+            },
             opts=pulumi.ResourceOptions(
-                parent=self, provider=provider, custom_timeouts=pulumi.CustomTimeouts(delete="30m")
+                parent=self,
+                provider=provider,
+                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
+                hooks=announcement.of_namespace(name, stack),
             ),
         )
         self.namespace = namespace.metadata["name"]
@@ -240,6 +247,7 @@ class ServingStack(pulumi.ComponentResource):
                 depends_on=first,
                 # A domain has no room for the old and the new pods at once.
                 delete_before_replace=True,
+                hooks=announcement.of_graph(name, stack),
                 # 700 GB of weights take half an hour to load from a cold cache; the operator gives up after 2 h.
                 custom_timeouts=pulumi.CustomTimeouts(create="3h", update="3h", delete="30m"),
             ),
