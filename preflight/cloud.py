@@ -139,6 +139,12 @@ class Node:
     """Allocatable GPUs."""
     taints: frozenset[str]
     """Keys of its taints."""
+    cpu: int = 0
+    """Allocatable thousandths of a CPU."""
+    memory: int = 0
+    """Allocatable bytes of memory."""
+    pods: int = 0
+    """Pods that it takes."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +235,10 @@ class Cloud(Protocol):
 
     def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
         """The pool's nodes, from the Kubernetes API."""
+        ...
+
+    def x86_nodes(self, cluster: Cluster) -> list[Node]:
+        """The cluster's x86 nodes, from the Kubernetes API."""
         ...
 
     def gpu_pods(self, cluster: Cluster) -> list[GpuPod]:

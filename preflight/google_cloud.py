@@ -33,6 +33,7 @@ from google.cloud.container_v1.services.cluster_manager.transports import Cluste
 from google.oauth2 import credentials as user_credentials
 
 from components.base import a4x
+from components.base.capacity import PODS_PER_NODE, quantity
 from preflight import cloud
 from preflight.cloud import CloudError, Trouble
 
@@ -222,8 +223,14 @@ class GoogleCloud:
 
     def nodes(self, cluster: cloud.Cluster, pool: str) -> list[cloud.Node]:
         """The pool's nodes, from the cluster."""
-        items = self._kubernetes(cluster, "/api/v1/nodes", labelSelector=f"{a4x.NODE_POOL_KEY}={pool}")
-        return [_node(item) for item in items]
+        return self._nodes(cluster, f"{a4x.NODE_POOL_KEY}={pool}")
+
+    def x86_nodes(self, cluster: cloud.Cluster) -> list[cloud.Node]:
+        """The x86 nodes, from the cluster."""
+        return self._nodes(cluster, f"{a4x.ARCH_KEY}=amd64")
+
+    def _nodes(self, cluster: cloud.Cluster, selector: str) -> list[cloud.Node]:
+        return [_node(item) for item in self._kubernetes(cluster, "/api/v1/nodes", labelSelector=selector)]
 
     def gpu_pods(self, cluster: cloud.Cluster) -> list[cloud.GpuPod]:
         """Pods with GPUs that are neither finished nor waiting for a node, from the cluster."""
@@ -440,12 +447,16 @@ def _pool(found: container_v1.NodePool, cluster: container_v1.Cluster) -> cloud.
 
 def _node(item: Any) -> cloud.Node:
     conditions = {condition["type"]: condition["status"] for condition in item["status"].get("conditions", [])}
+    allocatable: dict[str, str] = item["status"].get("allocatable", {})
     return cloud.Node(
         name=item["metadata"]["name"],
         ready=conditions.get("Ready") == "True",
         schedulable=not item["spec"].get("unschedulable", False),
-        gpus=int(item["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)),
+        gpus=int(allocatable.get("nvidia.com/gpu", 0)),
         taints=frozenset(taint["key"] for taint in item["spec"].get("taints", [])),
+        cpu=round(quantity(allocatable.get("cpu", "0")) * 1000),
+        memory=int(quantity(allocatable.get("memory", "0"))),
+        pods=int(allocatable.get("pods", PODS_PER_NODE)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from components.base import gke, naming
 from components.serving import layout
-from preflight.cloud import Cloud, CloudError, Cluster, Network, NodePool, Project
+from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Project
 from settings import Settings
 from settings.model import Domain
 
@@ -62,6 +62,10 @@ class Site:
         """The node pool `name` of `home`, or None where cluster or pool do not exist."""
         cluster = self.home()
         return None if cluster is None else cluster.pools.get(name)
+
+    def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
+        """The nodes of a pool."""
+        return self._once(f"nodes {pool}", lambda: self.cloud.nodes(cluster, pool))
 
     def networks(self) -> Mapping[str, Network]:
         """The project's networks."""

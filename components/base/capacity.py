@@ -8,6 +8,7 @@ DaemonSets ask for some. So a "no" from here is certain, and a "yes" is not.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,29 @@ _MEMORY_STEPS: Final = ((4, 0.25), (4, 0.20), (8, 0.10), (112, 0.06), (math.inf,
 """Share of each further step of memory (GiB) that GKE reserves."""
 _CPU_STEPS: Final = ((1, 0.06), (1, 0.01), (2, 0.005), (math.inf, 0.0025))
 """Share of each further step of CPUs that GKE reserves."""
+
+
+_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Z]*)")
+_UNITS: Final = {
+    "": 1,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "Ki": 2**10,
+    "Mi": MIB,
+    "Gi": GIB,
+    "Ti": 2**40,
+}
+
+
+def quantity(text: str) -> float:
+    """A quantity as Kubernetes writes it (`139580m`, `870Gi`), as a number."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None or found[2] not in _UNITS:
+        raise ValueError(f"no quantity of Kubernetes: {text!r}")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 @dataclass(frozen=True)

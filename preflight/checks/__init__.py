@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, networks, storage
+from preflight.checks import access, capacity, cluster, networks, room, storage
 from preflight.results import Outcome
 from preflight.site import Site
 
@@ -105,6 +105,8 @@ def _cluster_checks(site: Site) -> list[Check]:
                 "container.nodes.list and container.pods.list",
             )
         )
+    if not site.creates_cluster and site.settings.stacks:
+        checks.append(Check("frontends", partial(room.frontends, site), "container.nodes.list"))
     return checks
 
 

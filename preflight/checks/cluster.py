@@ -178,7 +178,7 @@ def free_nodes(site: Site, domain: Domain) -> Outcome:
         return skipped("the pool does not exist yet" if domain.mode == "create" else NO_CLUSTER)
     if not wanted:
         return skipped("no stack is placed here")
-    nodes = site.cloud.nodes(cluster, domain.name)
+    nodes = site.nodes(cluster, domain.name)
     own = {stack.name for stack in site.settings.stacks}
     held = Counter(pod.node for pod in site.cloud.gpu_pods(cluster) if pod.namespace not in own)
     reasons = {node.name: reason for node in nodes if (reason := _unusable(node, held[node.name]))}

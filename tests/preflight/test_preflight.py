@@ -495,3 +495,35 @@ def test_json_says_the_same_as_the_exit_code(capsys: pytest.CaptureFixture[str])
     assert (code, document["exitCode"], document["counts"]["fail"]) == (1, 1, 1)
     (failing,) = (check for check in document["checks"] if check["status"] == "fail")
     assert failing["name"] == "reservation a4x-0"
+
+
+NODES = "GET gke-1a2b3c4d.us-central1.gke.goog/api/v1/nodes"
+
+
+def _x86(cpu: str, memory: str, count: int, **taint: str) -> dict[str, Any]:
+    node = {
+        "metadata": {"name": "x86"},
+        "spec": {"taints": [taint] if taint else []},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "110"}, "conditions": []},
+    }
+    return {
+        f"{NODES}?labelSelector=kubernetes.io/arch=amd64&limit=500": {"status": 200, "body": {"items": [node] * count}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "finding"),
+    [
+        (_x86("15890m", "60904948Ki", 9), "pass", "9 fit on 9 x86 nodes, the stacks take 9"),
+        (_x86("15890m", "60904948Ki", 8), "warn", "8 fit on 8 x86 nodes, the stacks take 9"),
+        (_x86("95", "380Gi", 2), "pass", "14 fit on 2 x86 nodes"),
+        (_x86("95", "380Gi", 2, key="team", effect="NoSchedule"), "warn", "0 fit on 2 x86 nodes"),
+    ],
+)
+def test_frontends_on_the_system_side_are_counted_on_the_x86_nodes_that_they_tolerate(
+    answers: Mapping[str, Any], status: str, finding: str
+) -> None:
+    [stack] = read("dev", DATA).stacks
+    placed = stack.model_copy(update={"frontend": stack.frontend.model_copy(update={"placement": "system"})})
+    outcome = judged("healthy-dev", "frontends", answers, stacks=(placed,))
+    assert (outcome.status, finding in outcome.finding) == (status, True)

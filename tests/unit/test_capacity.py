@@ -45,6 +45,20 @@ def test_a_size_is_written_as_kubernetes_writes_it(size: Size, text: dict[str, s
     assert size.requests() == text
 
 
+@given(st.integers(1, 10**6), st.integers(1, 2**20))
+def test_a_size_is_read_back_as_it_was_written(cpu: int, memory: int) -> None:
+    size = Size(cpu, memory * MIB)
+    asked = size.requests()
+    read = Size(round(capacity.quantity(asked["cpu"]) * 1000), int(capacity.quantity(asked["memory"])))
+    assert read == size
+
+
+@pytest.mark.parametrize("text", ["", "five", "5 Gi", "5Xi", "-1"])
+def test_what_is_no_quantity_is_not_read_as_one(text: str) -> None:
+    with pytest.raises(ValueError, match="no quantity"):
+        capacity.quantity(text)
+
+
 def _packs(node: Node, nodes: int, pods: tuple[Size, ...]) -> bool:
     """Every way to put the pods on the nodes, one pod after the other: slow and beyond doubt."""
 

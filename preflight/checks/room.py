@@ -1,0 +1,59 @@
+"""Whether frontends fit on the nodes of an adopted cluster, by what those nodes say that they have for pods."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from components.base import a4x, capacity
+from components.base.capacity import Size
+from components.serving import layout
+from components.serving.footprint import FRONTEND, SIDECAR
+from preflight.checks.cluster import NO_CLUSTER
+from preflight.cloud import Node
+from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.site import Site
+
+TOLERATED = frozenset({a4x.ARCH_KEY, "nvidia.com/gpu"})
+"""Keys of the taints that frontends tolerate."""
+
+
+def frontends(site: Site) -> Outcome:
+    """The stacks' frontends fit on the A4X nodes or x86 nodes that they are placed on, other pods not counted.
+
+    Whether A4X nodes are ready is told by "free nodes". Too few x86 nodes are a warning: their pools may grow.
+    """
+    cluster = site.home()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    wanted = _wanted(site)
+    said: list[str] = []
+    short: list[str] = []
+    for place, count in sorted(wanted.items()):
+        if place and site.pool(place) is None:
+            continue
+        nodes = site.nodes(cluster, place) if place else site.cloud.x86_nodes(cluster)
+        room = sum(_holds(node) for node in nodes if place or not node.taints - TOLERATED)
+        finding = f"{room} fit on {len(nodes)} {'nodes of ' + place if place else 'x86 nodes'}, the stacks take {count}"
+        said.append(finding)
+        short += [place] if room < count else []
+    if not said:
+        return skipped("their node pool does not exist yet")
+    finding = "; ".join(said)
+    cure = "set frontend.replicas lower, or frontend.placement to nodes with more room"
+    if any(short):
+        return failed(finding, cure)
+    return warned(finding, f"{cure}; or let the x86 node pools grow") if short else passed(finding)
+
+
+def _wanted(site: Site) -> Counter[str]:
+    """Frontends by node pool; the empty name stands for the x86 nodes."""
+    found: Counter[str] = Counter()
+    for stack in site.settings.stacks:
+        place = stack.domain if stack.frontend.placement == "a4x" else ""
+        found[place] += stack.frontend.replicas or layout.load(stack.layout).file.frontend.replicas
+    return found
+
+
+def _holds(node: Node) -> int:
+    kind = capacity.Node(Size(node.cpu, node.memory), node.pods)
+    return kind.holds(FRONTEND + SIDECAR)
