@@ -148,7 +148,7 @@ def take(api: Kubernetes, deployment: str) -> Snapshot:
     selector = f"{DEPLOYMENT_LABEL}={deployment}"
     return read(
         pods=api.list("v1", "pods", labelSelector=selector),
-        cliques=api.list("grove.io/v1alpha1", "podcliques", labelSelector=selector),
+        cliques=_clique_objects(api, selector),
         events=api.list("v1", "events", fieldSelector="type=Warning"),
         graph=_graph_object(api, deployment),
     )
@@ -163,6 +163,16 @@ def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[
         notices=tuple(_notices(warnings)),
         graph=_graph(graph),
     )
+
+
+def _clique_objects(api: Kubernetes, selector: str) -> list[Object]:
+    """The PodCliques; none where Grove is not installed."""
+    try:
+        return api.list("grove.io/v1alpha1", "podcliques", labelSelector=selector)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
 
 
 def _graph_object(api: Kubernetes, deployment: str) -> Object:

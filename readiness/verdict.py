@@ -186,9 +186,11 @@ def _words(config: Config, snapshot: Snapshot, symptom: Symptom | None) -> str:
     """What else is known of what is missing: last words first, then the newest warnings."""
     said = [symptom.words] if symptom and symptom.words else []
     gone = [f"{pod.name} is over: {pod.over}" for pod in snapshot.pods if pod.over and pod.role in config.roles]
+    ending = [pod.name for pod in snapshot.pods if pod.terminating and not pod.over]
     names = {pod.name for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready}
     told = symptom.cause if symptom else ""
     notices = sorted((one for one in snapshot.notices if one.name in names), key=lambda one: -one.at)
     said += gone[:3]
+    said += [f"{name} is being deleted and has not ended" for name in ending[:3]]
     said += [f"{one.name}: {one.reason}: {one.message}" for one in notices[:3] if one.message not in told]
     return "\n".join(said)

@@ -16,7 +16,7 @@ from readiness.symptoms import minutes
 Say = Callable[[str], None]
 
 _LOG_LINES: Final = "60"
-_FORBIDDEN: Final = 403
+_FORBIDDEN: Final = (401, 403)
 
 
 class Watch:
@@ -89,7 +89,7 @@ class Watch:
     def _unseen(self, error: ApiError) -> verdict.Waiting | verdict.Failed:
         """The API server restarts, or its answers are late: what was seen before stays true until the next look."""
         now, config = time.monotonic(), self._config
-        if error.status != _FORBIDDEN:
+        if error.status not in _FORBIDDEN:
             self._forbidden_since = None
         elif self._forbidden_since is None:
             self._forbidden_since = now

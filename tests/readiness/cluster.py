@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import json
 import os
+import shutil
 import signal
 import ssl
 import subprocess
@@ -26,11 +27,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from readiness import package
 from readiness.config import DEPLOYMENT_LABEL
 from tests.readiness import objects
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
+"""The project's folder."""
 
 FAST = {
     "poll": 0.05,
@@ -188,10 +191,10 @@ class Site:
         }
 
     def start(self, **changes: Any) -> subprocess.Popen[str]:
-        """The check, as a process."""
-        config = self.folder / "check.json"
-        config.write_text(json.dumps(self.configuration(**changes)))
-        command = [sys.executable, "-u", "-m", "readiness", str(config)]
+        """The check, as a process, with its files where a ConfigMap's volume has them."""
+        _mount(self.folder / "code" / package.PACKAGE, package.source_files())
+        _mount(self.folder / "config", {package.CONFIG_KEY: json.dumps(self.configuration(**changes))})
+        command = [sys.executable, *package.command(str(self.folder / "config"))[1:]]
         command += ["--service-account", str(self.folder), "--termination-log", str(self.folder / "termination-log")]
         environment = {
             "PATH": os.environ["PATH"],
@@ -202,7 +205,12 @@ class Site:
             "http_proxy": "http://127.0.0.1:1",
         }
         return subprocess.Popen(  # noqa: S603 - our own module
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=self.folder / "code",
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(self, **changes: Any) -> Ran:
@@ -241,6 +249,17 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+def _mount(folder: Path, files: Mapping[str, str]) -> None:
+    """As the kubelet mounts a ConfigMap: each file is a link through `..data`."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    (folder / "..2026").mkdir(parents=True)
+    (folder / "..data").symlink_to("..2026")
+    for name, text in files.items():
+        (folder / "..2026" / name).write_text(text)
+        (folder / name).symlink_to(Path("..data") / name)
 
 
 @contextmanager

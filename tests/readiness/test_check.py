@@ -250,9 +250,10 @@ def test_another_authoritys_certificate_is_not_accepted(world: Site) -> None:
     assert not world.cluster.asked
 
 
-def test_what_the_role_does_not_allow_is_named_soon(world: Site) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_the_role_does_not_allow_is_named_soon(world: Site, status: int) -> None:
     words = 'pods is forbidden: User "system:serviceaccount:serving:readiness-check" cannot list resource "pods"'
-    world.cluster.refuse = lambda request: (403, words) if request.path.endswith("/pods") else None
+    world.cluster.refuse = lambda request: (status, words) if request.path.endswith("/pods") else None
     ran = world.run()
     assert ran.code == 1
     assert ran.lines[0] == f"the check may not read what it must: {words}"
@@ -266,6 +267,11 @@ def test_a_role_that_comes_late_is_waited_for(world: Site) -> None:
 
 def test_a_graph_that_is_not_there_is_no_error(world: Site) -> None:
     world.cluster.graph = None
+    assert world.run().code == 0
+
+
+def test_a_cluster_without_grove_is_no_error(world: Site) -> None:
+    world.cluster.refuse = lambda request: (404, "not found") if request.path.endswith("/podcliques") else None
     assert world.run().code == 0
 
 

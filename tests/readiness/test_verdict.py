@@ -9,8 +9,9 @@ import pytest
 
 from readiness import verdict
 from readiness.config import Bounds
-from readiness.endpoint import Reply
+from readiness.endpoint import Reply, judge_completion
 from readiness.snapshot import Snapshot
+from readiness.web import Answer
 from tests.readiness import objects as o
 from tests.readiness.time_passes import End, hold, retried, unchanged
 
@@ -128,6 +129,13 @@ def test_pods_that_load_are_waited_for_until_the_deadline() -> None:
     assert failed(end).cause == (
         "not ready after 180 min: pods ready: frontend 2 of 2, prefill 1 of 1, decode 0 of 2 (2 loading weights)"
     )
+
+
+def test_a_pod_that_does_not_end_is_named_at_the_deadline() -> None:
+    old = o.ending(o.ready("decode", template="old", name="d9"))
+    end = hold(replace(WHOLE, deadline=60), o.state([*o.all_ready(), old]), HOUR)
+    assert failed(end).cause.endswith("; 1 of another template left, 1 of them ending")
+    assert failed(end).words == "d9 is being deleted and has not ended"
 
 
 # When it fails: no node
@@ -529,6 +537,25 @@ def test_a_request_that_is_refused_fails_after_some_times() -> None:
         found.cause
         == "no answer of the model can be used, 8 times; the last one: HTTP 400 to a completion: bad request"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "unusable"),
+        (401, "unusable"),
+        (403, "unusable"),
+        (404, "later"),  # routes and models appear one after the other, and 1.0.1 says it while decode is missing
+        (408, "later"),
+        (422, "unusable"),
+        (429, "later"),
+        (500, "later"),
+        (503, "later"),
+        (504, "later"),
+    ],
+)
+def test_of_errors_only_a_faulty_request_does_not_pass(status: int, kind: str) -> None:
+    assert judge_completion(Answer(status, b"{}")).kind == kind
 
 
 # Warnings that healthy starts show as well
