@@ -74,7 +74,7 @@ class Site:
     def own_network_names(self) -> tuple[str, str, str]:
         """Names that the program gives its networks: the cluster's, the second gVNIC's, the RDMA one."""
         cluster = self.settings.cluster.name
-        return f"{cluster}-net-0", f"{cluster}-net-1", f"{cluster}-rdma-net"
+        return f"{cluster}-net-0", f"{cluster}-net-1", gke.rdma_network(cluster, self.settings.domains[0].zone)
 
     def is_own_network(self, network: Network) -> bool:
         """Whether the network's description says that this program made it for a cluster of this name."""

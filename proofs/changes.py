@@ -331,6 +331,11 @@ def _moved(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     _in_two_steps(rehearsal, raw, "domains[0].reservation", "serving must go first")
 
 
+def _rezoned(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
+    """A domain in another zone, which takes another RoCE network, in the same way."""
+    _in_two_steps(rehearsal, raw, "domains[0].zone", "serving must go first")
+
+
 def _resettled(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """The platform in another namespace, in the same way."""
     _in_two_steps(rehearsal, raw, "dynamo.namespace", "must outlive DynamoGraphDeployment")
@@ -396,6 +401,7 @@ _IN_STEPS: Mapping[str, tuple[tuple[str, Callable[[Rehearsal, Mapping[str, Any]]
     ),
     "prod": (
         ("another reservation for a domain, and back", _moved),
+        ("another zone for a domain, and back", _rezoned),
         ("another namespace for the platform, and back", _resettled),
         ("what protection refuses", _protected),
         ("another name for the cluster, and the destroy that leads out", _stranded),

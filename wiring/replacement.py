@@ -34,6 +34,7 @@ CREATED_FIRST: Final = {
     "gcp:projects/iAMMember:IAMMember": "node pools wait for it, and would be deleted first",
     "gcp:projects/service:Service": "everything in the project waits for it, and its deletion is none",
     "random:index/randomString:RandomString": "a value without a cloud; what it names is replaced by itself",
+    "random:index/randomUuid:RandomUuid": "the same; and all networks wait for it, and would be deleted first",
 }
 """Kinds that the plugin may replace in the other order, and why."""
 

@@ -259,6 +259,15 @@ def rdma_profile_path(project: str, zone: str) -> str:
     return f"projects/{project}/global/networkProfiles/{rdma_profile(zone)}"
 
 
+def rdma_network(cluster: str, zone: str) -> str:
+    """Name of the VPC for the CX-7 NICs that the program makes for `cluster`; its subnets add `-0` to `-3`.
+
+    The zone is part of it, because another zone is another VPC, and the pool of the old zone holds the old one until
+    it is gone itself.
+    """
+    return f"{cluster}-rdma-{zone}"
+
+
 def check_nodes(nodes: int, key: str = "nodes") -> str | None:
     """Check the nodes of one NVLink domain; returns a warning where the number is allowed but wasteful.
 

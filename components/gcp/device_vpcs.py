@@ -43,8 +43,11 @@ class DeviceVpcsArgs(TypedDict):
 class DeviceVpcs(pulumi.ComponentResource):
     """The second gVNIC VPC, and the RoCE VPC with one subnet for each CX-7.
 
-    Hides what differs between the two: the gVNIC VPC needs a firewall rule, the RoCE profile forbids any. A
-    change of `zone` replaces the RoCE VPC and with it every A4X pool; the profile cannot be changed on a VPC.
+    Hides what differs between the two: the gVNIC VPC needs a firewall rule, the RoCE profile forbids any.
+
+    The profile cannot be changed on a VPC, so another `zone` means another RoCE VPC, and the A4X pools are replaced to
+    get into it. Both are there meanwhile: each has a name of its own, in the cloud and as a resource, so that a zone
+    that turns out wrong can be put back, and what stands for it is still the same.
     """
 
     interfaces: Sequence[DeviceInterface]
@@ -55,6 +58,10 @@ class DeviceVpcs(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:gcp:DeviceVpcs", name, {}, opts)
         project, region, zone, cluster = args["project"], args["region"], args["zone"], args["cluster"]
         addresses = args["addresses"]
+
+        # A property that takes a value from what is to be deleted first is unknown to the plugin as a whole, and pools
+        # whose networks are unknown make it panic ("can't use ElementIterator on unknown value").
+        made_first = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
 
         def profile(project_id: str) -> str:
             return gke.rdma_profile_path(project_id, zone)
@@ -67,7 +74,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             auto_create_subnetworks=False,
             routing_mode="GLOBAL",
             mtu=MTU,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=made_first,
         )
         # No secondary ranges here: GKE refuses them on the subnet of a device network.
         gvnic_subnet = gcp.compute.Subnetwork(
@@ -77,7 +84,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             name=f"{cluster}-sub-1",
             network=gvnic.name,
             ip_cidr_range=addresses.gvnic,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=made_first,
         )
         firewall = gcp.compute.Firewall(
             f"{name}-gvnic-internal",
@@ -88,28 +95,28 @@ class DeviceVpcs(pulumi.ComponentResource):
             direction="INGRESS",
             source_ranges=[addresses.gvnic, addresses.nodes, addresses.pods],
             allows=[{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}],
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=made_first,
         )
         rdma = gcp.compute.Network(
-            f"{name}-rdma",
+            f"{name}-rdma-{zone}",
             project=project,
-            name=f"{cluster}-rdma-net",
+            name=gke.rdma_network(cluster, zone),
             description=f"CX-7 NICs of the A4X nodes of GKE cluster {cluster} in {zone}",
             auto_create_subnetworks=False,
             routing_mode="REGIONAL",
             mtu=MTU,
             network_profile=pulumi.Output.from_input(project).apply(profile),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=made_first,
         )
         rdma_subnets = [
             gcp.compute.Subnetwork(
-                f"{name}-rdma-subnet-{index}",
+                f"{name}-rdma-{zone}-subnet-{index}",
                 project=project,
                 region=region,
-                name=f"{cluster}-rdma-sub-{index}",
+                name=f"{gke.rdma_network(cluster, zone)}-{index}",
                 network=rdma.name,
                 ip_cidr_range=cidr,
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=made_first,
             )
             for index, cidr in enumerate(addresses.rdma)
         ]

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
+import pulumi_random as random
 
-from components.base import gke
+from components.base import gke, naming
 from components.base.addresses import AddressPlan
 from components.gcp import cluster_access
 from components.gcp.cluster_network import ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
+from components.gcp.ordering import once
 from components.gcp.project_apis import ProjectApis
 
 
@@ -53,7 +55,8 @@ class ClusterFoundationArgs(TypedDict):
     """How pods reach the RDMA NICs; `dranet` needs no networks of the program's own."""
 
     protect: bool
-    """Whether the cluster is protected from deletion."""
+    """Whether the cluster is protected from deletion, and everything here from a change that would replace it or its
+    A4X pools."""
 
 
 class ClusterFoundation(pulumi.ComponentResource):
@@ -61,6 +64,10 @@ class ClusterFoundation(pulumi.ComponentResource):
 
     Hides the order that Google Cloud wants: APIs before networks, NAT and firewall before the first node, the
     second gVNIC and the RoCE network beside the cluster's own.
+
+    What replaces the cluster or its A4X pools is gathered in one value without a cloud, which everything waits for.
+    Networks can be made anew beside the old ones, so the engine would begin with them and meet a protected cluster or
+    pool too late; this value is protected with them, and met first.
     """
 
     cluster: GkeCluster
@@ -74,9 +81,20 @@ class ClusterFoundation(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
-        self.project = ProjectApis(
-            f"{name}-apis", {"project": args["project"]}, pulumi.ResourceOptions(parent=self)
-        ).project
+        place = random.RandomUuid(
+            f"{name}-place",
+            keepers={
+                "cluster": args["cluster"],
+                "region": args["region"],
+                "zone": args["zone"],
+                "addresses": naming.content_hash(args["addresses"].ranges()),
+                "rdma": args["rdma"],
+            },
+            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
+        )
+        # Its keepers and not its value: a preview knows them.
+        settled = once(pulumi.Output.from_input(args["project"]), place.keepers)
+        self.project = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self)).project
         network = ClusterNetwork(
             f"{name}-network",
             {

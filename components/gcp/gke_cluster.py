@@ -222,8 +222,14 @@ class GkeCluster(pulumi.ComponentResource):
                 parent=self,
                 protect=args.get("protect") or None,
                 # The default pool is gone, and GKE upgrades the control plane: both would show as changes,
-                # the first as one that replaces the cluster.
-                ignore_changes=["nodeConfig", "minMasterVersion"],
+                # the first as one that replaces the cluster. The lists of components are ordered for the plugin,
+                # and GKE answers in an order of its own: every `up` would change the cluster.
+                ignore_changes=[
+                    "nodeConfig",
+                    "minMasterVersion",
+                    "monitoringConfig.enableComponents",
+                    "loggingConfig.enableComponents",
+                ],
                 custom_timeouts=pulumi.CustomTimeouts(create="1h", update="1h", delete="1h"),
             ),
         )

@@ -24,9 +24,9 @@ SYSTEM_DISK_GB: Final = 200
 DOMAIN_DISK_GB: Final = 100
 """Boot disk of an A4X node, Hyperdisk Balanced."""
 
-SUBNETS: Final = {"net-0": 1, "net-1": 1, "rdma-net": 4}
-FIREWALLS: Final = {"net-0": 2, "net-1": 1, "rdma-net": 0}
-ROUTERS: Final = {"net-0": 1, "net-1": 0, "rdma-net": 0}
+SUBNETS: Final = {"net-0": 1, "net-1": 1, "rdma": 4}
+FIREWALLS: Final = {"net-0": 2, "net-1": 1, "rdma": 0}
+ROUTERS: Final = {"net-0": 1, "net-1": 0, "rdma": 0}
 """What the program makes in each of its networks."""
 
 
@@ -185,8 +185,8 @@ def _any_sub_block(site: Site, domain: Domain) -> Outcome:
 def network_quota(site: Site) -> Outcome:
     """Networks, subnets, firewall rules and routers that are still to be made fit into the project's quotas."""
     existing = {name for name, network in site.networks().items() if site.is_own_network(network)}
-    cluster = site.settings.cluster.name
-    coming = [part for part in SUBNETS if f"{cluster}-{part}" not in existing]
+    names = zip(SUBNETS, site.own_network_names(), strict=True)
+    coming = [part for part, name in names if name not in existing]
     if not coming:
         return passed("the networks exist already")
     counts = {

@@ -57,7 +57,10 @@ class GoogleCloud(Service):
     @override
     def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
         rule = _rule(call.kind)
-        found = Difference([change for change in changes(olds, news) if change.path[0] != _DEFAULTS])
+        gcp_admission.at_diff(call.kind, news)
+        # The plugin compares what is wanted with what the service answered.
+        answered = gcp_outputs.in_own_order(call.kind, olds)
+        found = Difference([change for change in changes(answered, news) if change.path[0] != _DEFAULTS])
         paths = rule.replaces
         if paths is not None and call.kind == SUBNETWORK and not gcp_admission.grows(olds, news):
             paths = (*paths, "ipCidrRange")
@@ -107,6 +110,7 @@ class GoogleCloud(Service):
         computed = {key: value for key, value in thing.outputs.items() if key not in thing.inputs}
         given = {key: value for key, value in inputs.items() if key != _DEFAULTS}
         outputs = {**computed, **given, **gcp_outputs.merged(call.kind, thing.outputs, given)}
+        outputs = gcp_outputs.in_own_order(call.kind, outputs)
         if not call.preview:
             thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
         return outputs
@@ -136,7 +140,7 @@ class GoogleCloud(Service):
     @override
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
         thing = self.world.get(call.kind, id_) or self._by_short_id(call, id_)
-        return (thing.inputs, thing.outputs) if thing else None
+        return (gcp_outputs.in_own_order(call.kind, thing.inputs), thing.outputs) if thing else None
 
     @override
     def invoke(self, call: Call, args: Props) -> Props:
@@ -180,7 +184,8 @@ class GoogleCloud(Service):
     def _outputs(self, kind: str, id_: str, inputs: Props, placed: Props) -> Props:
         known = sdk_schema.resource(kind)
         outputs = sdk_schema.default_outputs(known, copy.deepcopy(inputs))
-        return {**outputs, **gcp_outputs.after(self.world, kind, id_, placed, known.outputs)}
+        outputs = {**outputs, **gcp_outputs.after(self.world, kind, id_, placed, known.outputs)}
+        return gcp_outputs.in_own_order(kind, outputs)
 
     def _require_references(self, kind: str, placed: Props) -> None:
         for reference in _rule(kind).references:

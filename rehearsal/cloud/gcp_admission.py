@@ -65,6 +65,17 @@ def judge(kind: str, inputs: Props) -> list[Failure]:
     return []
 
 
+def at_diff(kind: str, news: Props) -> None:
+    """What the plugin cannot compare (E8): the engine hides a whole property that comes from something which is to be
+    deleted first, and a node pool's networks are counted without a look whether they are known.
+    """
+    if kind == NODE_POOL and isinstance(news.get("networkConfig"), Unknown):
+        raise Refusal(
+            "panic: can't use ElementIterator on unknown value, in nodePoolAcceleratorNetworkProfileCustomizeDiff: "
+            "the plugin died"
+        )
+
+
 def at_create(world: World, kind: str, placed: Props) -> None:
     """What the services refuse when an object is made."""
     if kind == NODE_POOL:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rehearsal.cloud.gcp_rules import ACCOUNT, BUCKET, CLUSTER, NODE_POOL, short
-from rehearsal.cloud.values import UNKNOWN, Props, mapping
+from rehearsal.cloud.gcp_rules import ACCOUNT, BUCKET, CLUSTER, NODE_POOL, RULES, short
+from rehearsal.cloud.values import UNKNOWN, Props, many, mapping
 from rehearsal.cloud.world import World
 
 GKE_VERSION = "1.34.1-gke.3971000"
@@ -58,6 +59,19 @@ def after(world: World, kind: str, id_: str, placed: Props, outputs: Mapping[str
         common[key] = world.text(11, "abcdefghijklmnopqrstuvwxyz0123456789") + "="
     made = {**{key: value for key, value in common.items() if key in outputs}, **made}
     return {**made, **(_MAKERS[kind](world, id_, placed) if kind in _MAKERS else {})}
+
+
+def in_own_order(kind: str, props: Props) -> Props:
+    """`props` with the lists that the service answers in its own order in that order: here, the last name first."""
+    paths = RULES[kind].reordered if kind in RULES else ()
+    if not paths:
+        return props
+    result = copy.deepcopy(props)
+    for path in paths:
+        holder, _, field = path.rpartition(".")
+        if many(result, path):
+            mapping(result, holder)[field] = sorted(many(result, path), reverse=True)
+    return result
 
 
 def merged(kind: str, old: Props, given: Props) -> Props:

@@ -71,6 +71,8 @@ class Rule:
     replaces: tuple[str, ...] | None = None
     """Fields whose change makes a new object; None: all of them."""
     references: tuple[Reference, ...] = ()
+    reordered: tuple[str, ...] = ()
+    """Ordered lists that the service answers in an order of its own (E9), so that the plugin sees a change."""
     autoname: str = "name"
     """The field that is made from the logical name when it is not given; empty: none."""
 
@@ -95,6 +97,7 @@ RULES: dict[str, Rule] = {
             "privateClusterConfig.enablePrivateNodes",
         ),
         (Reference("network", NETWORK), Reference("subnetwork", SUBNETWORK)),
+        reordered=("monitoringConfig.enableComponents", "loggingConfig.enableComponents"),
     ),
     NODE_POOL: Rule(
         "projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}",

@@ -169,7 +169,8 @@ class EmbeddedCloud(sdk.Provider):
                 # An engine that does not send old inputs: take them from the object itself.
                 known = service.read(call, request.resource_id)
                 olds = known[0] if known else {}
-            return service.diff(call, request.resource_id, olds, news)
+            difference = service.diff(call, request.resource_id, olds, news)
+            return difference.without(request.ignore_changes)
 
         found = await self._run(call, work)
         replaced = {str(change) for change in found.replaces}

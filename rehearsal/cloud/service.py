@@ -5,6 +5,7 @@ A service decides; it never talks to the engine. `provider.py` carries questions
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,15 @@ class Difference:
     replaces: list[Change] = field(default_factory=list[Change])
     delete_first: bool = False
     """Whether the old object must go before the new one can be made (both would have the same name)."""
+
+    def without(self, ignored: Sequence[str]) -> Difference:
+        """The same without what the program ignores, as plugins leave it out of their answer."""
+
+        def counts(change: Change) -> bool:
+            return not any(change.within(path) for path in ignored)
+
+        replaces = [change for change in self.replaces if counts(change)]
+        return Difference([c for c in self.changes if counts(c)], replaces, self.delete_first and bool(replaces))
 
 
 class Service:

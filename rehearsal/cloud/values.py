@@ -157,6 +157,11 @@ class Change:
         shorter = min(len(names), len(wanted))
         return names[:shorter] == wanted[:shorter]
 
+    def within(self, dotted: str) -> bool:
+        """Whether this change is at or below the dotted path (list positions are ignored)."""
+        names, wanted = [step for step in self.path if isinstance(step, str)], dotted.split(".")
+        return names[: len(wanted)] == wanted
+
     def __str__(self) -> str:
         """The path as the engine writes property paths: `a.b[0]["c/d"]`."""
         out = ""

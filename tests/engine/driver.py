@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pulumi.provider.experimental import provider as sdk
@@ -64,14 +65,14 @@ class Driver:
         request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=True)
         return props_to_plain(asyncio.run(self.cloud.create(request)).properties)
 
-    def diff(self, thing: Thing, inputs: Props) -> sdk.DiffResponse:
+    def diff(self, thing: Thing, inputs: Props, ignored: Sequence[str] = ()) -> sdk.DiffResponse:
         """How new inputs differ from those that the object was made with."""
         name = thing.urn.rsplit("::", 1)[-1]
         checked = self.check(thing.kind, name, inputs, thing.inputs)
         token = inputs_on_record.set(thing.inputs)
         try:
             request = sdk.DiffRequest(
-                thing.urn, thing.id, props_from_plain(thing.outputs), props_from_plain(checked), []
+                thing.urn, thing.id, props_from_plain(thing.outputs), props_from_plain(checked), list(ignored)
             )
             return asyncio.run(self.cloud.diff(request))
         finally:

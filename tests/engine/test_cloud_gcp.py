@@ -437,6 +437,27 @@ def test_a_pool_is_replaced_by_what_gke_cannot_change(cloud: Driver, change: Pro
     assert difference.delete_before_replace == bool(replaces)
 
 
+def test_a_pool_whose_networks_are_unknown_cannot_be_compared(cloud: Driver) -> None:
+    """E8: what the engine asks about a pool when a network that it names is to be deleted first."""
+    cloud.cluster()
+    made = cloud.pool()
+    with pytest.raises(Refusal, match="ElementIterator on unknown value, in nodePoolAcceleratorNetworkProfile"):
+        cloud.diff(made, {**pool_inputs(), "networkConfig": UNKNOWN})
+    assert cloud.diff(made, {**pool_inputs(), "cluster": UNKNOWN}).replaces == ["cluster"]
+
+
+@pytest.mark.parametrize("config", ["monitoringConfig", "loggingConfig"])
+def test_gke_answers_a_list_of_components_in_another_order(cloud: Driver, config: str) -> None:
+    """E9: the list as it was asked for is a change, for ever."""
+    asked: dict[str, Any] = {config: {"enableComponents": ["SYSTEM_COMPONENTS", "POD", "WORKLOADS"]}}
+    cluster = cloud.cluster(**asked)
+    assert cluster.outputs[config]["enableComponents"] == ["WORKLOADS", "SYSTEM_COMPONENTS", "POD"]
+    assert cloud.diff(cluster, cluster.inputs).diffs == [config]
+    assert not cloud.diff(cluster, cluster.inputs, ignored=[f"{config}.enableComponents"]).changes
+    cloud.update(cluster, {**cluster.inputs, "resourceLabels": {"a": "b"}})
+    assert cloud.diff(cluster, cluster.inputs).diffs == [config]
+
+
 def test_no_change_is_no_change(cloud: Driver) -> None:
     cloud.cluster()
     assert not cloud.diff(cloud.pool(), pool_inputs()).changes

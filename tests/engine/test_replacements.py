@@ -8,7 +8,9 @@ import wiring
 from proofs import life, replacements
 from proofs.changes import CASES, raw_config
 from proofs.life import ProofError
-from rehearsal.cloud.gcp_rules import NODE_POOL
+from rehearsal import Rehearsal
+from rehearsal.cloud.gcp_rules import NETWORK, NODE_POOL
+from rehearsal.cloud.kubernetes_admission import PARAM_SET
 from tests.engine.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -27,6 +29,54 @@ def _a_reservation_that_turns_out_wrong_and_is_put_back() -> None:
         rehearsal.set_config({key: raw[key] for key in wrong})
         life.finish(rehearsal, "the right reservation again")
         assert "a4x-0" in {thing.id.rsplit("/", 1)[-1] for thing in rehearsal.world.find(NODE_POOL)}
+
+
+def test_a_pool_comes_back_when_a_zone_without_capacity_is_given_up() -> None:
+    raw = raw_config("prod")
+    wrong = next(case for case in CASES if case.key == "domains[0].zone").apply(raw)
+    with life.rehearse("prod", {"dynamo-a4x:stacks": []}) as rehearsal:
+        rehearsal.up()
+        networks = {thing.id for thing in rehearsal.world.find(NETWORK)}
+        rehearsal.set_config(wrong)
+        rehearsal.cloud.faults.fail(lambda call: call.kind == NODE_POOL and call.op == "create", "no capacity")
+        error = life.failed(rehearsal.up)
+        assert error is not None
+        assert any("no capacity" in cause for cause in error.causes)
+        # The old zone's network still stands, and is taken again.
+        assert networks < {thing.id for thing in rehearsal.world.find(NETWORK)}
+        rehearsal.set_config({key: raw[key] for key in wrong})
+        life.finish(rehearsal, "the right zone again")
+        assert {thing.id for thing in rehearsal.world.find(NETWORK)} == networks
+
+
+def test_a_domain_changes_its_zone_in_one_up() -> None:
+    """Against the old names the plugin panics while it compares the pool (E8)."""
+    raw = raw_config("prod")
+    changed = next(case for case in CASES if case.key == "domains[0].zone").apply(raw)
+    with life.rehearse("prod", {"dynamo-a4x:stacks": []}) as rehearsal:
+        rehearsal.up()
+        rehearsal.set_config(changed)
+        rehearsal.preview()
+        life.finish(rehearsal, "in the other zone")
+        (roce,) = rehearsal.world.find(NETWORK, where=lambda thing: "networkProfile" in thing.inputs)
+        assert roce.outputs["networkProfile"].endswith("us-central1-a-vpc-roce")
+        sets = rehearsal.world.find(PARAM_SET, where=lambda thing: thing.id.startswith("rdma-"))
+        assert {thing.outputs["spec"]["vpc"] for thing in sets} == {roce.outputs["name"]}
+
+
+def test_protection_refuses_another_zone_before_anything_is_made() -> None:
+    raw = raw_config("prod")
+    changed = next(case for case in CASES if case.key == "domains[0].zone").apply(raw)
+    with Rehearsal("prod", config={"dynamo-a4x:stacks": []}) as rehearsal:
+        rehearsal.up()
+        rehearsal.set_config(changed)
+        for run in (rehearsal.preview, rehearsal.up):
+            before = len(rehearsal.world.journal)
+            error = life.failed(run)
+            assert error is not None
+            assert all("marked for protection" in cause for cause in error.causes)
+            acted = {entry.op for entry in rehearsal.world.journal[before:] if not entry.preview}
+            assert acted.isdisjoint({"create", "update", "delete"})
 
 
 def test_a_pool_comes_back_when_a_wrong_reservation_is_put_right() -> None:

@@ -217,7 +217,7 @@ def test_subnets_have_the_planned_ranges(built: Recording) -> None:
     assert {name: inputs["ipCidrRange"] for name, inputs in subnets.items()} == {
         f"{CLUSTER}-sub-0": PLAN.nodes,
         f"{CLUSTER}-sub-1": PLAN.gvnic,
-        **{f"{CLUSTER}-rdma-sub-{i}": cidr for i, cidr in enumerate(PLAN.rdma)},
+        **{f"{CLUSTER}-rdma-{ZONE}-{i}": cidr for i, cidr in enumerate(PLAN.rdma)},
     }
     assert subnets[f"{CLUSTER}-sub-0"]["privateIpGoogleAccess"] is True
     assert subnets[f"{CLUSTER}-sub-0"]["secondaryIpRanges"] == [
@@ -233,7 +233,7 @@ def test_device_subnets_have_no_secondary_range(built: Recording) -> None:
 
 
 def test_the_roce_network_has_the_profile_of_its_zone_and_no_firewall(built: Recording) -> None:
-    roce = built.find("gcp:compute/network:Network", "devices-rdma")
+    roce = built.find("gcp:compute/network:Network", f"devices-rdma-{ZONE}")
     assert roce.inputs["networkProfile"] == f"projects/{PROJECT}/global/networkProfiles/{ZONE}-vpc-roce"
     assert roce.inputs["routingMode"] == "REGIONAL"
     firewalls = built.of_type("Firewall")
@@ -332,7 +332,12 @@ def test_the_cluster_is_hard_to_delete_unless_the_configuration_says_otherwise()
 
 
 def test_what_gke_changes_by_itself_is_no_change(built: Recording) -> None:
-    assert set(built.find("gcp:container/cluster:Cluster").ignore_changes) == {"nodeConfig", "minMasterVersion"}
+    assert set(built.find("gcp:container/cluster:Cluster").ignore_changes) == {
+        "nodeConfig",
+        "minMasterVersion",
+        "monitoringConfig.enableComponents",
+        "loggingConfig.enableComponents",
+    }
 
 
 def test_no_node_runs_as_the_default_account(built: Recording) -> None:
@@ -536,7 +541,7 @@ def test_the_nics_stand_in_the_order_of_the_node(built: Recording) -> None:
     networks = pool_of(built).inputs["networkConfig"]["additionalNodeNetworkConfigs"]
     assert networks == [
         {"network": f"{CLUSTER}-net-1", "subnetwork": f"{CLUSTER}-sub-1"},
-        *[{"network": f"{CLUSTER}-rdma-net", "subnetwork": f"{CLUSTER}-rdma-sub-{i}"} for i in range(4)],
+        *[{"network": f"{CLUSTER}-rdma-{ZONE}", "subnetwork": f"{CLUSTER}-rdma-{ZONE}-{i}"} for i in range(4)],
     ]
     assert pool_of(built).inputs["networkConfig"]["enablePrivateNodes"] is True
 

@@ -214,7 +214,8 @@ def test_helm_hooks_run(deployed: Recording) -> None:
 
 def test_protection_covers_what_is_expensive_and_nothing_else(prod: Recording, dev: Recording) -> None:
     protected = {r.type.rsplit(":", 1)[-1] for r in prod.resources if r.protect}
-    assert {"Cluster", "NodePool", "Bucket"} <= protected <= {"Cluster", "NodePool", "Bucket", "ResourcePolicy"}
+    assert {"Cluster", "NodePool", "Bucket"} <= protected
+    assert protected <= {"Cluster", "NodePool", "Bucket", "ResourcePolicy", "RandomUuid"}
     assert not any(r.protect for r in dev.resources)
     assert prod.find("Cluster").inputs["deletionProtection"] is True
 

@@ -11,6 +11,8 @@ from wiring.replacement import CREATED_FIRST, delete_first
 
 NAMED_ANEW = {"ConfigMap", "ComputeDomain"}
 """Kinds whose every replacement has a name of its own: by content, or by the stack's suffix."""
+MADE_FIRST = "foundation-devices-"
+"""Networks of the NICs: named by cluster and zone, and never unknown to the pools that list them."""
 
 
 def _ruled(resource: Resource) -> bool:
@@ -21,7 +23,7 @@ def test_every_resource_that_keeps_its_name_is_deleted_before_it_is_replaced(dep
     ruled = [resource for resource in deployed.resources if _ruled(resource)]
     assert len(ruled) > 15
     for resource in ruled:
-        anew = resource.type.rsplit(":", 1)[-1] in NAMED_ANEW
+        anew = resource.type.rsplit(":", 1)[-1] in NAMED_ANEW or resource.name.startswith(MADE_FIRST)
         assert resource.delete_before_replace is (not anew), resource.name
 
 
