@@ -15,7 +15,7 @@ from typing import Any
 from proofs import life
 from proofs.life import ProofError, Say, Tally
 from rehearsal import Call, Refusal, Rehearsal, Thing
-from rehearsal.cloud.gcp_rules import CLUSTER, NODE_POOL
+from rehearsal.cloud.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
 from rehearsal.cloud.kubernetes_admission import NAMESPACE
 from rehearsal.cloud.provider import name_of
 from rehearsal.cloud.service import Service
@@ -30,6 +30,8 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     with life.rehearse(environment) as rehearsal:
         rehearsal.up()
         tallies = [rewritten(rehearsal), changed(rehearsal), deleted(rehearsal, say, short)]
+        if environment == "prod":
+            tallies.append(protected(rehearsal))
         if not short or environment == "dev":
             tallies.append(graph_deleted(rehearsal))
         rehearsal.destroy()
@@ -67,9 +69,12 @@ REWRITTEN: Mapping[str, Props] = {
         "labelFingerprint": "rewritten=",
         "operation": "operation-1",
         "servicesIpv4Cidr": "10.0.48.0/20",
+        "maintenancePolicy.maintenanceExclusions": [{"endTime": "2027-10-01T00:00:00Z"}],
     },
+    ROUTER_NAT: {"autoNetworkTier": "PREMIUM", "endpointTypes": ["ENDPOINT_TYPE_VM"], "drainNatIps": []},
 }
-"""Computed fields that GKE changes in the course of its life: outputs only."""
+"""Fields that Google Cloud fills in or changes in the course of their life, and that the plugin passes over: outputs
+only (E16: seen harmless with the real plugin)."""
 IGNORED: Mapping[str, Mapping[str, Any]] = {
     NODE_POOL: {
         "initialNodeCount": 7,
@@ -83,6 +88,43 @@ IGNORED: Mapping[str, Mapping[str, Any]] = {
 """Fields that a refresh reads back into the inputs, and that the program ignores for that reason."""
 
 
+REPLACING: Mapping[str, Any] = {
+    "networkConfig.additionalNodeNetworkConfigs": [{"network": "projects/p/global/networks/full-path"}],
+    "nodeConfig.reservationAffinity.values": ["shortened"],
+    "nodeConfig.guestAccelerators": [{"type": "nvidia-gb200", "count": 4}],
+}
+"""Fields of a pool that GKE is not known to write in another form. If it did, the plugin would take another pool for
+wanted (E16), and they cannot be ignored: the program changes two of them itself."""
+
+
+def protected(rehearsal: Rehearsal) -> Tally:
+    """What would replace a pool after a refresh is refused by a preview and by an `up` while `protect` is on."""
+    tally = Tally(f"{rehearsal.name}, pools rewritten and protected")
+    started = time.monotonic()
+    rehearsal.set_config({"dynamo-a4x:protect": True})
+    rehearsal.up("up with protection")
+    (pool,) = rehearsal.world.find(NODE_POOL, where=lambda thing: "::domain-" in thing.urn)
+    for path, value in REPLACING.items():
+        kept = copy.deepcopy((pool.inputs, pool.outputs))
+        for props in (pool.inputs, pool.outputs):
+            _put(props, path, value)
+        rehearsal.refresh()
+        for run in (rehearsal.preview, rehearsal.up):
+            error = life.failed(run)
+            if error is None or "marked for protection" not in str(error.causes):
+                raise ProofError(f"{path} of a protected pool was rewritten, and the program said: {error}")
+        if rehearsal.world.get(pool.kind, pool.id) is not pool:
+            raise ProofError(f"{path}: the protected pool is gone")
+        pool.inputs, pool.outputs = kept
+        _no_change(rehearsal, f"{path} as it was")
+        tally.tried += 1
+    tally.survived = tally.tried
+    tally.seconds = time.monotonic() - started
+    rehearsal.set_config(life.UNPROTECTED)
+    rehearsal.up("up without protection")
+    return tally
+
+
 def rewritten(rehearsal: Rehearsal) -> Tally:
     """What GKE and the controllers write by themselves shows as no change."""
     tally = Tally(f"{rehearsal.name}, rewritten by GKE and controllers")
@@ -94,7 +136,7 @@ def rewritten(rehearsal: Rehearsal) -> Tally:
             thing.outputs |= {"metadata": metadata, "status": {"observedGeneration": 99, "phase": "rewritten"}}
             tally.tried += 1
         for field, value in REWRITTEN.get(thing.kind, {}).items():
-            thing.outputs[field] = value
+            _put(thing.outputs, field, value)
             tally.tried += 1
         if "labels" in thing.outputs and thing.kind.startswith("gcp:"):
             thing.outputs["effectiveLabels"] = {**(thing.outputs["labels"] or {}), "goog-gke-cluster-id": "abc"}

@@ -44,11 +44,15 @@ class GoogleCloud(Service):
         known = sdk_schema.resource(call.kind)
         rule = _rule(call.kind)
         inputs = {key: value for key, value in news.items() if key != _DEFAULTS}
+        made_up = [key for key in rule.defaults if inputs.get(key) is None]
+        inputs |= {key: rule.defaults[key] for key in made_up}
         field = rule.autoname if rule.autoname in known.inputs.fields else ""
         if field and inputs.get(field) is None and inputs.get("namePrefix") is None:
             kept = olds.get(field) if field in (olds.get(_DEFAULTS) or []) else None
             inputs[field] = kept or f"{call.name.lower()}-{self.world.text(7)}"
-            inputs[_DEFAULTS] = [field]
+            made_up.append(field)
+        if made_up:
+            inputs[_DEFAULTS] = sorted(made_up)
         failures = sdk_schema.check(inputs, known.inputs)
         failures += _check_name(call.kind, inputs)
         failures += gcp_admission.judge(call.kind, inputs)

@@ -8,7 +8,9 @@ what the services answer (resource in use, not found, already exists).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 CLUSTER = "gcp:container/cluster:Cluster"
 NODE_POOL = "gcp:container/nodePool:NodePool"
@@ -73,6 +75,8 @@ class Rule:
     references: tuple[Reference, ...] = ()
     reordered: tuple[str, ...] = ()
     """Ordered lists that the service answers in an order of its own (E9), so that the plugin sees a change."""
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the plugin writes into the inputs where nothing is given (E15)."""
     autoname: str = "name"
     """The field that is made from the logical name when it is not given; empty: none."""
 
@@ -88,13 +92,11 @@ RULES: dict[str, Rule] = {
             "networkingMode",
             "network",
             "subnetwork",
-            "enableMultiNetworking",
             "initialNodeCount",
             "nodeConfig",
             "ipAllocationPolicy",
             "defaultMaxPodsPerNode",
             "privateClusterConfig.masterIpv4CidrBlock",
-            "privateClusterConfig.enablePrivateNodes",
         ),
         (Reference("network", NETWORK), Reference("subnetwork", SUBNETWORK)),
         reordered=("monitoringConfig.enableComponents", "loggingConfig.enableComponents"),
@@ -137,6 +139,7 @@ RULES: dict[str, Rule] = {
     NETWORK: Rule(
         "projects/{project}/global/networks/{name}",
         ("name", "project", "networkProfile", "autoCreateSubnetworks", "description", "internalIpv6Range"),
+        defaults={"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL"},
     ),
     SUBNETWORK: Rule(
         "projects/{project}/regions/{region}/subnetworks/{name}",
@@ -147,6 +150,7 @@ RULES: dict[str, Rule] = {
         "projects/{project}/global/firewalls/{name}",
         ("name", "project", "network", "direction"),
         (Reference("network", NETWORK),),
+        defaults={"priority": 1000},
     ),
     ROUTER: Rule(
         "projects/{project}/regions/{region}/routers/{name}",
@@ -157,6 +161,14 @@ RULES: dict[str, Rule] = {
         "{project}/{region}/{router}/{name}",
         ("name", "project", "region", "router"),
         (Reference("router", ROUTER),),
+        defaults={
+            "type": "PUBLIC",
+            "udpIdleTimeoutSec": 30,
+            "icmpIdleTimeoutSec": 30,
+            "tcpEstablishedIdleTimeoutSec": 1200,
+            "tcpTransitoryIdleTimeoutSec": 30,
+            "tcpTimeWaitTimeoutSec": 120,
+        },
     ),
     RESOURCE_POLICY: Rule("projects/{project}/regions/{region}/resourcePolicies/{name}"),
     ADDRESS: Rule("projects/{project}/regions/{region}/addresses/{name}"),

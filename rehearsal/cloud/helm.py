@@ -23,6 +23,15 @@ PRIORITY_CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
 _KAI_PRIORITIES = ("train", "build-preemptible", "build", "inference")
 
 
+_SWITCHES = (
+    *("allowNullValues", "atomic", "cleanupOnFail", "createNamespace", "dependencyUpdate", "devel", "disableCRDHooks"),
+    *("disableOpenapiValidation", "disableWebhooks", "forceUpdate", "lint", "recreatePods", "renderSubchartNotes"),
+    *("replace", "resetValues", "reuseValues", "skipAwait", "skipCrds", "verify", "waitForJobs"),
+)
+_DEFAULTS: Props = {**dict.fromkeys(_SWITCHES, False), "timeout": 300}
+"""What the plugin writes into the inputs of a release where nothing is given (E15)."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """What is known of one chart."""
@@ -60,6 +69,7 @@ def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list
         inputs["name"] = olds.get("name") or f"{name}-{suffix}"
     if inputs.get("namespace") is None:
         inputs["namespace"] = "default"
+    inputs = {**_DEFAULTS, **inputs}
     failures = sdk_schema.check(inputs, sdk_schema.resource(RELEASE).inputs)
     chart, version = chart_of(inputs)
     reference = inputs.get("chart")

@@ -160,6 +160,7 @@ class Kubernetes(Service):
         # The plugin cannot know what the API server and the controllers add.
         outputs["status"] = UNKNOWN
         if outputs.get("kind") == "Secret":
+            outputs.pop("stringData", None)
             outputs["data"] = outputs.get("data", UNKNOWN)
         return outputs
 

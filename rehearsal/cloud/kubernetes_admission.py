@@ -137,6 +137,8 @@ def complete(world: World, outputs: Props, current: Thing | None) -> None:
         encoded = {
             key: base64.b64encode(str(value).encode()).decode() for key, value in mapping(outputs, "stringData").items()
         }
+        # Write-only: the API server takes it and answers with `data` (E15).
+        outputs.pop("stringData", None)
         outputs["data"] = {**mapping(outputs, "data"), **encoded}
     elif kind == "Service":
         kept = text(current.outputs, "spec.clusterIP") if current else ""

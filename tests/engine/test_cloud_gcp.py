@@ -90,7 +90,7 @@ def test_a_kind_that_the_sdk_does_not_have_is_refused(cloud: Driver) -> None:
 def test_a_name_that_is_not_given_is_made_from_the_logical_name_and_kept(cloud: Driver) -> None:
     made = cloud.create(NETWORK, "net", {})
     assert made.inputs["name"].startswith("net-")
-    assert made.inputs["__defaults"] == ["name"]
+    assert "name" in made.inputs["__defaults"]
     assert cloud.check(NETWORK, "net", {}, made.inputs)["name"] == made.inputs["name"]
 
 
@@ -456,6 +456,41 @@ def test_gke_answers_a_list_of_components_in_another_order(cloud: Driver, config
     assert not cloud.diff(cluster, cluster.inputs, ignored=[f"{config}.enableComponents"]).changes
     cloud.update(cluster, {**cluster.inputs, "resourceLabels": {"a": "b"}})
     assert cloud.diff(cluster, cluster.inputs).diffs == [config]
+
+
+@pytest.mark.parametrize(
+    "change", [{"enableMultiNetworking": True}, {"privateClusterConfig": {"enablePrivateNodes": True}}]
+)
+def test_a_cluster_is_changed_in_place_where_the_plugin_can(cloud: Driver, change: Props) -> None:
+    """E15: not everything that is chosen at creation is chosen for good."""
+    before: dict[str, Any] = {"enableMultiNetworking": False, "privateClusterConfig": {"enablePrivateNodes": False}}
+    cluster = cloud.cluster(**before)
+    difference = cloud.diff(cluster, {**cluster.inputs, **change})
+    assert difference.changes
+    assert not difference.replaces
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "defaults"),
+    [
+        (NETWORK, {"name": "other"}, {"networkFirewallPolicyEnforcementOrder": "AFTER_CLASSIC_FIREWALL"}),
+        (FIREWALL, {"name": "f", "network": "net"}, {"priority": 1000}),
+        (
+            "gcp:compute/routerNat:RouterNat",
+            {"name": "n", "router": "r", "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"},
+            {"type": "PUBLIC", "udpIdleTimeoutSec": 30, "tcpEstablishedIdleTimeoutSec": 1200},
+        ),
+    ],
+)
+def test_the_plugins_defaults_become_inputs(cloud: Driver, kind: str, inputs: Props, defaults: Props) -> None:
+    """E15: what is not given is made up by the plugin, and is no change later."""
+    cloud.create(NETWORK, "net", {"name": "net"})
+    cloud.create("gcp:compute/router:Router", "r", {"name": "r", "network": "net"})
+    made = cloud.create(kind, "thing", inputs)
+    assert {key: made.inputs[key] for key in defaults} == defaults
+    assert set(defaults) <= set(made.inputs["__defaults"])
+    assert not cloud.diff(made, inputs).changes
+    assert cloud.check(FIREWALL, "g", {"name": "g", "network": "net", "priority": 7})["priority"] == 7
 
 
 def test_no_change_is_no_change(cloud: Driver) -> None:

@@ -470,6 +470,22 @@ def test_a_release_in_a_namespace_that_is_not_there_is_refused(cloud: Driver) ->
     cloud.release("dynamo-crds", "nowhere", createNamespace=True)
 
 
+def test_the_plugins_defaults_become_inputs_of_a_release(cloud: Driver) -> None:
+    """E15: what is not given is made up by the plugin, and is no change later."""
+    made = cloud.create(RELEASE, "r", release())
+    assert (made.inputs["timeout"], made.inputs["atomic"], made.inputs["skipAwait"]) == (300, False, False)
+    assert not cloud.diff(made, release()).changes
+    assert cloud.diff(made, release(atomic=True)).diffs == ["atomic"]
+
+
+def test_the_api_server_answers_a_secret_without_the_text_that_it_was_given(cloud: Driver) -> None:
+    """E15: `stringData` is write-only."""
+    made = cloud.kube("v1", "Secret", "s", "default", stringData={"key": "text"})
+    assert "stringData" not in made.outputs
+    assert made.outputs["data"] == {"key": "dGV4dA=="}
+    assert not cloud.diff(made, made.inputs).changes
+
+
 def test_a_release_tells_its_status(cloud: Driver) -> None:
     made = cloud.release("dynamo-crds", "default")
     status = made.outputs["status"]
