@@ -423,7 +423,8 @@ class Rehearsal:
                 self.listener.step(phase, step)
         said = event.diagnostic_event
         if said is not None and said.severity in ("warning", "error"):
-            text = _plain(said.message)
+            # The SDK says the end of an inline program twice.
+            text = _plain(said.message).removeprefix("an unhandled error occurred: ")
             if said.severity == "warning":
                 phase.warnings.append(_blamed(said.urn, text))
             elif _tells_something(text):

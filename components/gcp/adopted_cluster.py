@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components.base import gke
 from components.gcp import cluster_access
 from components.gcp.gke_cluster import GkeCluster
+from components.gcp.reading import Subject, found
 
 
 class NodePoolFacts(TypedDict):
@@ -29,9 +30,9 @@ class NodePoolFacts(TypedDict):
 class AdoptedClusterArgs(TypedDict):
     """Inputs of `AdoptedCluster`."""
 
-    project: pulumi.Input[str]
+    project: str
     """Id of the project."""
-    location: pulumi.Input[str]
+    location: str
     """Region or zone of the cluster."""
     cluster: str
     """Name of the cluster."""
@@ -48,8 +49,8 @@ class AdoptedCluster(pulumi.ComponentResource):
     """A cluster that exists already: read, checked, never changed.
 
     Reading is an invoke, so a preview needs credentials and the network. What the recipe needs and the
-    cluster lacks is told all at once, with the gcloud command that mends it where one does; the outputs come
-    from the checked reading, so nothing is made in a cluster that fails the check.
+    cluster lacks is told all at once, with the gcloud command that mends it where one does. It is read and checked
+    before anything in it is registered, so nothing is made in a cluster that fails the check.
     """
 
     name: pulumi.Output[str]
@@ -69,52 +70,34 @@ class AdoptedCluster(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
         endpoint = args.get("endpoint", "auto")
 
-        def check(values: list[Any]) -> gcp.container.GetClusterResult:
-            cluster, project, location = values
-            missing = _missing(cluster, f"{args['cluster']} --location {location} --project {project}", args)
-            if missing:
-                raise pulumi.RunError(
-                    f"cluster {args['cluster']} in {location} cannot be adopted:\n"
-                    + "\n".join(f"  - {line}" for line in missing)
-                )
-            return cluster
-
-        reading = gcp.container.get_cluster_output(
-            name=args["cluster"],
-            location=args["location"],
-            project=args["project"],
-            opts=pulumi.InvokeOutputOptions(parent=self),
+        project, location = args["project"], args["location"]
+        cluster = found(
+            lambda: gcp.container.get_cluster(
+                name=args["cluster"], location=location, project=project, opts=pulumi.InvokeOptions(parent=self)
+            ),
+            _subject(args),
         )
-        checked = pulumi.Output.all(reading, args["project"], args["location"]).apply(check)
+        missing = _missing(cluster, f"{args['cluster']} --location {location} --project {project}", args)
+        if missing:
+            raise pulumi.RunError(
+                f"cluster {args['cluster']} in {location} cannot be adopted:\n"
+                + "\n".join(f"  - {line}" for line in missing)
+            )
 
-        def write(values: list[Any]) -> str:
-            cluster, project, location = values
-            context = cluster_access.context(project, location, args["cluster"])
-            dns_name = _dns_name(cluster)
-            if dns_name and endpoint != "ip":
-                return cluster_access.kubeconfig(context, dns_name, None)
-            return cluster_access.kubeconfig(context, cluster.endpoint, cluster.master_auths[0].cluster_ca_certificate)
+        context = cluster_access.context(project, location, args["cluster"])
+        dns_name = _dns_name(cluster)
+        if dns_name and endpoint != "ip":
+            kubeconfig = cluster_access.kubeconfig(context, dns_name, None)
+        else:
+            certificate = cluster.master_auths[0].cluster_ca_certificate
+            kubeconfig = cluster_access.kubeconfig(context, cluster.endpoint, certificate)
 
-        def name_of(cluster: gcp.container.GetClusterResult) -> str:
-            return cluster.name
-
-        def id_of(cluster: gcp.container.GetClusterResult) -> str:
-            return cluster.id
-
-        def location_of(cluster: gcp.container.GetClusterResult) -> str:
-            return cluster.location or ""
-
-        def pool_of(cluster: gcp.container.GetClusterResult) -> str:
-            return _workload_pool(cluster)
-
-        self.name = checked.apply(name_of)
-        self.location = checked.apply(location_of)
-        self.workload_pool = checked.apply(pool_of)
-        self.node_pools = checked.apply(_node_pools)
-        self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(checked, args["project"], args["location"]).apply(write)
-        )
-        self.provider = cluster_access.provider(name, self.kubeconfig, checked.apply(id_of), self)
+        self.name = pulumi.Output.from_input(cluster.name)
+        self.location = pulumi.Output.from_input(cluster.location or "")
+        self.workload_pool = pulumi.Output.from_input(_workload_pool(cluster))
+        self.node_pools = pulumi.Output.from_input(_node_pools(cluster))
+        self.kubeconfig = pulumi.Output.secret(kubeconfig)
+        self.provider = cluster_access.provider(name, self.kubeconfig, pulumi.Output.from_input(cluster.id), self)
         self.register_outputs(
             {
                 "name": self.name,
@@ -129,6 +112,17 @@ class AdoptedCluster(pulumi.ComponentResource):
 Cluster = GkeCluster | AdoptedCluster
 """Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig` and
 `provider`."""
+
+
+def _subject(args: AdoptedClusterArgs) -> Subject:
+    return Subject(
+        "cluster.name",
+        args["cluster"],
+        f"GKE cluster in {args['location']} of project {args['project']}",
+        args["project"],
+        f"gcloud container clusters list --project {args['project']}",
+        "container",
+    )
 
 
 def _missing(cluster: gcp.container.GetClusterResult, target: str, args: AdoptedClusterArgs) -> list[str]:

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.base import naming
+from components.gcp.reading import Subject, found
 
 
 class ModelBucketArgs(TypedDict):
@@ -64,9 +65,28 @@ class ModelBucket(pulumi.ComponentResource):
             )
             self.bucket_name = bucket.name
         else:
-            found = gcp.storage.get_bucket_output(name=args["bucket"], opts=pulumi.InvokeOutputOptions(parent=self))
-            self.bucket_name = found.apply(lambda bucket: _adopted(bucket.name, bucket.location, args))
+            bucket = found(
+                lambda: gcp.storage.get_bucket(
+                    name=args["bucket"],
+                    # Else the plugin asks Compute Engine for the project, which takes one more right.
+                    project=args["project"],
+                    opts=pulumi.InvokeOptions(parent=self),
+                ),
+                _subject(args),
+            )
+            self.bucket_name = pulumi.Output.from_input(_adopted(bucket.name, bucket.location, args))
         self.register_outputs({"bucketName": self.bucket_name})
+
+
+def _subject(args: ModelBucketArgs) -> Subject:
+    return Subject(
+        "modelBucket.name",
+        args["bucket"],
+        "bucket",
+        args["project"],
+        f"gcloud storage buckets list --project {args['project']}",
+        "storage",
+    )
 
 
 def _adopted(name: str, location: str, args: ModelBucketArgs) -> str:
