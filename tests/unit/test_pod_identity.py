@@ -11,7 +11,7 @@ import pytest
 from components.base.dynamo import DISCOVERY_RULES, IMAGE_LOOKUP_OFF, PROFILES
 from components.base.registry import NVCR
 from components.serving import graph, layout, rules
-from tests.recorder import Recording, run_program
+from tests.recorder import Recording, Resource, run_program
 
 KUBERNETES_DISCOVERY = [version for version, profile in PROFILES.items() if profile.pod_rules]
 ETCD_DISCOVERY = sorted(set(PROFILES) - set(KUBERNETES_DISCOVERY))
@@ -74,10 +74,14 @@ def test_every_pod_with_an_image_of_nvidias_registry_names_a_pull_secret_of_its_
     assert seen == 4, "three roles and the benchmark client"
 
 
+def _discovery(run: Recording, part: str) -> Resource:
+    return run.find(name=f"r1-1p1d-discovery-{part}")
+
+
 @pytest.mark.parametrize("version", KUBERNETES_DISCOVERY)
 def test_pods_that_discover_through_kubernetes_may_do_so_before_they_start(version: str) -> None:
     run = _run(version)
-    role, binding = run.find("Role").inputs, run.find("RoleBinding").inputs
+    role, binding = _discovery(run, "role").inputs, _discovery(run, "binding").inputs
     account = run.find("kubernetes:core/v1:ServiceAccount").inputs["metadata"]
     assert role["rules"] == [dict(rule) for rule in DISCOVERY_RULES]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
@@ -85,14 +89,13 @@ def test_pods_that_discover_through_kubernetes_may_do_so_before_they_start(versi
     assert binding["subjects"] == [subject]
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == account["namespace"]
     assert {s["extraPodSpec"]["serviceAccountName"] for s in _services(run).values()} == {account["name"]}
-    assert run.depends_on_transitively(run.find("DynamoGraphDeployment"), run.find("RoleBinding"))
+    assert run.depends_on_transitively(run.find("DynamoGraphDeployment"), _discovery(run, "binding"))
 
 
 @pytest.mark.parametrize("version", ETCD_DISCOVERY)
 def test_pods_that_discover_through_etcd_get_no_rights(version: str) -> None:
     run = _run(version)
-    assert not run.of_type("Role")
-    assert not run.of_type("RoleBinding")
+    assert not [name for name in run.names() if "discovery" in name]
 
 
 @pytest.mark.parametrize("version", PROFILES)
