@@ -49,7 +49,7 @@ class Bounds:
     completion_request: float = 180.0
     """One completion. The first one after loading compiles kernels, which takes minutes."""
     forbidden: float = 120.0
-    """The API forbids what the Role allows: a Role takes seconds to be known to every API server."""
+    """The API forbids what the Role allows. Seen on 1.34.4: so does an API server that has just been started."""
     graph_failed: float = 60.0
     """The graph says `failed` with the same message. Seen: it leaves `failed` 5 to 7 s after its cause is gone."""
     refused: float = 60.0

@@ -96,9 +96,10 @@ class Watch:
         elif now - self._forbidden_since >= config.bounds.forbidden:
             return verdict.Failed(f"the check may not read what it must: {error}", self._seen)
         if now - self._memory.started >= config.deadline:
-            cause = f"not ready after {minutes(config.deadline)}, and the Kubernetes API gives no answer: {error}"
+            cause = f"not ready after {minutes(config.deadline)}, and the Kubernetes API cannot be read: {error}"
             return verdict.Failed(cause, self._seen)
-        return verdict.Waiting(f"{self._seen}; the Kubernetes API gives no answer: {error}")
+        said = "says" if error.status else "gives no answer"
+        return verdict.Waiting(f"{self._seen}; the Kubernetes API {said}: {error}")
 
     def _tell(self) -> None:
         """One line per change, with a pause between two, in the log and on the Job."""

@@ -238,7 +238,7 @@ def test_an_api_that_is_away_for_good_is_named_at_the_deadline(world: Site) -> N
     world.api_port = 1
     ran = world.run(deadlineSeconds=1)
     assert ran.code == 1
-    assert ran.lines[0] == "not ready after 1 s, and the Kubernetes API gives no answer: connection refused"
+    assert ran.lines[0] == "not ready after 1 s, and the Kubernetes API cannot be read: connection refused"
 
 
 def test_another_authoritys_certificate_is_not_accepted(world: Site) -> None:
@@ -263,6 +263,19 @@ def test_a_role_that_comes_late_is_waited_for(world: Site) -> None:
     refused = iter([(403, "forbidden")] * 4)
     world.cluster.refuse = lambda _request: next(refused, None)
     assert world.run().code == 0
+
+
+def test_an_api_server_that_restarts_is_waited_for_and_what_was_seen_stays_told(world: Site) -> None:
+    """It is away, and then forbids everything until it has read its roles (seen on Kubernetes 1.34.4)."""
+    world.cluster.pods[-1] = o.loading("decode")
+    process = world.start()
+    until(lambda: len(world.cluster.shown) == 1)
+    world.cluster.refuse = lambda request: (403, "pods is forbidden") if request.method == "GET" else None
+    until(lambda: len(world.cluster.shown) == 2)
+    world.cluster.pods[-1] = o.ready("decode")
+    world.cluster.refuse = lambda _request: None
+    assert world.finish(process).code == 0
+    assert "decode 1 of 2 (1 loading weights); the Kubernetes API says: pods is forbidden; " in world.cluster.shown[1]
 
 
 def test_a_graph_that_is_not_there_is_no_error(world: Site) -> None:

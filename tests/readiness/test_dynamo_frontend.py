@@ -1,8 +1,8 @@
 """The check against NVIDIA's own frontend and mocker workers, two releases, with and without the decode side.
 
-The wheels come from the package index on the first run and stay in the project's cache (`DYNAMO_A4X_CACHE`): about
-0.7 GB. Without network, without `unshare` and `ip`, or without the right to make a network namespace the tests are
-skipped, and say so.
+The wheels come from the package index on the first run, which takes minutes, and stay in the project's cache
+(`DYNAMO_A4X_CACHE`): 0.7 GB. Without network, without `unshare` and `ip`, or without the right to make a network
+namespace the tests are skipped, and say so.
 """
 
 from __future__ import annotations
