@@ -1,4 +1,5 @@
-"""Whether the pods without a GPU fit on the nodes: frontends and benchmark clients, by CPU, memory and number.
+"""Whether the pods without a GPU fit on the nodes, by CPU, memory and number: frontends, benchmark clients, and the
+readiness checks, which always run on the system nodes.
 
 Refused is only what no scheduler could place. What the program cannot know is left to the preflight: the nodes of an
 adopted cluster, and what else runs on any node.
@@ -13,7 +14,7 @@ from components.base import capacity
 from components.base.capacity import Node
 from components.base.problems import Problem
 from components.serving import layout
-from components.serving.footprint import BENCHMARK, FRONTEND, SIDECAR
+from components.serving.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from settings.model import Settings, Stack
 
 
@@ -27,6 +28,8 @@ class Place:
     nodes: int
     more: str
     """What gives more room, for a message."""
+    checks: int = 0
+    """Readiness checks that run here."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,13 @@ class Wanted:
     def fits(self, place: Place) -> bool:
         """Whether they have room where nothing else runs."""
         return capacity.fits(
-            place.kind, place.nodes, [(FRONTEND + SIDECAR, self.frontends), (BENCHMARK + SIDECAR, self.clients)]
+            place.kind,
+            place.nodes,
+            [
+                (FRONTEND + SIDECAR, self.frontends),
+                (BENCHMARK + SIDECAR, self.clients),
+                (READINESS_CHECK, place.checks),
+            ],
         )
 
 
@@ -73,8 +82,10 @@ def _place(settings: Settings, stack: Stack) -> Place | None:
         return Place(f"domain {domain.name!r}", kind, domain.nodes, "a larger domain")
     if settings.cluster.mode == "adopt":
         return None
-    nodes = capacity.SYSTEM_NODES_MAX
-    return Place("the system pool", capacity.system_node(), nodes, "frontend.placement: a4x")
+    checks = sum(stack.wait for stack in settings.stacks)
+    return Place(
+        "the system pool", capacity.system_node(), capacity.SYSTEM_NODES_MAX, "frontend.placement: a4x", checks
+    )
 
 
 def _wanted(stack: Stack) -> Wanted | None:

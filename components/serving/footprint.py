@@ -18,5 +18,8 @@ FRONTEND: Final = Size(5000, 50 * GIB)
 BENCHMARK: Final = Size(4000, 8 * GIB)
 """SGLang's `bench_serving` with its random data set."""
 
+READINESS_CHECK: Final = Size(100, 64 * MIB)
+"""A Python interpreter that asks and waits; it mounts no bucket."""
+
 SIDECAR: Final = Size(250, 256 * MIB)
-"""gcsfuse beside each of them."""
+"""gcsfuse beside each pod that mounts the bucket."""

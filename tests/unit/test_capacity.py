@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from components.base import capacity
 from components.base.capacity import GIB, MIB, Node, Size
-from components.serving.footprint import BENCHMARK, FRONTEND, SIDECAR
+from components.serving.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from settings import SettingsError, parse
 from tests.recorder import ROOT, run_program
 
@@ -152,6 +152,12 @@ def test_a_second_stack_has_what_the_first_one_leaves() -> None:
     assert problem.key == "stacks[1].layout"
     assert "60 frontends and 1 clients of other stacks" in problem.rule
     assert problem.cure.startswith("set frontend.replicas to 7 or fewer")
+
+
+def test_a_system_pool_full_of_frontends_has_room_for_a_readiness_check_of_every_stack() -> None:
+    wanted = [(FRONTEND + SIDECAR, 9), (BENCHMARK + SIDECAR, 1), (READINESS_CHECK, 64)]
+    assert capacity.fits(capacity.system_node(), capacity.SYSTEM_NODES_MAX, wanted)
+    assert not capacity.fits(capacity.system_node(), capacity.SYSTEM_NODES_MAX, [*wanted[:2], (READINESS_CHECK, 1100)])
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
