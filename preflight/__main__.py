@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
-import yaml
 from rich.console import Console
 
 import settings as config
@@ -22,7 +21,7 @@ from preflight.cloud import Cloud
 from preflight.results import Result, exit_code
 from preflight.run import run
 from preflight.site import Site
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, stack_file
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIREMENTS: Final = "requirements-preflight.txt"
@@ -60,13 +59,9 @@ def read(stack: str, root: Path = ROOT) -> Settings:
         known = sorted(p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in root.glob("Pulumi.*.yaml"))
         raise UsageError(f"there is no {path.name}; stacks with a file: {', '.join(known) or 'none'}")
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path.name} is no YAML: {error}") from error
-    values: Any = cast("dict[str, Any]", content).get("config") if isinstance(content, dict) else None
-    if not isinstance(values, dict):
-        raise UsageError(f"{path.name} has no config: mapping")
-    return config.parse(cast("Mapping[str, Any]", values), stack)
+        return config.parse(stack_file.read(path), stack)
+    except stack_file.StackFileError as error:
+        raise UsageError(str(error)) from error
 
 
 def google(settings: Settings, timeout: float) -> Cloud:

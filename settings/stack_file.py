@@ -1,0 +1,96 @@
+"""`Pulumi.<stack>.yaml` as the engine reads it, for who reads it without the engine.
+
+PyYAML follows YAML 1.1, where `on` is true, `12:30` is a number and `1e3` a text. The engine's reader (yaml.v3) does
+not, and refuses a key that stands twice, where PyYAML takes the last. Seen on Pulumi 3.259.0: `on` stays a text, `0123`
+and `0o17` are octal, a number without a fraction is a whole one however it is written, and a key of the first level
+without a value is an empty text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+
+class StackFileError(Exception):
+    """The file is no stack file. The text is the whole message."""
+
+
+def read(path: Path) -> dict[Any, Any]:
+    """The `config:` mapping of the stack file at `path`.
+
+    Raises:
+        StackFileError: the file is no YAML, or has no such mapping.
+    """
+    try:
+        content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise StackFileError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
+    config: Any = cast("dict[Any, Any]", content).get("config") if isinstance(content, dict) else None
+    if not isinstance(config, dict):
+        raise StackFileError(f"{path.name} has no config: mapping")
+    return {key: "" if value is None else value for key, value in cast("dict[Any, Any]", config).items()}
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the scalars of yaml.v3."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own way
+
+
+_INTEGER: Final = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
+_FLOAT: Final = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_MERGE: Final = "tag:yaml.org,2002:merge"
+_BASES: Final = {"0b": 2, "0o": 8, "0x": 16}
+
+
+def _bool(_: yaml.SafeLoader, node: Any) -> bool:
+    return str(node.value).lower() == "true"
+
+
+def _int(_: yaml.SafeLoader, node: Any) -> int:
+    text = str(node.value).replace("_", "")
+    sign = -1 if text.startswith("-") else 1
+    digits = text.lstrip("+-")
+    octal = digits.startswith("0") and digits.isdigit()
+    return sign * int(digits, 8 if octal else _BASES.get(digits[:2], 10))
+
+
+def _float(_: yaml.SafeLoader, node: Any) -> float | int:
+    value = float(str(node.value).lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+    return int(value) if value.is_integer() else value
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
+    seen: set[Hashable] = set()
+    for key, _ in node.value:
+        if key.tag == _MERGE:
+            continue
+        name: Any = loader.construct_object(key, deep=True)
+        if not isinstance(name, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no list and no mapping", key.start_mark)
+        if name in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {name} stands here twice", key.start_mark)
+        seen.add(name)
+    return loader.construct_mapping(node, deep=True)
+
+
+for _tag, _pattern, _first in (
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    ("null", re.compile(r"~|null|Null|NULL|"), ("~", "n", "N", "")),
+    ("merge", re.compile(r"<<"), "<"),
+    ("int", _INTEGER, "-+0123456789"),
+    ("float", _FLOAT, "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern.pattern})\Z"), list(_first))
+for _tag, _construct in (
+    *(("bool", _bool), ("int", _int), ("float", _float), ("map", _mapping)),
+    ("merge", yaml.SafeLoader.construct_yaml_str),
+):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", cast("Any", _construct))
