@@ -106,6 +106,10 @@ class NodePool:
     groups: Sequence[str]
     """URLs of its instance groups, one for each zone."""
     additional_networks: int
+    accelerator_profile: str
+    """`auto` where DRANET attaches the NICs; else empty."""
+    labels: Mapping[str, str]
+    """Labels of its nodes."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Node:
     gpus: int
     """Allocatable GPUs."""
     taints: frozenset[str]
-    """Keys of its taints."""
+    """Keys of the taints that keep pods off it."""
     cpu: int = 0
     """Allocatable thousandths of a CPU."""
     memory: int = 0
@@ -148,12 +152,17 @@ class Node:
 
 
 @dataclass(frozen=True)
-class GpuPod:
-    """A running or starting pod that holds GPUs."""
+class Pod:
+    """A pod on a node, running or starting, with what it asks for."""
 
     namespace: str
     name: str
     node: str
+    gpus: int
+    cpu: int
+    """Thousandths of a CPU."""
+    memory: int
+    """Bytes."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,14 @@ class Bucket:
     """Region or multi-region, in capitals."""
     uniform_access: bool
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image in its registry."""
+
+    architectures: frozenset[str]
+    """Those that it is made for (amd64, arm64); empty where the registry does not list them."""
 
 
 class Cloud(Protocol):
@@ -209,6 +226,10 @@ class Cloud(Protocol):
         """Quotas that hold in the region, by metric."""
         ...
 
+    def members(self, project: str, role: str) -> frozenset[str]:
+        """Whom the project's own policy grants `role`, without conditions."""
+        ...
+
     def networks(self, project: str) -> Mapping[str, Network]:
         """The project's VPC networks by name."""
         ...
@@ -233,16 +254,12 @@ class Cloud(Protocol):
         """Machines that an instance group is sized for."""
         ...
 
-    def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
-        """The pool's nodes, from the Kubernetes API."""
+    def nodes(self, cluster: Cluster, selector: str) -> list[Node]:
+        """Nodes with the labels `selector` (empty: all), from the Kubernetes API."""
         ...
 
-    def x86_nodes(self, cluster: Cluster) -> list[Node]:
-        """The cluster's x86 nodes, from the Kubernetes API."""
-        ...
-
-    def gpu_pods(self, cluster: Cluster) -> list[GpuPod]:
-        """Pods that hold GPUs, from the Kubernetes API."""
+    def pods(self, cluster: Cluster) -> list[Pod]:
+        """Pods that are on a node and not finished, from the Kubernetes API."""
         ...
 
     def bucket(self, name: str) -> Bucket:
@@ -255,4 +272,8 @@ class Cloud(Protocol):
 
     def read(self, bucket: str, path: str) -> bytes:
         """A file's content."""
+        ...
+
+    def image(self, reference: str) -> Image:
+        """The image, as its registry shows it to anybody."""
         ...

@@ -32,9 +32,7 @@ from google.cloud import compute_v1, container_v1
 from google.cloud.container_v1.services.cluster_manager.transports import ClusterManagerRestTransport
 from google.oauth2 import credentials as user_credentials
 
-from components.base import a4x
-from components.base.capacity import PODS_PER_NODE, quantity
-from preflight import cloud
+from preflight import cloud, kubernetes, registry
 from preflight.cloud import CloudError, Trouble
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -120,6 +118,13 @@ class GoogleCloud:
         found = self._get(url, names=names).get("services", [])
         enabled = {str(service["name"]).rpartition("/")[2] for service in found if service.get("state") == "ENABLED"}
         return [service for service in services if service not in enabled]
+
+    def members(self, project: str, role: str) -> frozenset[str]:
+        """Members of a role, from Resource Manager."""
+        url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{project}:getIamPolicy"
+        policy = self._json("POST", url, json={"options": {"requestedPolicyVersion": 3}})
+        granted = [b for b in policy.get("bindings", []) if b.get("role") == role and not b.get("condition")]
+        return frozenset(member for binding in granted for member in binding.get("members", []))
 
     # --- capacity -----------------------------------------------------------------------------------------
 
@@ -221,26 +226,15 @@ class GoogleCloud:
 
     # --- Kubernetes ---------------------------------------------------------------------------------------
 
-    def nodes(self, cluster: cloud.Cluster, pool: str) -> list[cloud.Node]:
-        """The pool's nodes, from the cluster."""
-        return self._nodes(cluster, f"{a4x.NODE_POOL_KEY}={pool}")
+    def nodes(self, cluster: cloud.Cluster, selector: str) -> list[cloud.Node]:
+        """Nodes, from the cluster."""
+        labels = {"labelSelector": selector} if selector else {}
+        return [kubernetes.node(item) for item in self._kubernetes(cluster, "/api/v1/nodes", **labels)]
 
-    def x86_nodes(self, cluster: cloud.Cluster) -> list[cloud.Node]:
-        """The x86 nodes, from the cluster."""
-        return self._nodes(cluster, f"{a4x.ARCH_KEY}=amd64")
-
-    def _nodes(self, cluster: cloud.Cluster, selector: str) -> list[cloud.Node]:
-        return [_node(item) for item in self._kubernetes(cluster, "/api/v1/nodes", labelSelector=selector)]
-
-    def gpu_pods(self, cluster: cloud.Cluster) -> list[cloud.GpuPod]:
-        """Pods with GPUs that are neither finished nor waiting for a node, from the cluster."""
+    def pods(self, cluster: cloud.Cluster) -> list[cloud.Pod]:
+        """Pods that are neither finished nor waiting for a node, from the cluster."""
         selector = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
-        items = self._kubernetes(cluster, "/api/v1/pods", fieldSelector=selector)
-        return [
-            cloud.GpuPod(item["metadata"]["namespace"], item["metadata"]["name"], item["spec"]["nodeName"])
-            for item in items
-            if _holds_gpus(item)
-        ]
+        return [kubernetes.pod(item) for item in self._kubernetes(cluster, "/api/v1/pods", fieldSelector=selector)]
 
     def _kubernetes(self, cluster: cloud.Cluster, path: str, **selector: str) -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:
@@ -269,6 +263,12 @@ class GoogleCloud:
         """A file, from Cloud Storage."""
         url = f"{_bucket_url(bucket)}/o/{quote(path, safe='')}"
         return self._call(lambda: self._http("GET", url, params={"alt": "media"})).content
+
+    # --- images -------------------------------------------------------------------------------------------
+
+    def image(self, reference: str) -> cloud.Image:
+        """The image, from its registry, without credentials."""
+        return registry.image(reference, self._timeout)
 
     # --- calls --------------------------------------------------------------------------------------------
 
@@ -442,26 +442,6 @@ def _pool(found: container_v1.NodePool, cluster: container_v1.Cluster) -> cloud.
         zones=tuple(found.locations or cluster.locations),
         groups=tuple(found.instance_group_urls),
         additional_networks=len(found.network_config.additional_node_network_configs),
-    )
-
-
-def _node(item: Any) -> cloud.Node:
-    conditions = {condition["type"]: condition["status"] for condition in item["status"].get("conditions", [])}
-    allocatable: dict[str, str] = item["status"].get("allocatable", {})
-    return cloud.Node(
-        name=item["metadata"]["name"],
-        ready=conditions.get("Ready") == "True",
-        schedulable=not item["spec"].get("unschedulable", False),
-        gpus=int(allocatable.get("nvidia.com/gpu", 0)),
-        taints=frozenset(taint["key"] for taint in item["spec"].get("taints", [])),
-        cpu=round(quantity(allocatable.get("cpu", "0")) * 1000),
-        memory=int(quantity(allocatable.get("memory", "0"))),
-        pods=int(allocatable.get("pods", PODS_PER_NODE)),
-    )
-
-
-def _holds_gpus(pod: Any) -> bool:
-    return any(
-        int(container.get("resources", {}).get("limits", {}).get("nvidia.com/gpu", 0))
-        for container in pod["spec"]["containers"]
+        accelerator_profile=found.network_config.accelerator_network_profile,
+        labels=dict(found.config.labels),
     )

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from components.base import gke, naming
+from components.base import a4x, gke, naming
 from components.serving import layout
-from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Project
+from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project
 from settings import Settings
 from settings.model import Domain
 
@@ -65,16 +65,45 @@ class Site:
 
     def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
         """The nodes of a pool."""
-        return self._once(f"nodes {pool}", lambda: self.cloud.nodes(cluster, pool))
+        return self.labelled(cluster, f"{a4x.NODE_POOL_KEY}={pool}")
+
+    def x86_nodes(self, cluster: Cluster) -> list[Node]:
+        """The nodes for what is no GPU pod."""
+        return self.labelled(cluster, f"{a4x.ARCH_KEY}=amd64")
+
+    def labelled(self, cluster: Cluster, selector: str) -> list[Node]:
+        """The nodes with these labels; all, for an empty selector."""
+        return self._once(f"nodes {selector}", lambda: self.cloud.nodes(cluster, selector))
 
     def networks(self) -> Mapping[str, Network]:
         """The project's networks."""
         return self._once("networks", lambda: self.cloud.networks(self.settings.project))
 
-    def own_network_names(self) -> tuple[str, str, str]:
-        """Names that the program gives its networks: the cluster's, the second gVNIC's, the RDMA one."""
+    def networks_of(self, project: str | None) -> Mapping[str, Network]:
+        """The networks of `project`, the host project of a Shared VPC; None: the cluster's own."""
+        if project in {None, self.settings.project}:
+            return self.networks()
+        return self._once(f"networks of {project}", lambda: self.cloud.networks(project or ""))
+
+    def pods(self, cluster: Cluster) -> list[Pod]:
+        """The pods on the cluster's nodes."""
+        return self._once("pods", lambda: self.cloud.pods(cluster))
+
+    @property
+    def dranet(self) -> bool:
+        """Whether GKE attaches the NICs by itself, to networks of its own making."""
+        return self.settings.cluster.rdma == "dranet"
+
+    def own_networks(self) -> Mapping[str, str]:
+        """Networks that the program makes, by the name that it gives them: the cluster's, and where NICs are attached
+        to networks of the program's, the second gVNIC's and the RDMA one.
+        """
         cluster = self.settings.cluster.name
-        return f"{cluster}-net-0", f"{cluster}-net-1", gke.rdma_network(cluster, self.settings.domains[0].zone)
+        own = {f"{cluster}-net-0": "net-0"}
+        if not self.dranet:
+            own[f"{cluster}-net-1"] = "net-1"
+            own[gke.rdma_network(cluster, self.settings.domains[0].zone)] = "rdma"
+        return own
 
     def is_own_network(self, network: Network) -> bool:
         """Whether the network's description says that this program made it for a cluster of this name."""

@@ -183,7 +183,7 @@ def _one_rack_each(settings: Settings) -> Iterator[Problem]:
 
 def _one_zone(settings: Settings) -> Iterator[Problem]:
     zones = {domain.name: domain.zone for domain in settings.created_domains}
-    if settings.cluster.mode == "create" and settings.cluster.rdma == "multi-network" and zones:
+    if settings.cluster.rdma == "multi-network" and zones:
         yield from _refused(lambda: gke.rdma_zone(zones))
 
 

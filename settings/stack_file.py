@@ -42,11 +42,10 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own way
 
 
-_INTEGER: Final = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
-_FLOAT: Final = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-)
-_MERGE: Final = "tag:yaml.org,2002:merge"
+_INTEGER: Final = r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)"
+_FLOAT: Final = r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+_TAG: Final = "tag:yaml.org,2002:"
+_MERGE: Final = f"{_TAG}merge"
 _BASES: Final = {"0b": 2, "0o": 8, "0x": 16}
 
 
@@ -67,12 +66,12 @@ def _float(_: yaml.SafeLoader, node: Any) -> float | int:
     return int(value) if value.is_integer() else value
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
+def _mapping(loader: Any, node: yaml.MappingNode) -> Any:
     seen: set[Hashable] = set()
     for key, _ in node.value:
         if key.tag == _MERGE:
             continue
-        name: Any = loader.construct_object(key, deep=True)
+        name = loader.construct_object(key, deep=True)
         if not isinstance(name, Hashable):
             raise yaml.constructor.ConstructorError(None, None, "a key is no list and no mapping", key.start_mark)
         if name in seen:
@@ -81,16 +80,23 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
     return loader.construct_mapping(node, deep=True)
 
 
-for _tag, _pattern, _first in (
-    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
-    ("null", re.compile(r"~|null|Null|NULL|"), ("~", "n", "N", "")),
-    ("merge", re.compile(r"<<"), "<"),
-    ("int", _INTEGER, "-+0123456789"),
-    ("float", _FLOAT, "-+.0123456789"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern.pattern})\Z"), list(_first))
-for _tag, _construct in (
-    *(("bool", _bool), ("int", _int), ("float", _float), ("map", _mapping)),
-    ("merge", yaml.SafeLoader.construct_yaml_str),
-):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", cast("Any", _construct))
+def _text(_: yaml.SafeLoader, node: Any) -> str:
+    return str(node.value)
+
+
+def _teach(loader: Any) -> None:
+    """The scalars of yaml.v3: what each looks like, how it may begin, and how it is read."""
+    for tag, pattern, first, construct in (
+        ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF"), _bool),
+        ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], None),
+        ("merge", "<<", ["<"], _text),
+        ("int", _INTEGER, list("-+0123456789"), _int),
+        ("float", _FLOAT, list("-+.0123456789"), _float),
+    ):
+        loader.add_implicit_resolver(f"{_TAG}{tag}", re.compile(rf"(?:{pattern})\Z"), first)
+        if construct is not None:
+            loader.add_constructor(f"{_TAG}{tag}", construct)
+    loader.add_constructor(f"{_TAG}map", _mapping)
+
+
+_teach(_Loader)

@@ -32,7 +32,7 @@ _CPU_STEPS: Final = ((1, 0.06), (1, 0.01), (2, 0.005), (math.inf, 0.0025))
 """Share of each further step of CPUs that GKE reserves."""
 
 
-_QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Z]*)")
+_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _UNITS: Final = {
     "": 1,
     "m": 1e-3,
@@ -40,10 +40,14 @@ _UNITS: Final = {
     "M": 1e6,
     "G": 1e9,
     "T": 1e12,
+    "P": 1e15,
+    "E": 1e18,
     "Ki": 2**10,
     "Mi": MIB,
     "Gi": GIB,
     "Ti": 2**40,
+    "Pi": 2**50,
+    "Ei": 2**60,
 }
 
 

@@ -64,6 +64,10 @@ DEPLOYER_ROLES: Final = (
 """What the identity that runs `pulumi up` needs on the project to create everything. Google's A4X guide lists
 the consumer role of Service Usage; enabling APIs, which this program does, takes the admin role."""
 
+ADOPTER_ROLES: Final = ("roles/compute.viewer", "roles/container.admin", "roles/storage.admin")
+"""What it needs to adopt cluster and pools: GKE's `getCluster` lists instance group managers, which
+`container.admin` alone may not (seen: 403 compute.instanceGroupManagers.list)."""
+
 NODE_ROLES: Final = (
     "roles/artifactregistry.reader",
     "roles/logging.logWriter",
@@ -208,6 +212,12 @@ def check_network(name: str, collection: Literal["networks", "subnetworks"], key
             "a network's name has up to 63 lower-case letters, digits and hyphens, a letter first",
             f"Give the name, or projects/PROJECT/{place}/{collection}/NAME for one of another project",
         )
+
+
+def network_name(name: str) -> tuple[str | None, str]:
+    """The project that a network is in (None: the cluster's own) and its name there; see `check_network`."""
+    path = _NETWORK_PATHS["networks"].fullmatch(name)
+    return (path["project"], path["name"]) if path else (None, name)
 
 
 def check_region(region: str, key: str = "region") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, networks, room, storage
+from preflight.checks import access, capacity, cluster, dranet, networks, nodes, room, storage
 from preflight.results import Outcome
 from preflight.site import Site
 
@@ -65,12 +65,26 @@ def plan(site: Site) -> list[Check]:
         checks.append(Check("quota hyperdisk", partial(capacity.hyperdisk_quota, site), "compute.regions.get"))
     if site.creates_cluster:
         checks += [
-            Check("rdma profile", partial(networks.rdma_profile, site), "compute.networkProfiles.get"),
             Check("networks", partial(networks.names, site), "compute.networks.list"),
         ]
-    elif created:
+    return checks + _nic_checks(site) + _cluster_checks(site) + _storage_checks(site) + _image_checks(site)
+
+
+def _nic_checks(site: Site) -> list[Check]:
+    """What the RDMA NICs of created pools are attached to."""
+    created = site.settings.created_domains
+    checks: list[Check] = []
+    if site.creates_cluster or site.dranet:
+        zones = sorted({domain.zone for domain in created})
+        checks += [
+            Check(f"rdma profile {zone}", partial(networks.rdma_profile, site, zone), "compute.networkProfiles.get")
+            for zone in zones
+        ]
+    if site.dranet and created:
+        checks.append(Check("dranet agent", partial(dranet.agent, site), "resourcemanager.projects.getIamPolicy"))
+    if not site.creates_cluster and not site.dranet and created:
         checks.append(Check("device networks", partial(networks.devices, site), "compute.networks.list"))
-    return checks + _cluster_checks(site) + _storage_checks(site)
+    return checks
 
 
 def _cluster_checks(site: Site) -> list[Check]:
@@ -85,9 +99,10 @@ def _cluster_checks(site: Site) -> list[Check]:
             Check("cluster", partial(cluster.exists, site), get),
             Check("gke version", partial(cluster.running_version, site), get),
             Check("dataplane", partial(cluster.dataplane, site), get),
-            Check("multi-networking", partial(cluster.multi_networking, site), get),
+            *([] if site.dranet else [Check("multi-networking", partial(cluster.multi_networking, site), get)]),
             Check("workload identity", partial(cluster.workload_identity, site), get),
             Check("gcs fuse", partial(cluster.gcs_fuse, site), get),
+            Check("system nodes", partial(nodes.system, site), "container.nodes.list and container.pods.list"),
         ]
     for domain in site.settings.domains:
         if domain.mode == "adopt":
@@ -118,3 +133,13 @@ def _storage_checks(site: Site) -> list[Check]:
         for model in site.models()
     ]
     return checks
+
+
+def _image_checks(site: Site) -> list[Check]:
+    """One for each image, under the last part of its name where that tells them apart."""
+    images = dict.fromkeys(use.image for use in nodes.uses(site))
+    short = [image.rpartition("/")[2] for image in images]
+    names = short if len(set(short)) == len(short) else list(images)
+    return [
+        Check(f"image {name}", partial(nodes.image, site, image)) for name, image in zip(names, images, strict=True)
+    ]

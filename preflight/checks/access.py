@@ -25,6 +25,14 @@ CREATE_CLUSTER: Final[tuple[str, ...]] = (
 )
 """A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster takes."""
 CREATE_DOMAIN: Final[tuple[str, ...]] = ("compute.resourcePolicies.create", "container.clusters.update")
+ADOPT_CLUSTER: Final[tuple[str, ...]] = ("compute.instanceGroupManagers.list",)
+"""GKE's `getCluster` lists the instance group managers of the pools in the caller's name."""
+NODE_ACCOUNT: Final[tuple[str, ...]] = (
+    "iam.serviceAccounts.create",
+    "iam.serviceAccounts.actAs",
+    "resourcemanager.projects.setIamPolicy",
+)
+"""The account that the nodes of a created pool run as."""
 CREATE_BUCKET: Final[tuple[str, ...]] = ("storage.buckets.create", "storage.buckets.setIamPolicy")
 SERVICE_ACCOUNT: Final[tuple[str, ...]] = ("iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy")
 IN_CLUSTER: Final[tuple[str, ...]] = (
@@ -79,7 +87,7 @@ def permissions(site: Site) -> Outcome:
     if not missing:
         return passed(f"all {len(wanted)} that were asked about")
     more = f" and {len(missing) - PERMISSIONS_MAX} more" if len(missing) > PERMISSIONS_MAX else ""
-    roles = ", ".join(gke.DEPLOYER_ROLES)
+    roles = ", ".join(_roles(site))
     return failed(
         f"{len(missing)} of {len(wanted)} are missing: {', '.join(missing[:PERMISSIONS_MAX])}{more}",
         f"have the roles granted on project {site.settings.project}: {roles}",
@@ -90,12 +98,21 @@ def _wanted(site: Site) -> list[str]:
     settings = site.settings
     wanted = [
         *IN_CLUSTER,
-        *(CREATE_CLUSTER if site.creates_cluster else ()),
-        *(CREATE_DOMAIN if settings.created_domains else ()),
+        *(CREATE_CLUSTER if site.creates_cluster else ADOPT_CLUSTER),
+        *((*CREATE_DOMAIN, *NODE_ACCOUNT) if settings.created_domains else ()),
         *(CREATE_BUCKET if settings.model_bucket.mode == "create" else ()),
         *(SERVICE_ACCOUNT if settings.workload_identity == "serviceAccount" else ()),
     ]
     return list(dict.fromkeys(wanted))
+
+
+def _roles(site: Site) -> list[str]:
+    """The roles that together hold all that is asked about."""
+    settings = site.settings
+    if site.creates_cluster or settings.created_domains:
+        return [*gke.DEPLOYER_ROLES]
+    account = settings.workload_identity == "serviceAccount"
+    return [*gke.ADOPTER_ROLES, *(["roles/iam.serviceAccountAdmin"] if account else [])]
 
 
 def apis(site: Site) -> Outcome:

@@ -185,8 +185,7 @@ def _any_sub_block(site: Site, domain: Domain) -> Outcome:
 def network_quota(site: Site) -> Outcome:
     """Networks, subnets, firewall rules and routers that are still to be made fit into the project's quotas."""
     existing = {name for name, network in site.networks().items() if site.is_own_network(network)}
-    names = zip(SUBNETS, site.own_network_names(), strict=True)
-    coming = [part for part, name in names if name not in existing]
+    coming = [part for name, part in site.own_networks().items() if name not in existing]
     if not coming:
         return passed("the networks exist already")
     counts = {
@@ -215,7 +214,7 @@ def system_quota(site: Site) -> Outcome:
 def nat_quota(site: Site) -> Outcome:
     """One address for Cloud NAT. Never fails: whether an allocated address counts is Google's to say."""
     settings = site.settings
-    network = site.networks().get(site.own_network_names()[0])
+    network = site.networks().get(next(iter(site.own_networks())))
     if network is not None and site.is_own_network(network):
         return passed("the cluster's network exists already")
     quota = site.cloud.region_quotas(settings.project, settings.region).get("STATIC_ADDRESSES")

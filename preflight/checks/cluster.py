@@ -145,7 +145,7 @@ def pool(site: Site, domain: Domain) -> Outcome:
             f"name the domain after its pool ({known}), or set domains.{domain.name}.mode: create",
         )
     size = sum(site.cloud.group_size(group) for group in found.groups)
-    problems = list(_pool_problems(found, size, domain))
+    problems = list(_pool_problems(found, size, domain, dranet=site.dranet))
     if problems:
         return failed("; ".join(finding for finding, _ in problems), "; ".join(cure for _, cure in problems))
     finding = f"{size} nodes of {found.machine_type} in {domain.zone}"
@@ -154,14 +154,19 @@ def pool(site: Site, domain: Domain) -> Outcome:
     return passed(finding)
 
 
-def _pool_problems(found: NodePool, size: int, domain: Domain) -> Iterator[tuple[str, str]]:
+def _pool_problems(found: NodePool, size: int, domain: Domain, *, dranet: bool) -> Iterator[tuple[str, str]]:
     """Finding and cure of each way in which the pool is not the domain."""
     key, attached = f"domains.{domain.name}", len(gke.DEVICE_NETWORKS)
     if not found.machine_type.startswith(a4x.MACHINE_TYPE):
         yield f"its machines are {found.machine_type}, not {a4x.MACHINE_TYPE}", "name a pool of A4X nodes"
     if list(found.zones) != [domain.zone]:
         yield f"its nodes are in {', '.join(found.zones)}, not in {domain.zone}", f"set {key}.zone"
-    if found.additional_networks < attached:
+    if dranet and found.accelerator_profile != "auto":
+        yield (
+            "its NICs are not DRANET's: it has no accelerator network profile `auto`",
+            "it is chosen when a pool is created: make another pool, or set cluster.rdma: multi-network",
+        )
+    if not dranet and found.additional_networks < attached:
         yield (
             f"its nodes have {found.additional_networks} additional networks, an A4X node needs {attached}",
             "they are chosen when a pool is created: make another pool",
@@ -180,7 +185,7 @@ def free_nodes(site: Site, domain: Domain) -> Outcome:
         return skipped("no stack is placed here")
     nodes = site.nodes(cluster, domain.name)
     own = {stack.name for stack in site.settings.stacks}
-    held = Counter(pod.node for pod in site.cloud.gpu_pods(cluster) if pod.namespace not in own)
+    held = Counter(pod.node for pod in site.pods(cluster) if pod.gpus and pod.namespace not in own)
     reasons = {node.name: reason for node in nodes if (reason := _unusable(node, held[node.name]))}
     free = len(nodes) - len(reasons)
     finding = f"{free} of {len(nodes)} nodes are free, the stacks take {wanted}"

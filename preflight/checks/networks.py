@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from components.base import gke
-from preflight.cloud import CloudError
+from preflight.cloud import CloudError, Network
 from preflight.results import Outcome, failed, passed, warned
 from preflight.site import Site
 
 
-def rdma_profile(site: Site) -> Outcome:
+def rdma_profile(site: Site, zone: str) -> Outcome:
     """The zone has the network profile that lets a VPC hold CX-7 NICs."""
     settings = site.settings
-    zone = settings.domains[0].zone
     name = gke.rdma_profile(zone)
     try:
         found = site.cloud.network_profile_zone(settings.project, name)
@@ -30,7 +29,7 @@ def rdma_profile(site: Site) -> Outcome:
 def names(site: Site) -> Outcome:
     """The names of the networks that will be made are free."""
     settings = site.settings
-    wanted, existing = site.own_network_names(), site.networks()
+    wanted, existing = site.own_networks(), site.networks()
     taken = [existing[name] for name in wanted if name in existing]
     if not taken:
         return passed(f"free: {', '.join(wanted)}")
@@ -57,14 +56,15 @@ def devices(site: Site) -> Outcome:
     named = settings.cluster.device_networks
     if named is None:
         return failed("cluster.deviceNetworks is not set", "name the gVNIC and RDMA networks")
-    existing = site.networks()
-    missing = [name for name in (named.gvnic.network, named.rdma_network) if name not in existing]
+    existing = {name: _named(site, name) for name in (named.gvnic.network, named.rdma_network)}
+    missing = [name for name, found in existing.items() if found is None]
     if missing:
         return failed(
             f"there is no network {', '.join(missing)}",
             "correct cluster.deviceNetworks; the cluster's own: kubectl get gkenetworkparamsets -o wide",
         )
-    found = existing[named.rdma_network].profile
+    rdma = existing[named.rdma_network]
+    found = rdma.profile if rdma is not None else ""
     fitting = {gke.rdma_profile(domain.zone) for domain in settings.created_domains}
     if fitting != {found}:
         return failed(
@@ -72,3 +72,9 @@ def devices(site: Site) -> Outcome:
             "name the RDMA network of the pools' zone; the profile is chosen when a network is created",
         )
     return passed(f"{named.gvnic.network}, {named.rdma_network} ({found})")
+
+
+def _named(site: Site, name: str) -> Network | None:
+    """The network of that name, or of that path in another project."""
+    project, short = gke.network_name(name)
+    return site.networks_of(project).get(short)

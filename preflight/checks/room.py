@@ -31,7 +31,7 @@ def frontends(site: Site) -> Outcome:
     for place, count in sorted(wanted.items()):
         if place and site.pool(place) is None:
             continue
-        nodes = site.nodes(cluster, place) if place else site.cloud.x86_nodes(cluster)
+        nodes = site.nodes(cluster, place) if place else site.x86_nodes(cluster)
         room = sum(_holds(node) for node in nodes if place or not node.taints - TOLERATED)
         finding = f"{room} fit on {len(nodes)} {'nodes of ' + place if place else 'x86 nodes'}, the stacks take {count}"
         said.append(finding)

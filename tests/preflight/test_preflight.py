@@ -41,13 +41,14 @@ from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from tests.preflight.healthy import kind
 from tests.recorder import ROOT, Recording
 
 DATA = ROOT / "tests" / "data" / "preflight"
 SETS = sorted(path.stem for path in DATA.glob("*.json"))
 HEALTHY = [name for name in SETS if name.startswith("healthy-")]
 FAULTS = [name for name in SETS if name not in HEALTHY]
-NEVER_FAIL = {"quota nat"}
+NEVER_FAIL = {"quota nat", "dranet agent"}
 """Checks that warn at most, by design."""
 
 
@@ -152,7 +153,7 @@ def test_every_question_is_recorded_bounded_in_time_and_a_reading_one(name: str)
     assert recorded.unknown == []
     assert recorded.unbounded == []
     writes = {str(r.url) for r in recorded.requests if r.method != "GET"}
-    assert all(url.endswith(":testIamPermissions") for url in writes)
+    assert all(url.endswith((":testIamPermissions", ":getIamPolicy")) for url in writes)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -169,9 +170,9 @@ def test_every_check_is_seen_to_pass_and_to_fail() -> None:
     fails = {check for name in SETS for check, outcome in inspect(name)[0].items() if outcome.status == "fail"}
     known = {check for name in SETS for check in inspect(name)[0]}
     # The login has tests of its own below.
-    by_kind = {check.split(" a4x")[0] for check in fails} | {"credentials"}
-    assert {check.split(" a4x")[0] for check in known} - by_kind == NEVER_FAIL
-    assert {check.split(" a4x")[0] for check in known} == {check.split(" a4x")[0] for check in passes}
+    by_kind = {kind(check) for check in fails} | {"credentials"}
+    assert {kind(check) for check in known} - by_kind == NEVER_FAIL
+    assert {kind(check) for check in known} == {kind(check) for check in passes}
 
 
 def test_shared_questions_are_asked_once() -> None:
@@ -457,7 +458,7 @@ def test_the_names_and_marks_are_those_of_the_program(prod: Recording) -> None:
     settings = read("prod", ROOT)
     site = Site(settings, GoogleCloud(settings.project, credentials=AnonymousCredentials()))
     made = [r.inputs for r in prod.resources if r.type == "gcp:compute/network:Network"]
-    assert sorted(network["name"] for network in made) == sorted(site.own_network_names())
+    assert sorted(network["name"] for network in made) == sorted(site.own_networks())
     mark = f"of GKE cluster {settings.cluster.name}"
     device = [network["description"] for network in made]
     assert all(mark in description for description in device), device
@@ -484,8 +485,7 @@ def test_the_docs_have_a_row_for_every_check() -> None:
     section = page.partition("\n## The checks\n")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
     known = {check for name in HEALTHY for check in inspect(name)[0]}
-    kinds = {re.sub(r" (a4x-\d|deepseek-ai/.*)$", "", check) for check in known}
-    assert {row.removesuffix(" NAME") for row in rows} == kinds
+    assert {row.removesuffix(" NAME") for row in rows} == {kind(check) for check in known}
 
 
 def test_json_says_the_same_as_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,109 @@
+"""Nodes for what is no GPU pod, and images for everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from components.base import a4x
+from components.base.capacity import MIB
+from components.base.dynamo import PROFILES
+from components.base.registry import PYTHON_IMAGE
+from preflight.cloud import CloudError, Node, Pod
+from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.site import Site
+
+POD_CPU: Final = 100
+POD_MEMORY: Final = 64 * MIB
+"""What the readiness check's pod asks for: the one whose trouble `pulumi up` says nothing about while it waits."""
+
+AMD64: Final = "amd64"
+LISTED_MAX: Final = 3
+
+
+def system(site: Site) -> Outcome:
+    """A node takes the readiness check and the downloads: amd64 without taints, or any with `systemTolerations`."""
+    cluster = site.home()
+    if cluster is None:
+        return skipped("there is no cluster to look at")
+    tolerant = site.settings.dynamo.system_tolerations
+    tolerated = {toleration.get("key", "") for toleration in a4x.tolerations()} if tolerant else set[str]()
+    nodes = site.labelled(cluster, "") if tolerant else site.x86_nodes(cluster)
+    kind = "nodes" if tolerant else "amd64 nodes"
+    open_ = [node for node in nodes if node.ready and node.schedulable and not node.taints - tolerated]
+    if not open_ and tolerant and any(site.pool(domain.name) is None for domain in site.settings.created_domains):
+        return skipped("it runs on the domain's nodes, which do not exist yet")
+    if not open_:
+        closed = ", ".join(f"{node.name} ({_why(node)})" for node in nodes[:LISTED_MAX])
+        return failed(
+            f"none of {len(nodes)} {kind} takes the readiness check's pod{f': {closed}' if closed else ''}",
+            "add a node pool of x86 machines without taints"
+            + ("" if tolerant else ", or set dynamo.systemTolerations: true"),
+        )
+    pods = site.pods(cluster)
+    roomy = [node.name for node in open_ if _has_room(node, [pod for pod in pods if pod.node == node.name])]
+    if not roomy:
+        return warned(
+            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {POD_CPU / 1000:g} CPU and "
+            f"{POD_MEMORY // MIB} MiB free",
+            "make room, or see that the cluster's autoscaler may add a node",
+        )
+    return passed(f"{len(roomy)} of {len(nodes)} {kind} have room")
+
+
+def _why(node: Node) -> str:
+    if not node.ready:
+        return "not ready"
+    return "tainted: " + ", ".join(sorted(node.taints)) if node.schedulable else "cordoned"
+
+
+def _has_room(node: Node, pods: list[Pod]) -> bool:
+    cpu, memory = sum(pod.cpu for pod in pods), sum(pod.memory for pod in pods)
+    return node.cpu - cpu >= POD_CPU and node.memory - memory >= POD_MEMORY and len(pods) < node.pods
+
+
+@dataclass(frozen=True)
+class Use:
+    """An image, and the machines that it runs on."""
+
+    image: str
+    architecture: str
+    key: str
+    """Where another is chosen; empty where none can be."""
+
+
+def uses(site: Site) -> list[Use]:
+    """Every image that the stacks and the program's own Jobs run."""
+    settings = site.settings
+    own = PROFILES[settings.dynamo.version].image
+    found: list[Use] = []
+    if any(stack.wait for stack in settings.stacks) or (settings.stacks and settings.model_bucket.download):
+        found.append(Use(PYTHON_IMAGE, AMD64, ""))
+    for i, stack in enumerate(settings.stacks):
+        found.append(Use(stack.image or own, a4x.ARCH, f"stacks[{i}].image"))
+        beside = AMD64 if stack.frontend.placement == "system" else a4x.ARCH
+        found.append(Use(stack.frontend.image or own, beside, f"stacks[{i}].frontend.image"))
+    return found
+
+
+def image(site: Site, name: str) -> Outcome:
+    """The image is in its registry, for the machines that run it."""
+    wanted = [use for use in uses(site) if use.image == name]
+    try:
+        found = site.cloud.image(name)
+    except CloudError as error:
+        if error.trouble == "missing":
+            return failed(f"there is no such image: {error}", _cure(wanted))
+        return skipped(f"not seen from here: {error}")
+    if not found.architectures:
+        return passed("there; its registry does not list its architectures")
+    missing = [use for use in wanted if use.architecture not in found.architectures]
+    if missing:
+        listed = ", ".join(sorted(found.architectures))
+        return failed(f"it is made for {listed}, and it would run on {missing[0].architecture}", _cure(missing))
+    return passed(f"there, for {', '.join(sorted(found.architectures))}")
+
+
+def _cure(wanted: list[Use]) -> str:
+    keys = ", ".join(use.key for use in wanted if use.key)
+    return f"name another in {keys}" if keys else "report this line to the project"

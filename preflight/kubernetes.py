@@ -1,0 +1,63 @@
+"""Nodes and pods, from what the Kubernetes API says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from components.base.capacity import PODS_PER_NODE, quantity
+from preflight.cloud import Node, Pod
+
+GPU: Final = "nvidia.com/gpu"
+
+
+def node(item: Mapping[str, Any]) -> Node:
+    """A node."""
+    spec, status = item["spec"], item["status"]
+    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
+    allocatable = status.get("allocatable", {})
+    return Node(
+        name=item["metadata"]["name"],
+        ready=conditions.get("Ready") == "True",
+        schedulable=not spec.get("unschedulable", False),
+        gpus=int(_amount(allocatable, GPU)),
+        taints=frozenset(t["key"] for t in spec.get("taints", []) if t.get("effect") != "PreferNoSchedule"),
+        cpu=round(_amount(allocatable, "cpu") * 1000),
+        memory=int(_amount(allocatable, "memory")),
+        pods=int(_amount(allocatable, "pods")) or PODS_PER_NODE,
+    )
+
+
+def pod(item: Mapping[str, Any]) -> Pod:
+    """A pod on a node."""
+    spec = item["spec"]
+    return Pod(
+        namespace=item["metadata"]["namespace"],
+        name=item["metadata"]["name"],
+        node=spec["nodeName"],
+        gpus=int(_asked(spec, GPU)),
+        cpu=round(_asked(spec, "cpu") * 1000),
+        memory=int(_asked(spec, "memory")),
+    )
+
+
+def _asked(spec: Mapping[str, Any], resource: str) -> float:
+    """What the scheduler counts for a pod: all containers together, or the largest that runs before them."""
+    together = _sum(spec.get("containers", []), resource)
+    before = spec.get("initContainers", [])
+    sidecars = _sum((c for c in before if c.get("restartPolicy") == "Always"), resource)
+    largest = max((_of(container, resource) for container in before), default=0.0)
+    return max(together + sidecars, largest)
+
+
+def _sum(containers: Iterable[Mapping[str, Any]], resource: str) -> float:
+    return sum(_of(container, resource) for container in containers)
+
+
+def _of(container: Mapping[str, Any], resource: str) -> float:
+    resources = container.get("resources", {})
+    return _amount({**resources.get("limits", {}), **resources.get("requests", {})}, resource)
+
+
+def _amount(resources: Mapping[str, Any], resource: str) -> float:
+    return quantity(str(resources.get(resource, "0")))

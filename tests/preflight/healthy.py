@@ -1,0 +1,158 @@
+"""A cloud in which nothing is wrong, made from the settings: for every mode that these accept.
+
+It answers what `preflight.cloud.Cloud` asks, below which tests/preflight/test_preflight.py goes down to HTTP.
+"""
+
+# ruff: noqa: ARG002 - whatever is asked about is healthy
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from components.base import a4x, gke
+from preflight import cloud
+from preflight.cloud import CloudError
+from settings import Settings
+
+VERSION: Final = "1.35.3-gke.1389000"
+NUMBER: Final = "123456789012"
+AGENT: Final = f"serviceAccount:service-{NUMBER}@container-engine-robot.iam.gserviceaccount.com"
+GB: Final = 10**9
+
+
+def kind(check: str) -> str:
+    """A check's name without the domain, zone, image or model that it is about."""
+    return re.sub(r" (a4x-\d|us-[a-z]+\d-[a-z]|deepseek-ai/.*|[^ ]+:[^ ]+)$", "", check)
+
+
+class HealthyCloud:
+    """`preflight.cloud.Cloud` for `settings`: what is adopted exists as it must, what is created does not exist yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def login(self) -> str:
+        return "a person's credentials"
+
+    def project(self, project: str) -> cloud.Project:
+        return cloud.Project(NUMBER, "ACTIVE")
+
+    def granted(self, project: str, permissions: Sequence[str]) -> frozenset[str]:
+        return frozenset(permissions)
+
+    def members(self, project: str, role: str) -> frozenset[str]:
+        return frozenset({AGENT} if role == "roles/compute.networkAdmin" else ())
+
+    def disabled_services(self, project: str, services: Sequence[str]) -> list[str]:
+        return []
+
+    def reservation(self, project: str, zone: str, name: str) -> cloud.Reservation:
+        return cloud.Reservation(a4x.MACHINE_TYPE, 180, 0, True, "ORGANIZATION", frozenset(), "READY", "")
+
+    def blocks(self, project: str, zone: str, reservation: str) -> list[str]:
+        return ["block-1"]
+
+    def sub_blocks(self, project: str, zone: str, reservation: str, block: str) -> list[cloud.SubBlock]:
+        return [self.sub_block(project, zone, reservation, block, "sub-block-1")]
+
+    def sub_block(self, project: str, zone: str, reservation: str, block: str, name: str) -> cloud.SubBlock:
+        return cloud.SubBlock(name, 18, 0, "HEALTHY", 0, 0)
+
+    def project_quotas(self, project: str) -> Mapping[str, cloud.Quota]:
+        return {name: cloud.Quota(10_000, 0) for name in ("NETWORKS", "SUBNETWORKS", "FIREWALLS", "CPUS_ALL_REGIONS")}
+
+    def region_quotas(self, project: str, region: str) -> Mapping[str, cloud.Quota]:
+        return {name: cloud.Quota(1e6, 0) for name in ("CPUS", "SSD_TOTAL_GB", "HDB_TOTAL_GB", "STATIC_ADDRESSES")}
+
+    def networks(self, project: str) -> Mapping[str, cloud.Network]:
+        found = {"default": cloud.Network("default", "", "")}
+        named = self.settings.cluster.device_networks
+        if named is not None:
+            profile = gke.rdma_profile(next(d.zone for d in self.settings.created_domains or self.settings.domains))
+            for path, its in ((named.gvnic.network, ""), (named.rdma_network, profile)):
+                owner, name = gke.network_name(path)
+                if (owner or self.settings.project) == project:
+                    found[name] = cloud.Network(name, "", its)
+        return found
+
+    def network_profile_zone(self, project: str, profile: str) -> str:
+        return profile.removesuffix("-vpc-roce")
+
+    def versions(self, project: str, location: str, channel: str) -> cloud.Versions:
+        return cloud.Versions(VERSION, ("1.34.3-gke.1318000", VERSION))
+
+    def cluster(self, project: str, location: str, name: str) -> cloud.Cluster:
+        if self.settings.cluster.mode == "create":
+            raise CloudError("missing", "Not found")
+        dranet = self.settings.cluster.rdma == "dranet"
+        return cloud.Cluster(
+            name=name,
+            location=location,
+            status="RUNNING",
+            version=VERSION,
+            datapath="ADVANCED_DATAPATH",
+            multi_networking=not dranet,
+            workload_pool=f"{project}.svc.id.goog",
+            gcs_fuse=True,
+            labels={},
+            host="gke.example",
+            ca_certificate="",
+            pools={
+                domain.name: cloud.NodePool(
+                    name=domain.name,
+                    status="RUNNING",
+                    machine_type=a4x.MACHINE_TYPE,
+                    zones=(domain.zone,),
+                    groups=(f"{domain.name} {domain.nodes}",),
+                    additional_networks=0 if dranet else len(gke.DEVICE_NETWORKS),
+                    accelerator_profile="auto" if dranet else "",
+                    labels={},
+                )
+                for domain in self.settings.domains
+                if domain.mode == "adopt"
+            },
+        )
+
+    def cluster_names(self, project: str) -> list[str]:
+        return []
+
+    def group_size(self, url: str) -> int:
+        return int(url.rpartition(" ")[2])
+
+    def nodes(self, cluster: cloud.Cluster, selector: str) -> list[cloud.Node]:
+        system = cloud.Node("system-0", True, True, 0, frozenset(), 15_900, 60 * GB, 110)
+        pool = [
+            cloud.Node(f"{domain.name}-{i}", True, True, 4, frozenset(a4x_taints()), 139_000, 870 * GB, 110)
+            for domain in self.settings.domains
+            for i in range(domain.nodes)
+            if domain.mode == "adopt"
+        ]
+        if selector.startswith(f"{a4x.NODE_POOL_KEY}="):
+            return [node for node in pool if node.name.startswith(f"{selector.partition('=')[2]}-")]
+        # Tolerations are for clusters that have no other nodes.
+        return pool if self.settings.dynamo.system_tolerations and pool else [system]
+
+    def pods(self, cluster: cloud.Cluster) -> list[cloud.Pod]:
+        return [cloud.Pod("kube-system", "kube-dns-0", "system-0", 0, 300, GB)]
+
+    def bucket(self, name: str) -> cloud.Bucket:
+        if self.settings.model_bucket.mode == "create":
+            raise CloudError("missing", "Not found")
+        return cloud.Bucket(self.settings.region.upper(), True, {})
+
+    def files(self, bucket: str, folder: str) -> Mapping[str, int]:
+        return {"model.safetensors.index.json": 100, "config.json": 100, "model-1.safetensors": 10**9}
+
+    def read(self, bucket: str, path: str) -> bytes:
+        return json.dumps({"weight_map": {"a": "model-1.safetensors"}}).encode()
+
+    def image(self, reference: str) -> cloud.Image:
+        return cloud.Image(frozenset({"amd64", "arm64"}))
+
+
+def a4x_taints() -> set[str]:
+    """Keys of the taints of an A4X node."""
+    return {toleration.get("key", "") for toleration in a4x.tolerations()}

@@ -1,0 +1,232 @@
+"""For every mode that the settings accept: preflight passes on a healthy cloud, and sees each thing that is wrong."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final
+
+import pytest
+
+import settings
+from preflight.checks import plan
+from preflight.cloud import Bucket, Cloud, CloudError, Image, Project, Quota, Versions
+from preflight.results import Outcome
+from preflight.run import run
+from preflight.site import Site
+from settings import Settings, SettingsError
+from tests.preflight.healthy import HealthyCloud, kind
+
+MODES: Final[dict[str, tuple[Any, ...]]] = {
+    "cluster": ("create", "adopt"),
+    "domains": (("create",), ("adopt",), ("create", "create"), ("adopt", "create"), ("adopt", "adopt")),
+    "rdma": ("multi-network", "dranet"),
+    "two zones": (False, True),
+    "workloadIdentity": ("direct", "serviceAccount"),
+    "bucket": ("create", "adopt"),
+    "download": (False, True),
+    "dynamo": ("create", "adopt"),
+    "version": ("0.7.0", "1.0.2"),
+    "systemTolerations": (False, True),
+    "stacks": (0, 1, 2),
+    "sub-block": (False, True),
+}
+"""Every key whose value decides what preflight has to ask about."""
+
+DRAWS: Final = 1500
+"""Combinations that are drawn; those that add a pair are looked at. More draws add none."""
+ROWS: Final[list[dict[str, Any]]] = []
+
+LAYOUT: Final = "deepseek-r1-fp8-1p1d"
+HOST: Final = "projects/host-project"
+
+
+@cache
+def combinations() -> tuple[Settings, ...]:
+    """Few combinations that the settings accept, in which each two values of two modes meet that can meet."""
+    dice, met, chosen = random.Random(11), set[tuple[Any, ...]](), list[Settings]()  # noqa: S311 - no secret
+    for _ in range(DRAWS):
+        row = {name: dice.choice(values) for name, values in MODES.items()}
+        pairs = {(a, row[a], b, row[b]) for a, b in itertools.combinations(MODES, 2)}
+        found = accepted(row) if pairs - met else None
+        if found is not None:
+            met |= pairs
+            chosen.append(found)
+            ROWS.append(row)
+    return tuple(chosen)
+
+
+def config(row: dict[str, Any]) -> dict[str, Any]:
+    """The stack config of one combination."""
+    zones = ("us-central1-b", "us-central1-c" if row["two zones"] else "us-central1-b")
+    domains: list[dict[str, Any]] = [
+        {"name": f"a4x-{i}", "mode": mode, "zone": zones[i], "nodes": 4} for i, mode in enumerate(row["domains"])
+    ]
+    for i, domain in enumerate(domains):
+        if domain["mode"] == "create":
+            rack = f"/reservationBlocks/block-1/reservationSubBlocks/sub-block-{i}" if row["sub-block"] else ""
+            domain["reservation"] = f"projects/capacity/reservations/a4x{rack}"
+    cluster: dict[str, Any] = {"mode": row["cluster"], "name": "a4x", "rdma": row["rdma"]}
+    if row["cluster"] == "adopt" and row["rdma"] == "multi-network":
+        cluster["deviceNetworks"] = {
+            "gvnic": {"network": f"{HOST}/global/networks/net-1", "subnetwork": "sub-1"},
+            "rdmaNetwork": "rdma-net",
+            "rdmaSubnetworks": [f"rdma-sub-{i}" for i in range(4)],
+        }
+    return {
+        "gcp:project": "my-project",
+        "gcp:region": "us-central1",
+        "dynamo-a4x:projectNumber": "123456789012",
+        "dynamo-a4x:workloadIdentity": row["workloadIdentity"],
+        "dynamo-a4x:cluster": cluster,
+        "dynamo-a4x:domains": domains,
+        "dynamo-a4x:modelBucket": {"mode": row["bucket"], "name": "models-of-mine", "download": row["download"]},
+        "dynamo-a4x:dynamo": {
+            "mode": row["dynamo"],
+            "version": row["version"],
+            "systemTolerations": row["systemTolerations"],
+        },
+        "dynamo-a4x:draDriver": {"mode": row["dynamo"]},
+        "dynamo-a4x:stacks": [{"name": f"r{i}", "layout": LAYOUT, "domain": "a4x-0"} for i in range(row["stacks"])],
+    }
+
+
+def accepted(row: dict[str, Any]) -> Settings | None:
+    try:
+        return settings.parse(config(row), "dev")
+    except SettingsError:
+        return None
+
+
+def looked(found: Settings, cloud: Cloud) -> dict[str, Outcome]:
+    return {result.name: result.outcome for result in run(plan(Site(found, cloud)), limit=60)}
+
+
+ALLOWED: Final = {
+    "model deepseek-ai/DeepSeek-R1": "is not there yet, and the program does not download it",
+}
+"""What a healthy cloud is warned of all the same: a bucket that is created and that nobody fills."""
+
+
+def test_preflight_passes_on_a_healthy_cloud_in_every_pair_of_modes() -> None:
+    seen = 0
+    for found in combinations():
+        outcomes = looked(found, HealthyCloud(found))
+        bad = {name: o for name, o in outcomes.items() if o.status in {"warn", "fail"}}
+        assert {name: o for name, o in bad.items() if ALLOWED.get(name, "\n") not in o.finding} == {}, found
+        seen += 1
+    assert seen >= 20
+
+
+def test_the_pairs_that_are_looked_at_hold_every_mode() -> None:
+    assert combinations()
+    for name, values in MODES.items():
+        assert {row[name] for row in ROWS} == set(values), name
+    met = {(a, row[a], b, row[b]) for row in ROWS for a, b in itertools.combinations(MODES, 2)}
+    assert ("cluster", "create", "rdma", "dranet") in met
+    assert ("rdma", "dranet", "two zones", True) in met
+
+
+@pytest.mark.parametrize("cluster", ["create", "adopt"])
+def test_each_zone_of_created_domains_has_its_network_profile(cluster: str) -> None:
+    row = {name: values[0] for name, values in MODES.items()}
+    row |= {"cluster": cluster, "domains": ("create", "create"), "rdma": "dranet", "two zones": True}
+    found = accepted(row)
+    assert found is not None
+    asked = {name for name in looked(found, HealthyCloud(found)) if name.startswith("rdma profile")}
+    assert asked == {"rdma profile us-central1-b", "rdma profile us-central1-c"}
+
+
+# --- what is wrong, one thing at a time ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One thing that is wrong with a cloud."""
+
+    check: str
+    """Kind of the check that sees it."""
+    question: str
+    """The question that is answered otherwise."""
+    answer: Callable[[Any], Any]
+    """The healthy answer, turned bad."""
+    status: str = "fail"
+
+
+def _raise(trouble: Any) -> Callable[[Any], Any]:
+    def answer(_: Any) -> Any:
+        raise CloudError(trouble, "no")
+
+    return answer
+
+
+def _of_pools(**changes: Any) -> Callable[[Any], Any]:
+    return lambda cluster: replace(cluster, pools={n: replace(p, **changes) for n, p in cluster.pools.items()})
+
+
+WRONGS: Final = [
+    Wrong("credentials", "login", _raise("login")),
+    Wrong("project", "project", lambda _: Project("999", "ACTIVE")),
+    Wrong(
+        "permissions",
+        "granted",
+        lambda all_: all_ - {"compute.instanceGroupManagers.list", "container.clusters.create"},
+    ),
+    Wrong("apis", "disabled_services", lambda _: ["storage.googleapis.com"], "warn"),
+    Wrong("reservation", "reservation", lambda found: replace(found, machine_type="a3-megagpu-8g")),
+    Wrong("sub-block", "sub_block", lambda found: replace(found, in_use=18)),
+    Wrong("quota networks", "project_quotas", lambda found: {**found, "NETWORKS": Quota(5, 5)}),
+    Wrong("quota system pool", "region_quotas", lambda found: {**found, "CPUS": Quota(5, 5)}),
+    Wrong("quota nat", "region_quotas", lambda found: {**found, "STATIC_ADDRESSES": Quota(8, 8)}, "warn"),
+    Wrong("quota hyperdisk", "region_quotas", lambda found: {**found, "HDB_TOTAL_GB": Quota(5, 5)}),
+    Wrong("networks", "networks", lambda found: {**found, "a4x-net-0": found["default"]}),
+    Wrong("rdma profile", "network_profile_zone", _raise("missing")),
+    Wrong("dranet agent", "members", lambda _: frozenset(), "warn"),
+    Wrong("device networks", "networks", lambda found: {"default": found["default"]}),
+    Wrong("gke version", "versions", lambda _: Versions("1.33.1-gke.1", ("1.33.1-gke.1",))),
+    Wrong("gke version", "cluster", lambda found: replace(found, version="1.33.1-gke.1")),
+    Wrong("cluster", "cluster", lambda found: replace(found, status="ERROR")),
+    Wrong("dataplane", "cluster", lambda found: replace(found, datapath="LEGACY_DATAPATH")),
+    Wrong("multi-networking", "cluster", lambda found: replace(found, multi_networking=False)),
+    Wrong("workload identity", "cluster", lambda found: replace(found, workload_pool="")),
+    Wrong("gcs fuse", "cluster", lambda found: replace(found, gcs_fuse=False)),
+    Wrong("system nodes", "nodes", lambda found: [replace(node, taints=frozenset({"dedicated"})) for node in found]),
+    Wrong("system nodes", "nodes", lambda found: [replace(node, cpu=300) for node in found], "warn"),
+    Wrong("pool", "cluster", _of_pools(machine_type="a3-megagpu-8g")),
+    Wrong("pool", "cluster", _of_pools(additional_networks=0, accelerator_profile="")),
+    Wrong("free nodes", "nodes", lambda found: [replace(node, ready=False) for node in found]),
+    Wrong("frontends", "nodes", lambda found: [replace(node, cpu=1000) for node in found]),
+    Wrong("bucket", "bucket", lambda _: Bucket("US", False, {})),
+    Wrong("model", "files", lambda _: {"model.safetensors.index.json": 1}),
+    Wrong("image", "image", _raise("missing")),
+    Wrong("image", "image", lambda _: Image(frozenset({"s390x"}))),
+]
+
+
+def spoilt(found: Settings, wrong: Wrong) -> Cloud:
+    """A healthy cloud but for one answer."""
+    cloud: Any = HealthyCloud(found)
+    healthy = getattr(cloud, wrong.question)
+    setattr(cloud, wrong.question, lambda *args: wrong.answer(healthy(*args)))
+    return cloud
+
+
+@pytest.mark.parametrize("wrong", WRONGS, ids=lambda wrong: f"{wrong.check}-{wrong.question}")
+def test_every_check_sees_what_is_wrong_in_every_mode_that_has_it(wrong: Wrong) -> None:
+    seen = 0
+    for found in combinations():
+        healthy, bad = looked(found, HealthyCloud(found)), looked(found, spoilt(found, wrong))
+        for name in (name for name in bad if kind(name) == wrong.check and bad[name] != healthy[name]):
+            # Nodes that a mode has still to make are not judged.
+            assert bad[name].status in {"fail", "warn", "skip"}, (name, bad[name])
+            assert bool(bad[name].cure) == (bad[name].status != "skip")
+            seen += bad[name].status == wrong.status
+    assert seen
+
+
+def test_every_kind_of_check_has_something_wrong_that_it_sees() -> None:
+    kinds = {kind(name) for found in combinations() for name in looked(found, HealthyCloud(found))}
+    assert kinds == {wrong.check for wrong in WRONGS}
