@@ -20,7 +20,7 @@ import yaml
 from proofs import life
 from proofs.life import ProofError, Say, Tally
 from proofs.order import DOMAIN, GRAPH, Witness
-from rehearsal import ConfigError, Rehearsal, Step, World, seeds
+from rehearsal import ConfigError, Rehearsal, RehearsalError, Step, World, seeds
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.run import ROOT
 
@@ -83,6 +83,7 @@ _POOL, _GRAPH = "domain-a4x-0-pool", "-graph"
 _EVERYTHING = (_POOL, "system", _GRAPH)
 _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-0001/reservationSubBlocks/"
 _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
+_UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
@@ -127,7 +128,7 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.chartSource", "https://charts.example.com/dynamo"),
     Case("dynamo.chartLogin", True),
     Case("dynamo.systemTolerations", True),
-    Case("dynamo.namespace", "dynamo-other", note=_FIRST),
+    Case("dynamo.namespace", "dynamo-other", note=_UNGUARDED),
     Case("dynamo.kai", "own"),
     Case("dynamo.kaiBindingRole", True),
     Case("draDriver.version", "25.12.1"),
@@ -328,7 +329,11 @@ def _renamed(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
 
 def _moved(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """A domain on another sub-block: refused while it serves, done once its stack was taken away."""
-    _in_two_steps(rehearsal, raw, "domains[0].reservation", "serving must go first")
+
+    def refused(error: RehearsalError | None, _: Witness) -> bool:
+        return error is not None and "serving must go first" in str(error.causes)
+
+    _in_two_steps(rehearsal, raw, "domains[0].reservation", refused)
 
 
 def _rezoned(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
@@ -337,21 +342,34 @@ def _rezoned(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
 
 
 def _resettled(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
-    """The platform in another namespace, in the same way."""
-    _in_two_steps(rehearsal, raw, "dynamo.namespace", "must outlive DynamoGraphDeployment")
+    """The platform in another namespace: nobody refuses it, and the graph is without its platform for a while."""
+
+    def seen(_: RehearsalError | None, witness: Witness) -> bool:
+        return any("lives without dynamo-platform" in wrong for wrong in witness.wrong)
+
+    _in_two_steps(rehearsal, raw, "dynamo.namespace", seen)
 
 
-def _in_two_steps(rehearsal: Rehearsal, raw: Mapping[str, Any], key: str, refusal: str) -> None:
-    """A change that a running graph forbids: at once it is refused, and the old value leads back."""
+def _in_two_steps(
+    rehearsal: Rehearsal,
+    raw: Mapping[str, Any],
+    key: str,
+    forbidden: Callable[[RehearsalError | None, Witness], bool],
+) -> None:
+    """A change that a running graph forbids: at once it is refused or does damage, and the old value leads back."""
     changed = next(case for case in CASES if case.key == key).apply(raw)
     old = {name: raw.get(name) for name in changed}
     rehearsal.set_config(changed)
+    witness = Witness(rehearsal)
+    witness.arm()
     error = life.failed(rehearsal.up)
-    if error is None or refusal not in str(error.causes):
-        raise ProofError(f"{key} was changed under a graph: {error}")
+    rehearsal.cloud.faults.clear()
+    if not forbidden(error, witness):
+        raise ProofError(f"{key} was changed under a graph, and nobody noticed: {error}")
     rehearsal.set_config(old)
-    _watched(rehearsal, f"{key} as it was")
+    rehearsal.up(f"{key} as it was")
     rehearsal.up_without_change()
+    life.require_clean(rehearsal, f"{key} as it was")
     # In one step the engine would replace what the stack stands on before it takes the stack away.
     for what, config in (
         (f"{key}: the stack taken away", {"dynamo-a4x:stacks": []}),

@@ -68,14 +68,19 @@ def _is_provider(kind: str) -> bool:
     return kind.startswith("pulumi:providers:")
 
 
-def _stateless(kind: str) -> bool:
+def stateless(kind: str) -> bool:
     """Whether objects of this kind exist in the engine's state only: a random value that is lost is no orphan."""
     return kind.startswith("random:")
 
 
 def in_the_cloud(rehearsal: Rehearsal) -> list[Thing]:
     """What a cloud holds of the program's."""
-    return [thing for thing in rehearsal.world.leftovers() if not _stateless(thing.kind)]
+    return [thing for thing in rehearsal.world.leftovers() if not stateless(thing.kind)]
+
+
+def patched(rehearsal: Rehearsal) -> list[tuple[str, str]]:
+    """The patches that a cloud carries, as the state names them: an object's patch has the object's id."""
+    return [(f"{thing.kind}Patch", thing.id) for thing in rehearsal.world for _ in thing.applied]
 
 
 def spoken(urn: str) -> str:
@@ -103,10 +108,10 @@ class Ledger:
 
 def ledger(rehearsal: Rehearsal, mine: Callable[[Thing], bool] = lambda _: True) -> Ledger:
     """Compare the state with what the cloud holds of the program's (of `mine`, where two programs share it)."""
-    entries = [r for r in resources(rehearsal.export()) if not _stateless(str(r["type"]))]
+    entries = [r for r in resources(rehearsal.export()) if not stateless(str(r["type"]))]
     known = Counter((str(r["type"]), str(r["id"])) for r in entries)
     things = [thing for thing in in_the_cloud(rehearsal) if mine(thing)]
-    real = Counter((thing.kind, thing.id) for thing in things)
+    real = Counter([*((thing.kind, thing.id) for thing in things), *patched(rehearsal)])
     urns = Counter(thing.urn for thing in things)
     return Ledger(
         orphans=tuple(f"{kind} {id_}" for kind, id_ in (real - known)),
@@ -124,7 +129,7 @@ def require_clean(rehearsal: Rehearsal, when: str) -> None:
 
 def require_empty(rehearsal: Rehearsal, when: str) -> None:
     """Raise `ProofError` unless nothing of the program's is left."""
-    left = in_the_cloud(rehearsal)
+    left = [*in_the_cloud(rehearsal), *(f"{kind.rsplit(':', 1)[-1]} {id_}" for kind, id_ in patched(rehearsal))]
     if left:
         raise ProofError(f"{when}: left in the cloud: {', '.join(map(str, left))}")
 

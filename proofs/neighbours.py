@@ -1,14 +1,20 @@
-"""Neighbours: two serving stacks in one environment, and two environments of two users on one cluster."""
+"""Neighbours: two serving stacks in one environment, and the environments of several users on one cluster.
+
+The first user's environment makes the platform, the others use it. Its destroy, and an `up` that gives the platform
+up, are refused before anything is deleted; the same without the guard shows the damage.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from proofs import life
+from proofs import life, order
 from proofs.life import ProofError, Say, Tally
 from rehearsal import Rehearsal, Thing
-from rehearsal.cloud.serving import GRAPH
+from rehearsal.cloud.admission_policies import BINDING
+from rehearsal.cloud.serving import GRAPH, RELEASE
 
 _LAYOUT = "deepseek-r1-fp8-1p1d"
 _ZONE = "us-central1-b"
@@ -37,14 +43,24 @@ SECOND = {
     "dynamo-a4x:stacks": [_stack("r1-bob", "a4x-1")],
 }
 
+OWNER = {**FIRST, "dynamo-a4x:domains": [_domain("a4x-0"), _domain("a4x-1"), _domain("a4x-2")]}
+THIRD = {
+    **SECOND,
+    "dynamo-a4x:domains": [_domain("a4x-2")],
+    "dynamo-a4x:stacks": [_stack("r1-carol", "a4x-2")],
+}
+GIVEN_UP = {"dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}}
+"""A change that gives the platform up and keeps the driver."""
+
 
 def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     """Both, for the environment that adopts its cluster; the short form leaves out users of one name."""
     if environment != "dev":
         return []
-    tallies = [two_stacks(), two_environments()]
+    tallies = [two_stacks(), two_environments(), guarded()]
     if not short:
         say(f"  two users of one name: {same_name()[0]}")
+        tallies.append(unguarded())
     for tally in tallies:
         say(str(tally))
     return tallies
@@ -103,11 +119,85 @@ def two_environments() -> Tally:
 
 
 def _platform_stays(alice: Rehearsal) -> None:
-    """The first user's destroy stops at the platform that the second one's graph still needs."""
-    error = life.failed(alice.destroy)
-    if error is None or "must outlive" not in str(error.causes):
-        raise ProofError(f"alice's destroy took the platform away under bob: {error}")
-    alice.up("alice again")
+    """The first user's destroy is refused before it deletes anything, and names the second user's environment."""
+    _refused(alice, alice.destroy, "bob")
+    alice.up_without_change()
+
+
+def _refused(owner: Rehearsal, action: Callable[[], Any], *users: str) -> None:
+    before = owner.world.snapshot()
+    error = life.failed(action)
+    said = str(error.causes) if error else ""
+    if not all(f"organization/dynamo-a4x/{user} " in said for user in users):
+        raise ProofError(f"not refused for {users}: {error}")
+    lost = {key for key in before if key not in owner.world.snapshot()}
+    if lost:
+        raise ProofError(f"refused, but these went before: {lost}")
+
+
+def guarded() -> Tally:
+    """Two users of a platform: its owner can neither destroy it nor give it up before both are gone, or by force."""
+    tally = Tally("a platform in use by two environments, destroyed and given up")
+    started = time.monotonic()
+    with life.rehearse("dev", OWNER, name="alice") as alice:
+        alice.up()
+        with (
+            life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob,
+            life.rehearse("dev", THIRD, name="carol", cloud=alice.cloud) as carol,
+        ):
+            bob.up()
+            carol.up()
+            _refused(alice, alice.destroy, "bob", "carol")
+            alice.set_config(GIVEN_UP)
+            _refused_up(alice, "bob", "carol")
+            # What was given up is in the state still, and the old config has it back.
+            alice.set_config({**OWNER, "dynamo-a4x:dynamo": {"mode": "create", "version": "0.7.0"}})
+            alice.up("alice as she was")
+            alice.up_without_change()
+            bob.destroy()
+            _refused(alice, alice.destroy, "carol")
+            carol.destroy()
+            alice.destroy()
+            life.require_empty(alice, "all three environments")
+            tally.tried = tally.survived = 4
+    tally.seconds = time.monotonic() - started
+    return tally
+
+
+def _refused_up(owner: Rehearsal, *users: str) -> None:
+    """An `up` that gives the platform up takes away what is the owner's alone at most, and no release."""
+    releases = owner.world.find(RELEASE)
+    error = life.failed(owner.up)
+    said = str(error.causes) if error else ""
+    if not all(f"organization/dynamo-a4x/{user} " in said for user in users):
+        raise ProofError(f"not refused for {users}: {error}")
+    if owner.world.find(RELEASE) != releases:
+        raise ProofError(f"refused, but a release went: {owner.world.find(RELEASE)}")
+
+
+def unguarded() -> Tally:
+    """The same destroy by force: Helm refuses nothing, and the second user's graph is left without its platform."""
+    tally = Tally("a platform in use, its guard taken away")
+    started = time.monotonic()
+    with life.rehearse("dev", FIRST, name="alice") as alice:
+        alice.up()
+        with life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob:
+            bob.up()
+            for binding in alice.world.find(BINDING):
+                alice.world.remove(binding.key)
+            error = life.failed(alice.destroy)
+            if error is None or "nvidia-dra-driver-gpu stays in Terminating" not in str(error.causes):
+                raise ProofError(f"the driver's namespace did not hang: {error}")
+            damage = order.lacking(alice)
+            if not any("lives without dynamo-platform" in wrong for wrong in damage):
+                raise ProofError(f"nobody saw the damage: {damage}")
+            again = life.failed(alice.up)
+            if again is None or "is being terminated" not in str(again.causes):
+                raise ProofError(f"an up was taken in a namespace that is going: {again}")
+            tally.tried = tally.survived = len(damage)
+            tally.notes.append(f"damage: {'; '.join(damage)}")
+    tally.seconds = time.monotonic() - started
+    return tally
 
 
 def _apart(alice: Rehearsal, bob: Rehearsal) -> None:
@@ -115,7 +205,7 @@ def _apart(alice: Rehearsal, bob: Rehearsal) -> None:
     his = {(str(r["type"]), str(r["id"])) for r in life.resources(bob.export())}
     if hers & his:
         raise ProofError(f"both own {hers & his}")
-    real = {(thing.kind, thing.id) for thing in life.in_the_cloud(alice)}
+    real = {*((thing.kind, thing.id) for thing in life.in_the_cloud(alice)), *life.patched(alice)}
     known = {entry for entry in hers | his if not entry[0].startswith("random:")}
     if real != known:
         raise ProofError(f"states and cloud disagree: {real ^ known}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,6 +13,7 @@ from components.base.dynamo import PROFILES
 from components.serving import layout
 from settings import Secrets, Settings
 from wiring.ground import Ground
+from wiring.guard import platform_use
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Shared:
     queue: pulumi.Output[str]
     ready: Sequence[pulumi.Resource]
     """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
+    parts: Mapping[platform.Part, platform.OwnedPart]
+    """What other environments on the cluster may use."""
 
 
 def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared:
@@ -45,16 +48,21 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                 pulumi.ResourceOptions(depends_on=pools),
             )
         )
+    use = platform_use(settings, provider)
+    parts: dict[platform.Part, platform.OwnedPart] = {}
     if settings.dra_driver.mode == "create":
-        ready.append(_dra_driver(settings, secrets, ground))
-    dynamo = _dynamo(settings, secrets, ground) if settings.dynamo.mode == "create" else []
+        driver = _dra_driver(settings, secrets, ground)
+        parts["dra-driver"] = platform.OwnedPart([driver], driver.namespace)
+    if settings.dynamo.mode == "create":
+        parts["dynamo"] = _dynamo(settings, secrets, ground)
     queues = platform.ServingQueues(
         "queues",
         {"environment": settings.environment, "provider": provider},
         # The kind Queue comes with the platform's charts; no data of them flows into a queue.
-        pulumi.ResourceOptions(depends_on=dynamo),
+        pulumi.ResourceOptions(depends_on=[*use, *(parts["dynamo"].resources if "dynamo" in parts else [])]),
     )
-    return Shared(queues.queue, [*ready, *dynamo, *_downloads(settings, secrets, ground)])
+    made = [resource for part in parts.values() for resource in part.resources]
+    return Shared(queues.queue, [*use, *ready, *made, *_downloads(settings, secrets, ground)], parts)
 
 
 def _dra_driver(settings: Settings, secrets: Secrets, ground: Ground) -> platform.DraDriver:
@@ -79,7 +87,7 @@ def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
     return a4x.tolerations() if settings.dynamo.system_tolerations else []
 
 
-def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:
+def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> platform.OwnedPart:
     """The platform, and the role that its scheduler wants on newer clusters if the settings ask for it."""
     provider, dynamo, profile = ground.cluster.provider, settings.dynamo, PROFILES[settings.dynamo.version]
     installed = platform.DynamoPlatform(
@@ -101,7 +109,7 @@ def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi
         ),
     )
     if not dynamo.kai_binding_role:
-        return [installed]
+        return platform.OwnedPart([installed], installed.home)
     own = profile.kai(dynamo.kai)
     role = platform.KaiBindingRole(
         "kai-binding",
@@ -111,7 +119,7 @@ def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi
             "namespace": own.namespace if own else installed.namespace,
         },
     )
-    return [installed, role]
+    return platform.OwnedPart([installed, role], installed.home)
 
 
 def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:

@@ -12,6 +12,14 @@ from components.platform.dynamo_platform import DynamoPlatform, DynamoPlatformAr
 from components.platform.gib_installer import GibInstaller, GibInstallerArgs
 from components.platform.kai_binding_role import KaiBindingRole, KaiBindingRoleArgs
 from components.platform.model_download import ModelDownload, ModelDownloadArgs
+from components.platform.platform_guard import (
+    OwnedPart,
+    Part,
+    PlatformGuard,
+    PlatformGuardArgs,
+    PlatformUseArgs,
+    platform_use,
+)
 from components.platform.queues import ServingQueues, ServingQueuesArgs
 
 __all__ = [
@@ -27,6 +35,12 @@ __all__ = [
     "KaiBindingRoleArgs",
     "ModelDownload",
     "ModelDownloadArgs",
+    "OwnedPart",
+    "Part",
+    "PlatformGuard",
+    "PlatformGuardArgs",
+    "PlatformUseArgs",
     "ServingQueues",
     "ServingQueuesArgs",
+    "platform_use",
 ]

@@ -58,6 +58,8 @@ class DynamoPlatform(pulumi.ComponentResource):
 
     namespace: pulumi.Output[str]
     """Namespace of the platform, known once the platform runs."""
+    home: pulumi.Output[str]
+    """Name of the platform's namespace: in another one it is another platform."""
 
     def __init__(self, name: str, args: DynamoPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:DynamoPlatform", name, {}, opts)
@@ -130,6 +132,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             # the pull secret.
             opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
         )
+        self.home = namespace.metadata["name"]
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
 

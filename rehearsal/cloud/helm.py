@@ -10,8 +10,8 @@ import copy
 import re
 from dataclasses import dataclass, field
 
-from rehearsal.cloud import sdk_schema, serving
-from rehearsal.cloud.custom_kinds import COMPUTE_DOMAIN, DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS, KAI_CRDS
+from rehearsal.cloud import finalizers, sdk_schema, serving
+from rehearsal.cloud.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS, KAI_CRDS
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import UNKNOWN, Props, Unknown, dig, mapping, text
@@ -115,6 +115,9 @@ def create(world: World, cluster: str, inputs: Props, urn: str) -> tuple[str, Pr
         if inputs.get("createNamespace") is not True:
             raise Refusal(f'create: failed to create: namespaces "{namespace}" not found')
         _make_namespace(world, cluster, namespace)
+    finalizers.refuse_new(
+        world, cluster, namespace, f'create: failed to create: secrets "sh.helm.release.v1.{name}.v1"'
+    )
     _needs(world, cluster, inputs)
     outputs = _outputs(inputs, chart, version, 1)
     thing = world.add(Thing(RELEASE, cluster, id_, copy.deepcopy(inputs), outputs, urn=urn))
@@ -135,21 +138,7 @@ def update(world: World, thing: Thing, inputs: Props, preview: bool) -> Props:
 
 
 def delete(world: World, thing: Thing) -> None:
-    """Uninstall the release; refuses while objects live that its controllers must still take down."""
-    chart = text(thing.outputs, "status.chart")
-    living = [f"DynamoGraphDeployment {graph.id}" for graph in serving.graphs(world, thing.scope)]
-    domains = [str(domain) for domain in world.find(_kind(COMPUTE_DOMAIN), scope=thing.scope)]
-    held = {
-        "dynamo-platform": living,
-        "dynamo-crds": living,
-        "grove-charts": living,
-        "kai-scheduler": living,
-        "nvidia-dra-driver-gpu": domains,
-    }.get(chart, [])
-    if held:
-        raise Refusal(
-            f"release {thing.id} ({chart}) must outlive {', '.join(held)}: their finalizers would never be removed"
-        )
+    """Uninstall the release. Helm refuses nothing, whatever its controllers should still have taken down (R8)."""
     world.remove(thing.key)
 
 
@@ -255,10 +244,6 @@ def _extra(world: World, release: Thing, kind: str, name: str, *, owned: bool) -
         owner = release.key if owned else None
         body = {"metadata": {"name": name}}
         world.add(Thing(kind, release.scope, name, body, body, origin="service", owner=owner))
-
-
-def _kind(name: tuple[str, str]) -> str:
-    return f"kubernetes:{name[0]}:{name[1]}"
 
 
 def seed(world: World, cluster: str, release: Props) -> Thing:

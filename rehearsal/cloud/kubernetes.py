@@ -13,7 +13,7 @@ from typing import Any, cast
 import yaml
 from typing_extensions import override
 
-from rehearsal.cloud import helm, kubernetes_admission, kubernetes_schema, patches, waiting
+from rehearsal.cloud import finalizers, helm, kubernetes_admission, kubernetes_schema, patches, waiting
 from rehearsal.cloud.faults import Call
 from rehearsal.cloud.gcp_rules import CLUSTER
 from rehearsal.cloud.service import Difference, Failure, Service
@@ -182,8 +182,10 @@ class Kubernetes(Service):
         id_, namespace = self._id(inputs), text(inputs, "metadata.namespace")
         if "/" in id_ and self.world.get(NAMESPACE, namespace, cluster.id) is None:
             raise Refusal(f'namespaces "{namespace}" not found')
+        plural = f'{_plural(api_version, kind)} "{text(inputs, "metadata.name")}"'
+        finalizers.refuse_new(self.world, cluster.id, namespace, plural)
         if self.world.get(kind_token, id_, cluster.id) is not None:
-            raise Refusal(f'{_plural(api_version, kind)} "{text(inputs, "metadata.name")}" already exists')
+            raise Refusal(f"{plural} already exists")
         kubernetes_admission.at_create(self.world, cluster.id, kind_token, inputs)
         outputs = self._outputs(inputs, None)
         thing = self.world.add(Thing(kind_token, cluster.id, id_, copy.deepcopy(inputs), outputs, urn=urn))
@@ -296,6 +298,7 @@ class Kubernetes(Service):
         found = cluster_at(self.world, server)
         if found is None or found.id in self.world.unreachable:
             raise Refusal(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
+        finalizers.settle(self.world, found.id)
         return found
 
     def _served(self, cluster: Thing, api_version: str, kind: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from rehearsal.cloud import operator, placement, pods, serving
+from rehearsal.cloud import admission_policies, finalizers, operator, placement, pods, serving
 from rehearsal.cloud.gcp_rules import NETWORK, SUBNETWORK, short
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
@@ -15,7 +15,7 @@ from rehearsal.cloud.world import Key, Refusal, Thing, World
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
 PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
 DEVICE_NETWORK = "kubernetes:networking.gke.io/v1:Network"
-CLAIM_TEMPLATE = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
+CLAIM_TEMPLATE = finalizers.CLAIM_TEMPLATE
 _POD_TEMPLATES = {
     "Job": "spec.template.spec",
     "Deployment": "spec.template.spec",
@@ -35,6 +35,8 @@ def judge(inputs: Props) -> list[Failure]:
         name = text(inputs, "metadata.name")
         if len(name) > _DEVICE_NETWORK_NAME:
             return [Failure("metadata.name", f"{name!r} is longer than {_DEVICE_NETWORK_NAME} characters")]
+    if inputs.get("kind") == "ValidatingAdmissionPolicy":
+        return admission_policies.judge(inputs)
     return []
 
 
@@ -90,15 +92,15 @@ def at_update(world: World, thing: Thing, inputs: Props, preview: bool) -> None:
 
 
 def at_delete(world: World, thing: Thing) -> None:
-    """What holds an object back: something that lives still needs it, or nobody is left to finish it."""
+    """What holds an object back: a policy, something that lives and needs it, or nobody left to finish it."""
+    admission_policies.refuse_deletion(world, thing)
+    finalizers.begin(world, thing)
     if thing.kind == NAMESPACE:
         _delete_namespace(world, thing)
         return
     users = list(serving.users_of(world, thing))
     if users:
         raise Refusal(f"{thing} is still used by {', '.join(users)}")
-    if thing.kind == serving.GRAPH and serving.operator(world, thing.scope) is None:
-        raise Refusal(f"{thing} stays in Terminating: finalizer nvidia.com/finalizer, and its operator is gone")
     if thing.kind == PARAM_SET:
         users = [
             str(other)
@@ -126,6 +128,7 @@ def made(world: World, thing: Thing) -> None:
                 owner=thing.key,
             )
         )
+        finalizers.daemons(world, thing)
 
 
 def complete(world: World, outputs: Props, current: Thing | None) -> None:
@@ -158,23 +161,7 @@ def complete(world: World, outputs: Props, current: Thing | None) -> None:
 
 
 def _delete_namespace(world: World, namespace: Thing) -> None:
-    inside = world.find(
-        scope=namespace.scope,
-        where=lambda t: t.kind.startswith("kubernetes:") and t.id.startswith(f"{namespace.id}/"),
-    )
-    hanging = [t for t in inside if t.kind == serving.GRAPH and serving.operator(world, t.scope) is None]
-    drivers = world.find(
-        serving.RELEASE,
-        scope=namespace.scope,
-        where=lambda t: text(t.outputs, "status.chart") == "nvidia-dra-driver-gpu",
-    )
-    if not drivers:
-        hanging += [t for t in inside if t.kind == COMPUTE_DOMAIN]
-    if hanging:
-        names = ", ".join(map(str, hanging))
-        raise Refusal(
-            f"namespace {namespace.id} stays in Terminating: {names} have finalizers and their operator is gone"
-        )
+    inside = finalizers.inside(world, namespace)
     releases = [t for t in inside if t.kind == serving.RELEASE and t.origin == "program"]
     if releases:
         raise Refusal(

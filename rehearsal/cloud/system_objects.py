@@ -5,6 +5,8 @@ from __future__ import annotations
 from rehearsal.cloud.world import Thing, World
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
+IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+"""Namespaces that the API server never deletes."""
 SYSTEM_NAMESPACES = (
     "default",
     "kube-system",

@@ -42,6 +42,8 @@ class Thing:
     """The object that this one goes with: it is removed together with its owner."""
     applied: dict[str, dict[tuple[str, ...], Any]] = field(default_factory=dict[str, dict[tuple[str, ...], Any]])
     """Kubernetes: the fields that others than the maker own, by field manager (`patches.py`)."""
+    dying: bool = False
+    """Kubernetes: its deletion was asked for, and a finalizer holds it (`finalizers.py`)."""
     born: int = 0
     """Position in the order of creation."""
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal
+from rehearsal.cloud import Refusal, Thing, kubernetes_admission
 from rehearsal.cloud.values import UNKNOWN, Props
 from tests.engine.driver import (
     DOMAIN,
+    GRAPH,
     NAMESPACE,
     RELEASE,
     CheckError,
@@ -424,7 +425,7 @@ def test_a_namespace_with_a_compute_domain_and_no_driver_hangs() -> None:
     cloud.domain()
     driver = next(t for t in cloud.world.find(RELEASE) if "dra-driver" in t.id)
     cloud.world.remove(driver.key)
-    with pytest.raises(Refusal, match="stays in Terminating: ComputeDomain"):
+    with pytest.raises(Refusal, match="stays in Terminating: ComputeDomain serving/domain have finalizers"):
         cloud.delete(cloud.world.find(NAMESPACE, where=lambda t: t.id == "serving")[0])
 
 
@@ -545,27 +546,83 @@ def test_the_dra_driver_needs_a_quota_for_critical_pods(cloud: Driver) -> None:
         cloud.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
 
 
-def test_the_dra_driver_outlives_its_compute_domains() -> None:
+def released(cloud: Driver, chart: str) -> Thing:
+    return next(t for t in cloud.world.find(RELEASE) if chart in t.id)
+
+
+def namespace_of(cloud: Driver, name: str) -> Thing:
+    return cloud.world.find(NAMESPACE, where=lambda t: t.id == name)[0]
+
+
+def test_helm_uninstalls_a_driver_under_its_compute_domains_and_its_namespace_hangs() -> None:
     cloud = Driver()
     cloud.platform()
     domain = cloud.domain()
-    driver = next(t for t in cloud.world.find(RELEASE) if "dra-driver" in t.id)
-    with pytest.raises(Refusal, match="must outlive ComputeDomain"):
-        cloud.delete(driver)
-    cloud.delete(domain)
-    cloud.delete(driver)
+    cloud.delete(released(cloud, "dra-driver"))
+    with pytest.raises(Refusal, match=r"stays in Terminating: DaemonSet .*, ResourceClaimTemplate .* have finalizers"):
+        cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
+    with pytest.raises(Refusal, match="stays in Terminating: finalizer"):
+        cloud.delete(domain)
+
+
+def test_nothing_new_comes_into_a_namespace_that_is_being_deleted() -> None:
+    cloud = Driver()
+    cloud.platform()
+    cloud.domain()
+    cloud.delete(released(cloud, "dra-driver"))
+    with pytest.raises(Refusal, match="stays in Terminating"):
+        cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
+    with pytest.raises(Refusal, match="it is being terminated"):
+        cloud.kube("v1", "ConfigMap", "conf", "nvidia-dra-driver-gpu")
+    with pytest.raises(Refusal, match="it is being terminated"):
+        cloud.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
+
+
+def test_a_namespace_that_hung_goes_once_its_finalizers_are_dropped() -> None:
+    cloud = Driver()
+    cloud.platform()
+    cloud.domain()
+    cloud.delete(released(cloud, "dra-driver"))
+    with pytest.raises(Refusal, match="stays in Terminating"):
+        cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
+    for thing in cloud.world.find(where=lambda t: "/computedomain-daemon" in t.id):
+        cloud.world.remove(thing.key)
+    assert cloud.read(NAMESPACE, "nvidia-dra-driver-gpu").resource_id == ""
+    cloud.driver()
+
+
+def test_a_driver_takes_down_what_it_made_for_a_compute_domain() -> None:
+    cloud = Driver()
+    cloud.platform()
+    cloud.delete(cloud.domain())
+    cloud.delete(released(cloud, "dra-driver"))
+    cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
 
 
 @pytest.mark.parametrize("chart", ["dynamo-platform", "dynamo-crds"])
-def test_the_operator_and_its_crds_outlive_every_graph(chart: str) -> None:
+def test_helm_uninstalls_an_operator_under_its_graphs(chart: str) -> None:
     cloud = Driver()
     cloud.platform()
     graph = cloud.graph()
-    release = next(t for t in cloud.world.find(RELEASE) if chart in t.id)
-    with pytest.raises(Refusal, match="must outlive DynamoGraphDeployment"):
-        cloud.delete(release)
-    cloud.delete(graph)
-    cloud.delete(release)
+    cloud.delete(released(cloud, chart))
+    assert cloud.world.find(GRAPH) == [graph]
+
+
+def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back() -> None:
+    cloud = Driver()
+    cloud.platform()
+    graph = cloud.graph()
+    cloud.delete(released(cloud, "dynamo-platform"))
+    with pytest.raises(Refusal, match=r"stays in Terminating: finalizer nvidia.com/finalizer"):
+        cloud.delete(graph)
+    values = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}}
+    cloud.release("dynamo-platform", "dynamo-cloud", values=values)
+    assert cloud.read(GRAPH, graph.id).resource_id == ""
+
+
+def test_the_namespace_default_cannot_be_deleted(cloud: Driver) -> None:
+    with pytest.raises(Refusal, match='namespaces "default" is forbidden: this namespace may not be deleted'):
+        kubernetes_admission.at_delete(cloud.world, namespace_of(cloud, "default"))
 
 
 def test_what_charts_leave_behind_on_purpose_is_told_and_is_no_leftover() -> None:
@@ -586,7 +643,10 @@ def test_a_compute_domain_makes_its_claim_template_and_takes_it_along() -> None:
     cloud.platform()
     domain = cloud.domain()
     kind = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
-    assert [thing.id for thing in cloud.world.find(kind)] == ["serving/channel"]
+    assert [thing.id for thing in cloud.world.find(kind)] == [
+        "serving/channel",
+        "nvidia-dra-driver-gpu/computedomain-daemon-domain-claim",
+    ]
     with pytest.raises(Refusal, match='resourceclaimtemplates "channel" already exists'):
         cloud.domain("second")
     cloud.delete(domain)

@@ -21,3 +21,11 @@ def test_two_users_share_a_cluster_and_neither_can_break_the_other() -> None:
 def test_two_users_with_one_name_for_their_stacks_are_told_what_exists_already() -> None:
     causes = neighbours.same_name()
     assert any('queues.scheduling.run.ai "dynamo-a4x-dev" already exists' in cause for cause in causes)
+
+
+def test_a_platform_in_use_is_neither_destroyed_nor_given_up_and_its_users_are_named() -> None:
+    assert neighbours.guarded().survived == 4
+
+
+def test_without_its_guard_a_platform_in_use_is_uninstalled_and_the_damage_is_seen() -> None:
+    assert neighbours.unguarded().survived > 1

@@ -1,0 +1,123 @@
+"""Admission policies in the embedded cloud: deletions that a ValidatingAdmissionPolicy refuses. One test, one rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rehearsal.cloud import Refusal, Thing
+from rehearsal.cloud.values import Props
+from tests.engine.driver import CheckError, Driver, kube_inputs, token
+
+POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+GROUP = "admissionregistration.k8s.io/v1"
+IN_USE = "!(has(namespaceObject.metadata.annotations) && namespaceObject.metadata.annotations.exists(k, k == 'used'))"
+
+
+@pytest.fixture
+def cloud() -> Driver:
+    made = Driver()
+    made.cluster()
+    return made
+
+
+def policy(expression: str = IN_USE, *, names: tuple[str, ...] = ("guard",), **more: Any) -> Props:
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["DELETE"],
+        "resources": ["configmaps"],
+        **({"resourceNames": list(names)} if names else {}),
+    }
+    validation = {"expression": expression, "reason": "Forbidden", "messageExpression": "'used in ' + oldObject.kind"}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{**validation, **more.pop("said", {})}]}
+    return kube_inputs(GROUP, POLICY, "p", spec={**spec, **more})
+
+
+def enforced(cloud: Driver, inputs: Props) -> Thing:
+    cloud.create(token(GROUP, POLICY), "p", inputs)
+    return cloud.kube(GROUP, BINDING, "b", spec={"policyName": "p", "validationActions": ["Deny"]})
+
+
+def guard(cloud: Driver, *, used: bool = True, name: str = "guard") -> Thing:
+    made = cloud.namespace("n")
+    if used:
+        made.outputs["metadata"]["annotations"] = {"used": "yes"}
+    return cloud.kube("v1", "ConfigMap", name, "n")
+
+
+def test_a_bound_policy_refuses_the_deletion_in_the_api_servers_words(cloud: Driver) -> None:
+    enforced(cloud, policy())
+    words = (
+        "^configmaps \"guard\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "
+        "used in ConfigMap$"
+    )
+    with pytest.raises(Refusal, match=words):
+        cloud.delete(guard(cloud))
+
+
+def test_a_policy_that_holds_refuses_nothing(cloud: Driver) -> None:
+    enforced(cloud, policy())
+    cloud.delete(guard(cloud, used=False))
+
+
+def test_a_policy_that_is_not_bound_is_not_enforced(cloud: Driver) -> None:
+    made = guard(cloud)
+    binding = enforced(cloud, policy())
+    cloud.delete(binding)
+    cloud.delete(made)
+
+
+def test_objects_of_other_names_and_kinds_are_left_alone(cloud: Driver) -> None:
+    enforced(cloud, policy())
+    cloud.delete(guard(cloud, name="other"))
+    cloud.delete(cloud.kube("v1", "Secret", "guard", "n"))
+
+
+def test_an_expression_that_fails_refuses_unless_the_policy_says_otherwise(cloud: Driver) -> None:
+    inputs = policy("namespaceObject.metadata.annotations.exists(k, k == 'x')")
+    enforced(cloud, inputs)
+    made = guard(cloud, used=False)
+    with pytest.raises(Refusal, match="resulted in error"):
+        cloud.delete(made)
+    cloud.world.find(token(GROUP, POLICY))[0].outputs["spec"]["failurePolicy"] = "Ignore"
+    cloud.delete(made)
+
+
+def test_without_the_reason_forbidden_nobody_learns_why(cloud: Driver) -> None:
+    enforced(cloud, policy(said={"reason": "Invalid"}))
+    with pytest.raises(Refusal, match="garbles"):
+        cloud.delete(guard(cloud))
+
+
+def test_a_message_of_two_lines_gives_way_to_the_fixed_one(cloud: Driver) -> None:
+    enforced(cloud, policy(said={"messageExpression": "'one' + '\\n' + 'two'", "message": "in use"}))
+    with pytest.raises(Refusal, match=r"denied request: in use$"):
+        cloud.delete(guard(cloud))
+
+
+def test_variables_are_known_to_what_comes_after_them(cloud: Driver) -> None:
+    variables = [
+        {"name": "keys", "expression": "['a', 'b'].filter(k, k != 'c')"},
+        {"name": "text", "expression": "variables.keys.map(k, k + '!').join(', ')"},
+    ]
+    enforced(cloud, policy("false", variables=variables, said={"messageExpression": "variables.text"}))
+    with pytest.raises(Refusal, match=r"denied request: a!, b!$"):
+        cloud.delete(guard(cloud))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "where"),
+    [
+        (policy("1 +"), "spec.validations[0].expression"),
+        (policy(paramKind={"apiVersion": "v1", "kind": "ConfigMap"}), "spec.paramKind"),
+        (policy(matchConditions=[{"name": "m", "expression": "true"}]), "spec.matchConditions"),
+    ],
+)
+def test_a_policy_that_does_not_parse_or_would_not_be_enforced_is_refused(
+    cloud: Driver, inputs: Props, where: str
+) -> None:
+    with pytest.raises(CheckError) as caught:
+        cloud.check(token(GROUP, POLICY), "p", inputs)
+    assert list(caught.value.failures) == [where]
