@@ -3,6 +3,8 @@
 The kill comes with a create: in turn before the cloud has done anything, and after it has while its answer is
 under way. Creates that are in flight beside it run on in the cloud, as they would in the real one. Then, as the
 runbook says: `pulumi cancel`, `python -m recovery.pending_creates` (a `refresh` with ids), `pulumi up`.
+
+The same in the middle of replacements: the old object is deleted, the create of the new one is struck.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from proofs import life
 from proofs.life import ProofError, Say, Tally
+from proofs.order import GRAPH
 from recovery import pending_creates
 from rehearsal import Call, Refusal, Rehearsal
 
@@ -107,7 +110,48 @@ def kills(environment: str, points: int, say: Say) -> list[Tally]:
         tally.notes.append(
             f"{pending} creates were pending, {adopted} of them had happened; {torn} torn attribute files"
         )
-    return [tally, gone]
+    return [tally, gone, replaced(environment, points, say)]
+
+
+def replaced(environment: str, points: int, say: Say) -> Tally:
+    """Kill in the middle of replacements of `points` resources, spread over those that nothing alive holds."""
+    tally = Tally(f"{environment}, engine killed during a replacement")
+    started = time.monotonic()
+    halves = 0
+    with life.rehearse(environment) as rehearsal:
+        rehearsal.up()
+        targets = [str(r["urn"]) for r in life.resources(rehearsal.export()) if not life.stateless(str(r["type"]))]
+        # The last ones first: little stands on them, and what stands on something in use is never deleted.
+        for urn in targets[:: -max(1, len(targets) // points)]:
+            carried_out = tally.tried % 2 == 0
+            if not _killed_replacement(rehearsal, urn, carried_out=carried_out):
+                continue
+            tally.tried += 1
+            untear(rehearsal)
+            halves += sum(1 for r in life.resources(rehearsal.export()) if r.get("pendingReplacement"))
+            recover(rehearsal)
+            graph = any(r["type"] == GRAPH for r in life.resources(rehearsal.export()) if r.get("pendingReplacement"))
+            rehearsal.up(replace=[f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph or "-graph" in urn else [])
+            life.finish(rehearsal, f"killed while {life.spoken(urn)} was replaced")
+            tally.survived += 1
+            say(f"  {environment}: killed while {life.spoken(urn)} was replaced, survived")
+        rehearsal.destroy()
+        life.require_empty(rehearsal, f"{environment}, after the killed replacements")
+    if not halves:
+        raise ProofError("no kill struck between the halves of a replacement: nothing was proven")
+    tally.seconds = time.monotonic() - started
+    tally.notes.append(f"{halves} entries of what was deleted already")
+    return tally
+
+
+def _killed_replacement(rehearsal: Rehearsal, urn: str, *, carried_out: bool) -> bool:
+    """Whether the power failed while the resource was made anew; not where the cloud refuses to give up the old one."""
+    failure = PowerFailure(rehearsal, "create", 1, carried_out=carried_out)
+    failure.arm()
+    life.failed(lambda: rehearsal.up(replace=[urn]))
+    rehearsal.cloud.faults.clear()
+    time.sleep(_SETTLE_SECONDS)
+    return failure.happened
 
 
 def _killed_up(rehearsal: Rehearsal, at: int, *, carried_out: bool) -> None:

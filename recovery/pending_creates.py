@@ -10,6 +10,10 @@ So the id is worked out here from the recorded inputs, the entry becomes a resou
 refresh does the rest: it reads what exists, and drops what does not. The formats are the import ids of the
 providers' documentation. What needs no look is cleared: a grant or an enabled API is made again without harm, a
 random value exists in the state only.
+
+A kill in the middle of a replacement leaves two things of one name. Where the old object was deleted first, its entry
+(`pendingReplacement`) says that it is gone, and the new one takes its place. Where the old one is to go last, it lives:
+the new one is looked for under another name, and only if it exists does the old one become what is left to delete.
 """
 
 from __future__ import annotations
@@ -18,11 +22,11 @@ import argparse
 import copy
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from recovery.state import Run, StateError, pulumi, put_back, taken_out
+from recovery.state import Run, StateError, pulumi, put_back, read, taken_out
 
 _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/firewall:Firewall": "projects/{project}/global/firewalls/{name}",
@@ -38,6 +42,8 @@ _GCP_IDS: Final[Mapping[str, str]] = {
     ),
     "gcp:storage/bucket:Bucket": "{name}",
 }
+_BESIDE: Final = "-pending-create"
+"""Behind the name of what is looked for while its old object still has the name."""
 _MADE_AGAIN: Final = ("gcp:projects/service:Service", "random:", "pulumi:")
 """Kinds, or beginnings of kinds, whose create may simply be repeated; grants (`...IAMMember`) are too."""
 
@@ -52,13 +58,15 @@ class Plan:
     """URNs of what may be made again."""
     unknown: list[str]
     """URNs of kinds that have no known id format; they stay pending."""
+    beside: frozenset[str] = frozenset()
+    """Those of `looked_up` whose old object is to be deleted after they are made: it is in the state, and lives."""
 
 
 def plan(state: Mapping[str, Any]) -> Plan:
     """Work out the ids of all pending creates of an exported state."""
     deployment: dict[str, Any] = state.get("deployment", {})
     place = _place(deployment.get("resources") or [])
-    found = Plan({}, [], [])
+    found = Plan({}, [], [], _living(deployment.get("resources") or []))
     operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
     for operation in operations:
         if operation.get("type") != "creating":
@@ -73,7 +81,12 @@ def plan(state: Mapping[str, Any]) -> Plan:
             found.unknown.append(urn)
         else:
             found.looked_up[urn] = id_
-    return found
+    return replace(found, beside=found.beside & found.looked_up.keys())
+
+
+def _living(resources: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """URNs of what a state says there is."""
+    return frozenset(str(r["urn"]) for r in resources if not r.get("pendingReplacement") and not r.get("delete"))
 
 
 def id_of(kind: str, inputs: Mapping[str, Any]) -> str | None:
@@ -117,11 +130,38 @@ def settled(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
     for operation in operations:
         urn = str(operation["resource"]["urn"])
         if operation.get("type") == "creating" and urn in found.looked_up:
-            # Behind everything that it depends on: those were created before it.
-            deployment["resources"].append({**operation["resource"], "id": found.looked_up[urn]})
+            resource = {**operation["resource"], "id": found.looked_up[urn]}
+            if urn in found.beside:
+                resource["urn"] = urn + _BESIDE
+            _take_in(deployment["resources"], resource)
         elif operation.get("type") != "creating" or urn in found.unknown:
             kept.append(operation)
     deployment["pending_operations"] = kept
+    return changed
+
+
+def _take_in(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
+    """Put a resource in place of the entry that it replaces, or behind all others: what needs it comes after it."""
+    for index, other in enumerate(resources):
+        if other.get("pendingReplacement") and other["urn"] == made["urn"]:
+            # It is deleted already, and two entries of one URN are no state.
+            resources[index] = made
+            return
+    # Behind everything that it depends on: those were created before it.
+    resources.append(made)
+
+
+def parted(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a refreshed `state`: what was found beside its old object takes its name, and the old one is to go."""
+    changed = copy.deepcopy(dict(state))
+    resources: list[dict[str, Any]] = changed["deployment"].get("resources") or []
+    found = {str(r["urn"]).removesuffix(_BESIDE): r for r in resources if str(r["urn"]).endswith(_BESIDE)}
+    for index, old in enumerate(resources):
+        made = found.pop(str(old["urn"]), None)
+        if made is not None:
+            # In the old one's place, since others need it; the old one goes to the end, as the engine keeps it.
+            resources[resources.index(made)] = {**old, "delete": True}
+            resources[index] = {**made, "urn": old["urn"]}
     return changed
 
 
@@ -136,6 +176,8 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     if found.looked_up or found.cleared:
         put_back(stack, settled(state, found), run)
     run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
+    if found.beside:
+        put_back(stack, parted(read(stack, run)), run)
     return found
 
 

@@ -13,7 +13,7 @@ Run = Callable[[Sequence[str], str | None], str]
 
 
 class StateError(Exception):
-    """The state cannot be read or written. The text says why, in one line."""
+    """The state cannot be read or written. The text says why, as `pulumi` does: it may have several lines."""
 
 
 def taken_out(stack: str, backup: Path, run: Run) -> dict[str, Any]:
@@ -24,13 +24,26 @@ def taken_out(stack: str, backup: Path, run: Run) -> dict[str, Any]:
     """
     if backup.exists():
         raise StateError(f"{backup} exists; name another file for the old state with --backup")
-    text = run(["stack", "export", "--stack", stack], None)
-    try:
-        state: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError:
-        raise StateError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
+    text, state = _exported(stack, run)
     backup.write_text(text, encoding="utf-8")
     return state
+
+
+def read(stack: str, run: Run) -> dict[str, Any]:
+    """The exported state of `stack`.
+
+    Raises:
+        StateError: what `pulumi` prints is no state.
+    """
+    return _exported(stack, run)[1]
+
+
+def _exported(stack: str, run: Run) -> tuple[str, dict[str, Any]]:
+    text = run(["stack", "export", "--stack", stack], None)
+    try:
+        return text, json.loads(text)
+    except json.JSONDecodeError:
+        raise StateError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
 
 
 def put_back(stack: str, state: Mapping[str, Any], run: Run) -> None:
@@ -55,6 +68,6 @@ def pulumi(arguments: Sequence[str], text: str | None) -> str:
     except FileNotFoundError:
         raise StateError("there is no `pulumi` on PATH; install the Pulumi CLI") from None
     if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise StateError(f"pulumi {' '.join(arguments[:2])}: {lines[-1] if lines else 'failed without a message'}")
+        said = (done.stderr or done.stdout).strip() or "failed without a message"
+        raise StateError(f"pulumi {' '.join(arguments[:2])}: {said}")
     return done.stdout

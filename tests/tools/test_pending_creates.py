@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recovery import pending_creates
-from recovery.state import StateError
+from recovery.state import StateError, pulumi
 from tests.conftest import recorded
 
 BUCKET, MEMBER = "gcp:storage/bucket:Bucket", "gcp:storage/bucketIAMMember:BucketIAMMember"
@@ -61,6 +61,58 @@ def test_a_pending_create_becomes_a_resource_with_its_id_and_a_pending_update_st
     }
     assert [operation["type"] for operation in after["pending_operations"]] == ["updating"]
     assert before["deployment"]["resources"] == [PROVIDER]
+
+
+def test_a_kill_in_the_middle_of_a_replacement_leaves_one_entry_in_the_old_ones_place() -> None:
+    old = {"urn": f"urn::{BUCKET}", "type": BUCKET, "id": "weights", "pendingReplacement": True}
+    needs_it = {"urn": "urn::user", "type": MEMBER, "id": "m", "dependencies": [old["urn"]]}
+    before = state(pending(BUCKET, {"name": "weights"}))
+    before["deployment"]["resources"] += [old, needs_it]
+    after = pending_creates.settled(before, pending_creates.plan(before))["deployment"]["resources"]
+    assert [resource["urn"] for resource in after] == ["urn:gcp", old["urn"], "urn::user"]
+    assert "pendingReplacement" not in after[1]
+    assert after[1]["inputs"] == {"name": "weights"}
+
+
+def beside() -> dict[str, Any]:
+    """A state in which a bucket was to be replaced by one of another name, and the old one is still there."""
+    before = state(pending(BUCKET, {"name": "new"}))
+    old = {"urn": f"urn::{BUCKET}", "type": BUCKET, "id": "old", "inputs": {"name": "old"}}
+    before["deployment"]["resources"].append(old)
+    return before
+
+
+def test_what_is_to_replace_something_that_lives_is_looked_for_under_another_name() -> None:
+    before = beside()
+    found = pending_creates.plan(before)
+    assert found.beside == {f"urn::{BUCKET}"}
+    urns = [r["urn"] for r in pending_creates.settled(before, found)["deployment"]["resources"]]
+    assert urns == ["urn:gcp", f"urn::{BUCKET}", f"urn::{BUCKET}-pending-create"]
+
+
+def test_what_was_found_takes_the_name_and_the_old_object_is_what_is_left_to_delete() -> None:
+    before = beside()
+    refreshed = pending_creates.settled(before, pending_creates.plan(before))
+    made, old = pending_creates.parted(refreshed)["deployment"]["resources"][1:]
+    assert (made["urn"], made["id"], made.get("delete")) == (f"urn::{BUCKET}", "new", None)
+    assert (old["urn"], old["id"], old["delete"]) == (f"urn::{BUCKET}", "old", True)
+
+
+def test_what_was_not_found_leaves_the_old_object_as_it_is() -> None:
+    before = beside()
+    refreshed = pending_creates.settled(before, pending_creates.plan(before))
+    refreshed["deployment"]["resources"].pop()
+    (old,) = pending_creates.parted(refreshed)["deployment"]["resources"][1:]
+    assert (old["id"], "delete" in old) == ("old", False)
+
+
+def test_the_whole_message_of_pulumi_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "pulumi"
+    program.write_text("#!/bin/sh\necho 'error: the state is broken:' >&2; echo '  duplicate resource x' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(StateError, match=r"pulumi stack import: error: the state is broken:\n  duplicate resource x"):
+        pulumi(["stack", "import"], "{}")
 
 
 def test_every_kind_of_the_program_has_an_id_or_may_be_made_again(stack: str) -> None:
