@@ -329,16 +329,16 @@ def _renamed(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
 
 def _moved(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """A domain on another sub-block: refused while it serves, done once its stack was taken away."""
-
-    def refused(error: RehearsalError | None, _: Witness) -> bool:
-        return error is not None and "serving must go first" in str(error.causes)
-
-    _in_two_steps(rehearsal, raw, "domains[0].reservation", refused)
+    _in_two_steps(rehearsal, raw, "domains[0].reservation", _refused_while_serving)
 
 
 def _rezoned(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """A domain in another zone, which takes another RoCE network, in the same way."""
-    _in_two_steps(rehearsal, raw, "domains[0].zone", "serving must go first")
+    _in_two_steps(rehearsal, raw, "domains[0].zone", _refused_while_serving)
+
+
+def _refused_while_serving(error: RehearsalError | None, _: Witness) -> bool:
+    return error is not None and "serving must go first" in str(error.causes)
 
 
 def _resettled(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
