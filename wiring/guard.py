@@ -58,4 +58,4 @@ def platform_use(settings: Settings, provider: kubernetes.Provider) -> Sequence[
         "provider": provider,
         "parts": adopted,
     }
-    return [platform.platform_use("platform-use", args)]
+    return [platform.PlatformUse("platform-use", args)]

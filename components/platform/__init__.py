@@ -17,8 +17,8 @@ from components.platform.platform_guard import (
     Part,
     PlatformGuard,
     PlatformGuardArgs,
+    PlatformUse,
     PlatformUseArgs,
-    platform_use,
 )
 from components.platform.queues import ServingQueues, ServingQueuesArgs
 
@@ -39,8 +39,8 @@ __all__ = [
     "Part",
     "PlatformGuard",
     "PlatformGuardArgs",
+    "PlatformUse",
     "PlatformUseArgs",
     "ServingQueues",
     "ServingQueuesArgs",
-    "platform_use",
 ]

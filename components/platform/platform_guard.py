@@ -167,7 +167,7 @@ def policy_spec(
 
 
 class PlatformUseArgs(TypedDict):
-    """Inputs of `platform_use`."""
+    """Inputs of a `PlatformUse`."""
 
     environment: str
     """Name of the environment (the Pulumi stack)."""
@@ -182,26 +182,29 @@ class PlatformUseArgs(TypedDict):
     """What the environment uses and does not make; at least one."""
 
 
-def platform_use(name: str, args: PlatformUseArgs) -> kubernetes.core.v1.NamespacePatch:
-    """Say that this environment uses parts of the platform that it does not make, until it is destroyed.
+class PlatformUse(pulumi.ComponentResource):
+    """The word of this environment that it uses parts of the platform which it does not make, until it is destroyed.
 
     A patch owns nothing but its annotation; its destroy takes that away. Whether the part has a guard, and whether the
     program made it at all, makes no difference here.
     """
-    return kubernetes.core.v1.NamespacePatch(
-        name,
-        metadata={
-            "name": NAMESPACE,
-            "annotations": {
-                user_annotation(args["environment"], args["identity"]): " ".join(
-                    [args["identity"], *map(_mark, sorted(args["parts"]))]
-                ),
-                # An earlier patch of this environment may have been lost with its state; nobody else has this key.
-                "pulumi.com/patchForce": "true",
+
+    def __init__(self, name: str, args: PlatformUseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:platform:PlatformUse", name, {}, opts)
+        said = " ".join([args["identity"], *map(_mark, sorted(args["parts"]))])
+        kubernetes.core.v1.NamespacePatch(
+            f"{name}-annotation",
+            metadata={
+                "name": NAMESPACE,
+                "annotations": {
+                    user_annotation(args["environment"], args["identity"]): said,
+                    # An earlier patch of this environment may have been lost with its state; nobody else has this key.
+                    "pulumi.com/patchForce": "true",
+                },
             },
-        },
-        opts=pulumi.ResourceOptions(provider=args["provider"]),
-    )
+            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
+        )
+        self.register_outputs({})
 
 
 def user_annotation(environment: str, identity: str) -> str:
