@@ -22,7 +22,7 @@ from proofs.life import ProofError, Say, Tally
 from proofs.order import DOMAIN, GRAPH, Witness
 from rehearsal import ConfigError, Rehearsal, RehearsalError, Step, World, seeds
 from rehearsal.cloud import EmbeddedCloud
-from rehearsal.run import ROOT
+from rehearsal.run import ROOT, RUNS_AGAIN
 
 DOCUMENT = ROOT / "docs" / "changes.md"
 SECRETS = ("ngcApiKey", "hfToken")
@@ -142,6 +142,7 @@ CASES: tuple[Case, ...] = (
     Case("stacks[0].frontend.image", "example.com/frontend:2"),
     Case("stacks[0].overrides.decode.arguments", {"watchdog-timeout": 2000000}),
     Case("stacks[0].wait", False),
+    Case("stacks[0].readiness.deadlineMinutes", 60),
     Case("stacks[0].benchmark", False),
     Case("stacks", []),
     Case("ngcApiKey", "another-key"),
@@ -228,7 +229,7 @@ def _steps(changed: Sequence[Step]) -> tuple[str, ...]:
     shown: dict[str, list[str]] = {}
     for step in changed:
         op = _OPS.get(step.op)
-        if op is not None and not step.kind.startswith(("dynamo-a4x:", "pulumi:pulumi:")):
+        if op is not None and not step.runs_again and not step.kind.startswith(("dynamo-a4x:", "pulumi:pulumi:")):
             shown.setdefault(op, []).append(step.name)
     lines: list[str] = []
     for op in _OPS.values():
@@ -239,6 +240,8 @@ def _steps(changed: Sequence[Step]) -> tuple[str, ...]:
             lines.append(f"{op} {len(names)} resources{more}")
         elif names:
             lines.append(f"{op} {', '.join(names)}")
+    if any(step.runs_again for step in changed):
+        lines.append(RUNS_AGAIN)
     return tuple(lines)
 
 

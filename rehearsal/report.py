@@ -15,7 +15,7 @@ from rich.status import Status
 from rich.table import Table
 
 from rehearsal.cloud import Thing
-from rehearsal.run import Phase, Rehearsal, Step
+from rehearsal.run import RUNS_AGAIN, Phase, Rehearsal, Step
 
 _HEARTBEAT_SECONDS = 10.0
 _LONGEST = 100
@@ -50,7 +50,8 @@ class Progress:
         """The engine has done a step."""
         if self._status is not None:
             kind = step.kind.rsplit(":", 1)[-1]
-            self._status.update(f"{phase.name}: {len(phase.steps)} resources, {step.op} {kind} {step.name}")
+            what = RUNS_AGAIN if step.runs_again else f"{step.op} {kind} {step.name}"
+            self._status.update(f"{phase.name}: {len(phase.steps)} resources, {what}")
 
     def end(self, phase: Phase) -> None:
         """A phase is over, well or not."""

@@ -227,6 +227,19 @@ def _namespaces(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"stacks[{i}].name", name, rule, f"{cure} r1")
 
 
+def _stack_readiness(settings: Settings) -> Iterator[Problem]:
+    for i, stack in enumerate(settings.stacks):
+        limits = stack.readiness
+        if limits.unschedulable_minutes >= limits.deadline_minutes:
+            yield Problem(
+                f"stacks[{i}].readiness.unschedulableMinutes",
+                limits.unschedulable_minutes,
+                f"the check gives up after {limits.deadline_minutes} minutes (deadlineMinutes), before a pod without "
+                "a node would be reported",
+                "choose fewer minutes than the deadline, or a later deadline",
+            )
+
+
 def _stack_layouts(settings: Settings) -> Iterator[Problem]:
     profile = PROFILES.get(settings.dynamo.version)
     told: list[Problem] = []
@@ -300,6 +313,7 @@ CHECKS: tuple[Check, ...] = (
     _one_zone,
     _dynamo,
     _namespaces,
+    _stack_readiness,
     _stack_layouts,
     _stack_domains,
     room.check,

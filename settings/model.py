@@ -236,6 +236,17 @@ class Frontend(StrictModel):
     image: Image | None = Field(default=None, description="the frontends' image; default: the Dynamo release's")
 
 
+class Readiness(StrictModel):
+    """How long the readiness check of one serving stack waits."""
+
+    deadline_minutes: int = Field(
+        default=180, ge=10, le=1440, description="the minutes until the check gives up, 10 to 1440 (a day)"
+    )
+    unschedulable_minutes: int = Field(
+        default=10, ge=1, le=1440, description="the minutes that a pod may be without a node, fewer than the deadline"
+    )
+
+
 class Stack(StrictModel):
     """One serving stack."""
 
@@ -247,7 +258,12 @@ class Stack(StrictModel):
     overrides: Overrides = Field(
         default=Overrides(), description="single server arguments and variables, a mapping with prefill and decode"
     )
-    wait: bool = Field(default=True, description="whether `pulumi up` ends only when the stack serves (up to 3 hours)")
+    wait: bool = Field(
+        default=True, description="whether `pulumi up` ends with a readiness check: well only when the stack serves"
+    )
+    readiness: Readiness = Field(
+        default=Readiness(), description="a mapping with deadlineMinutes and unschedulableMinutes"
+    )
     benchmark: bool = Field(default=True, description="whether the benchmark client is deployed")
 
 

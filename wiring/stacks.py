@@ -7,10 +7,11 @@ from typing import Any
 import pulumi
 
 from components import gcp
-from components.base import naming
+from components.base import a4x, naming
 from components.base.dynamo import PROFILES
 from components.serving import commands, layout
 from components.serving.benchmark import BenchmarkClient
+from components.serving.readiness_check import ReadinessCheck
 from components.serving.stack import ServingStack
 from settings import Secrets, Settings
 from settings.model import Stack
@@ -24,6 +25,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = ground.domains[stack.domain].node_pool_name
     frontend_image = stack.frontend.image or profile.image
+    frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     identity = gcp.WorkloadIdentity(
         f"{stack.name}-identity",
         {
@@ -54,12 +56,11 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "queue": shared.queue,
             "image": stack.image or profile.image,
             "frontend_image": frontend_image,
-            "frontend_replicas": stack.frontend.replicas or chosen.file.frontend.replicas,
+            "frontend_replicas": frontends,
             "frontend_side": stack.frontend.placement,
             "ngc_api_key": secrets.ngc_api_key,
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
-            "wait": stack.wait,
         },
         pulumi.ResourceOptions(depends_on=shared.ready),
     )
@@ -72,6 +73,25 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
         "request": commands.request(stack.name, stack.name, chosen),
         "logs": commands.logs(stack.name, stack.name),
     }
+    if stack.wait:
+        ReadinessCheck(
+            f"{stack.name}-readiness",
+            {
+                "environment": settings.environment,
+                "stack": stack.name,
+                "provider": ground.cluster.provider,
+                "namespace": built.namespace,
+                "deployment": built.deployment,
+                "pods": {"frontend": frontends, **{role: _pods(chosen, role) for role in layout.WORKER_ROLES}},
+                "templates": built.templates,
+                "url": built.url,
+                "model": chosen.model,
+                "deadline_minutes": stack.readiness.deadline_minutes,
+                "unschedulable_minutes": stack.readiness.unschedulable_minutes,
+                "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+            },
+        )
+        facts["readiness"] = commands.readiness(stack.name)
     if stack.benchmark:
         client = BenchmarkClient(
             f"{stack.name}-bench",
@@ -91,3 +111,8 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
         )
         facts["benchmark"] = client.commands
     return facts
+
+
+def _pods(chosen: layout.Layout, role: layout.WorkerRole) -> int:
+    workers = chosen.workers(role)
+    return workers.replicas * workers.nodes_per_replica

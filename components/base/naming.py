@@ -19,6 +19,9 @@ STACK_LABEL: Final = f"{PROJECT}/stack"
 
 ROLE_LABEL: Final = f"{PROJECT}/role"
 
+TEMPLATE_ANNOTATION: Final = f"{PROJECT}/pod-template"
+"""Annotation on every pod of a serving stack: hash of what its role's pods are made from."""
+
 DGD_MAX: Final = 27
 """Characters of a DynamoGraphDeployment's name. Grove refuses name + scaling group + clique over 45 characters;
 the longest pair here is `prefill` + `prefill-wkr` (7 + 11)."""

@@ -14,9 +14,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.base import a4x, naming
-from components.base.registry import HF_KEY, HF_SECRET
+from components.base.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
-IMAGE: Final = "python:3.12-slim"
 HUGGINGFACE_HUB: Final = "2.4.0"
 """Release of huggingface_hub in the Job; it resumes partial downloads and retries when the hub says 429."""
 
@@ -125,7 +124,7 @@ class ModelDownload(pulumi.ComponentResource):
                         "containers": [
                             {
                                 "name": "download",
-                                "image": IMAGE,
+                                "image": PYTHON_IMAGE,
                                 "command": ["/bin/sh", "-c", SCRIPT],
                                 "env": environment,
                                 "resources": {"requests": {"cpu": "4", "memory": "8Gi"}},

@@ -6,9 +6,14 @@ every command goes by the labels and by the Service that this program makes itse
 
 from __future__ import annotations
 
+from typing import Final
+
 from components.base.naming import ROLE_LABEL, STACK_LABEL
 from components.serving.graph import FRONTEND_PORT, model_path
 from components.serving.layout import Layout
+
+READINESS_NAME: Final = "readiness-check"
+"""Name of the readiness check's Job and of what belongs to it, one of each in a stack's namespace."""
 
 
 def service_name(stack: str) -> str:
@@ -29,6 +34,11 @@ def logs(stack: str, namespace: str) -> dict[str, str]:
         "--all-containers=false -c main --prefix --max-log-requests 20 -f"
         for role in roles
     }
+
+
+def readiness(namespace: str) -> str:
+    """The command that follows the readiness check while `pulumi up` waits for it."""
+    return f"kubectl logs -n {namespace} job/{READINESS_NAME} -f --pod-running-timeout=15m"
 
 
 def request(stack: str, namespace: str, layout: Layout) -> str:

@@ -34,6 +34,9 @@ class ComputeDomain(kubernetes.apiextensions.CustomResource):
 class DynamoGraphDeployment(kubernetes.apiextensions.CustomResource):
     """What the Dynamo operator turns into pods."""
 
+    metadata: pulumi.Output[Mapping[str, Any]]
+    """Name, namespace and the rest, as the API returns them."""
+
     def __init__(
         self,
         name: str,

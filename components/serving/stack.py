@@ -23,7 +23,7 @@ import pulumi_random as random
 from components.base import gke, naming
 from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
 from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
-from components.serving import announcement, commands, graph, launch
+from components.serving import announcement, commands, graph, launch, pod_templates
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
@@ -88,9 +88,6 @@ class ServingStackArgs(TypedDict):
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs: an annotation (`multi-network`) or a resource claim (`dranet`)."""
 
-    wait: bool
-    """Whether an update ends only when the operator reports the deployment `successful`."""
-
 
 class ServingStack(pulumi.ComponentResource):
     """A DynamoGraphDeployment that serves one layout, and what it needs."""
@@ -99,7 +96,10 @@ class ServingStack(pulumi.ComponentResource):
     """The stack's namespace."""
 
     deployment: pulumi.Output[str]
-    """Name of the DynamoGraphDeployment, random characters included."""
+    """Name of the DynamoGraphDeployment, random characters included; known once that exists."""
+
+    templates: Mapping[str, pulumi.Output[str]]
+    """Role to the hash that its pods carry (`pod_templates`)."""
 
     service_account: pulumi.Output[str]
     """Name of the Kubernetes service account of the pods."""
@@ -180,16 +180,16 @@ class ServingStack(pulumi.ComponentResource):
             keepers={"namespace": stack, "domain": args["domain"], "shape": layout.shape},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.deployment = pulumi.Output.concat(stack, "-", suffix.result)
+        deployment = pulumi.Output.concat(stack, "-", suffix.result)
 
         # Its spec is immutable, but so is everything that it counts: a new shape draws a new name, and the old
         # domain goes only after the graph that uses it.
         domain = ComputeDomain(
             f"{name}-compute-domain",
-            metadata={"name": self.deployment, "namespace": self.namespace, "labels": labels},
+            metadata={"name": deployment, "namespace": self.namespace, "labels": labels},
             spec={
                 "numNodes": layout.nodes,
-                "channel": {"resourceClaimTemplate": {"name": pulumi.Output.concat(self.deployment, "-channel")}},
+                "channel": {"resourceClaimTemplate": {"name": pulumi.Output.concat(deployment, "-channel")}},
             },
             opts=pulumi.ResourceOptions(
                 parent=self, provider=provider, replace_on_changes=["spec"], delete_before_replace=False
@@ -228,18 +228,22 @@ class ServingStack(pulumi.ComponentResource):
         annotations: dict[str, pulumi.Input[str]] = {
             QUEUE_ANNOTATION: args["queue"],
             "pulumi.com/deletionPropagationPolicy": "background",
-            **({"pulumi.com/waitFor": "jsonpath={.status.state}=successful"} if args["wait"] else _NEVER_WAIT),
+            # Its status is no signal (`readiness_check` says why); the readiness check waits for its pods.
+            **_NEVER_WAIT,
         }
-        DynamoGraphDeployment(
+        stamped = pod_templates.stamp(
+            graph.spec(layout, placement, args["profile"]), {"api": args["profile"].graph_api, "queue": args["queue"]}
+        )
+        deployed = DynamoGraphDeployment(
             f"{name}-graph",
             api_version=args["profile"].graph_api,
             metadata={
-                "name": self.deployment,
+                "name": deployment,
                 "namespace": self.namespace,
                 "labels": labels,
                 "annotations": annotations,
             },
-            spec=graph.spec(layout, placement, args["profile"]),
+            spec=stamped.spec,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
@@ -248,8 +252,7 @@ class ServingStack(pulumi.ComponentResource):
                 # A domain has no room for the old and the new pods at once.
                 delete_before_replace=True,
                 hooks=announcement.of_graph(name, stack),
-                # 700 GB of weights take half an hour to load from a cold cache; the operator gives up after 2 h.
-                custom_timeouts=pulumi.CustomTimeouts(create="3h", update="3h", delete="30m"),
+                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
         )
         service = kubernetes.core.v1.Service(
@@ -271,6 +274,8 @@ class ServingStack(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
+        self.deployment = deployed.metadata["name"]
+        self.templates = stamped.hashes
         self.service_account = account.metadata["name"]
         self.pull_secret = pull_secret.metadata["name"]
         self.url = pulumi.Output.format(

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from itertools import combinations
 
-from rehearsal.cloud import serving
+from rehearsal.cloud import nodes, serving
 from rehearsal.cloud.gcp_rules import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -98,7 +98,7 @@ def at_update(world: World, kind: str, placed: Props, thing: Thing) -> None:
     """What the services refuse when an object is changed."""
     if kind == NODE_POOL:
         _pool_fits(world, placed, thing)
-        busy = serving.nodes_in_use(world, _cluster_of(world, placed), text(placed, "name"))
+        busy = nodes.in_use(world, _cluster_of(world, placed), text(placed, "name"))
         if number(placed, "nodeCount") < busy:
             raise Refusal(
                 f"Error 400: node pool '{text(placed, 'name')}' cannot shrink to {number(placed, 'nodeCount')} "

@@ -235,7 +235,9 @@ class Kubernetes(Service):
         patches.refuse_conflicts(thing, patches.MAKER, dict(patches.leaves(inputs)))
         outputs = patches.keep(thing, self._outputs(inputs, thing))
         if not call.preview:
+            before = thing.outputs
             thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
+            kubernetes_admission.changed(self.world, thing, before)
             waiting.refuse_unready(id_, outputs)
         return outputs
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from rehearsal.cloud import admission_policies, finalizers, operator, placement, pods, serving
+from rehearsal.cloud import admission_policies, finalizers, graph_status, jobs, nodes, pods, serving
 from rehearsal.cloud.gcp_rules import NETWORK, SUBNETWORK, short
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import Props, has_unknown, items, mapping, text
-from rehearsal.cloud.world import Key, Refusal, Thing, World
+from rehearsal.cloud.world import Refusal, Thing, World
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
 PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
@@ -54,12 +54,6 @@ def at_create(world: World, cluster: str, kind: str, inputs: Props) -> None:
             raise Refusal(f"{what}: no PriorityClass with name {priority} was found")
 
 
-def _graph(world: World, cluster: str, inputs: Props, current: Key | None = None) -> None:
-    serving.admit_graph(world, cluster, inputs, current)
-    for reason in (*operator.hindrances(world, cluster, inputs), *placement.hindrances(world, cluster, inputs)):
-        raise Refusal(f"DynamoGraphDeployment {text(inputs, 'metadata.name')}, {reason}")
-
-
 def _compute_domain(world: World, cluster: str, inputs: Props) -> None:
     namespace, template = text(inputs, "metadata.namespace"), text(inputs, _TEMPLATE_NAME)
     if world.get(CLAIM_TEMPLATE, f"{namespace}/{template}", cluster) is not None:
@@ -79,7 +73,7 @@ def _device_network(world: World, cluster: str, inputs: Props) -> None:
         raise Refusal(f"Network {name} is not Ready: GKENetworkParamSet {named} not found (GNPNotFound)")
 
 
-def at_update(world: World, thing: Thing, inputs: Props, preview: bool) -> None:
+def at_update(_world: World, thing: Thing, inputs: Props, _preview: bool) -> None:
     """What refuses a change; the API server's own rules speak at preview too (a dry run on the server)."""
     if thing.kind == COMPUTE_DOMAIN and inputs.get("spec") != thing.inputs.get("spec"):
         name = text(inputs, "metadata.name")
@@ -87,8 +81,6 @@ def at_update(world: World, thing: Thing, inputs: Props, preview: bool) -> None:
             f'ComputeDomain.resource.nvidia.com "{name}" is invalid: spec: Invalid value: "object": '
             "A computeDomain.spec is immutable"
         )
-    if thing.kind == serving.GRAPH and not preview:
-        _graph(world, thing.scope, inputs, thing.key)
 
 
 def at_delete(world: World, thing: Thing) -> None:
@@ -112,7 +104,11 @@ def at_delete(world: World, thing: Thing) -> None:
 
 
 def made(world: World, thing: Thing) -> None:
-    """What controllers make in answer to an object."""
+    """What controllers make in answer to an object, and what becomes of it. Raises `NotReady` for a Job that fails."""
+    if thing.kind == serving.GRAPH:
+        thing.outputs["status"] = graph_status.after_create(world, thing)
+    if thing.kind == jobs.JOB:
+        jobs.run(world, thing)
     if thing.kind == COMPUTE_DOMAIN:
         namespace = text(thing.outputs, "metadata.namespace")
         template = text(thing.outputs, "spec.channel.resourceClaimTemplate.name")
@@ -129,6 +125,15 @@ def made(world: World, thing: Thing) -> None:
             )
         )
         finalizers.daemons(world, thing)
+
+
+def changed(world: World, thing: Thing, before: Props) -> None:
+    """What becomes of an object that was changed; `before` are its outputs until then."""
+    if thing.kind == serving.GRAPH:
+        nodes.rolled(world, thing, before)
+        thing.outputs["status"] = graph_status.after_update(world, thing, mapping(before, "status"))
+    if thing.kind == jobs.JOB:
+        jobs.require_complete(thing)
 
 
 def complete(world: World, outputs: Props, current: Thing | None) -> None:
@@ -148,8 +153,6 @@ def complete(world: World, outputs: Props, current: Thing | None) -> None:
         address = kept or f"10.0.33.{world.random.randrange(2, 250)}"
         outputs["spec"] = {"clusterIP": address, "type": "ClusterIP", **mapping(outputs, "spec")}
         outputs["status"] = {"loadBalancer": {}}
-    elif kind == "DynamoGraphDeployment":
-        outputs["status"] = serving.graph_status()
     elif kind == "ComputeDomain":
         outputs["status"] = {"status": "Ready"}
     elif kind == "GKENetworkParamSet":
@@ -157,7 +160,7 @@ def complete(world: World, outputs: Props, current: Thing | None) -> None:
     elif kind == "Network":
         outputs["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "GNPParamsReady"}]}
     elif kind == "Job":
-        outputs["status"] = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
+        outputs["status"] = jobs.status(current)
 
 
 def _delete_namespace(world: World, namespace: Thing) -> None:
@@ -190,7 +193,6 @@ def _param_set(world: World, _: str, inputs: Props) -> None:
 
 
 _AT_CREATE: dict[str, Callable[[World, str, Props], None]] = {
-    serving.GRAPH: _graph,
     COMPUTE_DOMAIN: _compute_domain,
     serving.QUEUE: _queue,
     PARAM_SET: _param_set,

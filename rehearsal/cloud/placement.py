@@ -22,15 +22,20 @@ PODS: Final = 110
 _UNITS: Final = {"": 1.0, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
-def hindrances(world: World, cluster: str, graph: Props) -> Iterator[str]:
-    """What keeps pods of a graph from ever having a node."""
+def refused(graph: Props) -> Iterator[str]:
+    """What Grove's webhook denies, so that the graph's state is `failed` and no pod is made."""
     for role in serving.roles(graph):
         if items(role.pod, "topologySpreadConstraints"):
-            # Seen on Grove alpha.8 and later (M17); the state is `failed`, no pod is made.
+            # Seen on Grove alpha.8 and later (M17).
             yield (
                 f"{role.name}: state failed: Grove's webhook denied the request: topologySpreadConstraints are not "
                 "allowed in the pod spec of a clique"
             )
+
+
+def hindrances(world: World, cluster: str, graph: Props) -> Iterator[str]:
+    """What keeps pods of a graph from ever having a node."""
+    for role in serving.roles(graph):
         yield from _too_many(world, cluster, role, mapping(graph, f"spec.services.{role.name}"))
 
 

@@ -70,17 +70,24 @@ def _of_source(config_map: Props, secret: Props) -> Iterator[Needed]:
 
 def require(world: World, cluster: str, namespace: str, wanted: Iterable[Needed], where: str) -> None:
     """Refuse when one of the wanted objects, or the key in it, is not in the namespace."""
+    for reason in missing(world, cluster, namespace, wanted, where):
+        raise Refusal(reason)
+
+
+def missing(world: World, cluster: str, namespace: str, wanted: Iterable[Needed], where: str) -> Iterator[str]:
+    """Each wanted object, or key in it, that is not in the namespace."""
     for need in wanted:
         if not need.name or (need.kind == "core/v1:ServiceAccount" and need.name == "default"):
             continue
         thing = world.get(f"kubernetes:{need.kind}", f"{namespace}/{need.name}", cluster)
         if thing is None:
             kind = need.kind.split(":")[1]
-            raise Refusal(f'{where}: pods cannot start: {kind} "{need.name}" not found in namespace {namespace}')
+            yield f'{where}: pods cannot start: {kind} "{need.name}" not found in namespace {namespace}'
+            continue
         keys = {**mapping(thing.outputs, "data"), **mapping(thing.inputs, "stringData")}
         if need.key and need.key not in keys:
             kind = need.kind.split(":")[1]
-            raise Refusal(f"{where}: pods cannot start: no key {need.key} in {kind} {namespace}/{need.name}")
+            yield f"{where}: pods cannot start: no key {need.key} in {kind} {namespace}/{need.name}"
 
 
 def pools_of(pod: Props) -> list[str]:

@@ -15,6 +15,7 @@ from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
 from typing_extensions import override
 
+from rehearsal.cloud import hindrances, readiness_jobs, serving
 from rehearsal.cloud.faults import Call, Faults, NotReady
 from rehearsal.cloud.gcp import GoogleCloud
 from rehearsal.cloud.kubernetes import Kubernetes
@@ -64,6 +65,15 @@ class EmbeddedCloud(sdk.Provider):
     def packages(self) -> list[str]:
         """The packages it stands in for."""
         return list(self._services)
+
+    def unwatched(self) -> list[str]:
+        """What keeps graphs from running that no readiness check waits for: nothing else would tell."""
+        with self.world.lock:
+            graphs = [
+                graph for graph in self.world.find(serving.GRAPH) if not readiness_jobs.watches(self.world, graph)
+            ]
+            found = [list(hindrances.of(self.world, graph.scope, graph.outputs)) for graph in graphs]
+            return [reason for reasons in found for reason in reasons]
 
     def _service(self, kind: str) -> Service:
         package = kind.split(":", 1)[0]

@@ -12,6 +12,7 @@ import itertools
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -84,10 +85,14 @@ class World:
     """Real seconds per second of `durations`; 0 answers at once."""
     unreachable: set[str] = field(default_factory=set[str])
     """Ids of clusters whose control plane answers nobody any more."""
+    cordoned: dict[str, int] = field(default_factory=dict[str, int])
+    """Ids of node pools to the number of their nodes that take no new pods (`kubectl cordon`)."""
+    seats: dict[Key, dict[str, int]] = field(default_factory=dict["Key", "dict[str, int]"], repr=False)
+    """Graphs to the nodes that their pods run on, by node pool."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     journal: list[Entry] = field(default_factory=list[Entry], repr=False)
     _things: dict[Key, Thing] = field(default_factory=dict[Key, Thing], repr=False)
-    _used: set[Key] = field(default_factory=set[Key], repr=False)
+    _made: Counter[Key] = field(default_factory=Counter[Key], repr=False)
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +106,7 @@ class World:
                 raise Refusal(f"{thing} already exists")
             thing.born = next(self._count)
             self._things[thing.key] = thing
-            self._used.add(thing.key)
+            self._made[thing.key] += 1
             return thing
 
     def get(self, kind: str, id_: str, scope: str = "") -> Thing | None:
@@ -136,10 +141,10 @@ class World:
                 gone.extend(self.remove(owned.key))
             return gone
 
-    def was_used(self, key: Key) -> bool:
-        """Whether an object of this identity exists or ever existed."""
+    def times_made(self, key: Key) -> int:
+        """How often an object of this identity came into being."""
         with self.lock:
-            return key in self._used
+            return self._made[key]
 
     def __iter__(self) -> Iterator[Thing]:
         with self.lock:

@@ -53,12 +53,12 @@ UP: tuple[Stage, ...] = (
     Stage("helm install dynamo-platform", "2.5", ("*/Release:*", "DynamoPlatform/*", "KaiBindingRole/*")),
     Stage("grant access to the bucket", "2.6", _IDENTITY),
     Stage("download the model", "2.6", ("ModelDownload/*",)),
-    Stage("helm install the deployment", "3", ("ServingQueues/*", "ServingStack/*")),
+    Stage("helm install the deployment", "3", ("ServingQueues/*", "ServingStack/*", "ReadinessCheck/*")),
     Stage("bench client", "4", ("BenchmarkClient/*",)),
 )
 DESTROY: tuple[Stage, ...] = (
     Stage("delete the bench client", "4", ("BenchmarkClient/*",)),
-    Stage("helm uninstall the deployment", "6", ("ServingStack/*", "ServingQueues/*")),
+    Stage("helm uninstall the deployment", "6", ("ReadinessCheck/*", "ServingStack/*", "ServingQueues/*")),
     Stage("helm uninstall dynamo-platform", "6", ("*/Release:dynamo-platform", "*/Release:kai-scheduler")),
     Stage("helm uninstall dynamo-crds", "6", ("*/Release:dynamo-crds",)),
     Stage("delete namespace and secrets", "6", ("DynamoPlatform/*", "KaiBindingRole/*", "ModelDownload/*")),
@@ -129,6 +129,6 @@ def _length(stage: Stage, tasks: Sequence[str], order: graph.Waits, minutes: Min
 def _probe(tasks: Mapping[str, graph.Task], minutes: Minutes, op: Op) -> float:
     if op == "destroy":
         return 0.0
-    loads = [minutes[urn] for urn, task in tasks.items() if task.role.endswith("/DynamoGraphDeployment")]
+    loads = [minutes[urn] for urn, task in tasks.items() if task.role == "ReadinessCheck/Job"]
     # Stacks are deployed one after the other, and each waits for its own probe.
     return sum(max(0.0, PROBE_DELAY - load) for load in loads)

@@ -67,16 +67,17 @@ ROWS: tuple[Row, ...] = (
     Row("*/Release:*", 3.0, 1.0, f"{ESTIMATE}: a chart that this table does not know"),
     Row("*/DaemonSet", 3.0, 0.5, f"{ESTIMATE}: one image on every A4X node, and the copy to the host"),
     Row(
+        "ReadinessCheck/Job",
+        20.0,
+        0.2,
+        "20 min with download on 8 H200 (sgl-project/sglang#3825); estimate for A4X from a cold bucket. Scheduling "
+        "(60-95 s on simulated nodes), the image and the first answer are in it",
+    ),
+    Row(
         "*/Job", 30.0, 0.2, 'the recipe\'s README: "can take 30 minutes to download"; 45 min in sgl-project/sglang#3825'
     ),
     Row("*/Deployment", 4.0, 0.5, f"{ESTIMATE}: pulls the runtime image, over 10 GB"),
-    Row(
-        "*/DynamoGraphDeployment",
-        20.0,
-        0.1,
-        "20 min with download on 8 H200 (sgl-project/sglang#3825); estimate for A4X from a cold bucket. Scheduling "
-        "(60-95 s on simulated nodes) and the image are in it. Deletion returns at once",
-    ),
+    Row("*/DynamoGraphDeployment", 0.1, 0.1, f"{ESTIMATE}: one object; its pods are the readiness check's to wait for"),
     Row("*/ComputeDomain", 0.1, 0.3, f"{ESTIMATE}: a claim template; deleted when its daemons are gone"),
     Row(
         "ServingStack/Namespace",

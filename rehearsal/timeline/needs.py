@@ -87,6 +87,8 @@ RULES: tuple[Rule, ...] = (
     Rule("*/ServiceAccount", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Service", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/ResourceQuota", "*/Namespace", ITS, "it lies in the namespace"),
+    Rule("*/Role", "*/Namespace", ITS, "it lies in the namespace"),
+    Rule("*/RoleBinding", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Deployment", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Job", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Release:*", "*/Namespace", ITS, "its objects lie in the namespace"),
@@ -115,10 +117,15 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Queue", "*/Queue", ITS, "the child names its root"),
     # Weights
     Rule("*/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
-    Rule("*/Job", "*/Secret", ITS, "it reads the token"),
-    Rule("*/Job", "*/Bucket", ITS, "it writes into the bucket"),
+    Rule("ModelDownload/Job", "*/Secret", ITS, "it reads the token"),
+    Rule("ModelDownload/Job", "*/Bucket", ITS, "it writes into the bucket"),
     Rule(
-        "*/Job", "WorkloadIdentity/BucketIAMMember", ITS, "it may write only once the grant works", "up", working=True
+        "ModelDownload/Job",
+        "WorkloadIdentity/BucketIAMMember",
+        ITS,
+        "it may write only once the grant works",
+        "up",
+        working=True,
     ),
     # Serving
     Rule("*/ComputeDomain", "*/Release:nvidia-dra-driver-gpu", ALL, "kind and controller come with the driver"),
@@ -133,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/DynamoGraphDeployment", "*/Secret", ITS, "it pulls and downloads with these"),
     Rule("*/DynamoGraphDeployment", "*/ConfigMap", ITS, "servers read their arguments there"),
     Rule("*/DynamoGraphDeployment", "*/Bucket", ITS, "the weights are in it"),
-    Rule("*/DynamoGraphDeployment", "*/Job", ALL, "servers end when weights are missing", "up"),
+    Rule("*/DynamoGraphDeployment", "ModelDownload/Job", ALL, "servers end when weights are missing", "up"),
     Rule(
         "*/DynamoGraphDeployment",
         "WorkloadIdentity/BucketIAMMember",
@@ -142,6 +149,10 @@ RULES: tuple[Rule, ...] = (
         "up",
         working=True,
     ),
+    Rule("ReadinessCheck/Job", "*/DynamoGraphDeployment", ITS, "it waits for this graph's pods"),
+    Rule("ReadinessCheck/Job", "*/Service", ITS, "it asks the stack at this address"),
+    Rule("ReadinessCheck/Job", "*/ConfigMap", ITS, "its code lies there"),
+    Rule("ReadinessCheck/Job", "*/RoleBinding", ITS, "it may look at pods"),
     Rule("BenchmarkClient/Deployment", "NvlinkDomain/NodePool:*", ITS, _PODS),
     Rule("BenchmarkClient/Deployment", "*/Bucket", ITS, "it mounts the bucket"),
     # On the way down: the stack's namespace is gone only when its pods, cliques and claims are

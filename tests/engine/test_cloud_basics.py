@@ -130,8 +130,8 @@ def test_a_used_name_is_remembered() -> None:
     world = World()
     key = world.add(Thing("k", "", "a", {}, {})).key
     world.remove(key)
-    assert world.was_used(key)
-    assert not world.was_used(("k", "", "b"))
+    assert world.times_made(key) == 1
+    assert not world.times_made(("k", "", "b"))
 
 
 def test_many_threads_make_as_many_objects() -> None:

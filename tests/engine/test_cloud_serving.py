@@ -1,17 +1,24 @@
-"""What becomes of a DynamoGraphDeployment: refused where its pods would never run. One test, one rule."""
+"""What becomes of a DynamoGraphDeployment, and what keeps its pods from ever running. One test, one rule.
+
+The API server takes a graph that cannot run, so each rule is a hindrance that the graph's status or a readiness check
+tells.
+"""
 
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal, Thing
+from rehearsal.cloud import Refusal, Thing, hindrances
+from rehearsal.cloud.faults import NotReady
 from rehearsal.cloud.values import Props
 from tests.engine.driver import (
     GRAPH,
     NAMESPACE,
+    NODE_POOL,
     QUEUE,
     RELEASE,
     TOLERATIONS,
@@ -29,6 +36,17 @@ def cloud() -> Driver:
     return made
 
 
+def hindered(cloud: Driver, graph: Thing, message: str) -> bool:
+    """Whether something that matches `message` keeps the graph's pods from running, and nothing does else."""
+    found = list(hindrances.of(cloud.world, graph.scope, graph.outputs))
+    assert bool(found) == (state_of(graph) != "successful")
+    return any(re.search(message, reason) for reason in found)
+
+
+def runs(cloud: Driver, graph: Thing) -> bool:
+    return not list(hindrances.of(cloud.world, graph.scope, graph.outputs))
+
+
 def release(cloud: Driver, chart: str) -> Thing:
     return next(thing for thing in cloud.world.find(RELEASE) if chart in thing.id)
 
@@ -39,14 +57,12 @@ def test_a_graph_that_can_run_is_successful(cloud: Driver) -> None:
 
 def test_a_graph_without_an_operator_stays_pending(cloud: Driver) -> None:
     cloud.world.remove(release(cloud, "dynamo-platform").key)
-    with pytest.raises(Refusal, match="no Dynamo operator"):
-        cloud.graph()
+    assert hindered(cloud, cloud.graph(), "no Dynamo operator")
 
 
 def test_a_graph_of_a_name_that_was_used_before_stays_pending_for_ever(cloud: Driver) -> None:
     cloud.delete(cloud.graph("r1-abcd"))
-    with pytest.raises(Refusal, match="stays pending for ever"):
-        cloud.graph("r1-abcd")
+    assert hindered(cloud, cloud.graph("r1-abcd"), "stays pending for ever")
     cloud.graph("r1-efgh")
 
 
@@ -65,15 +81,13 @@ def test_on_1_0_a_name_can_be_used_again() -> None:
 def test_a_name_of_27_characters_fits_and_one_of_28_does_not(cloud: Driver) -> None:
     cloud.release("other", "default")
     cloud.delete(cloud.graph("n" * 27, Prefill=role(nodes=2)))
-    with pytest.raises(Refusal, match="46 exceeds 45-character limit"):
-        cloud.graph("n" * 28, Prefill=role(nodes=2))
+    assert hindered(cloud, cloud.graph("n" * 28, Prefill=role(nodes=2)), "46 exceeds 45-character limit")
 
 
 @pytest.mark.parametrize("queue", ["nothing", ""])
 def test_a_queue_that_is_not_there_fails_the_graph(cloud: Driver, queue: str) -> None:
     cloud.world.remove((QUEUE, cloud.world.find(QUEUE)[0].scope, "dynamo"))
-    with pytest.raises(Refusal, match=r"KAI queue .* does not exist"):
-        cloud.graph(queue=queue)
+    assert hindered(cloud, cloud.graph(queue=queue), r"KAI queue .* does not exist")
 
 
 def test_a_queue_whose_parent_is_not_there_is_refused(cloud: Driver) -> None:
@@ -82,8 +96,7 @@ def test_a_queue_whose_parent_is_not_there_is_refused(cloud: Driver) -> None:
 
 
 def test_a_priority_class_that_nobody_brought_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="no PriorityClass with name urgent"):
-        cloud.graph(Decode=role(priorityClassName="urgent"))
+    assert hindered(cloud, cloud.graph(Decode=role(priorityClassName="urgent")), "no PriorityClass with name urgent")
 
 
 @pytest.mark.parametrize(
@@ -97,8 +110,7 @@ def test_a_priority_class_that_nobody_brought_is_refused(cloud: Driver) -> None:
     ],
 )
 def test_a_graph_whose_pods_name_what_is_not_there_is_refused(cloud: Driver, pod: Props, missing: str) -> None:
-    with pytest.raises(Refusal, match=f'{missing} ".*" not found in namespace serving'):
-        cloud.graph(Decode=role(**pod))
+    assert hindered(cloud, cloud.graph(Decode=role(**pod)), f'{missing} ".*" not found in namespace serving')
 
 
 def test_a_graphs_own_variables_are_looked_up_too(cloud: Driver) -> None:
@@ -111,28 +123,27 @@ def test_a_graphs_own_variables_are_looked_up_too(cloud: Driver) -> None:
             inputs["spec"]["services"]["Decode"]["envs"] = [ref]
         else:
             inputs["spec"]["services"]["Decode"]["envFromSecret"] = "hf-token-secret"
-        with pytest.raises(Refusal, match='Secret "hf-token-secret" not found'):
-            cloud.create(GRAPH, place, inputs)
+        inputs["metadata"]["name"] = place.lower()
+        assert hindered(cloud, cloud.create(GRAPH, place, inputs), 'Secret "hf-token-secret" not found')
 
 
 def test_a_volume_that_the_graph_does_not_create_must_be_there(cloud: Driver) -> None:
     inputs = graph_inputs()
     inputs["spec"]["pvcs"] = [{"name": "cache", "create": False}]
-    with pytest.raises(Refusal, match='PersistentVolumeClaim "cache" not found'):
-        cloud.create(GRAPH, "g", inputs)
+    assert hindered(cloud, cloud.create(GRAPH, "g", inputs), 'PersistentVolumeClaim "cache" not found')
 
 
 # Nodes
 
 
 def test_a_pool_that_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="no node pool elsewhere in the cluster"):
-        cloud.graph(Decode=role(pool="elsewhere"))
+    assert hindered(cloud, cloud.graph(Decode=role(pool="elsewhere")), "no node pool elsewhere in the cluster")
 
 
 def test_gpu_pods_that_name_no_pool_are_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="spread over two NVLink domains"):
-        cloud.graph(Decode=role(nodeSelector={"kubernetes.io/arch": "arm64"}))
+    assert hindered(
+        cloud, cloud.graph(Decode=role(nodeSelector={"kubernetes.io/arch": "arm64"})), "spread over two NVLink domains"
+    )
 
 
 def test_a_pool_may_be_named_by_affinity(cloud: Driver) -> None:
@@ -145,8 +156,7 @@ def test_a_pool_may_be_named_by_affinity(cloud: Driver) -> None:
 @pytest.mark.parametrize("missing", [0, 1])
 def test_both_taints_must_be_tolerated(cloud: Driver, missing: int) -> None:
     kept = [TOLERATIONS[1 - missing]]
-    with pytest.raises(Refusal, match="untolerated taint"):
-        cloud.graph(Decode=role(tolerations=kept))
+    assert hindered(cloud, cloud.graph(Decode=role(tolerations=kept)), "untolerated taint")
 
 
 def test_frontends_on_the_pool_must_tolerate_it_too(cloud: Driver) -> None:
@@ -154,8 +164,7 @@ def test_frontends_on_the_pool_must_tolerate_it_too(cloud: Driver) -> None:
         "componentType": "frontend",
         "extraPodSpec": {"nodeSelector": {"cloud.google.com/gke-nodepool": "a4x-0"}, "mainContainer": {}},
     }
-    with pytest.raises(Refusal, match=r"Frontend: .*untolerated taint"):
-        cloud.graph(Frontend=frontend, Decode=role())
+    assert hindered(cloud, cloud.graph(Frontend=frontend, Decode=role()), r"Frontend: .*untolerated taint")
 
 
 def test_frontends_elsewhere_take_no_gpu_node(cloud: Driver) -> None:
@@ -164,31 +173,66 @@ def test_frontends_elsewhere_take_no_gpu_node(cloud: Driver) -> None:
 
 
 def test_more_nodes_than_the_pool_has_stay_pending(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="3 GPU nodes wanted in node pool a4x-0, 2 of 2 are free"):
-        cloud.graph(Prefill=role(), Decode=role(nodes=2))
+    assert hindered(
+        cloud,
+        cloud.graph(Prefill=role(), Decode=role(nodes=2)),
+        "3 GPU nodes wanted in node pool a4x-0, 2 of 2 are free",
+    )
 
 
-def test_nodes_of_other_graphs_are_taken(cloud: Driver) -> None:
+def test_nodes_of_other_graphs_are_taken_until_these_are_gone(cloud: Driver) -> None:
     first = cloud.graph("r1-abcd", Decode=role())
-    with pytest.raises(Refusal, match="2 GPU nodes wanted in node pool a4x-0, 1 of 2 are free"):
-        cloud.graph("r2-abcd")
+    second = cloud.graph("r2-abcd")
+    assert hindered(cloud, second, "2 GPU nodes wanted in node pool a4x-0, 1 of 2 are free")
+    assert runs(cloud, first)
     cloud.delete(first)
-    cloud.graph("r2-abcd")
+    assert runs(cloud, second)
+
+
+def test_pods_that_run_keep_their_nodes_when_an_older_graph_grows(cloud: Driver) -> None:
+    older, younger = cloud.graph("r1-abcd", Decode=role()), cloud.graph("r2-abcd", Decode=role())
+    changed = copy.deepcopy(older.inputs)
+    changed["spec"]["services"]["Decode"]["replicas"] = 2
+    cloud.update(older, changed)
+    assert not runs(cloud, older)
+    assert runs(cloud, younger)
+
+
+def test_a_cordoned_node_takes_no_pod_until_it_is_uncordoned(cloud: Driver) -> None:
+    pool = cloud.world.find(NODE_POOL)[0]
+    cloud.world.cordoned[pool.id] = 1
+    graph = cloud.graph()
+    assert hindered(cloud, graph, "2 GPU nodes wanted in node pool a4x-0, 1 of 2 are free")
+    cloud.world.cordoned.clear()
+    assert runs(cloud, graph)
+
+
+def test_a_cordoned_node_keeps_its_pods_until_they_are_made_anew(cloud: Driver) -> None:
+    graph = cloud.graph()
+    assert runs(cloud, graph)
+    cloud.world.cordoned[cloud.world.find(NODE_POOL)[0].id] = 1
+    assert runs(cloud, graph)
+    changed = copy.deepcopy(graph.inputs)
+    changed["spec"]["services"]["Decode"]["extraPodSpec"]["mainContainer"]["image"] = "example/worker:2"
+    cloud.update(graph, changed)
+    assert not runs(cloud, graph)
 
 
 def test_the_72_gpu_layout_takes_exactly_18_nodes(cloud: Driver) -> None:
     for nodes, name in ((17, "small"), (18, "full")):
         cloud.pool(name, nodes)
     cloud.graph(Prefill=role(5, 2, "full"), Decode=role(1, 8, "full"))
-    with pytest.raises(Refusal, match="18 GPU nodes wanted in node pool small, 17 of 17 are free"):
-        cloud.graph("r2-abcd", Prefill=role(5, 2, "small"), Decode=role(1, 8, "small"))
+    assert hindered(
+        cloud,
+        cloud.graph("r2-abcd", Prefill=role(5, 2, "small"), Decode=role(1, 8, "small")),
+        "18 GPU nodes wanted in node pool small, 17 of 17 are free",
+    )
 
 
 def test_a_pod_cannot_have_more_gpus_than_a_node(cloud: Driver) -> None:
     wide = role()
     wide["resources"]["limits"]["gpu"] = "8"
-    with pytest.raises(Refusal, match="8 GPUs a pod, a node has 4"):
-        cloud.graph(Decode=wide)
+    assert hindered(cloud, cloud.graph(Decode=wide), "8 GPUs a pod, a node has 4")
 
 
 def test_a_graph_may_change_in_place_within_its_own_nodes(cloud: Driver) -> None:
@@ -200,8 +244,64 @@ def test_a_graph_may_change_in_place_within_its_own_nodes(cloud: Driver) -> None
     assert not difference.replaces
     cloud.update(made, changed)
     changed["spec"]["services"]["Decode"]["replicas"] = 2
-    with pytest.raises(Refusal, match="stays pending"):
-        cloud.update(made, changed)
+    cloud.update(made, changed)
+    assert not runs(cloud, made)
+
+
+# What the graph says of itself
+
+
+def test_a_name_that_does_not_fit_and_a_missing_queue_make_a_graph_failed(cloud: Driver) -> None:
+    assert state_of(cloud.graph("n" * 28, Prefill=role(nodes=2))) == "failed"
+    assert state_of(cloud.graph(queue="nothing")) == "failed"
+
+
+@pytest.mark.parametrize(("version", "state"), [("0.7.0", "pending"), ("1.0.1", "pending"), ("1.2.0", "successful")])
+def test_the_status_of_replicas_over_several_nodes_can_stay_pending_though_all_pods_run(
+    cloud: Driver, version: str, state: str
+) -> None:
+    """R4: seen on 0.7.0 and 1.0.1, not near 1.2."""
+    release(cloud, "dynamo-platform").outputs["status"]["version"] = version
+    graph = cloud.graph(Decode=role(nodes=2))
+    assert runs(cloud, graph)
+    assert state_of(graph) == state
+
+
+def test_right_after_a_change_the_status_is_the_one_from_before(cloud: Driver) -> None:
+    """R7: an image change "ended" in 4 s, and the roll began a second later."""
+    graph = cloud.graph()
+    changed = copy.deepcopy(graph.inputs)
+    changed["spec"]["services"]["Decode"]["extraPodSpec"]["tolerations"] = []
+    assert cloud.update(graph, changed)["status"]["state"] == "successful"
+    assert not runs(cloud, graph)
+
+
+def waited_for(nodes: int) -> Props:
+    """A graph with the annotation that waits for its status."""
+    inputs = graph_inputs("r1-abcd", Prefill=role(), Decode=role(nodes=nodes))
+    inputs["metadata"]["annotations"]["pulumi.com/waitFor"] = "jsonpath={.status.state}=successful"
+    return inputs
+
+
+def test_waiting_for_the_status_fails_although_every_pod_runs(cloud: Driver) -> None:
+    """R4, as the plugin waits: why a graph is not waited for by its status."""
+    cloud.pool("wide", 3)
+    inputs = waited_for(2)
+    for service in inputs["spec"]["services"].values():
+        service["extraPodSpec"]["nodeSelector"]["cloud.google.com/gke-nodepool"] = "wide"
+    with pytest.raises(NotReady, match=r"timed out waiting for jsonpath=\{.status.state\}=successful"):
+        cloud.create(GRAPH, "r1-abcd", inputs)
+    (graph,) = cloud.world.find(GRAPH)
+    assert runs(cloud, graph)
+
+
+def test_waiting_for_the_status_of_a_change_ends_before_it_has_begun(cloud: Driver) -> None:
+    """R7, as the plugin waits: green, and then stuck for good."""
+    graph = cloud.create(GRAPH, "r1-abcd", waited_for(1))
+    changed = copy.deepcopy(graph.inputs)
+    changed["spec"]["services"]["Decode"]["extraPodSpec"]["tolerations"] = []
+    cloud.update(graph, changed)
+    assert not runs(cloud, graph)
 
 
 def _asking(replicas: int, memory: str, cpu: str = "5") -> Props:
@@ -211,16 +311,20 @@ def _asking(replicas: int, memory: str, cpu: str = "5") -> Props:
 
 
 def test_pods_that_fit_on_no_node_have_no_place(cloud: Driver) -> None:
-    cloud.delete(cloud.graph("r0-abcd", Frontend=_asking(34, "50Gi"), Decode=role()))
+    fitting = cloud.graph("r0-abcd", Frontend=_asking(34, "50Gi"), Decode=role())
+    assert runs(cloud, fitting)
+    cloud.delete(fitting)
     for frontend in (_asking(60, "50Gi"), _asking(57, "1Gi"), _asking(221, "1Mi", "10m")):
-        with pytest.raises(Refusal, match=r"Frontend: 0/2 nodes are available: Insufficient cpu or memory"):
-            cloud.graph(Frontend=frontend, Decode=role())
+        graph = cloud.graph(Frontend=frontend, Decode=role())
+        assert hindered(cloud, graph, r"Frontend: 0/2 nodes are available: Insufficient cpu or memory")
+        cloud.world.remove(graph.key)
 
 
 def test_grove_refuses_topology_spread_constraints(cloud: Driver) -> None:
     spread = [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]
-    with pytest.raises(Refusal, match=r"Prefill: state failed: .*topologySpreadConstraints"):
-        cloud.graph(Prefill=role(topologySpreadConstraints=spread))
+    graph = cloud.graph(Prefill=role(topologySpreadConstraints=spread))
+    assert hindered(cloud, graph, r"Prefill: state failed: .*topologySpreadConstraints")
+    assert state_of(graph) == "failed"
 
 
 # Deletion

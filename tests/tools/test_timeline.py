@@ -147,10 +147,12 @@ NAMESPACE = urn(f"{KUBERNETES}:Namespace", "dynamo-namespace")
 RELEASE = urn("kubernetes:helm.sh/v3:Release", "dynamo-release")
 JOB = urn("kubernetes:batch/v1:Job", "download-job")
 GRAPH = urn("kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment", "r1-graph")
+READINESS = urn("dynamo-a4x:serving:ReadinessCheck", "r1-readiness")
+CHECK = urn("kubernetes:batch/v1:Job", "r1-readiness-job")
 
 
 def small_stack(*, job_waits: tuple[str, ...] = (), graph_waits: tuple[str, ...] = (RELEASE, JOB)) -> dict[str, Any]:
-    """A platform, a download and a graph."""
+    """A platform, a download, a graph and its readiness check."""
     chart = "https://charts/dynamo-platform-0.7.0.tgz"
     return {
         "deployment": {
@@ -162,6 +164,8 @@ def small_stack(*, job_waits: tuple[str, ...] = (), graph_waits: tuple[str, ...]
                 resource("kubernetes:batch/v1:Job", "download-job", DOWNLOAD, *job_waits),
                 resource("dynamo-a4x:serving:ServingStack", "r1", "", *graph_waits),
                 resource("kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment", "r1-graph", SERVING),
+                resource("dynamo-a4x:serving:ReadinessCheck", "r1-readiness"),
+                resource("kubernetes:batch/v1:Job", "r1-readiness-job", READINESS, GRAPH),
             ]
         }
     }
@@ -169,8 +173,8 @@ def small_stack(*, job_waits: tuple[str, ...] = (), graph_waits: tuple[str, ...]
 
 def test_a_component_that_waits_holds_its_children_back() -> None:
     judged = compute("s", small_stack()).verdicts["up"]
-    assert judged.makespan == pytest.approx(50.0)
-    assert list(judged.chain) == [JOB, GRAPH]
+    assert judged.makespan == pytest.approx(50.1)
+    assert list(judged.chain) == [JOB, GRAPH, CHECK]
     assert judged.ratio == pytest.approx(1.0)
     assert failures(compute("s", small_stack())) == []
 
@@ -178,7 +182,7 @@ def test_a_component_that_waits_holds_its_children_back() -> None:
 def test_a_planted_needless_dependency_is_named_with_what_it_costs() -> None:
     timeline = compute("s", small_stack(job_waits=(RELEASE,)))
     judged = timeline.verdicts["up"]
-    assert judged.ratio == pytest.approx(55.1 / 50.0)
+    assert judged.ratio == pytest.approx(55.2 / 50.1)
     (found,) = judged.needless
     assert (found.task, list(found.waits_for)) == (JOB, [RELEASE])
     assert found.saves == pytest.approx(5.1)
@@ -196,7 +200,7 @@ def test_a_needless_wait_beside_a_necessary_one_of_the_same_length_is_not_blamed
     stack["deployment"]["resources"].append(resource("kubernetes:apps/v1:Deployment", "stray"))
     minutes = {urn("kubernetes:apps/v1:Deployment", "stray"): 30.0}
     judged = compute("s", stack, minutes=minutes).verdicts["up"]
-    assert list(judged.chain) == [JOB, GRAPH]
+    assert list(judged.chain) == [JOB, GRAPH, CHECK]
     assert judged.needless == []
 
 
@@ -211,7 +215,7 @@ def test_a_dependency_on_a_component_is_one_on_what_stands_below_it() -> None:
 
 
 def test_destroy_goes_by_groups_as_the_engine_does() -> None:
-    minutes = {NAMESPACE: 1.0, RELEASE: 2.0, JOB: 7.0, GRAPH: 3.0}
+    minutes = {NAMESPACE: 1.0, RELEASE: 2.0, JOB: 7.0, GRAPH: 3.0, CHECK: 0.0}
     judged = compute("s", small_stack(), minutes=minutes).verdicts["destroy"]
     # The job stands in one group with the namespace, which may begin only after the release's group.
     assert judged.own == pytest.approx(10.0)
@@ -312,7 +316,7 @@ def test_no_text_of_the_documented_pictures_runs_over_the_edge(environment: str)
 def test_by_hand_everything_comes_in_turn_and_nothing_is_left_out() -> None:
     hand = compute("s", small_stack()).hands["up"]
     assert hand.unplaced == []
-    assert hand.makespan == pytest.approx(0.1 + 5.0 + 30.0 + 20.0)
+    assert hand.makespan == pytest.approx(0.1 + 5.0 + 30.0 + 0.1 + 20.0)
     assert hand.probe == pytest.approx(30.0)
     assert [run.span.start for run in hand.runs[1:]] == [run.span.end for run in hand.runs[:-1]]
 

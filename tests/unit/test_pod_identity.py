@@ -82,7 +82,7 @@ def _discovery(run: Recording, part: str) -> Resource:
 def test_pods_that_discover_through_kubernetes_may_do_so_before_they_start(version: str) -> None:
     run = _run(version)
     role, binding = _discovery(run, "role").inputs, _discovery(run, "binding").inputs
-    account = run.find("kubernetes:core/v1:ServiceAccount").inputs["metadata"]
+    account = run.find(name="r1-1p1d-service-account").inputs["metadata"]
     assert role["rules"] == [dict(rule) for rule in DISCOVERY_RULES]
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
@@ -108,7 +108,7 @@ def test_the_bucket_is_granted_to_the_pods_account_and_to_no_namespace(version: 
 @pytest.mark.parametrize("version", PROFILES)
 def test_every_release_takes_the_recipes_google_service_account(version: str) -> None:
     run = _run(version, workloadIdentity="serviceAccount", projectNumber=None)
-    account = run.find("kubernetes:core/v1:ServiceAccount").inputs["metadata"]
+    account = run.find(name="r1-1p1d-service-account").inputs["metadata"]
     assert "iam.gke.io/gcp-service-account" in account["annotations"]
     member = run.find("gcp:serviceaccount/iAMMember:IAMMember").inputs["member"]
     assert member.endswith(f"[{account['namespace']}/{account['name']}]")

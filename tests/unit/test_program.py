@@ -37,19 +37,30 @@ def _of_device_network(resource: Resource) -> bool:
     return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-devices-")
 
 
+def _download(resource: Resource) -> bool:
+    return resource.type.endswith(":Job") and resource.name.startswith("download-")
+
+
+def _readiness(resource: Resource) -> bool:
+    return resource.type.endswith(":Job") and "-readiness-" in resource.name
+
+
 # Each order is a claim about every pair in it: the earlier one is always deleted before the later one.
 DELETE_ORDERS = [
     ["DynamoGraphDeployment", "ComputeDomain", _stack_namespace, _release("dynamo-platform"), _release("dynamo-crds")],
     [_stack_namespace, _release("nvidia-dra-driver-gpu"), "ResourceQuota"],
     [_graph, "ServiceAccount", "BucketIAMMember"],
     [_graph, "Queue", _release("dynamo-platform")],
+    [_readiness, _graph],
+    [_readiness, "kubernetes:core/v1:Service"],
+    [_readiness, "RoleBinding"],
 ]
 PROD_DELETE_ORDERS = [
     [_stack_namespace, _release("nvidia-dra-driver-gpu"), a4x_pool, "Cluster", _of_cluster_network],
     [_stack_namespace, "DaemonSet", a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
     [a4x_pool, "GKENetworkParamSet", "Cluster"],
     [a4x_pool, _of_device_network],
-    [_graph, "Job", "Bucket"],
+    [_graph, _download, "Bucket"],
     [_release("dynamo-platform"), _system_pool, "Cluster"],
     [_release("nvidia-dra-driver-gpu"), _system_pool],
     ["Job", _system_pool],
@@ -60,8 +71,8 @@ PROD_DELETE_ORDERS = [
 
 @pytest.mark.parametrize("order", DELETE_ORDERS)
 def test_nothing_is_deleted_before_what_needs_it(deployed: Recording, order: list[str]) -> None:
-    # Accounts of the download outlive nothing but their own Job; the claim is about the stack's.
-    own = [r for r in deployed.resources if "download-" not in r.name]
+    # Accounts of the Jobs outlive nothing but these; the claim is about the stack's.
+    own = [r for r in deployed.resources if "download-" not in r.name and "readiness-service" not in r.name]
     assert Recording(deployed.stack, deployed.preview, own).delete_order_violations(order) == []
 
 
@@ -143,7 +154,8 @@ def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
         if resource.custom and any(pool.urn in urns for urns in resource.property_dependencies.values())
     }
     # What takes a value from a pool may be deleted before the engine replaces the pool.
-    assert takers == {"r1-10p8d-graph", "r1-10p8d-bench-client"}
+    readiness = {"r1-10p8d-readiness-config", "r1-10p8d-readiness-job"}
+    assert takers == {"r1-10p8d-graph", "r1-10p8d-bench-client", *readiness}
 
 
 def test_the_gib_plugin_is_waited_for_on_a_pool_that_takes_the_place_of_another() -> None:
@@ -193,7 +205,7 @@ def test_the_recipes_way_of_workload_identity_impersonates_a_google_account() ->
     member = run.find("gcp:serviceaccount/iAMMember:IAMMember").inputs
     assert member["role"] == "roles/iam.workloadIdentityUser"
     assert member["member"] == "serviceAccount:my-project.svc.id.goog[r1-1p1d/dynamo-serving]"
-    kubernetes = run.find("kubernetes:core/v1:ServiceAccount").inputs
+    kubernetes = run.find("kubernetes:core/v1:ServiceAccount", "r1-1p1d-service-account").inputs
     assert kubernetes["metadata"]["annotations"]["iam.gke.io/gcp-service-account"].endswith("gserviceaccount.com")
     assert run.find("BucketIAMMember").inputs["member"].startswith("serviceAccount:")
     assert len(account.inputs["accountId"]) <= naming.SERVICE_ACCOUNT_MAX
@@ -278,7 +290,7 @@ def _two_stacks() -> Recording:
 
 def test_a_model_is_downloaded_once_however_many_stacks_serve_it() -> None:
     run = _two_stacks()
-    assert len(run.of_type("Job")) == 1
+    assert len([job for job in run.of_type("Job") if _download(job)]) == 1
     assert len(run.of_type("DynamoGraphDeployment")) == 2
 
 

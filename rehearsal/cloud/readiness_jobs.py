@@ -1,0 +1,141 @@
+"""Readiness checks: Jobs whose pod runs code from a ConfigMap and waits until a graph serves.
+
+Known by the config that lies beside the code, a JSON object that names a `deployment` and its `roles`. Nothing of the
+code is looked at: what the check would find is answered from the cluster, by rules of the embedded cloud's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import yaml
+
+from rehearsal.cloud import hindrances, rights, serving
+from rehearsal.cloud.values import Props, dig, items, mapping, number, text
+from rehearsal.cloud.world import Thing, World
+
+_CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+_SERVICE = "kubernetes:core/v1:Service"
+_COMPONENT = "nvidia.com/dynamo-component-type"
+_ROLE_LABEL, _TEMPLATE = "dynamo-a4x/role", "dynamo-a4x/pod-template"
+_WORDS = 4096
+"""Bytes of a termination message."""
+
+
+def last_words(world: World, job: Thing) -> str | None:
+    """The termination message of a readiness check that fails; None when it succeeds, or is none."""
+    config = config_of(world, job)
+    if config is None:
+        return None
+    causes = list(dict.fromkeys(_causes(world, job, config)))
+    return "\n".join([*causes, text(config, "next")])[:_WORDS] if causes else None
+
+
+def config_of(world: World, job: Thing) -> Props | None:
+    """The config of a readiness check; None for other Jobs."""
+    namespace = job.id.rpartition("/")[0]
+    for volume in items(job.inputs, "spec.template.spec.volumes"):
+        found = world.get(_CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", job.scope)
+        for content in mapping(found.outputs, "data").values() if found is not None else ():
+            config = _read(content)
+            if "deployment" in config and "roles" in config:
+                return config
+    return None
+
+
+def watches(world: World, graph: Thing) -> bool:
+    """Whether a readiness check waits for a graph."""
+    wanted = text(graph.outputs, "metadata.name")
+    jobs = world.find("kubernetes:batch/v1:Job", scope=graph.scope)
+    return any(text(config_of(world, job), "deployment") == wanted for job in jobs)
+
+
+def _read(content: object) -> Props:
+    try:
+        loaded: Any = json.loads(content) if isinstance(content, str) else None
+    except json.JSONDecodeError:
+        return {}
+    return cast("Props", loaded) if isinstance(loaded, dict) else {}
+
+
+def _causes(world: World, job: Thing, config: Props) -> Iterator[str]:
+    namespace, name = text(config, "namespace"), text(config, "deployment")
+    yield from _forbidden(world, job, namespace)
+    graph = world.get(serving.GRAPH, f"{namespace}/{name}", job.scope)
+    if graph is None:
+        yield f'dynamographdeployments.nvidia.com "{name}" not found'
+        return
+    yield from hindrances.of(world, job.scope, graph.outputs)
+    yield from _roles(graph.outputs, mapping(config, "roles"))
+    yield from _endpoint(world, job.scope, graph.outputs, config)
+
+
+def _forbidden(world: World, job: Thing, namespace: str) -> Iterator[str]:
+    """Whether the account may list pods."""
+    account = text(job.inputs, "spec.template.spec.serviceAccountName")
+    if not rights.may(world, job.scope, namespace, account, rights.Deed("list", "", "pods")):
+        yield (
+            f'pods is forbidden: User "system:serviceaccount:{namespace}:{account}" cannot list resource "pods" in API '
+            f'group "" in the namespace "{namespace}"'
+        )
+
+
+def _roles(graph: Props, wanted: Props) -> Iterator[str]:
+    """Whether each role will have the pods that the check waits for, and no others."""
+    services = mapping(graph, "spec.services")
+    made: dict[str, tuple[int, set[str]]] = {}
+    for role in serving.roles(graph):
+        metadata = mapping(services, f"{role.name}.extraPodMetadata")
+        label = str(mapping(metadata, "labels").get(_ROLE_LABEL))
+        pods, templates = made.get(label, (0, set()))
+        template = str(mapping(metadata, "annotations").get(_TEMPLATE))
+        made[label] = (pods + role.replicas * role.nodes_each, templates | {template})
+    for name in sorted({*made, *wanted}):
+        pods, templates = made.get(name, (0, set[str]()))
+        if pods != number(wanted, f"{name}.pods"):
+            yield f"{name}: {number(wanted, f'{name}.pods')} pods wanted, the graph makes {pods}"
+        if templates != {dig(wanted, f"{name}.template")}:
+            yield f"{name}: pods of template {', '.join(sorted(templates)) or 'none'}, not of the one that is wanted"
+
+
+def _endpoint(world: World, cluster: str, graph: Props, config: Props) -> Iterator[str]:
+    """Whether the address leads to the graph's frontends, and they know the model."""
+    host = urlsplit(text(config, "url")).hostname or ""
+    name, _, rest = host.partition(".")
+    service = world.get(_SERVICE, f"{rest.partition('.')[0]}/{name}", cluster)
+    if service is None:
+        yield f"{host}: Name or service not known"
+        return
+    selector = mapping(service.outputs, "spec.selector")
+    if not any(_selects(selector, labels) for labels in _frontends(graph)):
+        yield f"{host}: Connection refused: the Service selects none of the graph's frontends"
+    models = set(_served(world, cluster, graph))
+    if models and text(config, "model") not in models:
+        yield f"/v1/models lists {', '.join(sorted(models))}, not {text(config, 'model')}"
+
+
+def _frontends(graph: Props) -> Iterator[Props]:
+    """The labels of each role's pods, with the one that the operator adds, where they are frontends."""
+    for service in mapping(graph, "spec.services").values():
+        if text(service, "componentType") == "frontend":
+            yield {**mapping(service, "extraPodMetadata.labels"), _COMPONENT: "frontend"}
+
+
+def _selects(selector: Props, labels: Props) -> bool:
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def _served(world: World, cluster: str, graph: Props) -> Iterator[str]:
+    """Names that the workers register, from the argument files that they read."""
+    namespace = text(graph, "metadata.namespace")
+    for role in serving.roles(graph):
+        for volume in items(role.pod, "volumes"):
+            found = world.get(_CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", cluster)
+            for content in mapping(found.outputs, "data").values() if found is not None else ():
+                loaded: Any = yaml.safe_load(str(content))
+                name = text(loaded, "served-model-name")
+                if name:
+                    yield name
