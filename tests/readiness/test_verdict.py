@@ -348,6 +348,14 @@ def test_one_crash_is_not_the_end() -> None:
     waits(o.state([*o.all_ready()[:-1], crashed]), 2 * HOUR, change=unchanged)
 
 
+def test_the_number_of_crashes_is_a_bound() -> None:
+    crashing = o.state([*o.all_ready()[:-1], o.crashed("decode", 1, {"exitCode": 1})])
+    for crashes in (3, 5):
+        end = hold(o.config(Bounds(crashes=crashes)), crashing, HOUR)
+        assert f"({crashes if crashes == 5 else 4} times" in failed(end).cause
+        assert end.at == (180 if crashes == 3 else 240)
+
+
 def test_crashes_from_before_this_run_do_not_count_alone() -> None:
     """What made them was repaired, and the container loads for an hour."""
     crashed = o.crashed("decode", 12, {"exitCode": 1, "reason": "Error"}, state=o.RUNNING)
