@@ -44,13 +44,14 @@ _GROUND = (
 )
 _TOOLKIT = "Cluster Toolkit"
 _IDENTITY = ("WorkloadIdentity/*",)
+_GUARD = ("PlatformGuard/*", "PlatformUse/*")
 
 UP: tuple[Stage, ...] = (
     Stage("gcluster deploy", _TOOLKIT, _GROUND, parallel=True),
     Stage("create the bucket", "before 2.2", ("ModelBucket/*",)),
     Stage("namespace and secrets", "2.4", ("DynamoPlatform/Namespace", "DynamoPlatform/Secret")),
     Stage("helm install dynamo-crds", "2.5", ("*/Release:dynamo-crds",)),
-    Stage("helm install dynamo-platform", "2.5", ("*/Release:*", "DynamoPlatform/*", "KaiBindingRole/*")),
+    Stage("helm install dynamo-platform", "2.5", ("*/Release:*", "DynamoPlatform/*", "KaiBindingRole/*", *_GUARD)),
     Stage("grant access to the bucket", "2.6", _IDENTITY),
     Stage("download the model", "2.6", ("ModelDownload/*",)),
     Stage("helm install the deployment", "3", ("ServingQueues/*", "ServingStack/*", "ReadinessCheck/*")),
@@ -61,7 +62,7 @@ DESTROY: tuple[Stage, ...] = (
     Stage("helm uninstall the deployment", "6", ("ReadinessCheck/*", "ServingStack/*", "ServingQueues/*")),
     Stage("helm uninstall dynamo-platform", "6", ("*/Release:dynamo-platform", "*/Release:kai-scheduler")),
     Stage("helm uninstall dynamo-crds", "6", ("*/Release:dynamo-crds",)),
-    Stage("delete namespace and secrets", "6", ("DynamoPlatform/*", "KaiBindingRole/*", "ModelDownload/*")),
+    Stage("delete namespace and secrets", "6", ("DynamoPlatform/*", "KaiBindingRole/*", "ModelDownload/*", *_GUARD)),
     Stage("take back the grants", "after 6", _IDENTITY),
     Stage("delete the bucket", "after 6", ("ModelBucket/*",)),
     Stage("gcluster destroy", _TOOLKIT, _GROUND, parallel=True),
