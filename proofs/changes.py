@@ -85,6 +85,7 @@ _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-00
 _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
 _UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
+_SCHEDULER = "; on 0.7 the operator notices when it is restarted (profiles.md)"
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
     Case("protect", True),
@@ -129,8 +130,8 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.chartLogin", True),
     Case("dynamo.systemTolerations", True),
     Case("dynamo.namespace", "dynamo-other", note=_UNGUARDED),
-    Case("dynamo.kai", "own"),
-    Case("dynamo.kaiBindingRole", True),
+    Case("kai.mode", "none", note=_SCHEDULER),
+    Case("kai.version", "0.16.8"),
     Case("draDriver.version", "25.12.1"),
     Case("nodeSoftware.gibVersion", "v1.0.8", only="prod"),
     Case("nodeSoftware.installNccl", False, only="prod"),

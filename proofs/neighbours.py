@@ -38,6 +38,7 @@ FIRST = {
 }
 SECOND = {
     "dynamo-a4x:domains": [_domain("a4x-1")],
+    "dynamo-a4x:kai": {"mode": "adopt"},
     "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"},
     "dynamo-a4x:draDriver": {"mode": "adopt"},
     "dynamo-a4x:stacks": [_stack("r1-bob", "a4x-1")],

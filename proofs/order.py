@@ -27,6 +27,8 @@ from rehearsal.cloud.values import items, mapping, text
 
 GRAPH, DOMAIN, RELEASE = serving.GRAPH, serving.COMPUTE_DOMAIN, serving.RELEASE
 NAMESPACE = "kubernetes:core/v1:Namespace"
+PRIORITY_CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
+SHARD = "kubernetes:kai.scheduler/v1:SchedulingShard"
 
 
 @dataclass
@@ -75,13 +77,15 @@ def lacking(rehearsal: Rehearsal) -> list[str]:
         inside = world.find(scope=cluster.id)
         charts = {text(t.outputs, "status.chart") for t in inside if t.kind == RELEASE}
         spaces = {t.id for t in inside if t.kind == NAMESPACE}
-        priorities = {t.id for t in inside if t.kind == helm.PRIORITY_CLASS}
+        priorities = {t.id for t in inside if t.kind == PRIORITY_CLASS}
         pools = {text(t.outputs, "name") for t in world.find(NODE_POOL)}
         for thing in inside:
             if "/" in thing.id and thing.id.split("/")[0] not in spaces:
                 wrong.append(f"{thing} lives without its namespace")
             needed = {GRAPH: {"dynamo-platform", "nvidia-dra-driver-gpu"}, DOMAIN: {"nvidia-dra-driver-gpu"}}
             wrong += [f"{thing} lives without {chart}" for chart in needed.get(thing.kind, set()) - charts]
+            if thing.kind == GRAPH and mapping(thing.outputs, "metadata.annotations").get(serving.QUEUE_ANNOTATION):
+                wrong += [] if SHARD in {t.kind for t in inside} else [f"{thing} lives without a SchedulingShard"]
             if thing.kind == GRAPH:
                 roles = serving.roles(thing.outputs)
                 classes = {text(role.pod, "priorityClassName") for role in roles} - {"", *priorities}

@@ -83,13 +83,19 @@ def summary(console: Console, rehearsal: Rehearsal, deployed: Phase | None) -> N
     console.print(_times(rehearsal.phases))
     for warning in dict.fromkeys(w for phase in rehearsal.phases for w in phase.warnings):
         console.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
-    kept = rehearsal.world.kept()
-    if kept:
-        groups = Counter(thing.kind.rsplit(":", 1)[-1] for thing in kept)
-        words = ", ".join(f"{count} {kind}" for kind, count in sorted(groups.items()))
-        console.print(
-            f"kept by the charts that made them (Helm never deletes these): {words}", highlight=False, soft_wrap=True
-        )
+    for line in kept_lines(rehearsal.world.kept()):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def kept_lines(kept: list[Thing]) -> list[str]:
+    """What stays by design, each by its name."""
+    if not kept:
+        return []
+    names: dict[str, list[str]] = {}
+    for thing in kept:
+        names.setdefault(thing.kind.rsplit(":", 1)[-1], []).append(thing.id)
+    lines = [f"  {len(found)} {kind}: {', '.join(sorted(found))}" for kind, found in sorted(names.items())]
+    return ["kept by the charts that made them (Helm never deletes these):", *lines]
 
 
 def leftovers(console: Console, things: list[Thing]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.cloud import EmbeddedCloud, Thing, helm
+from rehearsal.cloud import EmbeddedCloud, Thing, helm, kai
 from rehearsal.cloud import gcp_rules as gcp
 
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
@@ -44,6 +44,8 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
             _pool(cloud, cluster, domain, names)
     for name, (network, subnetwork) in names.items():
         _device_network(cloud, cluster, name, network, subnetwork)
+    if settings.kai.mode == "adopt":
+        _kai(cloud, cluster, settings)
     if settings.dynamo.mode == "adopt":
         _platform(cloud, cluster, settings)
     if settings.dra_driver.mode == "adopt":
@@ -111,14 +113,24 @@ def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: st
     )
 
 
+def _kai(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+    """A KAI as its own documentation installs it: shard and queues of the chart's."""
+    version = str(settings.kai.version).lstrip("v")
+    release = {"chart": kai.CHART, "version": version, "namespace": "kai-scheduler"}
+    helm.seed(cloud.world, cluster.id, release)
+    for thing in cloud.world.find(scope=cluster.id):
+        kai.settle(cloud.world, thing)
+
+
 def _platform(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
     version, namespace = settings.dynamo.version, settings.dynamo.namespace
     if helm.early(version):
         crds = {"chart": "dynamo-crds", "version": version, "namespace": "default"}
         helm.seed(cloud.world, cluster.id, crds)
-        values: dict[str, Any] = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}}
+        values: dict[str, Any] = {"grove": {"enabled": True}}
     else:
-        values = {"global": {"grove": {"install": True}, "kai-scheduler": {"install": True}}}
+        scheduler = {"install": False, "enabled": settings.kai.mode != "none"}
+        values = {"global": {"grove": {"install": True}, "kai-scheduler": scheduler}}
     release = {"chart": "dynamo-platform", "version": version, "namespace": namespace, "values": values}
     helm.seed(cloud.world, cluster.id, release)
 

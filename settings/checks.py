@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from components.base import a4x, addresses, gke, namespaces, naming
+from components.base import a4x, addresses, gke, kai, namespaces, naming
 from components.base.dynamo import PROFILES, REFUSED
 from components.base.problems import Problem, RuleError, nearest
 from components.serving import arguments, estimate, layout, rules
@@ -31,6 +31,10 @@ def warnings(settings: Settings) -> list[str]:
         if domain.mode == "create"
     ]
     profile = PROFILES[settings.dynamo.version]
+    if settings.kai.mode == "create":
+        found.append(kai.warning(settings.kai.version))
+    if settings.cluster.mode == "create":
+        found.append(gke.version_window(profile).warning(settings.cluster.version))
     for i, stack in enumerate(settings.stacks):
         found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
     return [warning for warning in dict.fromkeys(found) if warning]
@@ -90,8 +94,7 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     yield from _refused(lambda: gke.check_cluster_name(cluster.name))
     profile = PROFILES.get(settings.dynamo.version)
     if profile is not None:
-        window = gke.version_window(profile, kai_binding_role=settings.dynamo.kai_binding_role)
-        yield from _refused(lambda: window.check(cluster.version))
+        yield from _refused(lambda: gke.version_window(profile).check(cluster.version))
     nodes = max(addresses.MAX_A4X_NODES, sum(domain.nodes for domain in settings.domains))
     yield from _refused(lambda: addresses.plan(cluster.address_range, nodes), "cluster.addressRange")
     if not cluster.dns_endpoint and not cluster.authorized_networks:
@@ -101,7 +104,8 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
             "without the DNS endpoint the control plane is reached from authorised networks only",
             "list the range that pulumi runs from, or set cluster.dnsEndpoint: true",
         )
-    for key, mode in (("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode)):
+    parts = (("kai", settings.kai.mode), ("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode))
+    for key, mode in parts:
         if mode == "adopt":
             rule = "a cluster that is made has nothing to adopt yet"
             yield Problem(f"{key}.mode", mode, rule, f"set {key}.mode: create")
@@ -187,6 +191,19 @@ def _one_zone(settings: Settings) -> Iterator[Problem]:
         yield from _refused(lambda: gke.rdma_zone(zones))
 
 
+def _kai(settings: Settings) -> Iterator[Problem]:
+    if settings.kai.mode != "create":
+        return
+    yield from _refused(lambda: kai.check(settings.kai.version))
+    if settings.dynamo.mode == "adopt" and settings.cluster.mode == "adopt":
+        yield Problem(
+            "kai.mode",
+            settings.kai.mode,
+            "a platform that is adopted was installed after its scheduler, and finds KAI only when it starts",
+            "set kai.mode: adopt for the KAI that runs there, or none where there is none",
+        )
+
+
 def _dynamo(settings: Settings) -> Iterator[Problem]:
     version = settings.dynamo.version
     if version in REFUSED:
@@ -194,20 +211,6 @@ def _dynamo(settings: Settings) -> Iterator[Problem]:
     elif version not in PROFILES:
         rule = "there is no profile for this release"
         yield Problem("dynamo.version", version, rule, nearest(version, PROFILES))
-    else:
-        yield from _profile(settings)
-
-
-def _profile(settings: Settings) -> Iterator[Problem]:
-    """What the release in use does not go with."""
-    profile = PROFILES[settings.dynamo.version]
-    if settings.dynamo.kai == "own" and profile.own_kai is None:
-        yield Problem(
-            "dynamo.kai",
-            settings.dynamo.kai,
-            f"no other KAI than the bundled {profile.bundled_kai} was run with Dynamo {profile.version}",
-            "set dynamo.kai: bundled",
-        )
 
 
 def _namespaces(settings: Settings) -> Iterator[Problem]:
@@ -311,6 +314,7 @@ CHECKS: tuple[Check, ...] = (
     _domains,
     _one_rack_each,
     _one_zone,
+    _kai,
     _dynamo,
     _namespaces,
     _stack_readiness,

@@ -6,13 +6,13 @@ reference is checked against. Models hold plain values only, never an `Output`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.base import a4x, addresses, buckets, charts, gke, images, naming, releases
-from components.base.dynamo import CHARTS, KaiSource
+from components.base import a4x, addresses, buckets, charts, gke, images, kai, naming, releases
+from components.base.dynamo import CHARTS
 from components.base.problems import HIDDEN, RuleError, broken
 from components.base.strict import StrictModel
 from components.serving.layout import Overrides
@@ -192,6 +192,12 @@ class ModelBucket(StrictModel):
 class Dynamo(StrictModel):
     """The Dynamo platform, one installation a cluster."""
 
+    moved: ClassVar[Mapping[str, str]] = {
+        "kai": "KAI is a part of its own now: set kai.mode (create, adopt, none) and kai.version",
+        "kaiBindingRole": "leave it out: the KAI that is installed has the right itself",
+    }
+    """Keys that were here, and what to do instead."""
+
     mode: Mode = Field(description=_MODE)
     version: str = Field(default="0.7.0", description="the Dynamo release, such as 0.7.0")
     namespace: KubernetesName = Field(default="dynamo-cloud", description="the namespace of the platform's own pods")
@@ -199,16 +205,16 @@ class Dynamo(StrictModel):
         default=None, description="a mirror of all charts: URL, folder or oci://; default: each publisher's own place"
     )
     chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
-    kai: KaiSource = Field(
-        default="bundled",
-        description="`bundled` for the KAI of the platform's chart, `own` for a newer one that knows gangs",
-    )
-    kai_binding_role: bool = Field(
-        default=False, description="whether KAI gets the role that GKE 1.36 wants for claims (not run on hardware)"
-    )
     system_tolerations: bool = Field(
         default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
     )
+
+
+class Kai(StrictModel):
+    """KAI, the scheduler of the GPU pods, one installation a cluster."""
+
+    mode: kai.Mode = Field(default="create", description=f"{_MODE}, `none` for a cluster with another scheduler")
+    version: str = Field(default=kai.DEFAULT_VERSION, description="the release that is made, such as 0.17.0")
 
 
 class DraDriver(StrictModel):
@@ -286,6 +292,7 @@ class Settings(StrictModel):
     cluster: Cluster = Field(description="a mapping with mode, name, ...")
     domains: tuple[Domain, ...] = Field(description="a list of NVLink domains")
     model_bucket: ModelBucket = Field(description="a mapping with mode and name")
+    kai: Kai = Field(default=Kai(), description="a mapping with mode and version")
     dynamo: Dynamo = Field(description="a mapping with mode, version, ...")
     dra_driver: DraDriver = Field(description="a mapping with mode and version")
     node_software: NodeSoftware = Field(default=NodeSoftware(), description="a mapping with gibVersion and installNccl")

@@ -59,9 +59,7 @@ def build_ground(settings: Settings) -> Ground:
             "location": settings.region,
             "cluster": settings.cluster.name,
             "rdma": settings.cluster.rdma,
-            "window": gke.version_window(
-                PROFILES[settings.dynamo.version], kai_binding_role=settings.dynamo.kai_binding_role
-            ),
+            "window": gke.version_window(PROFILES[settings.dynamo.version]),
         },
     )
     return Ground(adopted, _domains(settings, adopted, _named_interfaces(settings), None), bucket)

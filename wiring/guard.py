@@ -47,7 +47,11 @@ def build_guard(
 
 def platform_use(settings: Settings, provider: kubernetes.Provider) -> Sequence[pulumi.Resource]:
     """Say what the environment uses and does not make; before what uses it, and until that is gone."""
-    modes: dict[platform.Part, str] = {"dynamo": settings.dynamo.mode, "dra-driver": settings.dra_driver.mode}
+    modes: dict[platform.Part, str] = {
+        "dynamo": settings.dynamo.mode,
+        "kai": settings.kai.mode,
+        "dra-driver": settings.dra_driver.mode,
+    }
     adopted: list[platform.Part] = [part for part, mode in modes.items() if mode == "adopt"]
     if not adopted:
         return []

@@ -1,4 +1,4 @@
-"""What all serving stacks of an environment share: node software, DRA driver, Dynamo, queues, weights."""
+"""What all serving stacks of an environment share: node software, DRA driver, KAI, Dynamo, queues, weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import gcp, platform
-from components.base import a4x, naming
+from components.base import a4x, kai, naming
 from components.base.dynamo import PROFILES
 from components.serving import layout
 from settings import Secrets, Settings
@@ -20,7 +20,8 @@ from wiring.guard import platform_use
 class Shared:
     """What a serving stack needs beside its domain and the bucket."""
 
-    queue: pulumi.Output[str]
+    queue: pulumi.Output[str] | None
+    """KAI's queue for the stacks' pods; None where KAI does not schedule them."""
     ready: Sequence[pulumi.Resource]
     """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
     parts: Mapping[platform.Part, platform.OwnedPart]
@@ -53,16 +54,23 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
     if settings.dra_driver.mode == "create":
         driver = _dra_driver(settings, secrets, ground)
         parts["dra-driver"] = platform.OwnedPart([driver], driver.namespace)
+    scheduler: list[pulumi.Resource] = []
+    if settings.kai.mode == "create":
+        parts["kai"] = _kai(settings, secrets, ground)
+        scheduler += parts["kai"].resources
+    queue = None
+    if settings.kai.mode != "none":
+        queues = platform.ServingQueues(
+            "queues",
+            {"environment": settings.environment, "provider": provider},
+            # Kind and webhook come with KAI; no data of it flows into a queue.
+            pulumi.ResourceOptions(depends_on=[*use, *scheduler]),
+        )
+        queue = queues.queue
     if settings.dynamo.mode == "create":
-        parts["dynamo"] = _dynamo(settings, secrets, ground)
-    queues = platform.ServingQueues(
-        "queues",
-        {"environment": settings.environment, "provider": provider},
-        # The kind Queue comes with the platform's charts; no data of them flows into a queue.
-        pulumi.ResourceOptions(depends_on=[*use, *(parts["dynamo"].resources if "dynamo" in parts else [])]),
-    )
+        parts["dynamo"] = _dynamo(settings, secrets, ground, scheduler)
     made = [resource for part in parts.values() for resource in part.resources]
-    return Shared(queues.queue, [*use, *ready, *made, *_downloads(settings, secrets, ground)], parts)
+    return Shared(queue, [*use, *ready, *made, *_downloads(settings, secrets, ground)], parts)
 
 
 def _dra_driver(settings: Settings, secrets: Secrets, ground: Ground) -> platform.DraDriver:
@@ -87,39 +95,53 @@ def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
     return a4x.tolerations() if settings.dynamo.system_tolerations else []
 
 
-def _dynamo(settings: Settings, secrets: Secrets, ground: Ground) -> platform.OwnedPart:
-    """The platform, and the role that its scheduler wants on newer clusters if the settings ask for it."""
-    provider, dynamo, profile = ground.cluster.provider, settings.dynamo, PROFILES[settings.dynamo.version]
+def _operators_nodes(settings: Settings, ground: Ground) -> list[pulumi.Resource]:
+    """Nodes that operators run on, for Helm's hooks on the way down as well: system nodes, or A4X where they may."""
+    return [*ground.system_nodes, *(ground.domains.values() if settings.dynamo.system_tolerations else [])]
+
+
+def _kai(settings: Settings, secrets: Secrets, ground: Ground) -> platform.OwnedPart:
+    dynamo = settings.dynamo
+    args: platform.KaiSchedulerArgs = {
+        "environment": settings.environment,
+        "version": settings.kai.version,
+        "chart": kai.address(dynamo.chart_source, settings.kai.version),
+        "provider": ground.cluster.provider,
+        "kubeconfig": ground.cluster.kubeconfig,
+        "cluster_identifier": ground.cluster.identifier,
+        "system_tolerations": _system_tolerations(settings),
+    }
+    if dynamo.chart_login and dynamo.chart_source:
+        # KAI's own registry knows no NGC key.
+        args["chart_key"] = secrets.ngc_api_key
+    # Its pods need nodes.
+    options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, ground))
+    installed = platform.KaiScheduler("kai", args, options)
+    return platform.OwnedPart([installed], installed.home)
+
+
+def _dynamo(
+    settings: Settings, secrets: Secrets, ground: Ground, scheduler: Sequence[pulumi.Resource]
+) -> platform.OwnedPart:
+    dynamo = settings.dynamo
     installed = platform.DynamoPlatform(
         "dynamo",
         {
             "environment": settings.environment,
-            "profile": profile,
-            "kai": dynamo.kai,
+            "profile": PROFILES[dynamo.version],
+            "kai": settings.kai.mode != "none",
+            "scheduler": scheduler,
             "namespace": dynamo.namespace,
-            "provider": provider,
+            "provider": ground.cluster.provider,
             "chart_source": dynamo.chart_source,
             "chart_login": dynamo.chart_login,
             "ngc_api_key": secrets.ngc_api_key,
             "system_tolerations": _system_tolerations(settings),
         },
-        # Its pods need nodes, for Helm's hooks on the way down as well: system nodes, or A4X where they tolerate it.
-        pulumi.ResourceOptions(
-            depends_on=[*ground.system_nodes, *(ground.domains.values() if dynamo.system_tolerations else [])]
-        ),
+        # Its pods need nodes.
+        pulumi.ResourceOptions(depends_on=_operators_nodes(settings, ground)),
     )
-    if not dynamo.kai_binding_role:
-        return platform.OwnedPart([installed], installed.home)
-    own = profile.kai(dynamo.kai)
-    role = platform.KaiBindingRole(
-        "kai-binding",
-        {
-            "environment": settings.environment,
-            "provider": provider,
-            "namespace": own.namespace if own else installed.namespace,
-        },
-    )
-    return platform.OwnedPart([installed, role], installed.home)
+    return platform.OwnedPart([installed], installed.home)
 
 
 def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pulumi.Resource]:

@@ -19,13 +19,6 @@ from components.base.a4x import Toleration
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """Where NVIDIA publishes the Dynamo charts, readable without an account."""
 
-QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"
-PRIORITY_CLASS: Final = "inference"
-"""KAI's priority class for pods that must not be preempted; without it KAI 0.9.4 ranks them as `train`."""
-
-KaiSource = Literal["bundled", "own"]
-"""Who installs KAI: the platform's chart with the version that it pins, or a release of its own."""
-
 IMAGE_LOOKUP_OFF: Final = "nvidia.com/disable-image-pull-secret-discovery"
 """Annotation that keeps the operator from looking for pull secrets by itself. Its index of them is empty in the first
 minute after its start: it then rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: 27 of
@@ -42,24 +35,6 @@ DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
 )
 """What pods may do where Kubernetes is the discovery backend: workers write what they serve, frontends read it. The
 operator gives these rights only to an account of its own (its `internal/discovery/resource.go`)."""
-
-
-@dataclass(frozen=True)
-class KaiRelease:
-    """KAI as a Helm release of its own, beside the platform's."""
-
-    version: str
-    publisher: str = "oci://ghcr.io/nvidia/kai-scheduler"
-    namespace: str = "kai-scheduler"
-    """KAI's post-delete hook looks for this namespace and no other."""
-
-    def address(self, mirror: str | None) -> str:
-        """Where the chart comes from: KAI's registry, or the mirror."""
-        return charts.address(mirror or self.publisher, "kai-scheduler", self.version)
-
-    def values(self, tolerations: list[Toleration]) -> Mapping[str, Any]:
-        """Helm values: `tolerations` on every pod of KAI."""
-        return {"global": {"tolerations": tolerations}}
 
 
 @dataclass(frozen=True)
@@ -91,16 +66,12 @@ class DynamoProfile:
     """Image of workers and frontends, without tag."""
 
     graph_api: str = "nvidia.com/v1alpha1"
-    kubernetes: tuple[int, int] = (34, 35)
-    """First and last minor version of Kubernetes 1.x that this release's schedulers work with: below 1.34 DRA
-    needs beta APIs that can never be switched off again, from 1.36 on KAI 0.9.4 may not bind resource claims."""
+    kubernetes: tuple[int, int] = (34, 36)
+    """First and last minor version of Kubernetes 1.x that this release is deployed on: below 1.34 DRA needs beta APIs
+    that can never be switched off again."""
 
     values_style: Literal["subcharts", "global"]
     """Where the chart's switches stand: `grove.enabled`, or `global.grove.install` and `.enabled`."""
-
-    bundled_kai: str
-    own_kai: KaiRelease | None = None
-    """A newer KAI that was run with this release; None where none was."""
 
     image_lookup_switch: Literal["service", "pod"] = "service"
     """Where the operator reads `IMAGE_LOOKUP_OFF`: in the annotations of the service (seen on 0.7.0 and 1.0.1) or
@@ -127,25 +98,20 @@ class DynamoProfile:
         """Address of a chart of this release: NVIDIA's, or the one in the mirror."""
         return charts.address(mirror or CHARTS, name, self.version)
 
-    def kai(self, source: KaiSource) -> KaiRelease | None:
-        """The KAI release to install beside the platform's chart, if any."""
-        return self.own_kai if source == "own" else None
-
     def platform_values(
         self,
         pull_secret: str,
         tolerations: list[Toleration],
-        kai: KaiSource = "bundled",
+        kai: bool = True,
         storage_class: Any = None,
     ) -> Mapping[str, Any]:
-        """Helm values of `dynamo-platform`: Grove and KAI on, `tolerations` on every system pod, volumes of NATS and
-        etcd in `storage_class` (a name, or the output that holds it; None: the cluster's default).
+        """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
+        `storage_class` (a name, or the output that holds it; None: the cluster's default).
 
         The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh
-        secret is missing, SGLang or not. With `kai: own` the chart installs no KAI; the operator finds the API
-        group of the one that runs when it starts.
+        secret is missing, SGLang or not. The chart never installs KAI (`base.kai`). `kai` says whether one runs: from
+        1.0 on a value tells the operator; on 0.7 it looks for KAI's API group once, when it starts.
         """
-        bundled = kai == "bundled"
         operator: dict[str, Any] = {
             "imagePullSecrets": [{"name": pull_secret}],
             "controllerManager": {"tolerations": tolerations},
@@ -157,7 +123,6 @@ class DynamoProfile:
             "dynamo-operator": operator,
             "nats": nats,
             "grove": grove,
-            "kai-scheduler": {"global": {"tolerations": tolerations}} if bundled else {},
         }
         if storage_class is not None:
             nats["config"] = {"jetstream": {"fileStore": {"pvc": {"storageClassName": storage_class}}}}
@@ -167,32 +132,28 @@ class DynamoProfile:
                 # Kubernetes is the discovery backend of this release: nothing asks etcd.
                 "etcd": {"install": False},
                 "grove": {"install": True, "enabled": True},
-                "kai-scheduler": {"install": bundled, "enabled": True},
+                "kai-scheduler": {"install": False, "enabled": kai},
             }
             return values
         values["etcd"] = etcd
         if storage_class is not None:
             etcd["persistence"] = {"storageClass": storage_class}
         grove["enabled"] = True
-        values["kai-scheduler"]["enabled"] = bundled
+        values["kai-scheduler"] = {"enabled": False}
         return values
 
 
 def _before_1(version: str) -> DynamoProfile:
     """0.7.x: etcd and NATS, a chart of its own for the custom resource definitions.
 
-    KAI 0.9.4 does not know Grove's PodCliqueSet: pods are scheduled one by one, not as a gang. With `kai: own` a gang
-    is one pod of each clique: leader and one worker of a replica, not all of them.
+    The operator asks for one pod of each clique as the minimum of a gang: leader and one worker of a replica, not all
+    of them.
     """
     return DynamoProfile(
         version=version,
         sglang="0.5.4.post3",
         crds_chart="dynamo-crds",
         values_style="subcharts",
-        bundled_kai="v0.9.4",
-        # Run with the 0.7.0 operator and Grove alpha.3: one PodGroup a PodGang. It brings its own definition of
-        # topologies.kai.scheduler.
-        own_kai=KaiRelease("v0.12.17"),
         decode_needs_round_robin_balance=True,
     )
 
@@ -209,7 +170,6 @@ def _from_1(version: str) -> DynamoProfile:
         sglang="0.5.9",
         crds_chart=None,
         values_style="global",
-        bundled_kai="v0.13.0-rc1",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
         changes=(

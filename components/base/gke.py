@@ -28,8 +28,9 @@ DEFAULT_VERSION: Final = "1.35"
 
 DEFAULT_CHANNEL: Final = "REGULAR"
 
-BINDING_MINOR: Final = 36
-"""First minor whose API server wants `update` and `patch` on `resourceclaims/binding` from a scheduler."""
+RUN_MINOR: Final = 35
+"""The last minor of Kubernetes 1.x that Dynamo, Grove and KAI were run on. 1.36 wants `update` and `patch` on
+`resourceclaims/binding` from a scheduler: KAI has that right since 0.15."""
 
 TAINT_FIX: Final = "1.34.1-gke.2037001"
 """First 1.34 build that frees GPU nodes of the `impending-node-termination` taint after host maintenance
@@ -134,6 +135,8 @@ class VersionWindow:
     """The Dynamo release, for messages."""
     lowest: int
     highest: int
+    run: int
+    """The last one that was run; later ones are accepted with a warning."""
     below: str
     """What breaks under `lowest`."""
     above: str
@@ -148,7 +151,7 @@ class VersionWindow:
                 version,
                 f"Dynamo {self.profile} runs on GKE 1.{self.lowest} to 1.{self.highest}; "
                 f"{self.below if found < self.lowest else self.above}",
-                f'Set it to "1.{self.highest}", or choose a Dynamo release that accepts this version',
+                f'Set it to "1.{self.run}", or choose a Dynamo release that accepts this version',
             )
         fix = _parsed(TAINT_FIX, key)
         if found == fix[1] and patch is not None and (patch, build or 10**9) < (fix[2] or 0, fix[3] or 0):
@@ -159,22 +162,24 @@ class VersionWindow:
                 f'Set it to "1.{found}" for the newest build, or to {TAINT_FIX} or later',
             )
 
+    def warning(self, version: str, key: str = "cluster.version") -> str | None:
+        """What to know of a version that `check` accepts."""
+        found = _parsed(version, key)[1]
+        if found <= self.run:
+            return None
+        return f"{key} = {version}: Dynamo {self.profile} was not run on 1.{found}; it was on 1.{self.run}."
+
 
 _BELOW: Final = (
     "before 1.34 dynamic resource allocation needs beta APIs that can never be switched off again without a new cluster"
 )
-_ABOVE: Final = (
-    "from 1.36 a scheduler needs rights on resourceclaims/binding that the KAI scheduler of this release does not ask "
-    "for, so that no pod with a ComputeDomain claim is bound (dynamo.kaiBindingRole grants them)"
-)
+_ABOVE: Final = "nobody has looked yet at what later versions change for the scheduler and for claims on devices"
 
 
-def version_window(profile: DynamoProfile, *, kai_binding_role: bool = False) -> VersionWindow:
-    """The window of a Dynamo release; `kai_binding_role` says that the role which 1.36 wants is granted."""
+def version_window(profile: DynamoProfile) -> VersionWindow:
+    """The window of a Dynamo release."""
     lowest, highest = profile.kubernetes
-    return VersionWindow(
-        profile.version, lowest, max(highest, BINDING_MINOR) if kai_binding_role else highest, _BELOW, _ABOVE
-    )
+    return VersionWindow(profile.version, lowest, highest, RUN_MINOR, _BELOW, _ABOVE)
 
 
 def check_project(project: str, key: str = "project") -> None:

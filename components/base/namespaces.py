@@ -15,6 +15,7 @@ DEFAULT: Final = "default"
 """Exists in every cluster and cannot be deleted; Helm's record of the chart `dynamo-crds` lies here."""
 
 DRA_DRIVER: Final = "nvidia-dra-driver-gpu"
+KAI: Final = "kai-scheduler"
 
 _KAI: Final = "KAI, the scheduler"
 _GKE: Final = "GKE or one of its features"
@@ -23,7 +24,7 @@ _OWNERS: Final[Mapping[str, str]] = {
     DEFAULT: "every cluster, and holds Helm's record of Dynamo's custom resource definitions",
     DRA_DRIVER: "NVIDIA's DRA driver",
     naming.DOWNLOAD_NAMESPACE: "the downloads of models",
-    "kai-scheduler": _KAI,
+    KAI: _KAI,
     "kai-resource-reservation": _KAI,
     "kai-scale-adjust": _KAI,
     "asm-system": _GKE,

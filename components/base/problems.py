@@ -110,7 +110,9 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
     if kind == "extra_forbidden":
         owner = _model_at(model, location[:-1]) or model
         names = [field.alias or name for name, field in owner.model_fields.items()]
-        return Problem(key, value, "this key does not exist", nearest(str(location[-1]), names))
+        moved: Mapping[str, str] = getattr(owner, "moved", {})
+        cure = moved.get(str(location[-1])) or nearest(str(location[-1]), names)
+        return Problem(key, value, "this key does not exist", cure)
     description = _description(model, location)
     if kind == "missing":
         return Problem(key, None, "this key is required", f"set it: {description}")

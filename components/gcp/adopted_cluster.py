@@ -61,6 +61,8 @@ class AdoptedCluster(pulumi.ComponentResource):
     """Workload Identity pool, `<project>.svc.id.goog`."""
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (secret)."""
+    identifier: pulumi.Output[str]
+    """What tells this cluster from another one, for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
     node_pools: pulumi.Output[list[NodePoolFacts]]
@@ -97,7 +99,8 @@ class AdoptedCluster(pulumi.ComponentResource):
         self.workload_pool = pulumi.Output.from_input(_workload_pool(cluster))
         self.node_pools = pulumi.Output.from_input(_node_pools(cluster))
         self.kubeconfig = pulumi.Output.secret(kubeconfig)
-        self.provider = cluster_access.provider(name, self.kubeconfig, pulumi.Output.from_input(cluster.id), self)
+        self.identifier = pulumi.Output.from_input(cluster.id)
+        self.provider = cluster_access.provider(name, self.kubeconfig, self.identifier, self)
         self.register_outputs(
             {
                 "name": self.name,
@@ -110,8 +113,8 @@ class AdoptedCluster(pulumi.ComponentResource):
 
 
 Cluster = GkeCluster | AdoptedCluster
-"""Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig` and
-`provider`."""
+"""Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig`, `identifier`
+and `provider`."""
 
 
 def _subject(args: AdoptedClusterArgs) -> Subject:

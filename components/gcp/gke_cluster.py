@@ -113,6 +113,8 @@ class GkeCluster(pulumi.ComponentResource):
     """Kubeconfig (secret)."""
     system_pool: pulumi.Resource
     """The nodes of everything that does not tolerate A4X: operators, NATS, etcd, the download, GKE's own pods."""
+    identifier: pulumi.Output[str]
+    """What tells this cluster from another one, for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
     service_account: pulumi.Output[str]
@@ -297,7 +299,8 @@ class GkeCluster(pulumi.ComponentResource):
             ).apply(write)
         )
         self.system_pool = system_pool
-        self.provider = cluster_access.provider(name, self.kubeconfig, cluster.id, self)
+        self.identifier = cluster.id
+        self.provider = cluster_access.provider(name, self.kubeconfig, self.identifier, self)
         self.register_outputs(
             {
                 "name": self.name,

@@ -10,7 +10,7 @@ from components.platform.device_networks import DeviceNetworks, DeviceNetworksAr
 from components.platform.dra_driver import DraDriver, DraDriverArgs
 from components.platform.dynamo_platform import DynamoPlatform, DynamoPlatformArgs
 from components.platform.gib_installer import GibInstaller, GibInstallerArgs
-from components.platform.kai_binding_role import KaiBindingRole, KaiBindingRoleArgs
+from components.platform.kai_scheduler import KaiScheduler, KaiSchedulerArgs
 from components.platform.model_download import ModelDownload, ModelDownloadArgs
 from components.platform.platform_guard import (
     OwnedPart,
@@ -31,8 +31,8 @@ __all__ = [
     "DynamoPlatformArgs",
     "GibInstaller",
     "GibInstallerArgs",
-    "KaiBindingRole",
-    "KaiBindingRoleArgs",
+    "KaiScheduler",
+    "KaiSchedulerArgs",
     "ModelDownload",
     "ModelDownloadArgs",
     "OwnedPart",

@@ -1,21 +1,23 @@
-"""Dynamo itself: operator, NATS, etcd, Grove and KAI, one installation a cluster.
+"""Dynamo itself: operator, NATS, etcd and Grove, one installation a cluster.
 
 Charts are installed as Helm releases, not as rendered objects: they do work in Helm hooks (the ssh secret without
-which this operator reconciles nothing, KAI's own queues), and rendering drops hooks.
+which this operator reconciles nothing), and rendering drops hooks. Where KAI runs, a hook makes the queues
+`dynamo-default` and `dynamo` too; Helm never deletes them, and nothing here uses them (`ServingQueues`).
 
-KAI comes with the platform's chart, or as a release of its own before it: the operator looks for KAI's API group
-once, when it starts. A KAI of its own has a namespace of its own, which its clean-up hook expects.
+KAI is no part of this release (`KaiScheduler`): it comes before, because the operator looks for its API group once,
+when it starts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.base import a4x, naming
-from components.base.dynamo import DynamoProfile, KaiSource
+from components.base.dynamo import DynamoProfile
 from components.base.registry import NGC_USER, PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
@@ -31,8 +33,11 @@ class DynamoPlatformArgs(TypedDict):
     profile: DynamoProfile
     """The Dynamo release to install."""
 
-    kai: NotRequired[KaiSource]
-    """Who installs KAI: the platform's chart (`bundled`, the default), or a release of its own (`own`)."""
+    kai: bool
+    """Whether KAI runs in the cluster."""
+
+    scheduler: NotRequired[Sequence[pulumi.Resource]]
+    """KAI, where the program makes it: the release comes after it and goes before it. No value of it is needed."""
 
     namespace: str
     """Namespace of the platform's own pods."""
@@ -54,7 +59,7 @@ class DynamoPlatformArgs(TypedDict):
 
 
 class DynamoPlatform(pulumi.ComponentResource):
-    """The Dynamo custom resource definitions and the platform release, with Grove and KAI on."""
+    """The Dynamo custom resource definitions and the platform release, with Grove on."""
 
     namespace: pulumi.Output[str]
     """Namespace of the platform, known once the platform runs."""
@@ -80,9 +85,8 @@ class DynamoPlatform(pulumi.ComponentResource):
             string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        kai = args.get("kai", "bundled")
         # What must be there before the operator starts; no value of it flows into the release.
-        first: list[pulumi.Resource] = [pull_secret]
+        first: list[pulumi.Resource] = [pull_secret, *args.get("scheduler", [])]
         if profile.crds_chart is not None:
             first.append(
                 kubernetes.helm.v3.Release(
@@ -97,26 +101,6 @@ class DynamoPlatform(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
                 )
             )
-        own_kai = profile.kai(kai)
-        if own_kai is not None:
-            kai_namespace = kubernetes.core.v1.Namespace(
-                f"{name}-kai-namespace",
-                metadata={"name": own_kai.namespace, "labels": labels},
-                opts=pulumi.ResourceOptions(parent=self, provider=provider),
-            )
-            first.append(
-                kubernetes.helm.v3.Release(
-                    f"{name}-kai",
-                    name="kai-scheduler",
-                    namespace=kai_namespace.metadata["name"],
-                    chart=own_kai.address(args["chart_source"]),
-                    version=own_kai.version,
-                    values=own_kai.values(args["system_tolerations"]),
-                    atomic=True,
-                    timeout=600,
-                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
-                )
-            )
         storage_class = self._hyperdisk(name, args) if args["system_tolerations"] else None
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -125,11 +109,11 @@ class DynamoPlatform(pulumi.ComponentResource):
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
             repository_opts=repository,
-            values=profile.platform_values(PULL_SECRET, args["system_tolerations"], kai, storage_class),
+            values=profile.platform_values(PULL_SECRET, args["system_tolerations"], args["kai"], storage_class),
             atomic=True,
             timeout=1200,
-            # The operator ends itself two minutes after its start when a Dynamo CRD is missing; the pods name
-            # the pull secret.
+            # When it starts, the operator looks for KAI, and ends itself two minutes later when a Dynamo CRD is
+            # missing; the pods name the pull secret.
             opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
         )
         self.home = namespace.metadata["name"]

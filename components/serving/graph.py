@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from components.base import a4x
-from components.base.dynamo import IMAGE_LOOKUP_OFF, PRIORITY_CLASS, DynamoProfile
+from components.base.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
+from components.base.kai import PRIORITY_CLASS
 from components.base.naming import ROLE_LABEL, STACK_LABEL
 from components.base.registry import HF_KEY, HF_SECRET
 from components.serving import launch
@@ -56,6 +57,8 @@ class Placement:
     config_maps: Mapping[WorkerRole, Value]
     rdma_claim_template: Value | None = None
     """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, where an annotation asks."""
+    kai: bool = True
+    """Whether KAI schedules the pods; its chart brings their priority class."""
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
@@ -119,7 +122,7 @@ def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
     return {
         "serviceAccountName": placement.service_account,
         "imagePullSecrets": [{"name": placement.pull_secret}],
-        "priorityClassName": PRIORITY_CLASS,
+        **({"priorityClassName": PRIORITY_CLASS} if placement.kai else {}),
         "tolerations": a4x.tolerations(),
         "nodeSelector": selector,
     }

@@ -21,7 +21,8 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 from components.base import gke, naming
-from components.base.dynamo import QUEUE_ANNOTATION, DynamoProfile
+from components.base.dynamo import DynamoProfile
+from components.base.kai import QUEUE_ANNOTATION
 from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
 from components.serving import announcement, commands, graph, launch, pod_templates
 from components.serving.discovery_role import DiscoveryRole
@@ -64,8 +65,8 @@ class ServingStackArgs(TypedDict):
     service_account_annotations: pulumi.Input[Mapping[str, str]]
     """Annotations that Workload Identity needs on that account."""
 
-    queue: pulumi.Input[str]
-    """KAI queue that the pods are scheduled from."""
+    queue: pulumi.Input[str] | None
+    """KAI queue that the pods are scheduled from; None where KAI does not schedule them."""
 
     image: pulumi.Input[str]
     """Image of the workers (arm64)."""
@@ -224,9 +225,10 @@ class ServingStack(pulumi.ComponentResource):
             claim_template=domain.claim_template,
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
             rdma_claim_template=rdma_claims,
+            kai=args["queue"] is not None,
         )
         annotations: dict[str, pulumi.Input[str]] = {
-            QUEUE_ANNOTATION: args["queue"],
+            **({} if args["queue"] is None else {QUEUE_ANNOTATION: args["queue"]}),
             "pulumi.com/deletionPropagationPolicy": "background",
             # Its status is no signal (`readiness_check` says why); the readiness check waits for its pods.
             **_NEVER_WAIT,

@@ -19,6 +19,7 @@ TERMINATION_TAINT: Final = "cloud.google.com/impending-node-termination"
 LISTED_MAX: Final = 3
 """Nodes that are named in one line."""
 
+_NOT_RUN: Final = f"1.{gke.RUN_MINOR} is the last that was"
 NO_CLUSTER: Final = "there is no cluster to look at"
 
 
@@ -37,10 +38,13 @@ def offered_version(site: Site) -> Outcome:
             "set cluster.version or cluster.channel to one that is offered, inside the Dynamo release's window",
         )
     newest = max(builds, key=_order)
+    window = gke.version_window(PROFILES[settings.dynamo.version])
     try:
-        gke.version_window(PROFILES[settings.dynamo.version]).check(newest)
+        window.check(newest)
     except RuleError as error:
         return failed(f"{wanted} stands for {newest} in {where}: {error.rule}", error.cure)
+    if window.warning(newest):
+        return warned(f"{where} offers {newest} for {wanted}, which was not run", _NOT_RUN)
     return passed(f"{where} offers {newest} for {wanted}")
 
 
@@ -49,10 +53,13 @@ def running_version(site: Site) -> Outcome:
     cluster = site.cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
+    window = gke.version_window(PROFILES[site.settings.dynamo.version])
     try:
-        gke.version_window(PROFILES[site.settings.dynamo.version]).check(cluster.version)
+        window.check(cluster.version)
     except RuleError as error:
         return failed(f"the cluster runs {cluster.version}: {error.rule}", error.cure)
+    if window.warning(cluster.version):
+        return warned(f"the cluster runs {cluster.version}, which was not run", _NOT_RUN)
     return passed(f"the cluster runs {cluster.version}")
 
 

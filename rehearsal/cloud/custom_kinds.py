@@ -21,6 +21,10 @@ _CORE = "io.k8s.api.core.v1."
 DGD = ("nvidia.com/v1alpha1", "DynamoGraphDeployment")
 COMPUTE_DOMAIN = ("resource.nvidia.com/v1beta1", "ComputeDomain")
 QUEUE = ("scheduling.run.ai/v2", "Queue")
+SHARD = ("kai.scheduler/v1", "SchedulingShard")
+KAI_CONFIG = ("kai.scheduler/v1", "Config")
+TOPOLOGY = ("kai.scheduler/v1alpha1", "Topology")
+KUEUE_TOPOLOGY = ("kueue.x-k8s.io/v1alpha1", "Topology")
 DEVICE_NETWORK = ("networking.gke.io/v1", "Network")
 PARAM_SET = ("networking.gke.io/v1", "GKENetworkParamSet")
 
@@ -42,8 +46,9 @@ KAI_CRDS = (
     QUEUE,
     ("scheduling.run.ai/v2alpha2", "PodGroup"),
     ("scheduling.run.ai/v1alpha2", "BindRequest"),
-    ("kai.scheduler/v1", "Config"),
-    ("kai.scheduler/v1", "SchedulingShard"),
+    KAI_CONFIG,
+    SHARD,
+    TOPOLOGY,
 )
 DRA_CRDS = (COMPUTE_DOMAIN, ("resource.nvidia.com/v1beta1", "ComputeDomainClique"))
 
@@ -122,6 +127,22 @@ def kinds(dynamo: str) -> dict[tuple[str, str], CustomKind]:
                 ),
             ),
         ),
+        CustomKind(
+            *SHARD,
+            False,
+            _envelope(
+                SHARD,
+                _object(
+                    {
+                        "partitionLabelValue": text,
+                        "placementStrategy": _object({"cpu": text, "gpu": text}),
+                        "args": _map_of(text),
+                        "goMemLimitRatio": {"type": "number", "minimum": 0, "maximum": 1},
+                    }
+                ),
+            ),
+        ),
+        CustomKind(*KAI_CONFIG, False, _envelope(KAI_CONFIG, _object({"namespace": text}), bare=True)),
         CustomKind(
             *DEVICE_NETWORK,
             False,
@@ -214,7 +235,8 @@ def _map_of(values: Props) -> Props:
     return {"type": "object", "additionalProperties": values}
 
 
-def _envelope(name: tuple[str, str], spec: Props) -> Props:
+def _envelope(name: tuple[str, str], spec: Props, *, bare: bool = False) -> Props:
+    """A kind's schema around that of its spec; a `bare` one may do without a spec."""
     body = _object(
         {
             "apiVersion": {"type": "string", "enum": [name[0]]},
@@ -225,7 +247,7 @@ def _envelope(name: tuple[str, str], spec: Props) -> Props:
         "apiVersion",
         "kind",
         "metadata",
-        "spec",
+        *(() if bare else ("spec",)),
     )
     slug = f"{name[1].lower()}-{name[0].replace('/', '-')}"
     return {

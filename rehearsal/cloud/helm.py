@@ -10,8 +10,8 @@ import copy
 import re
 from dataclasses import dataclass, field
 
-from rehearsal.cloud import finalizers, sdk_schema, serving
-from rehearsal.cloud.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS, KAI_CRDS
+from rehearsal.cloud import finalizers, kai, sdk_schema, serving
+from rehearsal.cloud.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import UNKNOWN, Props, Unknown, dig, mapping, text
@@ -19,8 +19,8 @@ from rehearsal.cloud.world import Refusal, Thing, World
 
 RELEASE = serving.RELEASE
 CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
-PRIORITY_CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
-_KAI_PRIORITIES = ("train", "build-preemptible", "build", "inference")
+_HOOK_QUEUES = ("dynamo-default", "dynamo")
+_LEASE = "kubernetes:coordination.k8s.io/v1:Lease"
 
 
 _SWITCHES = (
@@ -47,7 +47,6 @@ CHARTS: dict[str, Chart] = {
     "dynamo-crds": Chart(frozenset(), DYNAMO_CRDS),
     "dynamo-platform": Chart(PLATFORM_VALUES),
     "nvidia-dra-driver-gpu": Chart(None, DRA_CRDS),
-    "kai-scheduler": Chart(None, KAI_CRDS),
     "grove-charts": Chart(None, GROVE_CRDS),
 }
 
@@ -139,34 +138,38 @@ def update(world: World, thing: Thing, inputs: Props, preview: bool) -> Props:
 
 def delete(world: World, thing: Thing) -> None:
     """Uninstall the release. Helm refuses nothing, whatever its controllers should still have taken down (R8)."""
+    brought = kai.of_release(thing)
     world.remove(thing.key)
+    if brought is not None:
+        kai.uninstall(world, thing, brought)
 
 
 def install(world: World, release: Thing) -> None:
-    """Bring in what the release's chart makes: custom kinds, priority classes, queues."""
+    """Bring in what the release's chart makes: custom kinds, what KAI has, and the platform's own leftovers."""
     chart, version = text(release.outputs, "status.chart"), text(release.outputs, "status.version")
-    kinds = list(CHARTS.get(chart, Chart()).kinds)
-    kai = chart == "kai-scheduler"
+    brought = kai.of_release(release)
+    kinds = [*CHARTS.get(chart, Chart()).kinds, *(brought.traits.kinds if brought else ())]
     if chart == "dynamo-platform":
-        grove, kai = _subcharts(release.inputs, version)
-        kinds += [*(GROVE_CRDS if grove else ()), *(KAI_CRDS if kai else ())]
+        kinds += [*(GROVE_CRDS if _has_grove(release.inputs, version) else ())]
         if not early(version):
             kinds += DYNAMO_CRDS
     for api_version, kind in kinds:
         serve(world, release.scope, api_version, kind)
-    if kai:
-        for name in _KAI_PRIORITIES:
-            _extra(world, release, PRIORITY_CLASS, name, owned=True)
-    if kai and chart == "dynamo-platform" and release.inputs.get("disableWebhooks") is not True:
-        # Hooks of the chart make these; Helm never deletes what hooks made.
-        for name in ("dynamo-default", "dynamo"):
-            _extra(world, release, serving.QUEUE, name, owned=False)
+    if brought is not None:
+        kai.install(world, release, brought)
+    if chart == "dynamo-platform":
+        # R13: the operator's own, which nobody deletes.
+        _extra(world, release, _LEASE, "kube-system/dynamo.nvidia.com")
+        if _makes_queues(world, release.scope, release.inputs, version):
+            # Hooks of the chart make these; Helm never deletes what hooks made.
+            for name in _HOOK_QUEUES:
+                _extra(world, release, serving.QUEUE, name)
 
 
 def serve(world: World, cluster: str, api_version: str, kind: str) -> None:
     """Make a custom kind known in a cluster. It stays for good, as Helm deletes no CRDs."""
     group = api_version.rsplit("/", 1)[0]
-    name = f"{kind.lower()}s.{group}"
+    name = f"{_plural(kind)}.{group}"
     if world.get(CRD, name, cluster) is None:
         world.add(Thing(CRD, cluster, name, {}, {"metadata": {"name": name}}, origin="service"))
 
@@ -176,29 +179,27 @@ def early(version: str) -> bool:
     return version.startswith("0.")
 
 
-def _subcharts(inputs: Props, version: str) -> tuple[bool, bool]:
-    values = mapping(inputs, "values")
-    if early(version):
-        # The chart's own defaults leave both off.
-        return (dig(values, "grove.enabled") is True, dig(values, "kai-scheduler.enabled") is True)
-    # From 1.0 the old names are silently ignored.
-    return (dig(values, "global.grove.install") is True, dig(values, "global.kai-scheduler.install") is True)
+def _makes_queues(world: World, cluster: str, inputs: Props, version: str) -> bool:
+    used = kai.operator_uses(world, cluster, version, inputs)
+    return used and inputs.get("disableWebhooks") is not True
+
+
+def _has_grove(inputs: Props, version: str) -> bool:
+    # The chart's own default is off. From 1.0 the old name is silently ignored.
+    return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
 
 
 def _needs(world: World, cluster: str, inputs: Props, upgraded: Thing | None = None) -> None:
     chart, version = chart_of(inputs)
+    if chart != "dynamo-crds":
+        kai.refuse_pod(world, cluster, f"release {text(inputs, 'name')}: timed out waiting")
+    brought = kai.brought_by(chart, version, inputs)
+    if brought is not None:
+        kai.refuse_install(world, cluster, brought, upgraded)
+        if upgraded is None:
+            kai.refuse_hook(world, cluster, brought)
     if chart == "dynamo-platform":
-        if early(version):
-            missing = [kind for kind in DYNAMO_CRDS if not serves(world, cluster, *kind)]
-            if missing:
-                names = ", ".join(kind for _, kind in missing)
-                raise Refusal(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; dynamo-crds comes first")
-        other = serving.operator(world, cluster)
-        restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
-        if other is not None and other is not upgraded and not restricted:
-            raise Refusal(f"Found existing cluster-wide Dynamo operator: release {other.id}")
-        if dig(inputs, "values.dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is False and early(version):
-            raise Refusal("the 0.7 operator reconciles no graph without the MPI ssh secret: leave mpiRun.sshKeygen on")
+        _platform_needs(world, cluster, inputs, upgraded)
     if chart == "nvidia-dra-driver-gpu":
         namespace = text(inputs, "namespace")
         quotas = world.find("kubernetes:core/v1:ResourceQuota", scope=cluster)
@@ -209,10 +210,34 @@ def _needs(world: World, cluster: str, inputs: Props, upgraded: Thing | None = N
             )
 
 
+def _platform_needs(world: World, cluster: str, inputs: Props, upgraded: Thing | None) -> None:
+    _, version = chart_of(inputs)
+    if early(version):
+        missing = [kind for kind in DYNAMO_CRDS if not serves(world, cluster, *kind)]
+        if missing:
+            names = ", ".join(kind for _, kind in missing)
+            raise Refusal(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; dynamo-crds comes first")
+    if _makes_queues(world, cluster, inputs, version):
+        for name in _HOOK_QUEUES:
+            if world.get(serving.QUEUE, name, cluster) is None:
+                kai.refuse_queue(world, cluster, name)
+    other = serving.operator(world, cluster)
+    restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
+    if other is not None and other is not upgraded and not restricted:
+        raise Refusal(f"Found existing cluster-wide Dynamo operator: release {other.id}")
+    if dig(inputs, "values.dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is False and early(version):
+        raise Refusal("the 0.7 operator reconciles no graph without the MPI ssh secret: leave mpiRun.sshKeygen on")
+
+
 def serves(world: World, cluster: str, api_version: str, kind: str) -> bool:
     """Whether a custom kind is known in a cluster."""
     group = api_version.rsplit("/", 1)[0]
-    return world.get(CRD, f"{kind.lower()}s.{group}", cluster) is not None
+    return world.get(CRD, f"{_plural(kind)}.{group}", cluster) is not None
+
+
+def _plural(kind: str) -> str:
+    name = kind.lower()
+    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
 
 
 def _outputs(inputs: Props, chart: str, version: str, revision: int) -> Props:
@@ -239,11 +264,10 @@ def _make_namespace(world: World, cluster: str, name: str) -> None:
     world.add(Thing(NAMESPACE, cluster, name, body, body, origin="service"))
 
 
-def _extra(world: World, release: Thing, kind: str, name: str, *, owned: bool) -> None:
+def _extra(world: World, release: Thing, kind: str, name: str) -> None:
     if world.get(kind, name, release.scope) is None:
-        owner = release.key if owned else None
         body = {"metadata": {"name": name}}
-        world.add(Thing(kind, release.scope, name, body, body, origin="service", owner=owner))
+        world.add(Thing(kind, release.scope, name, body, body, origin="service"))
 
 
 def seed(world: World, cluster: str, release: Props) -> Thing:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from rehearsal.cloud import bucket_access, nodes, operator, placement, pods, serving
+from rehearsal.cloud import bucket_access, kai, nodes, operator, placement, pods, serving
 from rehearsal.cloud.serving import Role
 from rehearsal.cloud.values import Props, text
 from rehearsal.cloud.world import World
@@ -71,13 +71,21 @@ def _name_fits(what: str, name: str, role: Role) -> Iterator[str]:
 
 
 def _queue(world: World, cluster: str, graph: Props) -> Iterator[str]:
-    if not world.find(scope=cluster, where=lambda t: t.id == "queues.scheduling.run.ai"):
+    release = serving.operator(world, cluster)
+    if release is None or not kai.operator_uses(world, cluster, serving.version_of(release), release.inputs):
         return
     queue = serving.queue_of(graph)
     if world.get(serving.QUEUE, queue, cluster) is None:
         yield (
             f"{serving.spoken(graph)} fails: KAI queue {queue} does not exist (annotation {serving.QUEUE_ANNOTATION})"
         )
+
+
+def _scheduler(world: World, cluster: str, graph: Props) -> Iterator[str]:
+    release = serving.operator(world, cluster)
+    if release is not None and kai.operator_uses(world, cluster, serving.version_of(release), release.inputs):
+        for reason in kai.hindrances(world, cluster, graph):
+            yield f"{serving.spoken(graph)} stays pending: {reason}"
 
 
 def _priority_class(world: World, cluster: str, graph: Props) -> Iterator[str]:
@@ -113,6 +121,7 @@ REFUSED_TO_PODS: tuple[Subject, ...] = (
     _operator,
     _named(operator.hindrances),
     _second_of_its_name,
+    _scheduler,
     _priority_class,
     _named_objects,
     nodes.hindrances,

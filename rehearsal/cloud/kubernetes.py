@@ -173,9 +173,18 @@ class Kubernetes(Service):
         id_ = self._id(inputs)
         if patches.is_patch(call.kind, inputs["kind"]):
             return id_, self._apply(call, cluster, id_, inputs)
-        outputs = self._make(call.kind, cluster, inputs, call.urn).outputs
-        waiting.refuse_unready(id_, outputs)
-        return id_, outputs
+        thing = self.world.get(call.kind, id_, cluster.id) if self._upserts(call) else None
+        if thing is None:
+            thing = self._make(call.kind, cluster, inputs, call.urn)
+        else:
+            patches.take_over(thing, inputs, call.urn)
+        kubernetes_admission.written(self.world, thing)
+        waiting.refuse_unready(id_, thing.outputs)
+        return id_, thing.outputs
+
+    def _upserts(self, call: Call) -> bool:
+        """Whether the provider takes over what is there already (its option `upsertExistingObjects`)."""
+        return str(self.config_of(call).get("upsertExistingObjects", "")).lower() == "true"
 
     def _make(self, kind_token: str, cluster: Thing, inputs: Props, urn: str) -> Thing:
         api_version, kind = str(inputs["apiVersion"]), str(inputs["kind"])
@@ -202,6 +211,8 @@ class Kubernetes(Service):
             changed = patches.over(thing.inputs, inputs)
             kubernetes_admission.at_update(self.world, thing, changed, call.preview)
         live = patches.apply(thing, manager, inputs, dry_run=dry_run)
+        if not dry_run:
+            kubernetes_admission.written(self.world, thing)
         outputs = {**copy.deepcopy(live), patches.FIELD_MANAGER: manager}
         if not dry_run:
             waiting.refuse_unready(id_, outputs)
@@ -238,6 +249,7 @@ class Kubernetes(Service):
             before = thing.outputs
             thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
             kubernetes_admission.changed(self.world, thing, before)
+            kubernetes_admission.written(self.world, thing)
             waiting.refuse_unready(id_, outputs)
         return outputs
 

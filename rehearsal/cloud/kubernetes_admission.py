@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from rehearsal.cloud import admission_policies, finalizers, graph_status, jobs, nodes, pods, serving
+from rehearsal.cloud import admission_policies, finalizers, graph_status, jobs, kai, nodes, pods, serving
 from rehearsal.cloud.gcp_rules import NETWORK, SUBNETWORK, short
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
@@ -48,6 +48,7 @@ def at_create(world: World, cluster: str, kind: str, inputs: Props) -> None:
     if path and not has_unknown(inputs):
         what = f"{inputs['kind']} {text(inputs, 'metadata.namespace')}/{text(inputs, 'metadata.name')}"
         pod = mapping(inputs, path)
+        kai.refuse_pod(world, cluster, what, text(pod, "schedulerName"))
         pods.require(world, cluster, text(inputs, "metadata.namespace"), pods.references(pod), what)
         priority = text(pod, "priorityClassName")
         if priority and priority not in serving.priority_classes(world, cluster):
@@ -62,6 +63,7 @@ def _compute_domain(world: World, cluster: str, inputs: Props) -> None:
 
 
 def _queue(world: World, cluster: str, inputs: Props) -> None:
+    kai.refuse_queue(world, cluster, text(inputs, "metadata.name"))
     parent = text(inputs, "spec.parentQueue")
     if parent and world.get(serving.QUEUE, parent, cluster) is None:
         raise Refusal(f"Queue {text(inputs, 'metadata.name')}: parent queue {parent} does not exist")
@@ -134,6 +136,11 @@ def changed(world: World, thing: Thing, before: Props) -> None:
         thing.outputs["status"] = graph_status.after_update(world, thing, mapping(before, "status"))
     if thing.kind == jobs.JOB:
         jobs.require_complete(thing)
+
+
+def written(world: World, thing: Thing) -> None:
+    """What controllers do with an object that was just written, while its writer waits for it."""
+    kai.awaited(world, thing)
 
 
 def complete(world: World, outputs: Props, current: Thing | None) -> None:

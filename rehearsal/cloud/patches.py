@@ -68,6 +68,14 @@ def apply(thing: Thing, manager: str, body: Props, *, dry_run: bool = False) -> 
     return live
 
 
+def take_over(thing: Thing, inputs: Props, urn: str) -> None:
+    """Server-side apply of a whole object that is there already; from now on it is the program's (P11)."""
+    force = str(mapping(inputs, "metadata.annotations").get(_FORCE)).lower() == "true"
+    refuse_conflicts(thing, f"{MAKER}-upsert", dict(leaves(inputs)), force=force)
+    thing.outputs = over(thing.outputs, inputs)
+    thing.inputs, thing.urn, thing.origin, thing.owner = copy.deepcopy(inputs), urn, "program", None
+
+
 def over(base: Props, body: Props) -> Props:
     """`base` with the fields of `body` laid over it."""
     merged = copy.deepcopy(base)

@@ -158,8 +158,12 @@ class World:
         return self.find(where=lambda thing: thing.origin == "program")
 
     def kept(self) -> list[Thing]:
-        """What services of the program left behind on purpose: objects that a chart never deletes."""
-        return self.find(where=lambda thing: thing.origin == "service" and thing.owner is None)
+        """What services of the program left behind on purpose: objects that a chart never deletes, and theirs."""
+        return self.find(where=self._left_behind)
+
+    def _left_behind(self, thing: Thing) -> bool:
+        owner = self._things.get(thing.owner) if thing.owner else None
+        return thing.origin == "service" and (owner is None or self._left_behind(owner))
 
     def snapshot(self) -> dict[Key, Props]:
         """A copy of every object's outputs, to compare two moments."""

@@ -109,11 +109,14 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Release:nvidia-dra-driver-gpu", "GkeCluster/NodePool:*", ALL, "its controller runs on a system node"),
     # Dynamo
     Rule("*/Release:dynamo-platform", "*/Release:dynamo-crds", ALL, "the operator ends itself when a CRD is missing"),
-    Rule("*/Release:dynamo-platform", "*/Release:kai-scheduler", ALL, "it looks for KAI once, when it starts"),
+    Rule("*/Release:dynamo-platform", "*/SchedulingShard", ALL, "it looks for KAI once, when it starts"),
+    Rule("*/Release:dynamo-platform", "*/ConfigPatch", ALL, "a hook of it makes queues, which KAI's webhook checks"),
     Rule("*/Release:dynamo-platform", "DynamoPlatform/Secret", ALL, "its pods pull with this secret"),
     Rule("*/Release:dynamo-platform", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule("*/Release:kai-scheduler", "GkeCluster/NodePool:*", ALL, _PODS),
-    Rule("*/Queue", "*/Release:dynamo-platform", ALL, "the kind Queue and its webhook come with the platform"),
+    Rule("*/SchedulingShard", "*/Release:kai-scheduler", ALL, "kind and operator come with the release"),
+    Rule("*/ConfigPatch", "*/Release:kai-scheduler", ALL, "a hook of the release makes the Config"),
+    Rule("*/Queue", "*/ConfigPatch", ALL, "KAI's webhook takes it only once it answers"),
     Rule("*/Queue", "*/Queue", ITS, "the child names its root"),
     # Weights
     Rule("*/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),

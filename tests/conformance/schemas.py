@@ -35,7 +35,7 @@ CRDS_VARIABLE = "DYNAMO_A4X_CRDS"
 CRDS = Path(os.environ.get(CRDS_VARIABLE) or ROOT / ".." / "shared" / "reference" / "crds").resolve()
 """Folder with one folder of CustomResourceDefinitions per project and release."""
 
-CRD_FOLDERS = ("dynamo-0.7.0", "dra-driver-25.12.0", "kai-0.9.4", "gke")
+CRD_FOLDERS = ("dynamo-0.7.0", "dra-driver-25.12.0", "kai-0.17.0", "gke")
 """The releases that the program installs, or that GKE brings."""
 
 MISSING_CRDS = next(
@@ -104,7 +104,7 @@ def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     Open stays what the CRD opens: maps, and `x-kubernetes-preserve-unknown-fields`. Inside of anyOf, allOf, oneOf and
     not, a structural schema only constrains values, so nothing is closed there.
     """
-    closed = dict(schema)
+    closed = _bounded(schema)
     if "properties" in schema:
         closed["properties"] = {name: strict(inner) for name, inner in schema["properties"].items()}
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
@@ -123,6 +123,16 @@ def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     elif schema.get("nullable") and isinstance(schema.get("type"), str):
         closed["type"] = [schema["type"], "null"]
     return closed
+
+
+def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An exclusive bound is a flag beside the bound in OpenAPI 3.0, and the bound itself in JSON schema."""
+    bounded = dict(schema)
+    for bound in ("minimum", "maximum"):
+        exclusive = f"exclusive{bound.capitalize()}"
+        if isinstance(bounded.get(exclusive), bool):
+            bounded |= {exclusive: bounded.pop(bound)} if bounded.pop(exclusive) else {}
+    return bounded
 
 
 def validators(definition: Mapping[str, Any]) -> Iterator[tuple[Kind, Draft202012Validator]]:

@@ -21,6 +21,7 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 GRAPH = "kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment"
 DOMAIN = "kubernetes:resource.nvidia.com/v1beta1:ComputeDomain"
 QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
+CONFIG_PATCH = "kubernetes:kai.scheduler/v1:ConfigPatch"
 
 
 class CheckError(Exception):
@@ -155,16 +156,34 @@ class Driver:
         self.cluster()
         self.pool()
         self.release("dynamo-crds", "default")
+        self.kai()
         self.namespace("dynamo-cloud")
-        self.release(
-            "dynamo-platform",
-            "dynamo-cloud",
-            values={"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}},
-        )
+        self.release("dynamo-platform", "dynamo-cloud", values={"grove": {"enabled": True}})
         self.driver()
         self.namespace("serving")
         self.kube("scheduling.run.ai/v2", "Queue", "root", spec={})
         self.kube("scheduling.run.ai/v2", "Queue", "team", spec={"parentQueue": "root"})
+
+    def kai(self, version: str = "0.17.0", **values: Any) -> Thing:
+        """KAI as the program installs it: its release without a shard, its operands, and a shard."""
+        self.namespace("kai-scheduler")
+        off = {"defaultShard": {"enabled": False}, "defaultQueue": {"createDefaultQueue": False}}
+        release = self.release("kai-scheduler", "kai-scheduler", version, values={**off, **values})
+        self.operands()
+        self.shard()
+        return release
+
+    def operands(self) -> None:
+        """Wait until KAI's webhooks answer."""
+        inputs = kube_inputs("kai.scheduler/v1", "Config", "kai-config")
+        inputs["metadata"]["annotations"] = {"pulumi.com/waitFor": "condition=Ready"}
+        checked = self.check(CONFIG_PATCH, "operands", inputs)
+        request = sdk.CreateRequest(urn(CONFIG_PATCH, "operands"), props_from_plain(checked), 0, preview=False)
+        asyncio.run(self.cloud.create(request))
+
+    def shard(self, **args: str) -> Thing:
+        spec = {"partitionLabelValue": "", "args": {"default-staleness-grace-period": "-1s", **args}}
+        return self.kube("kai.scheduler/v1", "SchedulingShard", "default", spec=spec)
 
     def driver(self) -> Thing:
         self.namespace("nvidia-dra-driver-gpu")

@@ -615,7 +615,7 @@ def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back()
     cloud.delete(released(cloud, "dynamo-platform"))
     with pytest.raises(Refusal, match=r"stays in Terminating: finalizer nvidia.com/finalizer"):
         cloud.delete(graph)
-    values = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": True}}
+    values = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": False}}
     cloud.release("dynamo-platform", "dynamo-cloud", values=values)
     assert cloud.read(GRAPH, graph.id).resource_id == ""
 

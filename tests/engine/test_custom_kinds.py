@@ -18,7 +18,9 @@ FOLDER = Path(os.environ.get("DYNAMO_A4X_CRDS") or ROOT.parent / "shared" / "ref
 FILES = {
     custom_kinds.DGD: "dynamo-0.7.0/nvidia.com_dynamographdeployments.yaml",
     custom_kinds.COMPUTE_DOMAIN: "dra-driver-25.12.0/resource.nvidia.com_computedomains.yaml",
-    custom_kinds.QUEUE: "kai-0.9.4/scheduling.run.ai_queues.yaml",
+    custom_kinds.QUEUE: "kai-0.17.0/scheduling.run.ai_queues.yaml",
+    custom_kinds.SHARD: "kai-0.17.0/kai.scheduler_schedulingshards.yaml",
+    custom_kinds.KAI_CONFIG: "kai-0.17.0/kai.scheduler_configs.yaml",
     custom_kinds.DEVICE_NETWORK: "gke/networking.gke.io_networks.yaml",
     custom_kinds.PARAM_SET: "gke/networking.gke.io_gkenetworkparamsets.yaml",
 }

@@ -28,6 +28,7 @@ MODES: Final[dict[str, tuple[Any, ...]]] = {
     "workloadIdentity": ("direct", "serviceAccount"),
     "bucket": ("create", "adopt"),
     "download": (False, True),
+    "kai": ("create", "adopt", "none"),
     "dynamo": ("create", "adopt"),
     "version": ("0.7.0", "1.0.2"),
     "systemTolerations": (False, True),
@@ -84,6 +85,7 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
         "dynamo-a4x:cluster": cluster,
         "dynamo-a4x:domains": domains,
         "dynamo-a4x:modelBucket": {"mode": row["bucket"], "name": "models-of-mine", "download": row["download"]},
+        "dynamo-a4x:kai": {"mode": row["kai"]},
         "dynamo-a4x:dynamo": {
             "mode": row["dynamo"],
             "version": row["version"],

@@ -233,11 +233,20 @@ def test_an_exact_build_must_be_offered_as_it_stands() -> None:
     assert judged("healthy-prod", "gke version", cluster=withdrawn).status == "fail"
 
 
-def test_a_version_outside_the_window_fails_although_it_is_offered() -> None:
+def test_a_version_that_was_not_run_warns() -> None:
     cluster = read("prod", DATA).cluster.model_copy(update={"version": "1.36", "channel": "RAPID"})
     outcome = judged("healthy-prod", "gke version", cluster=cluster)
+    assert outcome.status == "warn"
+    assert outcome.finding == "RAPID in us-central1 offers 1.36.1-gke.1002000 for 1.36, which was not run"
+
+
+def test_a_version_outside_the_window_fails_although_it_is_offered() -> None:
+    cluster = read("prod", DATA).cluster.model_copy(update={"version": "1.33"})
+    key = next(key for key in load("healthy-prod")["responses"] if "serverConfig" in key)
+    body = json.dumps(load("healthy-prod")["responses"][key]["body"]).replace("1.35.", "1.33.")
+    outcome = judged("healthy-prod", "gke version", {key: {"status": 200, "body": json.loads(body)}}, cluster=cluster)
     assert outcome.status == "fail"
-    assert "1.36 stands for 1.36.1-gke.1002000 in RAPID in us-central1" in outcome.finding
+    assert "1.33 stands for 1.33." in outcome.finding
 
 
 def test_a_rack_left_to_gke_that_is_degraded_warns() -> None:

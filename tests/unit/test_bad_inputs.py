@@ -1373,23 +1373,86 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
-        "no other KAI for this release",
+        "a place where KAI's mode no longer is",
         _config(dynamo=_dynamo("1.0.1", kai="own")),
         (
             "dynamo.kai = 'own'\n"
-            "    rule: no other KAI than the bundled v0.13.0-rc1 was run with Dynamo 1.0.1\n"
-            "    cure: set dynamo.kai: bundled"
+            "    rule: this key does not exist\n"
+            "    cure: KAI is a part of its own now: set kai.mode (create, adopt, none) and kai.version"
         ),
     ),
     (
-        "unknown source of KAI",
-        _config(dynamo=_dynamo("0.7.0", kai="newest")),
+        "a role that KAI has itself by now",
+        _config(dynamo=_dynamo("0.7.0", kaiBindingRole=True)),
         (
-            "dynamo.kai = 'newest'\n"
-            "    rule: must be one of 'bundled' or 'own'\n"
-            "    cure: choose one: `bundled` for the KAI of the platform's chart, "
-            "`own` for a newer one that knows gangs"
+            "dynamo.kaiBindingRole = True\n"
+            "    rule: this key does not exist\n"
+            "    cure: leave it out: the KAI that is installed has the right itself"
         ),
+    ),
+    (
+        "unknown mode of KAI",
+        _config(kai={"mode": "bundled"}),
+        (
+            "kai.mode = 'bundled'\n"
+            "    rule: must be one of 'create', 'adopt' or 'none'\n"
+            "    cure: choose one: `create` to have it made, `adopt` to use one that exists, "
+            "`none` for a cluster with another scheduler"
+        ),
+    ),
+    (
+        "a new KAI under a platform that runs",
+        _config(dynamo={"mode": "adopt"}, kai={"mode": "create"}),
+        (
+            "kai.mode = 'create'\n"
+            "    rule: a platform that is adopted was installed after its scheduler, and finds KAI only when it "
+            "starts\n"
+            "    cure: set kai.mode: adopt for the KAI that runs there, or none where there is none"
+        ),
+    ),
+    (
+        "a KAI that never starts on GKE",
+        _config(kai={"version": "v0.9.4"}),
+        (
+            "kai.version = 'v0.9.4'\n"
+            "    rule: its operator needs the kind ClusterPolicy of NVIDIA's GPU operator, which GKE does not have: "
+            "no pod is ever scheduled\n"
+            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+        ),
+    ),
+    (
+        "a KAI that asks for a RuntimeClass",
+        _config(kai={"version": "0.12.17"}),
+        (
+            "kai.version = '0.12.17'\n"
+            "    rule: it gives every GPU pod the RuntimeClass nvidia, which GKE does not have, and when it is "
+            "uninstalled its webhooks stay and refuse every pod of the cluster\n"
+            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+        ),
+    ),
+    (
+        "a KAI whose chart owns the shard",
+        _config(kai={"version": "0.13.4"}),
+        (
+            "kai.version = '0.13.4'\n"
+            "    rule: its chart always makes the SchedulingShard itself, which Helm never changes again, so that a "
+            "gang which lacks one pod would be evicted after 60 s\n"
+            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+        ),
+    ),
+    (
+        "a retracted KAI",
+        _config(kai={"version": "0.20.1"}),
+        (
+            "kai.version = '0.20.1'\n"
+            "    rule: KAI has retracted this release; it is older than 0.12\n"
+            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+        ),
+    ),
+    (
+        "no release of KAI",
+        _config(kai={"version": "0.17"}),
+        ("kai.version = '0.17'\n    rule: a release of KAI has three numbers\n    cure: write it like 0.17.0"),
     ),
     (
         "release that must not be used",

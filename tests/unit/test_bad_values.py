@@ -341,7 +341,8 @@ def test_every_namespace_that_the_program_makes_has_an_owner_or_a_key(stack: str
 
 
 def test_a_platform_that_somebody_installed_in_the_default_namespace_is_adopted() -> None:
-    taken("dynamo", {"mode": "adopt", "namespace": "default"}, "dev")
+    raw = {**changed("dynamo", {"mode": "adopt", "namespace": "default"}, "dev"), "dynamo-a4x:kai": {"mode": "adopt"}}
+    assert problems(raw, "dev") == []
     refused("dynamo.namespace", "default", "dev")
 
 

@@ -493,9 +493,9 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(endpoint: str, allow
             ("--enable-dns-access",),
         ),
         (
-            {"masterVersion": "1.36.0-gke.1"},
+            {"masterVersion": "1.37.0-gke.1"},
             {"window": gke.version_window(PROFILES["0.7.0"])},
-            ("cluster.version", "resourceclaims/binding"),
+            ("cluster.version", "1.34 to 1.36"),
         ),
         (
             {"workloadIdentityConfigs": [], "addonsConfigs": [], "enableMultiNetworking": False},

@@ -29,22 +29,23 @@ def test_versions_in_the_window_pass(version: str) -> None:
     [
         ("1.33", "beta APIs"),
         ("1.33.5-gke.2469000", "beta APIs"),
-        ("1.36", "resourceclaims/binding"),
-        ("1.36.0-gke.3302004", "resourceclaims/binding"),
+        ("1.37", "nobody has looked"),
+        ("1.37.0-gke.3302004", "nobody has looked"),
     ],
 )
 def test_a_version_outside_the_window_is_refused_with_the_reason(version: str, why: str) -> None:
     with pytest.raises(GkeRuleError, match=why) as refusal:
         gke.version_window(PROFILES["0.7.0"]).check(version)
-    for part in ("cluster.version", version, "0.7.0", "1.34", "1.35"):
+    for part in ("cluster.version", version, "0.7.0", "1.34", "1.36"):
         assert part in str(refusal.value)
 
 
-def test_the_binding_role_opens_the_window_to_1_36_and_no_further() -> None:
-    window = gke.version_window(PROFILES["0.7.0"], kai_binding_role=True)
-    window.check("1.36")
-    with pytest.raises(GkeRuleError):
-        window.check("1.37")
+@pytest.mark.parametrize("version", ["1.36", "1.36.0-gke.3302004"])
+def test_a_version_that_was_not_run_passes_with_a_warning(version: str) -> None:
+    window = gke.version_window(PROFILES["0.7.0"])
+    window.check(version)
+    assert window.warning(version) == f"cluster.version = {version}: Dynamo 0.7.0 was not run on 1.36; it was on 1.35."
+    assert window.warning("1.35.2-gke.1485000") is None
 
 
 @pytest.mark.parametrize("version", ["1.34.0", "1.34.0-gke.9999999", "1.34.1-gke.2037000"])

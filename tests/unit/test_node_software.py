@@ -1,4 +1,4 @@
-"""What the nodes need inside the cluster: network objects, gIB, DRA driver, the binder's right."""
+"""What the nodes need inside the cluster: network objects, gIB, DRA driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.base import a4x, gke
-from components.platform import DeviceNetworks, DraDriver, GibInstaller, KaiBindingRole
+from components.platform import DeviceNetworks, DraDriver, GibInstaller
 from components.platform.dra_driver import pod_quota
 from tests.recorder import ProgramFailedError, Recording, Resource, record
 
@@ -60,7 +60,6 @@ def node_software(gib: dict[str, Any] | None = None, dra: dict[str, Any] | None 
         }
         driver = DraDriver("dra", dra_args)
         pulumi.export("dra", driver.status)
-        KaiBindingRole("kai-binding", {"environment": "prod", "provider": provider, "namespace": driver.namespace})
 
     return program
 
@@ -313,26 +312,3 @@ def test_kubelet_plugins_run_on_a4x_nodes_and_the_controller_needs_no_control_pl
 def test_system_tolerations_reach_the_controller() -> None:
     recording = record(node_software(dra={"system_tolerations": OPERATORS}))
     assert recording.find("Release").inputs["values"]["controller"]["tolerations"] == OPERATORS
-
-
-# --- KAI --------------------------------------------------------------------------------------------------
-
-
-def test_the_binder_may_write_bindings_of_claims_and_nothing_else(built: Recording) -> None:
-    assert built.find("ClusterRole").inputs["rules"] == [
-        {
-            "apiGroups": ["resource.k8s.io"],
-            "resources": ["resourceclaims/binding"],
-            "verbs": ["update", "patch"],
-        }
-    ]
-
-
-def test_the_right_goes_to_the_binder_of_the_given_namespace() -> None:
-    binding = _built(False).find("ClusterRoleBinding").inputs
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "binder", "namespace": "nvidia-dra-driver-gpu"}]
-    assert binding["roleRef"] == {
-        "apiGroup": "rbac.authorization.k8s.io",
-        "kind": "ClusterRole",
-        "name": "dynamo-a4x-prod-kai-binding",
-    }

@@ -21,6 +21,7 @@ from tests.recorder import Recording, Resource, run_program
 POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 PATCH = "kubernetes:core/v1:NamespacePatch"
 ADOPTING = {
+    "dynamo-a4x:kai": {"mode": "adopt"},
     "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"},
     "dynamo-a4x:draDriver": {"mode": "adopt"},
 }
@@ -102,7 +103,8 @@ def test_the_environments_guard_is_deleted_before_everything_else(deployed: Reco
 
 def test_a_parts_guard_is_deleted_before_the_part_and_while_the_policy_is_bound(deployed: Recording) -> None:
     made = guards(deployed)
-    for part, release in (("dynamo", "dynamo-release"), ("dra-driver", "dra-driver-release")):
+    releases = (("dynamo", "dynamo-release"), ("kai", "kai-release"), ("dra-driver", "dra-driver-release"))
+    for part, release in releases:
         guard = made[f"guard-{part}"]
         needed = {other.name for other in deployed.resources if deployed.depends_on_transitively(guard, other)}
         assert {release, "guard-binding", "guard-policy"} <= needed
@@ -124,7 +126,7 @@ def test_what_an_environment_uses_and_does_not_make_stands_on_the_namespace_defa
     assert metadata["name"] == NAMESPACE
     said = [value for key, value in metadata["annotations"].items() if key.startswith("dynamo-a4x-users/dev.")]
     assert len(said) == 1
-    assert said[0].endswith("/dev [dra-driver] [dynamo]")
+    assert said[0].endswith("/dev [dra-driver] [dynamo] [kai]")
     assert not guards(recording)
     graph = next(r for r in recording.resources if r.type.endswith(":DynamoGraphDeployment"))
     assert recording.depends_on_transitively(graph, use)

@@ -18,26 +18,28 @@ def _values(version: str, **options: Any) -> Any:
     return PROFILES[version].platform_values("nvcr-secret", TAINTS, **options)
 
 
-def test_0_7_switches_grove_and_kai_on_as_sub_charts() -> None:
+def test_0_7_switches_grove_on_as_a_sub_chart_and_kai_off() -> None:
     values = _values("0.7.0")
     assert values["grove"] == {"tolerations": TAINTS, "enabled": True}
-    assert values["kai-scheduler"] == {"global": {"tolerations": TAINTS}, "enabled": True}
+    assert values["kai-scheduler"] == {"enabled": False}
+    assert _values("0.7.0", kai=False)["kai-scheduler"] == {"enabled": False}
     assert values["etcd"] == {"tolerations": TAINTS}
     assert "global" not in values
     assert "mpiRun" not in str(values)
 
 
-def test_1_0_switches_them_on_below_global_and_does_without_etcd() -> None:
-    values = _values("1.0.1")
+@pytest.mark.parametrize("kai", [True, False])
+def test_1_0_uses_the_kai_that_runs_installs_none_and_does_without_etcd(kai: bool) -> None:
+    values = _values("1.0.1", kai=kai)
     assert values["global"] == {
         "etcd": {"install": False},
         "grove": {"install": True, "enabled": True},
-        "kai-scheduler": {"install": True, "enabled": True},
+        "kai-scheduler": {"install": False, "enabled": kai},
     }
     assert values["dynamo-operator"]["upgradeCRD"] is True
     assert "etcd" not in values
     assert "enabled" not in values["grove"]
-    assert "enabled" not in values["kai-scheduler"]
+    assert "kai-scheduler" not in values
 
 
 @pytest.mark.parametrize("version", PROFILES)
@@ -47,17 +49,6 @@ def test_every_system_pod_gets_the_tolerations_and_the_pull_secret(version: str)
     assert values["dynamo-operator"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
     assert values["nats"]["podTemplate"]["merge"]["spec"]["tolerations"] == TAINTS
     assert values["grove"]["tolerations"] == TAINTS
-    assert values["kai-scheduler"]["global"]["tolerations"] == TAINTS
-
-
-def test_a_kai_of_its_own_is_not_installed_twice() -> None:
-    assert _values("0.7.0", kai="own")["kai-scheduler"] == {"enabled": False}
-    own = PROFILES["0.7.0"].kai("own")
-    assert own is not None
-    assert own.address(None) == "oci://ghcr.io/nvidia/kai-scheduler/kai-scheduler"
-    assert own.address("/charts/") == "/charts/kai-scheduler-v0.12.17.tgz"
-    assert PROFILES["0.7.0"].kai("bundled") is None
-    assert PROFILES["1.0.1"].kai("own") is None
 
 
 def test_releases_name_the_sglang_of_their_images() -> None:
@@ -110,17 +101,6 @@ def test_1_0_has_no_chart_of_definitions() -> None:
 
 def test_0_7_has_one() -> None:
     assert "dynamo-crds" in _releases(run_program("dev", config=_dynamo("0.7.1")))
-
-
-def test_a_kai_of_its_own_runs_before_the_operator() -> None:
-    recording = run_program("dev", config=_dynamo("0.7.0", kai="own"))
-    releases = _releases(recording)
-    assert releases["kai-scheduler"]["version"] == "v0.12.17"
-    assert releases["kai-scheduler"]["namespace"] == "kai-scheduler"
-    assert releases["dynamo-platform"]["values"]["kai-scheduler"] == {"enabled": False}
-    kai = recording.find("kubernetes:helm.sh/v3:Release", "dynamo-kai")
-    platform = recording.find("kubernetes:helm.sh/v3:Release", "dynamo-release")
-    assert recording.depends_on_transitively(platform, kai)
 
 
 def _arguments(recording: Recording, role: str) -> dict[str, Any]:

@@ -50,7 +50,9 @@ DELETE_ORDERS = [
     ["DynamoGraphDeployment", "ComputeDomain", _stack_namespace, _release("dynamo-platform"), _release("dynamo-crds")],
     [_stack_namespace, _release("nvidia-dra-driver-gpu"), "ResourceQuota"],
     [_graph, "ServiceAccount", "BucketIAMMember"],
-    [_graph, "Queue", _release("dynamo-platform")],
+    [_graph, "Queue", _release("kai-scheduler")],
+    [_stack_namespace, _release("dynamo-platform"), "SchedulingShard", _release("kai-scheduler")],
+    ["Queue", "ConfigPatch", _release("kai-scheduler")],
     [_readiness, _graph],
     [_readiness, "kubernetes:core/v1:Service"],
     [_readiness, "RoleBinding"],
@@ -62,6 +64,7 @@ PROD_DELETE_ORDERS = [
     [a4x_pool, _of_device_network],
     [_graph, _download, "Bucket"],
     [_release("dynamo-platform"), _system_pool, "Cluster"],
+    [_release("kai-scheduler"), _system_pool],
     [_release("nvidia-dra-driver-gpu"), _system_pool],
     ["Job", _system_pool],
     [_stack_namespace, _system_pool],
@@ -104,10 +107,14 @@ def test_a_preview_registers_what_an_up_registers(stack: str) -> None:
 
 
 def test_every_kubernetes_object_goes_through_the_clusters_provider(recording: Recording) -> None:
-    providers = {r.urn for r in recording.of_type("pulumi:providers:kubernetes")}
-    assert len(providers) == 1
-    assert {r.provider_urn for r, _ in recording.manifests()} == providers
-    assert recording.find("pulumi:providers:kubernetes").inputs["clusterIdentifier"]
+    clusters, taking_over = recording.of_type("pulumi:providers:kubernetes")
+    through = {r.provider_urn for r, _ in recording.manifests() if not r.type.endswith(":SchedulingShard")}
+    assert through == {clusters.urn}
+    # What another installation may have left there goes through a provider that takes it over.
+    assert recording.find("SchedulingShard").provider_urn == taking_over.urn
+    assert clusters.inputs["clusterIdentifier"]
+    assert taking_over.inputs["clusterIdentifier"] == clusters.inputs["clusterIdentifier"]
+    assert "upsertExistingObjects" not in clusters.inputs
 
 
 def test_no_secret_is_in_clear_anywhere(recording: Recording) -> None:
@@ -276,7 +283,8 @@ def test_a_bad_config_registers_nothing() -> None:
 
 
 def test_an_adopted_platform_is_used_and_not_touched() -> None:
-    run = run_program("dev", config={"dynamo": '{"mode": "adopt"}', "draDriver": '{"mode": "adopt"}'})
+    parts: list[str] = ["kai", "dynamo", "draDriver"]
+    run = run_program("dev", config=dict.fromkeys(parts, '{"mode": "adopt"}'))
     assert run.of_type("Release") == []
     assert len(run.of_type("Queue")) == 2
     assert run.find("DynamoGraphDeployment")
@@ -306,7 +314,12 @@ def test_an_environment_without_stacks_is_ground_and_platform_only() -> None:
     run = run_program("prod", config={"stacks": "[]"})
     assert run.of_type("DynamoGraphDeployment") == []
     assert run.of_type("Job") == []
-    assert len(run.of_type("Release")) == 3
+    assert {r.inputs["name"] for r in run.of_type("Release")} == {
+        "nvidia-dra-driver-gpu",
+        "kai-scheduler",
+        "dynamo-crds",
+        "dynamo-platform",
+    }
 
 
 def test_a_domain_is_created_in_an_adopted_cluster_on_networks_that_exist() -> None:
@@ -359,17 +372,6 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
         assert claims["rdma"] == template["metadata"]["name"]
         assert {"name": "rdma"} in service["resources"]["claims"]
         assert not any("interfaces" in key for key in service["extraPodMetadata"]["annotations"])
-
-
-def test_the_scheduler_gets_the_role_that_newer_clusters_want_only_when_asked() -> None:
-    cluster = {"mode": "create", "name": "a4x-prod", "version": "1.36"}
-    dynamo = {"mode": "create", "kaiBindingRole": True}
-    run = run_program("prod", config={"cluster": cluster, "dynamo": dynamo})
-    subject = run.find("ClusterRoleBinding").inputs["subjects"][0]
-    assert subject["namespace"] == "dynamo-cloud"
-    assert run.depends_on_transitively(run.find("DynamoGraphDeployment"), run.find("ClusterRoleBinding"))
-    with pytest.raises(ProgramFailedError, match=r"dynamo\.kaiBindingRole"):
-        run_program("prod", config={"cluster": cluster})
 
 
 def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recording) -> None:

@@ -209,8 +209,8 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     ),
     (
         "cluster version outside the window",
-        _set("cluster.version", "1.36", PROD),
-        ("cluster.version = '1.36'", "runs on GKE 1.34 to 1.35", 'Set it to "1.35"'),
+        _set("cluster.version", "1.37", PROD),
+        ("cluster.version = '1.37'", "runs on GKE 1.34 to 1.36", 'Set it to "1.35"'),
     ),
     (
         "cluster name that leaves no room",

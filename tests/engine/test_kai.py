@@ -1,0 +1,119 @@
+"""KAI under the real program and engine: made, adopted, left out, over what others left, and twice in one cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rehearsal import Rehearsal, RehearsalError, report
+from rehearsal.cloud import helm, kai
+from tests.engine.proof import needs_engine
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+SHARD = "kubernetes:kai.scheduler/v1:SchedulingShard"
+QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
+CRD_NAMES = (
+    "bindrequests.scheduling.run.ai, computedomaincliques.resource.nvidia.com, computedomains.resource.nvidia.com, "
+    "configs.kai.scheduler, dynamocomponentdeployments.nvidia.com, dynamographdeploymentrequests.nvidia.com, "
+    "dynamographdeployments.nvidia.com, dynamomodels.nvidia.com, podcliques.grove.io, podcliquescalinggroups.grove.io, "
+    "podcliquesets.grove.io, podgangs.scheduler.grove.io, podgroups.scheduling.run.ai, queues.scheduling.run.ai, "
+    "schedulingshards.kai.scheduler, topologies.kai.scheduler"
+)
+
+
+def config(**parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"dynamo-a4x:{key}": value for key, value in parts.items()}
+
+
+def cluster(rehearsal: Rehearsal) -> str:
+    return rehearsal.world.find("gcp:container/cluster:Cluster")[0].id
+
+
+def leave_behind(rehearsal: Rehearsal, version: str, values: dict[str, Any] | None = None) -> None:
+    """What an installation of KAI that was uninstalled has left in the adopted cluster."""
+    release = {"chart": "kai-scheduler", "version": version, "namespace": "kai-old", "values": values or {}}
+    helm.delete(rehearsal.world, helm.seed(rehearsal.world, cluster(rehearsal), release))
+
+
+def test_what_stays_after_a_destroy_is_exactly_this_and_a_second_up_works_over_it() -> None:
+    with Rehearsal("dev") as rehearsal:
+        rehearsal.up()
+        assert not kai.evicts_gangs(rehearsal.world, cluster(rehearsal))
+        rehearsal.destroy()
+        assert not rehearsal.world.leftovers()
+        assert report.kept_lines(rehearsal.world.kept()) == [
+            "kept by the charts that made them (Helm never deletes these):",
+            f"  16 CustomResourceDefinition: {CRD_NAMES}",
+            "  1 Lease: kube-system/dynamo.nvidia.com",
+            "  1 Namespace: kai-resource-reservation",
+            "  2 Queue: dynamo, dynamo-default",
+        ]
+        rehearsal.up("up over what stayed")
+        rehearsal.up_without_change()
+        rehearsal.destroy("destroy again")
+        assert not rehearsal.world.leftovers()
+
+
+def test_a_shard_that_was_left_behind_is_taken_over_and_goes_with_the_environment() -> None:
+    with Rehearsal("dev") as rehearsal:
+        leave_behind(rehearsal, "0.17.0", {"scheduler": {"args": {"default-staleness-grace-period": "30s"}}})
+        assert kai.evicts_gangs(rehearsal.world, cluster(rehearsal))
+        rehearsal.up()
+        assert not kai.evicts_gangs(rehearsal.world, cluster(rehearsal))
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert not rehearsal.world.find(SHARD)
+
+
+def test_webhooks_that_an_old_kai_left_stop_an_up_with_the_way_out() -> None:
+    with Rehearsal("dev") as rehearsal:
+        leave_behind(rehearsal, "0.12.17")
+        with pytest.raises(RehearsalError, match="kubectl delete configs\\.kai\\.scheduler kai-config"):
+            rehearsal.up()
+        config = rehearsal.world.find("kubernetes:kai.scheduler/v1:Config")[0]
+        rehearsal.world.remove(config.key)
+        rehearsal.up("up after the way out")
+
+
+@pytest.mark.parametrize(("mode", "dynamo"), [("adopt", "1.0.2"), ("none", "0.7.0")])
+def test_each_mode_serves_changes_nothing_twice_and_leaves_nothing(mode: str, dynamo: str) -> None:
+    parts = config(kai={"mode": mode}, dynamo={"mode": "create", "version": dynamo})
+    with Rehearsal("dev", config=parts) as rehearsal:
+        before = len(rehearsal.world)
+        rehearsal.up()
+        rehearsal.up_without_change()
+        assert len(rehearsal.world.find(QUEUE, where=lambda queue: queue.origin == "program")) == (
+            0 if mode == "none" else 2
+        )
+        rehearsal.destroy()
+        assert not rehearsal.world.leftovers()
+        assert len(rehearsal.world) == before + len(rehearsal.world.kept())
+        rehearsal.up("second up")
+
+
+@pytest.mark.parametrize("mode", ["adopt", "none"])
+def test_an_adopted_platform_serves_with_and_without_kai(mode: str) -> None:
+    parts = config(kai={"mode": mode}, dynamo={"mode": "adopt"}, draDriver={"mode": "adopt"})
+    with Rehearsal("dev", config=parts) as rehearsal:
+        rehearsal.up()
+        rehearsal.destroy()
+        assert not rehearsal.world.leftovers()
+        assert not rehearsal.world.kept()
+
+
+def test_an_old_kai_that_is_adopted_does_not_serve() -> None:
+    parts = config(kai={"mode": "adopt", "version": "0.12.17"})
+    with Rehearsal("dev", config=parts) as rehearsal, pytest.raises(RehearsalError, match='RuntimeClass "nvidia"'):
+        rehearsal.up()
+
+
+def test_kai_is_upgraded_in_place_under_a_running_stack() -> None:
+    with Rehearsal("dev", config=config(kai={"version": "0.16.8"})) as rehearsal:
+        rehearsal.up()
+        rehearsal.set_config(config(kai={"version": "0.17.0"}))
+        changed = {(step.op, step.name) for step in rehearsal.up("upgrade").changed}
+        assert changed == {("update", "kai-release"), ("update", "kai-shard")}
+        assert rehearsal.world.find(SHARD)[0].outputs["spec"]["goMemLimitRatio"] == 0.9

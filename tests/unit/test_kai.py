@@ -1,0 +1,193 @@
+"""KAI in its three modes: made before everything that needs it, found, or left out."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from components.base import kai
+from components.base.dynamo import PROFILES
+from components.base.problems import RuleError
+from settings import SettingsError, parse
+from tests.recorder import ProgramFailedError, Recording, run_program
+
+TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
+
+
+@cache
+def _run(mode: str, dynamo: str = "0.7.0", platform: str = "create") -> Recording:
+    return run_program("dev", config={"kai": {"mode": mode}, "dynamo": {"mode": platform, "version": dynamo}})
+
+
+def _graph(recording: Recording) -> Any:
+    return recording.find("DynamoGraphDeployment").inputs
+
+
+def _platform(recording: Recording) -> Any:
+    return recording.find("kubernetes:helm.sh/v3:Release", "dynamo-release")
+
+
+# Facts
+
+
+@pytest.mark.parametrize("version", ["0.16.0", "0.16.8", "v0.16.8", "0.17.0", "v0.17.0", "0.18.1", "1.0.0"])
+def test_a_release_whose_shard_the_program_can_own_passes(version: str) -> None:
+    kai.check(version)
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ("0.9.4", "ClusterPolicy"),
+        ("0.10.5", "ClusterPolicy"),
+        ("0.12.0", "RuntimeClass nvidia"),
+        ("v0.12.17", "RuntimeClass nvidia"),
+        ("0.13.4", "evicted after 60 s"),
+        ("0.15.3", "evicted after 60 s"),
+        ("0.20.0", "retracted"),
+        ("0.13.0-rc1", "three numbers"),
+        ("latest", "three numbers"),
+        ("", "three numbers"),
+    ],
+)
+def test_any_other_release_is_refused_with_its_reason(version: str, why: str) -> None:
+    with pytest.raises(RuleError, match=why):
+        kai.check(version)
+
+
+def test_a_release_that_was_not_run_passes_with_a_warning() -> None:
+    assert kai.warning("0.17.1") == "kai.version = 0.17.1: this release was not run; 0.16.8 and 0.17.0 were."
+    assert kai.warning("v0.17.0") is None
+
+
+def test_the_default_release_was_run() -> None:
+    assert kai.DEFAULT_VERSION in kai.RUN
+    kai.check(kai.DEFAULT_VERSION)
+
+
+@pytest.mark.parametrize("version", ["0.17.0", "v0.17.0"])
+def test_the_chart_comes_from_its_own_registry_or_from_the_mirror_of_all(version: str) -> None:
+    assert kai.tag(version) == "v0.17.0"
+    assert kai.address(None, version) == "oci://ghcr.io/kai-scheduler/kai-scheduler/kai-scheduler"
+    assert kai.address("/charts/", version) == "/charts/kai-scheduler-v0.17.0.tgz"
+    assert kai.address("https://charts.example.com", version) == "https://charts.example.com/kai-scheduler-v0.17.0.tgz"
+    assert (
+        kai.address("oci://registry.example.com/charts/", version) == "oci://registry.example.com/charts/kai-scheduler"
+    )
+
+
+def test_no_gang_is_evicted_because_one_pod_is_gone() -> None:
+    for version in kai.RUN:
+        assert kai.shard_spec(version)["args"] == {"default-staleness-grace-period": "-1s"}
+
+
+def test_a_shard_has_no_field_that_its_release_does_not_know() -> None:
+    assert "goMemLimitRatio" not in kai.shard_spec("0.16.8")
+    assert kai.shard_spec("v0.17.0")["goMemLimitRatio"] == 0.9
+
+
+# create
+
+
+@pytest.mark.parametrize("dynamo", PROFILES)
+def test_kai_is_one_release_for_every_dynamo(dynamo: str) -> None:
+    recording = _run("create", dynamo)
+    release = recording.find("kubernetes:helm.sh/v3:Release", "kai-release").inputs
+    assert (release["name"], release["namespace"], release["version"]) == ("kai-scheduler", "kai-scheduler", "v0.17.0")
+    assert release["values"] == {
+        "global": {"tolerations": []},
+        "defaultShard": {"enabled": False},
+        "defaultQueue": {"createDefaultQueue": False},
+    }
+    values = _platform(recording).inputs["values"]
+    assert values.get("kai-scheduler", {"enabled": False}) == {"enabled": False}
+    assert values.get("global", {}).get("kai-scheduler", {"install": False})["install"] is False
+
+
+def test_the_platform_and_the_queues_wait_until_scheduler_and_webhooks_answer() -> None:
+    recording = _run("create")
+    shard, operands = recording.find("SchedulingShard"), recording.find("ConfigPatch")
+    for resource in (_platform(recording), *recording.of_type("Queue")):
+        assert recording.depends_on_transitively(resource, shard)
+        assert recording.depends_on_transitively(resource, operands)
+    for resource in (shard, operands):
+        assert resource.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == "condition=Ready"
+        assert recording.depends_on_transitively(resource, recording.find("Release", "kai-release"))
+    assert operands.inputs["metadata"]["name"] == "kai-config"
+    assert "spec" not in operands.inputs
+
+
+def test_a_shard_that_was_left_behind_is_taken_over_with_the_programs_values() -> None:
+    recording = _run("create")
+    shard = recording.find("SchedulingShard")
+    assert shard.inputs["metadata"]["name"] == "default"
+    assert shard.inputs["metadata"]["annotations"]["pulumi.com/patchForce"] == "true"
+    assert shard.inputs["spec"] == kai.shard_spec("0.17.0")
+    provider = recording.find("pulumi:providers:kubernetes", "kai-taking-over").inputs
+    assert str(provider["upsertExistingObjects"]).lower() == "true"
+
+
+def test_system_tolerations_reach_every_pod_of_kai() -> None:
+    recording = run_program("dev", config={"dynamo": {"mode": "create", "systemTolerations": True}})
+    release = recording.find("kubernetes:helm.sh/v3:Release", "kai-release").inputs
+    assert {toleration["key"] for toleration in release["values"]["global"]["tolerations"]} == {
+        "kubernetes.io/arch",
+        "nvidia.com/gpu",
+    }
+
+
+# adopt and none
+
+
+@pytest.mark.parametrize("platform", ["create", "adopt"])
+def test_an_adopted_kai_is_left_alone_and_its_queues_are_the_environments_own(platform: str) -> None:
+    recording = _run("adopt", platform=platform)
+    for kind in ("SchedulingShard", "ConfigPatch"):
+        assert not recording.of_type(kind)
+    assert not [r for r in recording.of_type("Release") if r.inputs["name"] == "kai-scheduler"]
+    assert len(recording.of_type("pulumi:providers:kubernetes")) == 1
+    assert len(recording.of_type("Queue")) == 2
+    assert _graph(recording)["metadata"]["annotations"][kai.QUEUE_ANNOTATION] == "dynamo-a4x-dev-serving"
+
+
+@pytest.mark.parametrize("dynamo", ["0.7.0", "1.0.2"])
+def test_without_kai_nothing_of_it_is_left(dynamo: str) -> None:
+    recording = _run("none", dynamo)
+    assert not recording.of_type("Queue")
+    assert "kai" not in str(_graph(recording)).lower()
+    for service in _graph(recording)["spec"]["services"].values():
+        assert not {"priorityClassName", "schedulerName"} & set(service["extraPodSpec"])
+    values = _platform(recording).inputs["values"]
+    if "global" in values:
+        assert values["global"]["kai-scheduler"] == {"install": False, "enabled": False}
+
+
+@pytest.mark.parametrize("mode", ["adopt", "none"])
+def test_a_platform_that_is_adopted_has_its_scheduler_already(mode: str) -> None:
+    _run(mode, platform="adopt")
+    with pytest.raises(ProgramFailedError, match=r"kai\.mode"):
+        _run("create", platform="adopt")
+
+
+def test_a_created_cluster_has_no_kai_to_adopt() -> None:
+    with pytest.raises(ProgramFailedError, match=r"kai\.mode = 'adopt'"):
+        run_program("prod", config={"kai": {"mode": "adopt"}})
+    run_program("prod", config={"kai": {"mode": "none"}})
+
+
+def test_the_version_of_an_adopted_kai_is_not_judged_by_the_config() -> None:
+    config: dict[str, Any] = {
+        "gcp:project": "my-project",
+        "gcp:region": "us-central1",
+        "dynamo-a4x:projectNumber": "1",
+        "dynamo-a4x:cluster": {"mode": "adopt", "name": "a4x-dev"},
+        "dynamo-a4x:domains": [{"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 2}],
+        "dynamo-a4x:modelBucket": {"mode": "adopt", "name": "models"},
+        "dynamo-a4x:dynamo": {"mode": "create"},
+        "dynamo-a4x:draDriver": {"mode": "create"},
+    }
+    parse({**config, "dynamo-a4x:kai": {"mode": "adopt", "version": "0.13.4"}}, "dev")
+    with pytest.raises(SettingsError, match=r"kai\.version"):
+        parse({**config, "dynamo-a4x:kai": {"version": "0.13.4"}}, "dev")
