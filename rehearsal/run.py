@@ -346,20 +346,31 @@ class Rehearsal:
         if not path.is_file():
             known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
             raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
+        # The program's own reader takes a file as the engine does: what goes on to the engine is written anew.
+        reader = self._of_program("settings.stack_file")
         try:
-            content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
-        config = mapping(content, "config")
+            if reader is None:
+                config = mapping(yaml.safe_load(path.read_text(encoding="utf-8")), "config")
+            else:
+                config = reader.read(path)
+        except (yaml.YAMLError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise ConfigError(text if reader else f"{path.name} is no YAML: {text}") from None
         plain = {key: value for key, value in config.items() if not _is_encrypted(value)}
         return _laid_over(plain, changes)
 
-    def _parse(self, raw: Mapping[str, Any]) -> Any:
-        """The program's own judgement of the config; None for a program that has no settings."""
+    def _of_program(self, module: str) -> Any:
+        """A module of the program that is rehearsed; None for a program that has no settings."""
         if self.program != (self.root / "__main__.py").resolve() or not (self.root / "settings").is_dir():
             return None
         with _first_on_path(self.root):
-            settings = importlib.import_module("settings")
+            return importlib.import_module(module)
+
+    def _parse(self, raw: Mapping[str, Any]) -> Any:
+        """The program's own judgement of the config; None for a program that has no settings."""
+        settings = self._of_program("settings")
+        if settings is None:
+            return None
         if self._secrets is None:
             self._secrets = {key: f"made-up-{key}" for key in settings.SECRETS}
         try:

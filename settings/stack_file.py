@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import yaml
 
 
-class StackFileError(Exception):
+class StackFileError(ValueError):
     """The file is no stack file. The text is the whole message."""
 
 

@@ -8,14 +8,14 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, charts, naming
+from components.base import a4x, charts, namespaces, naming
 from components.base.registry import NGC_USER
 
 CHART: Final = "nvidia-dra-driver-gpu"
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
 """Where NVIDIA publishes the chart, readable without an account."""
 
-NAMESPACE: Final = "nvidia-dra-driver-gpu"
+NAMESPACE: Final = namespaces.DRA_DRIVER
 
 DEFAULT_VERSION: Final = "25.12.0"
 """First release that works on every GKE minor from 1.34 on; 25.3.0 and 25.3.1 make v1beta1 device classes,

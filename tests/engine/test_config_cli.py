@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from typing import Any
 import pytest
 
 import settings
-from rehearsal import Rehearsal
+from rehearsal import ConfigError, Rehearsal
 from rehearsal import engine as engines
 from settings import stack_file
 from tests.engine.proof import needs_engine
 from tests.unit.test_stack_file import SCALARS
 
 pytestmark = [pytest.mark.engine, needs_engine]
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SET: dict[str, str] = {
     "protect": "true",
@@ -88,8 +91,7 @@ def test_a_key_that_stands_twice_is_refused_by_the_engine_too(run: Any, tmp_path
 
 def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "project" / "Pulumi.dev.yaml"
-    root = Path(__file__).resolve().parents[2]
-    path.write_text((root / "Pulumi.dev.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     for key, value in SET.items():
         run("config", "set", "--stack", "dev", "--path", key, value)
     read: Any = settings.parse(stack_file.read(path), "dev")
@@ -99,6 +101,26 @@ def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> N
     assert stack.overrides.decode.environment["NCCL_IB_QPS_PER_CONNECTION"] == "4"
     # The text that E14 is about: the CLI knows no numbers with a fraction.
     assert 'pricePerGpuHour: "4.5"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ("  dynamo-a4x:protect: on\n", "protect = 'on'"),
+        ("  gcp:project: again\n", "stands here twice"),
+        ("  dynamo-a4x:cluster:\n", "cluster = ''"),
+    ],
+)
+def test_a_rehearsal_refuses_what_the_engine_would_hand_over_otherwise(tmp_path: Path, spoilt: str, said: str) -> None:
+    for entry in ROOT.iterdir():
+        if entry.name in {"settings", "components", "__main__.py", "Pulumi.yaml", "sglang_configs"}:
+            (tmp_path / entry.name).symlink_to(entry)
+    text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    if "cluster" in spoilt:
+        text = text.replace("  dynamo-a4x:cluster:\n    mode: adopt\n    name: a4x-dev\n", "")
+    (tmp_path / "Pulumi.dev.yaml").write_text(text + spoilt, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Rehearsal("dev", root=tmp_path, program=tmp_path / "__main__.py")
 
 
 def test_the_program_runs_with_values_that_the_cli_stored() -> None:
