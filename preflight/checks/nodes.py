@@ -9,13 +9,10 @@ from components.base import a4x
 from components.base.capacity import MIB
 from components.base.dynamo import PROFILES
 from components.base.registry import PYTHON_IMAGE
+from components.serving.footprint import READINESS_CHECK as CHECK
 from preflight.cloud import CloudError, Node, Pod
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-
-POD_CPU: Final = 100
-POD_MEMORY: Final = 64 * MIB
-"""What the readiness check's pod asks for: the one whose trouble `pulumi up` says nothing about while it waits."""
 
 AMD64: Final = "amd64"
 LISTED_MAX: Final = 3
@@ -44,8 +41,8 @@ def system(site: Site) -> Outcome:
     roomy = [node.name for node in open_ if _has_room(node, [pod for pod in pods if pod.node == node.name])]
     if not roomy:
         return warned(
-            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {POD_CPU / 1000:g} CPU and "
-            f"{POD_MEMORY // MIB} MiB free",
+            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {CHECK.cpu / 1000:g} CPU and "
+            f"{CHECK.memory // MIB} MiB free",
             "make room, or see that the cluster's autoscaler may add a node",
         )
     return passed(f"{len(roomy)} of {len(nodes)} {kind} have room")
@@ -59,7 +56,7 @@ def _why(node: Node) -> str:
 
 def _has_room(node: Node, pods: list[Pod]) -> bool:
     cpu, memory = sum(pod.cpu for pod in pods), sum(pod.memory for pod in pods)
-    return node.cpu - cpu >= POD_CPU and node.memory - memory >= POD_MEMORY and len(pods) < node.pods
+    return node.cpu - cpu >= CHECK.cpu and node.memory - memory >= CHECK.memory and len(pods) < node.pods
 
 
 @dataclass(frozen=True)
