@@ -22,6 +22,7 @@ import pulumi_kubernetes as kubernetes
 from components.base import a4x, naming
 from components.base.registry import PYTHON_IMAGE
 from components.serving.commands import READINESS_NAME as NAME
+from components.serving.footprint import READINESS_CHECK
 from readiness import package
 
 HASH_ANNOTATION: Final = f"{naming.PROJECT}/readiness-check"
@@ -198,7 +199,7 @@ def _pod(
                 "working_dir": _CODE_FOLDER,
                 "command": package.command(_CONFIG_FOLDER),
                 "resources": {
-                    "requests": {"cpu": "100m", "memory": "64Mi"},
+                    "requests": READINESS_CHECK.requests(),
                     "limits": {"memory": "256Mi"},
                 },
                 "security_context": {
