@@ -25,10 +25,11 @@ _SETTLE_SECONDS = 0.3
 
 
 class PowerFailure:
-    """Kills the engine at the n-th call of an operation."""
+    """Kills the engine at the n-th call of an operation, on objects of one kind if it is given."""
 
-    def __init__(self, rehearsal: Rehearsal, op: str, at: int, *, carried_out: bool) -> None:
+    def __init__(self, rehearsal: Rehearsal, op: str, at: int, *, carried_out: bool, kind: str = "") -> None:
         self._rehearsal, self._op, self._at, self._carried_out = rehearsal, op, at, carried_out
+        self._kind = kind
         self._calls = 0
         self._victim = ""
         self.happened = False
@@ -39,7 +40,7 @@ class PowerFailure:
         self._rehearsal.cloud.faults.after.append(self._after)
 
     def _before(self, call: Call) -> None:
-        if call.op != self._op or call.preview:
+        if call.op != self._op or call.preview or self._kind not in ("", call.kind):
             return
         self._calls += 1
         if self._calls == self._at:
@@ -110,7 +111,7 @@ def kills(environment: str, points: int, say: Say) -> list[Tally]:
         tally.notes.append(
             f"{pending} creates were pending, {adopted} of them had happened; {torn} torn attribute files"
         )
-    return [tally, gone, replaced(environment, points, say)]
+    return [tally, gone, replaced(environment, points, say), *([registered()] if environment == "dev" else [])]
 
 
 def replaced(environment: str, points: int, say: Say) -> Tally:
@@ -122,7 +123,7 @@ def replaced(environment: str, points: int, say: Say) -> Tally:
         rehearsal.up()
         targets = [str(r["urn"]) for r in life.resources(rehearsal.export()) if not life.stateless(str(r["type"]))]
         # The last ones first: little stands on them, and what stands on something in use is never deleted.
-        for urn in targets[:: -max(1, len(targets) // points)]:
+        for urn in targets[:: -max(1, len(targets) // points)][:points]:
             carried_out = tally.tried % 2 == 0
             if not _killed_replacement(rehearsal, urn, carried_out=carried_out):
                 continue
@@ -141,6 +142,27 @@ def replaced(environment: str, points: int, say: Say) -> Tally:
         raise ProofError("no kill struck between the halves of a replacement: nothing was proven")
     tally.seconds = time.monotonic() - started
     tally.notes.append(f"{halves} entries of what was deleted already")
+    return tally
+
+
+def registered() -> Tally:
+    """Kill while an environment says that it uses a platform: its destroy takes the word back all the same."""
+    tally = Tally("engine killed while an environment said that it uses a platform")
+    started = time.monotonic()
+    adopting = {"dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}, "dynamo-a4x:draDriver": {"mode": "adopt"}}
+    with life.rehearse("dev", adopting) as rehearsal:
+        failure = PowerFailure(rehearsal, "create", 1, carried_out=True, kind="kubernetes:core/v1:NamespacePatch")
+        failure.arm()
+        _strike_down(rehearsal.up, failure, "the patch")
+        rehearsal.cloud.faults.clear()
+        time.sleep(_SETTLE_SECONDS)
+        untear(rehearsal)
+        recover(rehearsal)
+        life.finish(rehearsal, "killed while it said what it uses")
+        rehearsal.destroy()
+        life.require_empty(rehearsal, "destroyed after that")
+        tally.tried = tally.survived = 1
+    tally.seconds = time.monotonic() - started
     return tally
 
 

@@ -14,6 +14,9 @@ random value exists in the state only.
 A kill in the middle of a replacement leaves two things of one name. Where the old object was deleted first, its entry
 (`pendingReplacement`) says that it is gone, and the new one takes its place. Where the old one is to go last, it lives:
 the new one is looked for under another name, and only if it exists does the old one become what is left to delete.
+
+A patch of a Kubernetes object owns its fields under a name that the plugin draws and a kill loses: no destroy would
+take them back. The object itself says who owns them.
 """
 
 from __future__ import annotations
@@ -176,9 +179,39 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     if found.looked_up or found.cleared:
         put_back(stack, settled(state, found), run)
     run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
-    if found.beside:
-        put_back(stack, parted(read(stack, run)), run)
+    if found.beside or any(_is_patch(urn) for urn in found.looked_up):
+        put_back(stack, owned(parted(read(stack, run)), found), run)
     return found
+
+
+def owned(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
+    """A copy of a refreshed `state` in which the patches that were found have the field manager that made them."""
+    changed = copy.deepcopy(dict(state))
+    resources: list[dict[str, Any]] = changed["deployment"].get("resources") or []
+    for resource in resources:
+        if resource["urn"] in found.looked_up and _is_patch(str(resource["urn"])):
+            manager = _owner(resource)
+            if manager:
+                resource["outputs"]["__fieldManager"] = manager
+    return changed
+
+
+def _is_patch(urn: str) -> bool:
+    kind = urn.rsplit("::", 1)[0].rsplit("$", 1)[-1].rsplit("::", 1)[-1]
+    return kind.startswith("kubernetes:") and kind.endswith("Patch")
+
+
+def _owner(resource: Mapping[str, Any]) -> str:
+    """The field manager that applied the annotations and labels which a patch asks for; empty when there is none."""
+    metadata: dict[str, dict[str, str]] = resource["inputs"]["metadata"]
+    asked = {f"{group}/{key}" for group in ("annotations", "labels") for key in metadata.get(group, {})}
+    entries: list[dict[str, Any]] = resource["outputs"]["metadata"].get("managedFields") or []
+    for entry in entries:
+        fields: dict[str, dict[str, Any]] = entry.get("fieldsV1", {}).get("f:metadata") or {}
+        owns = {f"{group}/{key}".replace("f:", "") for group, keys in fields.items() for key in keys}
+        if entry.get("operation") == "Apply" and asked and asked <= owns:
+            return str(entry["manager"])
+    return ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

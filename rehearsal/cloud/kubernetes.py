@@ -213,7 +213,7 @@ class Kubernetes(Service):
         live = patches.apply(thing, manager, inputs, dry_run=dry_run)
         if not dry_run:
             kubernetes_admission.written(self.world, thing)
-        outputs = {**copy.deepcopy(live), patches.FIELD_MANAGER: manager}
+        outputs = patches.outputs_of(live, thing, manager)
         if not dry_run:
             waiting.refuse_unready(id_, outputs)
         return outputs
@@ -292,7 +292,7 @@ class Kubernetes(Service):
         # Without inputs on record (an import) the plugin takes the whole object for what the patch had asked for.
         inputs = patches.pruned(patched.outputs, call.inputs_before or patched.outputs)
         manager = patches.manager_of(self.world, call, inputs)
-        return inputs, {**patched.outputs, patches.FIELD_MANAGER: manager}
+        return inputs, patches.outputs_of(patched.outputs, patched, manager)
 
     def seed(self, cluster: Thing, kind: str, body: Props) -> Thing:
         """Put an object into a cluster that stood there before the program came; returns it."""

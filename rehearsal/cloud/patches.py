@@ -113,6 +113,24 @@ def refuse_conflicts(thing: Thing, manager: str, wanted: dict[Path, Any], *, for
     )
 
 
+def outputs_of(live: Props, thing: Thing, manager: str) -> Props:
+    """What the plugin keeps of a patched object: all of it, who owns which field, and the patch's own manager."""
+    outputs = copy.deepcopy(live)
+    cast("Props", outputs["metadata"])["managedFields"] = [
+        {"manager": name, "operation": "Apply", "fieldsV1": _field_set(fields)}
+        for name, fields in thing.applied.items()
+    ]
+    return {**outputs, FIELD_MANAGER: manager}
+
+
+def _field_set(fields: dict[Path, Any]) -> Props:
+    """Fields as the API server writes down who owns them: `f:` before each name."""
+    found: Props = {}
+    for path in fields:
+        _put(found, tuple(f"f:{step}" for step in path), {})
+    return found
+
+
 def seen_by_maker(thing: Thing) -> Props:
     """The maker's inputs as a read finds them: fields that a patch has taken have the patch's values."""
     inputs = copy.deepcopy(thing.inputs)

@@ -32,6 +32,8 @@ def test_an_engine_that_is_killed_half_way_leaves_what_the_runbook_brings_back()
     result = command("kill", "--stack", "dev", "--short")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "dev, engine killed during an up: 2 tried, 2 survived, 0 orphans" in result.stdout
+    assert "dev, engine killed during a replacement: 2 tried, 2 survived, 0 orphans" in result.stdout
+    assert "said that it uses a platform: 1 tried, 1 survived, 0 orphans" in result.stdout
 
 
 def test_a_message_that_does_not_name_the_resource_fails_the_proof() -> None:

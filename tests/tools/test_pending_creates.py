@@ -106,6 +106,29 @@ def test_what_was_not_found_leaves_the_old_object_as_it_is() -> None:
     assert (old["id"], "delete" in old) == ("old", False)
 
 
+def test_a_patch_that_was_found_gets_the_field_manager_that_made_it() -> None:
+    kind = "kubernetes:core/v1:NamespacePatch"
+    inputs = {"metadata": {"name": "default", "annotations": {"users/dev": "x", "pulumi.com/patchForce": "true"}}}
+    operation = pending(kind, inputs)
+    operation["resource"]["urn"] = f"urn:pulumi:dev::p::{kind}::use"
+    before = state(operation)
+    found = pending_creates.plan(before)
+    refreshed = pending_creates.settled(before, found)
+
+    def entry(manager: str, *annotations: str) -> dict[str, Any]:
+        fields = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in annotations}}}
+        return {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+
+    managers = [
+        entry("another", "users/prod", "pulumi.com/patchForce"),
+        entry("lost", "users/dev", "pulumi.com/patchForce"),
+    ]
+    outputs = {"__fieldManager": "drawn", "metadata": {"managedFields": managers}}
+    refreshed["deployment"]["resources"][-1]["outputs"] = outputs
+    (patch,) = pending_creates.owned(refreshed, found)["deployment"]["resources"][1:]
+    assert (patch["id"], patch["outputs"]["__fieldManager"]) == ("default", "lost")
+
+
 def test_the_whole_message_of_pulumi_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "pulumi"
     program.write_text("#!/bin/sh\necho 'error: the state is broken:' >&2; echo '  duplicate resource x' >&2; exit 1\n")
