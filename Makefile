@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse preflight bench faults generated test test-unit lint types fmt clean
+.PHONY: help venv rehearse preflight bench faults generated test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 ARGS ?=
@@ -10,13 +10,15 @@ PYTHON ?=
 
 BIN = .venv/bin
 INSTALLED = .venv/.installed
-RUN_PYTEST = $(BIN)/pytest -q
+SELECT = not whole
+RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
 PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
 help:
 	@echo 'make rehearse [STACK=prod] [ARGS=...]  run the program through the real engine against an embedded cloud'
 	@echo 'make preflight [STACK=prod] [ARGS=...] ask the cloud, with your credentials, what would stop an up'
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
+	@echo 'make test-all                          the same, with every combination of the modes (long)'
 	@echo 'make test-unit                         the tests that take seconds'
 	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
 	@echo 'make generated                         argument catalogs and pages that tools write, made anew'
@@ -94,6 +96,10 @@ test: $(INSTALLED)
 	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
+
+# The same with every combination of the modes in place of a pairwise selection.
+test-all:
+	@$(MAKE) test SELECT='whole or not whole'
 
 test-unit: $(INSTALLED)
 	@$(RUN_PYTEST) tests/unit

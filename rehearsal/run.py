@@ -15,6 +15,7 @@ by made-up ones.
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import json
 import re
@@ -219,6 +220,11 @@ class Rehearsal:
         if self._folder is None:
             raise RuntimeError("the rehearsal has not been entered")
         return self._folder
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The environment's config as it stands, without its secrets."""
+        return copy.deepcopy(self._raw)
 
     @property
     def secrets(self) -> Mapping[str, str]:

@@ -105,7 +105,12 @@ class KaiScheduler(pulumi.ComponentResource):
         timeouts = pulumi.CustomTimeouts(create=f"{_TIMEOUT_SECONDS}s", update=f"{_TIMEOUT_SECONDS}s")
         ConfigPatch(
             f"{name}-operands",
-            metadata={"name": kai.CONFIG, "labels": labels, "annotations": _READY},
+            metadata={
+                "name": kai.CONFIG,
+                "labels": labels,
+                # A patch waits when it changes (seen): with another release it waits again.
+                "annotations": {**_READY, f"{naming.PROJECT}/kai-version": args["version"]},
+            },
             # The chart's hook makes the Config that is waited for.
             opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[release], custom_timeouts=timeouts),
         )
@@ -114,7 +119,7 @@ class KaiScheduler(pulumi.ComponentResource):
             metadata={
                 "name": kai.SHARD,
                 "labels": labels,
-                # The values here win over those of a shard that is taken over.
+                # The values here win over those of a shard that is taken over; what is not said here it keeps.
                 "annotations": {**_READY, "pulumi.com/patchForce": "true"},
             },
             spec=kai.shard_spec(args["version"]),

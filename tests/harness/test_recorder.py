@@ -395,12 +395,12 @@ def test_a_test_can_lay_config_over_the_stack_file(project: Path) -> None:
     assert recording.outputs["token"] == ""
 
 
-def test_a_run_of_a_program_takes_less_than_three_tenths_of_a_second() -> None:
+def test_a_run_of_a_program_takes_less_than_three_tenths_of_a_second_of_processor_time() -> None:
     program = namespaces(*(pulumi.ResourceOptions() for _ in range(60)))
     record(program)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(record(program).resources) == 60
-    assert time.perf_counter() - begin < 0.3
+    assert time.process_time() - begin < 0.3
 
 
 def test_made_up_secrets_are_recognisable() -> None:

@@ -117,6 +117,7 @@ def test_the_platform_and_the_queues_wait_until_scheduler_and_webhooks_answer() 
         assert recording.depends_on_transitively(resource, recording.find("Release", "kai-release"))
     assert operands.inputs["metadata"]["name"] == "kai-config"
     assert "spec" not in operands.inputs
+    assert operands.inputs["metadata"]["annotations"]["dynamo-a4x/kai-version"] == "0.17.0", "an upgrade waits again"
 
 
 def test_a_shard_that_was_left_behind_is_taken_over_with_the_programs_values() -> None:

@@ -1,0 +1,76 @@
+"""The modes that an environment chooses once, and how many of their combinations a test run carries out.
+
+`make test` takes a selection that holds every pair of values, `make test-all` every combination that the settings
+accept. A failure of one mode, or between two of them, is found by the first; the second is for releases.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.run import ROOT
+
+VALUES: dict[str, tuple[str, ...]] = {
+    "environment": ("dev", "prod"),
+    "rdma": ("multi-network", "dranet"),
+    "dynamo": ("0.7.0", "1.0.2"),
+    "kai": ("create", "adopt", "none"),
+}
+
+
+@dataclass(frozen=True)
+class Modes:
+    """One combination."""
+
+    environment: str
+    rdma: str
+    dynamo: str
+    kai: str
+
+    def __str__(self) -> str:
+        return "-".join(getattr(self, field.name) for field in fields(self))
+
+    def config(self) -> dict[str, Any]:
+        """What is laid over the environment's stack file."""
+        shipped = yaml.safe_load((Path(ROOT) / f"Pulumi.{self.environment}.yaml").read_text(encoding="utf-8"))["config"]
+        return {
+            "dynamo-a4x:cluster": {**shipped["dynamo-a4x:cluster"], "rdma": self.rdma},
+            "dynamo-a4x:dynamo": {**shipped["dynamo-a4x:dynamo"], "version": self.dynamo},
+            "dynamo-a4x:kai": {"mode": self.kai},
+        }
+
+
+def every() -> list[Modes]:
+    """All combinations that the settings accept."""
+    return [modes for modes in map(Modes, *zip(*itertools.product(*VALUES.values()), strict=True)) if _accepted(modes)]
+
+
+def pairwise() -> list[Modes]:
+    """A selection of `every` in which each two values that can meet do.
+
+    Greedy: the combination that adds most comes next. (allpairspy 2.5.1 loses pairs where combinations are refused.)
+    """
+    left, selection = every(), list[Modes]()
+    missing = {pair for modes in left for pair in pairs(modes)}
+    while missing:
+        best = max(left, key=lambda modes: len(missing.intersection(pairs(modes))))
+        selection.append(best)
+        missing.difference_update(pairs(best))
+    return selection
+
+
+def pairs(modes: Modes) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Every two values of one combination, with their names."""
+    chosen = [(field.name, getattr(modes, field.name)) for field in fields(modes)]
+    return itertools.combinations(chosen, 2)
+
+
+def _accepted(modes: Modes) -> bool:
+    # A cluster that the program creates has no KAI to adopt.
+    return not (modes.environment == "prod" and modes.kai == "adopt")

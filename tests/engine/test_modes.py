@@ -1,0 +1,63 @@
+"""Every mode lives its whole life: up, up without a change, a change, destroy, and up again in the same cloud."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from rehearsal.run import Rehearsal
+from tests.engine import modes
+from tests.engine.modes import Modes
+from tests.engine.proof import needs_engine
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "fewer frontends": {"frontend": {"replicas": 2}},
+    "another variable of the decode workers": {
+        "frontend": {"replicas": 2},
+        "overrides": {"decode": {"environment": {"NCCL_DEBUG": "WARN"}}},
+    },
+}
+
+
+def test_the_selection_holds_every_pair_of_values_that_the_settings_accept() -> None:
+    wanted = {pair for one in modes.every() for pair in modes.pairs(one)}
+    held = {pair for one in modes.pairwise() for pair in modes.pairs(one)}
+    assert held == wanted
+    assert set(modes.pairwise()) < set(modes.every())
+
+
+@pytest.mark.engine
+@needs_engine
+@pytest.mark.parametrize("chosen", modes.pairwise(), ids=str)
+def test_an_environment_lives_and_comes_up_again_where_it_was_destroyed(chosen: Modes) -> None:
+    _live(chosen)
+
+
+@pytest.mark.engine
+@pytest.mark.whole
+@needs_engine
+@pytest.mark.parametrize("chosen", sorted(set(modes.every()) - set(modes.pairwise()), key=str), ids=str)
+def test_every_other_combination_lives_as_well(chosen: Modes) -> None:
+    _live(chosen)
+
+
+def _live(chosen: Modes) -> None:
+    with Rehearsal(chosen.environment, config=chosen.config()) as rehearsal:
+        rehearsal.preview()
+        for life in ("first", "second"):
+            rehearsal.up(f"{life} up")
+            rehearsal.up_without_change()
+            stacks = rehearsal.config["dynamo-a4x:stacks"]
+            for what, change in CHANGES.items():
+                changed = copy.deepcopy(stacks)
+                changed[0] |= change
+                rehearsal.set_config({"dynamo-a4x:stacks": changed})
+                assert rehearsal.up(what).changed, what
+                rehearsal.up_without_change()
+            # Unchanged again for the second life; a protected environment is destroyed in two steps.
+            rehearsal.set_config({"dynamo-a4x:stacks": stacks, "dynamo-a4x:protect": False})
+            rehearsal.up("as shipped, without protection")
+            rehearsal.destroy(f"{life} destroy")
+            assert rehearsal.world.leftovers() == []
