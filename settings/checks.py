@@ -12,7 +12,7 @@ from components.base import a4x, addresses, gke, kai, namespaces, naming
 from components.base.dynamo import PROFILES, REFUSED
 from components.base.problems import Problem, RuleError, nearest
 from components.serving import arguments, estimate, layout, rules
-from settings import room
+from settings import nodes, room
 from settings.model import Domain, Settings, Stack
 
 Check = Callable[[Settings], Iterator[Problem]]
@@ -30,6 +30,7 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.mode == "create"
     ]
+    found += nodes.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if settings.kai.mode == "create":
         found.append(kai.warning(settings.kai.version))
@@ -314,6 +315,9 @@ CHECKS: tuple[Check, ...] = (
     _domains,
     _one_rack_each,
     _one_zone,
+    nodes.versions,
+    nodes.drivers,
+    nodes.dranet,
     _kai,
     _dynamo,
     _namespaces,

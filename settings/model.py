@@ -151,6 +151,9 @@ class Cluster(StrictModel):
         default="multi-network",
         description="`multi-network` (the recipe's: three VPCs and a pod annotation) or `dranet` (resource claims)",
     )
+    dranet_network_admin: bool = Field(
+        default=False, description="whether GKE's service agent gets roles/compute.networkAdmin, for dranet"
+    )
     device_networks: DeviceNetworks | None = Field(
         default=None,
         description="networks of the additional NICs; only for pools that are made in an adopted cluster",
@@ -171,6 +174,10 @@ class Domain(StrictModel):
     reservation: str | None = Field(
         default=None,
         description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S; only for `create`",
+    )
+    node_version: str | None = Field(
+        default=None,
+        description="the GKE build of the pool's nodes, such as 1.35.2-gke.1485000; default: the control plane's",
     )
     price_per_gpu_hour: float | None = Field(
         default=None, gt=0, le=PRICE_MAX, description="what one GPU costs an hour, for the line that a preview prints"
@@ -227,8 +234,18 @@ class DraDriver(StrictModel):
 class NodeSoftware(StrictModel):
     """What runs on the A4X nodes below the workload."""
 
-    gib_version: GibVersion = Field(default="v1.0.7", description="the release of Google's NCCL gIB plugin for arm64")
-    install_nccl: bool = Field(default=True, description="whether the plugin's own libnccl is installed beside it")
+    gib_version: GibVersion | None = Field(
+        default=None,
+        description="the release of Google's NCCL gIB plugin for arm64, such as v1.0.7; default: the Dynamo release's",
+    )
+    install_nccl: bool | None = Field(
+        default=None,
+        description="whether the plugin's own libnccl is installed beside it; default: the Dynamo release's",
+    )
+    gpu_driver_version: gke.DriverVersion = Field(
+        default=gke.DEFAULT_DRIVER,
+        description="which GPU driver GKE installs on pools that are made: DEFAULT, LATEST, INSTALLATION_DISABLED",
+    )
 
 
 class Frontend(StrictModel):
@@ -295,7 +312,9 @@ class Settings(StrictModel):
     kai: Kai = Field(default=Kai(), description="a mapping with mode and version")
     dynamo: Dynamo = Field(description="a mapping with mode, version, ...")
     dra_driver: DraDriver = Field(description="a mapping with mode and version")
-    node_software: NodeSoftware = Field(default=NodeSoftware(), description="a mapping with gibVersion and installNccl")
+    node_software: NodeSoftware = Field(
+        default=NodeSoftware(), description="a mapping with gibVersion, installNccl and gpuDriverVersion"
+    )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
 
     def domain(self, name: str) -> Domain | None:

@@ -85,9 +85,16 @@ def _foundation(settings: Settings) -> gcp.ClusterFoundation:
             "endpoint": "dns" if cluster.dns_endpoint else "ip",
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
             "rdma": cluster.rdma,
+            "network_admin": _or_nobody(settings),
             "protect": settings.protect,
         },
     )
+
+
+def _or_nobody(settings: Settings) -> str | None:
+    """The account by which GKE makes DRANET's networks, where it is to be given the right."""
+    wanted = settings.cluster.dranet_network_admin and settings.project_number
+    return gke.service_agent(settings.project_number or "") if wanted else None
 
 
 def _domains(
@@ -117,6 +124,8 @@ def _domains(
             args["reservation"] = gke.parse_reservation(domain.reservation or "").path(settings.project)
             args["interfaces"] = interfaces
             args["service_account"] = service_account
+            args["node_version"] = domain.node_version
+            args["gpu_driver_version"] = settings.node_software.gpu_driver_version
         if networks is not None:
             args["device_networks"] = networks
         domains[domain.name] = gcp.NvlinkDomain(f"domain-{domain.name}", args)

@@ -30,7 +30,8 @@ class Shared:
 
 def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared:
     """Install what the settings do not adopt."""
-    provider = ground.cluster.provider
+    provider, profile = ground.cluster.provider, PROFILES[settings.dynamo.version]
+    install_nccl = settings.node_software.install_nccl
     ready: list[pulumi.Resource] = []
     # Order without a value of theirs (`replacement` says why).
     pools = list(ground.domains.values())
@@ -42,8 +43,8 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
                     "environment": settings.environment,
                     "provider": provider,
                     "node_pools": [f"{d.name}@{d.zone}/{d.reservation or ''}".rstrip("/") for d in settings.domains],
-                    "version": settings.node_software.gib_version,
-                    "install_nccl": settings.node_software.install_nccl,
+                    "version": settings.node_software.gib_version or profile.gib_version,
+                    "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
                 },
                 # It is done when it is done on all their nodes, and goes before them.
                 pulumi.ResourceOptions(depends_on=pools),

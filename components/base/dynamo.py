@@ -80,6 +80,12 @@ class DynamoProfile:
     pod_rules: tuple[Mapping[str, list[str]], ...] = ()
     """Rules of the Role that the pods' account needs in its namespace; none where discovery goes through etcd."""
 
+    gib_version: str = "v1.1.0"
+    """Release of Google's NCCL gIB plugin for the images of this release."""
+    install_nccl: bool = False
+    """Whether the plugin's own NCCL takes the place of the image's: what Google's installer did until 2026-05-06.
+    An image with a newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
+
     own_arguments_in_config: bool = True
     """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
 
@@ -155,6 +161,9 @@ def _before_1(version: str) -> DynamoProfile:
         crds_chart="dynamo-crds",
         values_style="subcharts",
         decode_needs_round_robin_balance=True,
+        # The recipe's NCCL values were tuned with these.
+        gib_version="v1.0.7",
+        install_nccl=True,
     )
 
 

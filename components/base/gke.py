@@ -19,6 +19,12 @@ RdmaMode = Literal["multi-network", "dranet"]
 """How pods reach the four CX-7 NICs: through GKE `Network` objects and a pod annotation, or through DRANET's
 resource claims. One cluster has one of them; the two must not meet on the same NICs."""
 
+DriverVersion = Literal["DEFAULT", "LATEST", "INSTALLATION_DISABLED"]
+"""Which GPU driver GKE installs on a pool: the one its build was tested with, the newest it has, or none."""
+
+DEFAULT_DRIVER: Final = "DEFAULT"
+"""R580 or newer on every version in the window."""
+
 DEVICE_NETWORKS: Final = (a4x.GVNIC_NETWORK, *a4x.RDMA_NETWORKS)
 """Additional networks of an A4X node in the order of its NICs: eth1, then eth2 to eth5. GKE attaches the NICs
 in the order of the list, and every published A4X setup has the gVNIC first."""
@@ -69,19 +75,17 @@ ADOPTER_ROLES: Final = ("roles/compute.viewer", "roles/container.admin", "roles/
 """What it needs to adopt cluster and pools: GKE's `getCluster` lists instance group managers, which
 `container.admin` alone may not (seen: 403 compute.instanceGroupManagers.list)."""
 
-NODE_ROLES: Final = (
-    "roles/artifactregistry.reader",
-    "roles/logging.logWriter",
-    "roles/monitoring.metricWriter",
-    "roles/monitoring.viewer",
-    "roles/stackdriver.resourceMetadata.writer",
-    "roles/storage.objectViewer",
-)
-"""What a node itself needs: pull images, write logs and metrics. Pods have identities of their own (Workload
-Identity), so none of this reaches them."""
+NODE_ROLES: Final = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
+"""What a node itself needs: pull images of the project's own registry, write logs and metrics (GKE's role for nodes).
+Pods have identities of their own (Workload Identity), so none of this reaches them."""
+
+DRANET_ROLE: Final = "roles/compute.networkAdmin"
+"""What GKE may need to make DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
+do not."""
 
 # Each is asked with `fullmatch`; `[0-9]` because `\d` takes the digits of every script.
-_ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-[a-z]")
+_ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-(?:ai[0-9]+)?[a-z]")
+"""A zone, or an AI zone such as us-central1-ai1a, which belongs to its region as any other."""
 _REGION: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 _NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
 _VERSION: Final = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER}(?:-gke\.{_NUMBER})?)?\.?")
@@ -274,6 +278,38 @@ def rdma_profile_path(project: str, zone: str) -> str:
     return f"projects/{project}/global/networkProfiles/{rdma_profile(zone)}"
 
 
+def service_agent(project_number: str) -> str:
+    """Email of the account by which GKE itself acts in a project."""
+    return f"service-{project_number}@container-engine-robot.iam.gserviceaccount.com"
+
+
+def check_node_version(version: str, control_plane: str | None, key: str) -> None:
+    """Check the version of a pool's nodes; `control_plane` is None where the cluster is not made here.
+
+    Raises:
+        GkeRuleError: no exact build, or newer than the control plane.
+    """
+    wanted = _parsed(version, key)
+    if wanted[3] is None:
+        raise GkeRuleError(
+            key,
+            version,
+            "nodes are given one exact build: GKE answers a prefix with a build, which would read as a change",
+            'Write it like "1.35.2-gke.1485000": gcloud container get-server-config --location REGION',
+        )
+    if control_plane is None:
+        return
+    # What the control plane's version leaves open is the newest build there is.
+    given = [part for part in _parsed(control_plane, "cluster.version") if part is not None]
+    if [part or 0 for part in wanted[: len(given)]] > given:
+        raise GkeRuleError(
+            key,
+            version,
+            f"nodes are never newer than the control plane, which is {control_plane}",
+            "Choose an older build, or raise cluster.version",
+        )
+
+
 def rdma_network(cluster: str, zone: str) -> str:
     """Name of the VPC for the CX-7 NICs that the program makes for `cluster`; its subnets add `-0` to `-3`.
 
@@ -301,7 +337,7 @@ def check_nodes(nodes: int, key: str = "nodes") -> str | None:
         return (
             f"{key} = {nodes}: GKE gives the whole sub-block of {a4x.NODES_PER_DOMAIN} nodes to the pool; "
             "the other "
-            f"{rest} stay reserved, unused and closed to other pools."
+            f"{rest} stay reserved and closed to other pools until the number is raised."
         )
     return None
 

@@ -54,6 +54,9 @@ class ClusterFoundationArgs(TypedDict):
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs; `dranet` needs no networks of the program's own."""
 
+    network_admin: NotRequired[str | None]
+    """Account that gets `gke.DRANET_ROLE` on the project; default nobody."""
+
     protect: bool
     """Whether the cluster is protected from deletion, and everything here from a change that would replace it or its
     A4X pools."""
@@ -132,6 +135,7 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "channel": args["channel"],
                 "endpoint": args["endpoint"],
                 "rdma": args["rdma"],
+                "network_admin": args.get("network_admin"),
                 "authorized_networks": args.get("authorized_networks", []),
                 "deletion_protection": args["protect"],
                 "protect": args["protect"],

@@ -13,6 +13,7 @@ from components.base import capacity, gke, naming
 from components.gcp import cluster_access
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_account import NodeAccount
+from components.gcp.ordering import once
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -84,6 +85,8 @@ class GkeClusterArgs(TypedDict):
     """Ranges that may reach the IP endpoint; default none. Needed with endpoint `ip`."""
     rdma: NotRequired[gke.RdmaMode]
     """Default `multi-network`."""
+    network_admin: NotRequired[str | None]
+    """Account that gets `gke.DRANET_ROLE` on the project before any pool is made; default nobody."""
     system_pool: NotRequired[SystemPool]
     """Size of the system pool."""
     deletion_protection: NotRequired[pulumi.Input[bool]]
@@ -142,6 +145,17 @@ class GkeCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.service_account = account.email
+        agent = args.get("network_admin")
+        if agent is not None:
+            right = gcp.projects.IAMMember(
+                f"{name}-network-admin",
+                project=project,
+                role=gke.DRANET_ROLE,
+                member=f"serviceAccount:{agent}",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            # What a pool takes, so that it waits for the right.
+            self.service_account = once(account.email, right.role)
 
         def pool_of(project_id: str) -> str:
             return f"{project_id}.svc.id.goog"

@@ -52,9 +52,10 @@ class NvlinkDomainArgs(TypedDict):
     """Create, `multi-network`: the five additional NICs (`DeviceVpcs.interfaces`)."""
     device_networks: NotRequired[pulumi.Resource]
     """Create, `multi-network`: what makes the GKE `Network` objects of the interfaces ready."""
-    gpu_driver_version: NotRequired[str]
-    """Create: DEFAULT (the driver of the GKE build, R580 or newer on every version in the window) or
-    LATEST."""
+    node_version: NotRequired[str | None]
+    """Create: GKE build of the nodes; default the control plane's. A change upgrades node after node."""
+    gpu_driver_version: NotRequired[gke.DriverVersion]
+    """Create: which GPU driver GKE installs; default `gke.DEFAULT_DRIVER`. A change replaces the pool."""
     protect: NotRequired[bool]
     """Create: whether the engine refuses to delete or replace the pool; default False."""
 
@@ -148,6 +149,7 @@ class NvlinkDomain(pulumi.ComponentResource):
             location=args.get("location"),
             cluster=args.get("cluster", ""),
             name=domain,
+            version=args.get("node_version"),
             node_locations=[zone],
             node_count=args["nodes"],
             placement_policy={"type": "COMPACT", "policy_name": policy.name},
@@ -172,7 +174,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                         "type": a4x.ACCELERATOR,
                         "count": a4x.GPUS_PER_NODE,
                         "gpu_driver_installation_config": {
-                            "gpu_driver_version": args.get("gpu_driver_version", "DEFAULT")
+                            "gpu_driver_version": args.get("gpu_driver_version", gke.DEFAULT_DRIVER)
                         },
                     }
                 ],

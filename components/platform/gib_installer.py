@@ -85,7 +85,8 @@ class GibInstaller(pulumi.ComponentResource):
             },
             spec={
                 "selector": {"match_labels": selector},
-                "update_strategy": {"type": "RollingUpdate"},
+                # One node at a time, the default, would take longer over many domains than the time-out allows.
+                "update_strategy": {"type": "RollingUpdate", "rolling_update": {"max_unavailable": "50%"}},
                 "template": {
                     "metadata": {"labels": {**selector, "name": _APP}},
                     "spec": {

@@ -79,6 +79,7 @@ def at_diff(kind: str, news: Props) -> None:
 def at_create(world: World, kind: str, placed: Props) -> None:
     """What the services refuse when an object is made."""
     if kind == NODE_POOL:
+        _not_newer(world, placed)
         _pool_fits(world, placed, None)
         _pool_networks(world, placed)
     elif kind == SUBNETWORK:
@@ -97,6 +98,7 @@ def at_create(world: World, kind: str, placed: Props) -> None:
 def at_update(world: World, kind: str, placed: Props, thing: Thing) -> None:
     """What the services refuse when an object is changed."""
     if kind == NODE_POOL:
+        _not_newer(world, placed)
         _pool_fits(world, placed, thing)
         busy = nodes.in_use(world, _cluster_of(world, placed), text(placed, "name"))
         if number(placed, "nodeCount") < busy:
@@ -223,6 +225,21 @@ def _pool_fits(world: World, placed: Props, current: Thing | None) -> None:
                     f"Error 400: ZONE_RESOURCE_POOL_EXHAUSTED: reservation sub-block {value} is held by "
                     f"node pool '{text(other.outputs, 'name')}'"
                 )
+
+
+def _not_newer(world: World, placed: Props) -> None:
+    version = text(placed, "version")
+    for cluster in world.find(CLUSTER, where=lambda thing: thing.id == _cluster_of(world, placed)):
+        control_plane = text(cluster.outputs, "masterVersion")
+        if version and _build(version) > _build(control_plane):
+            raise Refusal(
+                f'Error 400: Node version "{version}" must not have a greater version than the master version '
+                f'"{control_plane}"., badRequest'
+            )
+
+
+def _build(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _pool_networks(world: World, placed: Props) -> None:

@@ -136,7 +136,7 @@ def _node_pool(world: World, _: str, placed: Props) -> Props:
         "instanceGroupUrls": groups,
         "managedInstanceGroupUrls": groups,
         "nodeLocations": zones,
-        "version": GKE_VERSION,
+        "version": placed.get("version") or GKE_VERSION,
     }
 
 

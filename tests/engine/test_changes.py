@@ -57,8 +57,6 @@ _ELSEWHERE = {
     # The place of everything: another one is another environment.
     "gcp:project",
     "gcp:region",
-    # How pods reach the NICs is chosen once, with the cluster.
-    "cluster.rdma",
     # Only for pools that are made in an adopted cluster, which neither environment has.
     "cluster.deviceNetworks",
     # The only domain of both environments; with another name for it, `domains.name` is changed.

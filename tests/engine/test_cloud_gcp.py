@@ -375,6 +375,16 @@ def test_a_cluster_is_protected_from_deletion_unless_it_says_otherwise(cloud: Dr
         cloud.delete(cluster)
 
 
+def test_nodes_are_never_newer_than_the_control_plane(cloud: Driver) -> None:
+    cloud.cluster(minMasterVersion="1.35.1-gke.1000000")
+    with pytest.raises(Refusal, match="must not have a greater version than the master"):
+        cloud.create(NODE_POOL, "pool", {**pool_inputs(), "version": "1.35.1-gke.1000001"})
+    made = cloud.create(NODE_POOL, "pool", {**pool_inputs(), "version": "1.35.1-gke.999999"})
+    assert made.outputs["version"] == "1.35.1-gke.999999"
+    with pytest.raises(Refusal, match="must not have a greater version than the master"):
+        cloud.update(made, {**pool_inputs(), "version": "1.36.0-gke.1"})
+
+
 def test_a_pool_on_which_a_graph_runs_cannot_go(cloud: Driver) -> None:
     cloud.platform()
     cloud.graph()

@@ -76,7 +76,14 @@ def test_the_default_version_lies_in_the_window() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "region"),
-    [("us-central1-b", "us-central1"), ("europe-west4-b", "europe-west4"), ("us-east1-d", "us-east1")],
+    [
+        ("us-central1-b", "us-central1"),
+        ("europe-west4-b", "europe-west4"),
+        ("us-east1-d", "us-east1"),
+        # AI zones.
+        ("us-central1-ai1a", "us-central1"),
+        ("us-south1-ai1b", "us-south1"),
+    ],
 )
 def test_a_zone_of_the_region_passes(zone: str, region: str) -> None:
     gke.check_zone(zone, region)
@@ -89,6 +96,8 @@ def test_a_zone_of_the_region_passes(zone: str, region: str) -> None:
         ("us-central12-b", "us-central1", "outside the region us-central1"),
         ("us-central1", "us-central1", "not a zone"),
         ("b", "us-central1", "not a zone"),
+        ("us-central1-ai1", "us-central1", "not a zone"),
+        ("us-central1-ai1a", "us-central2", "outside the region us-central2"),
     ],
 )
 def test_a_zone_elsewhere_is_refused(zone: str, region: str, part: str) -> None:
@@ -102,6 +111,12 @@ def test_a_zone_elsewhere_is_refused(zone: str, region: str, part: str) -> None:
 def test_what_is_no_region_is_refused(region: str) -> None:
     with pytest.raises(GkeRuleError, match="not a region"):
         gke.check_region(region)
+
+
+def test_the_names_of_an_rdma_network_and_its_subnets_fit_in_every_zone() -> None:
+    longest = gke.rdma_network("c" * naming.CLUSTER_MAX, "northamerica-northeast2-ai12a")
+    assert len(f"{longest}-3") <= 63
+    assert gke.rdma_network("c", "us-central1-a") != gke.rdma_network("c", "us-central1-b")
 
 
 def test_domains_of_a_cluster_share_one_zone() -> None:
@@ -202,6 +217,39 @@ def test_what_is_no_reservation_is_refused(text: str) -> None:
 def test_a_sub_block_needs_its_block() -> None:
     with pytest.raises(GkeRuleError, match="together with its block"):
         gke.reservation("r", sub_block="s")
+
+
+# --- nodes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "control_plane"),
+    [
+        ("1.35.2-gke.1485000", "1.35.2-gke.1485000"),
+        ("1.35.2-gke.1485000", "1.35.3-gke.1"),
+        ("1.35.2-gke.1485000", "1.35"),
+        ("1.34.1-gke.3971000", "1.35"),
+        ("1.36.0-gke.1", None),
+    ],
+)
+def test_nodes_may_be_as_new_as_the_control_plane(version: str, control_plane: str | None) -> None:
+    gke.check_node_version(version, control_plane, "domains[0].nodeVersion")
+
+
+@pytest.mark.parametrize(
+    ("version", "control_plane", "part"),
+    [
+        ("1.35.2-gke.1485001", "1.35.2-gke.1485000", "never newer than the control plane, which is 1.35.2-gke.1485000"),
+        ("1.36.0-gke.1", "1.35", "never newer than the control plane"),
+        ("1.35", "1.35", "one exact build"),
+        ("1.35.2", None, "one exact build"),
+        ("latest", None, "not a GKE version"),
+    ],
+)
+def test_a_version_that_nodes_cannot_have_is_refused(version: str, control_plane: str | None, part: str) -> None:
+    with pytest.raises(GkeRuleError, match=part) as refusal:
+        gke.check_node_version(version, control_plane, "domains[0].nodeVersion")
+    assert refusal.value.key == "domains[0].nodeVersion"
 
 
 # --- rights -----------------------------------------------------------------------------------------------

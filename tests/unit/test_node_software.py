@@ -230,6 +230,12 @@ def test_version_and_nccl_come_from_the_configuration() -> None:
     assert recording.outputs["gib"] == "v1.1.2"
 
 
+def test_the_plugin_reaches_many_nodes_at_once(built: Recording) -> None:
+    """One at a time, 64 domains of 18 nodes would not be done within the time-out."""
+    strategy = installer(built)["spec"]["updateStrategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "50%"}}
+
+
 def test_a_new_pool_does_not_run_the_installer_again_on_the_others() -> None:
     few = installer(record(node_software()))
     more = installer(record(node_software(gib={"node_pools": ["a4x-0", "a4x-1", "a4x-2"]})))

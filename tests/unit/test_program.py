@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
@@ -372,6 +373,54 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
         assert claims["rdma"] == template["metadata"]["name"]
         assert {"name": "rdma"} in service["resources"]["claims"]
         assert not any("interfaces" in key for key in service["extraPodMetadata"]["annotations"])
+
+
+def _installer(**config: object) -> tuple[str, bool]:
+    """Release of the NCCL plugin that a created environment installs, and whether its NCCL comes with it."""
+    template = run_program("prod", config=dict(config)).find("kubernetes:apps/v1:DaemonSet").inputs["spec"]["template"]
+    (container,) = template["spec"]["initContainers"]
+    return container["image"].rpartition(":")[2], "--install-nccl" in container["args"][0]
+
+
+def test_each_release_of_dynamo_gets_the_nccl_plugin_that_fits_its_image() -> None:
+    assert _installer() == ("v1.0.7", True)
+    newer = {"mode": "create", "version": "1.0.2"}
+    assert _installer(dynamo=newer) == ("v1.1.0", False)
+    # What the config says wins, and is warned of.
+    software = {"gibVersion": "v1.1.2", "installNccl": True}
+    assert _installer(dynamo=newer, nodeSoftware=software) == ("v1.1.2", True)
+    logs = run_program("prod", config={"dynamo": newer, "nodeSoftware": software}, preview=True).logs
+    assert any("installNccl" in message and "ncclWaitSignal" in message for _, message in logs)
+
+
+def test_version_and_driver_of_a_pools_nodes_are_as_configured() -> None:
+    (domain,) = json.loads(StackConfig.read("prod").values["dynamo-a4x:domains"])
+    pinned = {**domain, "nodeVersion": "1.35.2-gke.1485000"}
+    run = run_program("prod", config={"domains": [pinned], "nodeSoftware": {"gpuDriverVersion": "LATEST"}})
+    for before, after in ((recorded("prod"), run),):
+        old, new = (
+            next(r for r in recording.of_type("NodePool") if a4x_pool(r)).inputs for recording in (before, after)
+        )
+        assert "version" not in old
+        assert new["version"] == "1.35.2-gke.1485000"
+        drivers = [
+            pool["nodeConfig"]["guestAccelerators"][0]["gpuDriverInstallationConfig"]["gpuDriverVersion"]
+            for pool in (old, new)
+        ]
+        assert drivers == ["DEFAULT", "LATEST"]
+
+
+def test_gke_gets_the_right_to_make_networks_for_dranet_only_when_asked() -> None:
+    cluster = {"mode": "create", "name": "a4x-prod", "rdma": "dranet"}
+    run = run_program("prod", config={"cluster": {**cluster, "dranetNetworkAdmin": True}})
+    (grant,) = [r for r in run.of_type("IAMMember") if r.inputs["role"] == "roles/compute.networkAdmin"]
+    assert (
+        grant.inputs["member"] == "serviceAccount:service-123456789012@container-engine-robot.iam.gserviceaccount.com"
+    )
+    pool = next(r for r in run.of_type("NodePool") if a4x_pool(r))
+    assert run.depends_on_transitively(pool, grant)
+    without = run_program("prod", config={"cluster": cluster})
+    assert not [r for r in without.of_type("IAMMember") if r.inputs["role"] == "roles/compute.networkAdmin"]
 
 
 def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recording) -> None:

@@ -115,6 +115,36 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
         ("dynamo.version = '0.9.0'", "ships the operator image 0.7.1", "choose one of"),
     ),
     (
+        "a version of nodes without a build",
+        _set("domains.0.nodeVersion", "1.35", PROD),
+        ("domains[0].nodeVersion = '1.35'", "one exact build", "Write it like"),
+    ),
+    (
+        "nodes newer than their control plane",
+        _set("domains.0.nodeVersion", "1.36.0-gke.1", PROD),
+        ("domains[0].nodeVersion = '1.36.0-gke.1'", "never newer than the control plane", "raise cluster.version"),
+    ),
+    (
+        "a version for nodes that are adopted",
+        _set("domains.0.nodeVersion", "1.35.2-gke.1485000"),
+        ("domains[0].nodeVersion = '1.35.2-gke.1485000'", "its owner's", "remove the key"),
+    ),
+    (
+        "a driver for nodes that are adopted",
+        _set("nodeSoftware.gpuDriverVersion", "LATEST"),
+        ("nodeSoftware.gpuDriverVersion = 'LATEST'", "no pool is made here", "remove the key"),
+    ),
+    (
+        "a driver that GKE does not know",
+        _set("nodeSoftware.gpuDriverVersion", "R580", PROD),
+        ("nodeSoftware.gpuDriverVersion = 'R580'", "'DEFAULT', 'LATEST' or 'INSTALLATION_DISABLED'", "choose one"),
+    ),
+    (
+        "DRANET's right without DRANET",
+        _set("cluster.dranetNetworkAdmin", True, PROD),
+        ("cluster.dranetNetworkAdmin = True", "DRANET's networks", "set cluster.rdma: dranet"),
+    ),
+    (
         "charts by a scheme that Helm does not know",
         _set("dynamo.chartSource", "ftp://x"),
         ("dynamo.chartSource = 'ftp://x'", "Helm fetches charts by https, http or oci", "Write https://HOST/FOLDER"),

@@ -1,0 +1,73 @@
+"""Rules of the A4X nodes themselves: version, GPU driver, NCCL plugin, and who makes DRANET's networks.
+
+Each check is a function from `Settings` to the problems it finds, as in `checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.base import gke
+from components.base.dynamo import PROFILES
+from components.base.problems import Problem, RuleError
+from settings.model import Settings
+
+
+def versions(settings: Settings) -> Iterator[Problem]:
+    """A pool that is made may have a version of its own: an exact build that cluster and Dynamo release go with."""
+    profile = PROFILES.get(settings.dynamo.version)
+    control_plane = settings.cluster.version if settings.cluster.mode == "create" else None
+    for i, domain in enumerate(settings.domains):
+        key, version = f"domains[{i}].nodeVersion", domain.node_version
+        if version is None:
+            continue
+        if domain.mode == "adopt":
+            rule = "the version of a pool that is adopted is its owner's"
+            yield Problem(key, version, rule, "remove the key, or set the domain's mode to create")
+            continue
+        try:
+            gke.check_node_version(version, control_plane, key)
+            if profile is not None:
+                gke.version_window(profile).check(version, key)
+        except RuleError as error:
+            yield Problem(error.key, error.value, error.rule, error.cure)
+
+
+def drivers(settings: Settings) -> Iterator[Problem]:
+    """The GPU driver is chosen for pools that are made."""
+    version = settings.node_software.gpu_driver_version
+    if version != gke.DEFAULT_DRIVER and not settings.created_domains:
+        rule = "the driver of a pool that is adopted is its owner's, and no pool is made here"
+        yield Problem("nodeSoftware.gpuDriverVersion", version, rule, "remove the key")
+
+
+def dranet(settings: Settings) -> Iterator[Problem]:
+    """GKE's right to make networks is granted to the agent of a project with a number, and for DRANET only."""
+    cluster, key = settings.cluster, "cluster.dranetNetworkAdmin"
+    if not cluster.dranet_network_admin:
+        return
+    if cluster.rdma != "dranet" or cluster.mode != "create":
+        rule = "it is the right with which GKE makes DRANET's networks for a cluster that is made here"
+        yield Problem(key, True, rule, "remove the key, or set cluster.rdma: dranet on a cluster that is made")
+    elif settings.project_number is None:
+        yield Problem(
+            "projectNumber",
+            None,
+            f"GKE's service agent, whom {key} grants the role to, is named by the project's number",
+            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'",
+        )
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """What is allowed and probably not meant."""
+    software, profile = settings.node_software, PROFILES[settings.dynamo.version]
+    if software.gpu_driver_version == "INSTALLATION_DISABLED":
+        yield (
+            "nodeSoftware.gpuDriverVersion = INSTALLATION_DISABLED: GKE installs no GPU driver, and neither does this "
+            "program; NCCL plugin and DRA driver wait until another installer has put one on the nodes."
+        )
+    if settings.cluster.mode == "create" and software.install_nccl and not profile.install_nccl:
+        yield (
+            f"nodeSoftware.installNccl = true with Dynamo {profile.version}: the plugin's NCCL takes the place of the "
+            "image's; where that is newer, workers end with an undefined symbol such as ncclWaitSignal."
+        )
