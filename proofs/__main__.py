@@ -39,6 +39,8 @@ PROOFS: dict[str, tuple[str, Proof]] = {
     "secrets": ("the two secrets are searched for in every byte", secrets.proof),
     "neighbours": ("two stacks, and two environments, on one cluster", neighbours.proof),
 }
+_BOTH_WAYS = ("faults", "kill", "order", "replacements", "cluster", "drift")
+"""Proofs of an environment's life, which are made with DRANET too."""
 TABLE = "table"
 """Writes `docs/changes.md` anew; proves nothing."""
 
@@ -50,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         changes.write(_say)
         return 0
     names = list(PROOFS) if options.proof == "all" else [options.proof]
-    stacks = [options.stack] if options.stack else list(life.ENVIRONMENTS)
     tallies: list[Tally] = []
     started = time.monotonic()
     wrong: list[str] = []
     for name in names:
-        for stack in stacks:
+        variants = life.VARIANTS if name in _BOTH_WAYS else ()
+        for stack in [options.stack] if options.stack else [*life.ENVIRONMENTS, *variants]:
             _say(f"{name}, {stack} ...")
             try:
                 tallies += PROOFS[name][1](stack, options.short, _say)
@@ -92,7 +94,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("proof", nargs="?", default="all", choices=[*PROOFS, TABLE, "all"])
-    parser.add_argument("--stack", choices=life.ENVIRONMENTS, help="one environment (default: both)")
+    parser.add_argument("--stack", choices=[*life.ENVIRONMENTS, *life.VARIANTS], help="one environment (default: all)")
     parser.add_argument("--short", action="store_true", help="the form that `make test` runs")
     return parser.parse_args(arguments)
 

@@ -30,7 +30,7 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     with life.rehearse(environment) as rehearsal:
         rehearsal.up()
         tallies = [rewritten(rehearsal), changed(rehearsal), deleted(rehearsal, say, short)]
-        if environment == "prod":
+        if environment.startswith("prod"):
             tallies.append(protected(rehearsal))
         if not short or environment == "dev":
             tallies.append(graph_deleted(rehearsal))

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from proofs import language_host
 from rehearsal import Rehearsal, RehearsalError, Thing
 from rehearsal.cloud.provider import kind_of, name_of
+from rehearsal.run import ROOT
 
 ENVIRONMENTS = ("dev", "prod")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}
@@ -48,9 +51,20 @@ class Tally:
         )
 
 
+DRANET = "+dranet"
+"""Ends the name of an environment that is proven with DRANET in place of multi-networking."""
+VARIANTS = tuple(f"{environment}{DRANET}" for environment in ENVIRONMENTS)
+
+
 def rehearse(environment: str, config: Mapping[str, Any] | None = None, **options: Any) -> Rehearsal:
     """A rehearsal of an environment without protection, with `config` laid over its file."""
-    return Rehearsal(environment, config={**UNPROTECTED, **(config or {})}, **options)
+    name = environment.removesuffix(DRANET)
+    changes = {**UNPROTECTED, **(config or {})}
+    if environment != name:
+        file = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
+        cluster = changes.get("dynamo-a4x:cluster", file["dynamo-a4x:cluster"])
+        changes["dynamo-a4x:cluster"] = {**cluster, "rdma": "dranet"}
+    return Rehearsal(name, config=changes, **options)
 
 
 def resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:

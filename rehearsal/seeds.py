@@ -41,7 +41,7 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
     cluster = _cluster(cloud, settings, project, region)
     for domain in settings.domains:
         if domain.mode == "adopt":
-            _pool(cloud, cluster, domain, names)
+            _pool(cloud, cluster, domain, names, dranet=settings.cluster.rdma == "dranet")
     for name, (network, subnetwork) in names.items():
         _device_network(cloud, cluster, name, network, subnetwork)
     if settings.kai.mode == "adopt":
@@ -86,15 +86,21 @@ def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> 
     return cloud.gcp.seed(gcp.CLUSTER, inputs, project=project, region=region)
 
 
-def _pool(cloud: EmbeddedCloud, cluster: Thing, domain: Any, names: dict[str, tuple[str, str]]) -> None:
+def _pool(
+    cloud: EmbeddedCloud, cluster: Thing, domain: Any, names: dict[str, tuple[str, str]], *, dranet: bool
+) -> None:
     attached = [{"network": network, "subnetwork": subnetwork} for network, subnetwork in names.values()]
+    networks: dict[str, Any] = {"additionalNodeNetworkConfigs": attached}
+    labels: dict[str, str] = {}
+    if dranet:
+        networks, labels = {"acceleratorNetworkProfile": "auto"}, {"cloud.google.com/gke-networking-dra-driver": "true"}
     inputs = {
         "name": domain.name,
         "cluster": cluster.outputs["name"],
         "nodeCount": domain.nodes,
         "nodeLocations": [domain.zone],
-        "nodeConfig": {"machineType": gcp.MACHINE_A4X},
-        "networkConfig": {"additionalNodeNetworkConfigs": attached},
+        "nodeConfig": {"machineType": gcp.MACHINE_A4X, "labels": labels},
+        "networkConfig": networks,
     }
     project, region = str(cluster.outputs["project"]), str(cluster.outputs["location"])
     cloud.gcp.seed(gcp.NODE_POOL, inputs, project=project, region=region)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from rehearsal.cloud import bucket_access, kai, nodes, operator, placement, pods, serving
+from rehearsal.cloud import bucket_access, kai, nics, nodes, operator, placement, pods, serving
 from rehearsal.cloud.serving import Role
 from rehearsal.cloud.values import Props, text
 from rehearsal.cloud.world import World
@@ -127,4 +127,5 @@ REFUSED_TO_PODS: tuple[Subject, ...] = (
     nodes.hindrances,
     _named(placement.hindrances),
     _named(bucket_access.hindrances),
+    _named(nics.hindrances),
 )

@@ -1,0 +1,39 @@
+"""What is proven with multi-networking holds with DRANET too; the long forms are in `python -m proofs`."""
+
+from __future__ import annotations
+
+import pytest
+
+from proofs import drift, faults, life, order
+from rehearsal.cloud.gcp_rules import NETWORK, NODE_POOL
+from tests.engine.proof import needs_engine, silent
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+
+def test_an_environment_with_dranet_goes_up_changes_comes_down_and_goes_up_again() -> None:
+    with life.rehearse("prod+dranet") as rehearsal:
+        witness = order.Witness(rehearsal)
+        witness.arm()
+        for _ in range(2):
+            rehearsal.up()
+            rehearsal.up_without_change()
+            assert len(rehearsal.world.find(NETWORK)) == 1
+            (pool,) = rehearsal.world.find(NODE_POOL, where=lambda thing: "::domain-" in thing.urn)
+            assert pool.outputs["networkConfig"]["acceleratorNetworkProfile"] == "auto"
+            rehearsal.refresh()
+            rehearsal.up_without_change()
+            rehearsal.destroy()
+            life.require_empty(rehearsal, "with DRANET")
+        witness.require("with DRANET")
+
+
+def test_drift_is_put_right_with_dranet() -> None:
+    tallies = drift.proof("dev+dranet", True, silent)
+    assert all(tally.tried == tally.survived for tally in tallies)
+
+
+def test_every_create_and_delete_may_fail_once_with_dranet() -> None:
+    creates, deletes = faults.short("dev+dranet", faults.BEFORE, silent)
+    assert creates.tried == creates.survived == deletes.tried > 20
+    assert creates.orphans == deletes.orphans == 0
