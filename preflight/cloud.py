@@ -166,6 +166,32 @@ class Pod:
 
 
 @dataclass(frozen=True)
+class Kai:
+    """The KAI scheduler in a cluster, or what one has left there."""
+
+    served: bool
+    """Whether its kinds are known in the cluster."""
+    namespace: str
+    """Where its operator runs; empty where none does."""
+    version: str
+    """Tag of the operator's image; empty where none runs."""
+    labels: Mapping[str, str]
+    """Of that namespace."""
+    configured: bool
+    """Whether `kai-config` is there."""
+    ready: bool
+    """Whether `kai-config` says that everything runs."""
+    shards: Mapping[str, str]
+    """Each SchedulingShard, and how long it lets a gang lack a pod (empty: KAI's own default)."""
+    webhooks: Sequence[str]
+    """Its webhook configurations for pods, as `kind/name`."""
+    missing_class: str
+    """The RuntimeClass that it gives GPU pods and that the cluster does not have; empty where it gives none."""
+    waits_for_cluster_policy: bool
+    """Whether its operator needs the kind ClusterPolicy, and the cluster does not have it."""
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A Cloud Storage bucket."""
 
@@ -260,6 +286,10 @@ class Cloud(Protocol):
 
     def pods(self, cluster: Cluster) -> list[Pod]:
         """Pods that are on a node and not finished, from the Kubernetes API."""
+        ...
+
+    def kai(self, cluster: Cluster) -> Kai:
+        """The KAI scheduler, from the Kubernetes API."""
         ...
 
     def bucket(self, name: str) -> Bucket:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -32,7 +33,7 @@ from google.cloud import compute_v1, container_v1
 from google.cloud.container_v1.services.cluster_manager.transports import ClusterManagerRestTransport
 from google.oauth2 import credentials as user_credentials
 
-from preflight import cloud, kubernetes, registry
+from preflight import cloud, kubernetes, registry, scheduler
 from preflight.cloud import CloudError, Trouble
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -235,6 +236,10 @@ class GoogleCloud:
         """Pods that are neither finished nor waiting for a node, from the cluster."""
         selector = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
         return [kubernetes.pod(item) for item in self._kubernetes(cluster, "/api/v1/pods", fieldSelector=selector)]
+
+    def kai(self, cluster: cloud.Cluster) -> cloud.Kai:
+        """The KAI scheduler, from the cluster."""
+        return scheduler.kai_in(partial(self._kubernetes, cluster))
 
     def _kubernetes(self, cluster: cloud.Cluster, path: str, **selector: str) -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:

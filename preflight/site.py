@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from components.base import a4x, gke, naming
+from components.base.dynamo import PROFILES
 from components.serving import layout
 from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project
 from settings import Settings
@@ -112,6 +113,15 @@ class Site:
     def is_own(self, labels: Mapping[str, str]) -> bool:
         """Whether labels say that this program made the thing for this environment."""
         return naming.gcp_labels(self.settings.environment).items() <= labels.items()
+
+    def is_own_namespace(self, labels: Mapping[str, str]) -> bool:
+        """Whether a namespace's labels say that this program made it for this environment."""
+        return naming.kubernetes_labels(self.settings.environment).items() <= labels.items()
+
+    @property
+    def operator_finds_kai(self) -> bool:
+        """Whether the Dynamo operator uses KAI because its kinds are there, whatever the config says."""
+        return PROFILES[self.settings.dynamo.version].finds_kai
 
     def reservation(self, domain: Domain) -> tuple[gke.Reservation, str]:
         """A created domain's reservation, and the project that owns it."""

@@ -86,6 +86,10 @@ class DynamoProfile:
     """Whether the plugin's own NCCL takes the place of the image's: what Google's installer did until 2026-05-06.
     An image with a newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
 
+    finds_kai: bool = False
+    """Whether the operator hands pods to KAI when its API group is served as the operator starts, whatever the values
+    say."""
+
     own_arguments_in_config: bool = True
     """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
 
@@ -164,6 +168,7 @@ def _before_1(version: str) -> DynamoProfile:
         # The recipe's NCCL values were tuned with these.
         gib_version="v1.0.7",
         install_nccl=True,
+        finds_kai=True,
     )
 
 

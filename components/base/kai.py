@@ -25,6 +25,8 @@ Mode = Literal["create", "adopt", "none"]
 DEFAULT_VERSION: Final = "0.17.0"
 RUN: Final = ("0.16.8", "0.17.0")
 """Releases that `check` accepts and that were run."""
+RUN_ADOPTED: Final = ("0.13.4",)
+"""Releases that were run and that this program does not install."""
 
 CHART: Final = "kai-scheduler"
 REGISTRY: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler"
@@ -41,6 +43,7 @@ CONFIG: Final = "kai-config"
 """The one object of kind Config; KAI's operator starts scheduler, webhooks and controllers for it."""
 SHARD: Final = "default"
 """Name of the SchedulingShard; a scheduler runs for each of them."""
+GRACE_ARGUMENT: Final = "default-staleness-grace-period"
 GRACE_PERIOD: Final = "-1s"
 """How long a gang may lack a pod before KAI evicts all others of it; below 0: for ever. With KAI's own 60 s, one
 decode leader that was gone took 18 running pods with it, frontends too (seen on 0.17.0)."""
@@ -148,6 +151,6 @@ def shard_spec(version: str) -> Mapping[str, Any]:
     return {
         "partitionLabelValue": "",
         "placementStrategy": {"gpu": "binpack", "cpu": "binpack"},
-        "args": {"default-staleness-grace-period": GRACE_PERIOD},
+        "args": {GRACE_ARGUMENT: GRACE_PERIOD},
         **line(parse(version)).shard,
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, dranet, networks, nodes, room, storage
+from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, room, storage
 from preflight.results import Outcome
 from preflight.site import Site
 
@@ -87,6 +87,12 @@ def _nic_checks(site: Site) -> list[Check]:
     return checks
 
 
+_KAI = (
+    "container.deployments.list, container.namespaces.list, container.thirdPartyObjects.list, "
+    "container.mutatingWebhookConfigurations.list and container.runtimeClasses.list"
+)
+
+
 def _cluster_checks(site: Site) -> list[Check]:
     get = "container.clusters.get"
     if site.creates_cluster:
@@ -120,6 +126,7 @@ def _cluster_checks(site: Site) -> list[Check]:
                 "container.nodes.list and container.pods.list",
             )
         )
+    checks.append(Check("kai", partial(kai.scheduler, site), _KAI))
     if not site.creates_cluster and site.settings.stacks:
         checks.append(Check("frontends", partial(room.frontends, site), "container.nodes.list"))
     return checks

@@ -138,6 +138,21 @@ class HealthyCloud:
     def pods(self, cluster: cloud.Cluster) -> list[cloud.Pod]:
         return [cloud.Pod("kube-system", "kube-dns-0", "system-0", 0, 300, GB)]
 
+    def kai(self, cluster: cloud.Cluster) -> cloud.Kai:
+        runs = self.settings.kai.mode == "adopt"
+        return cloud.Kai(
+            served=runs,
+            namespace="kai-scheduler" if runs else "",
+            version="v0.17.0" if runs else "",
+            labels={},
+            configured=runs,
+            ready=runs,
+            shards={"default": "-1s"} if runs else {},
+            webhooks=["mutatingwebhookconfigurations/mutating-kai-admission"] if runs else [],
+            missing_class="",
+            waits_for_cluster_policy=False,
+        )
+
     def bucket(self, name: str) -> cloud.Bucket:
         if self.settings.model_bucket.mode == "create":
             raise CloudError("missing", "Not found")

@@ -233,6 +233,24 @@ def test_an_exact_build_must_be_offered_as_it_stands() -> None:
     assert judged("healthy-prod", "gke version", cluster=withdrawn).status == "fail"
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "status"),
+    [
+        ("healthy-dev", "0.7.0", "pass"),
+        ("kai-webhooks-left", "0.7.0", "fail"),
+        ("kai-webhooks-left", "1.0.2", "pass"),
+        ("kai-of-somebody-else", "0.7.0", "fail"),
+    ],
+)
+def test_without_kai_its_kinds_are_in_the_way_of_an_operator_that_looks_for_them(
+    name: str, version: str, status: str
+) -> None:
+    settings = read("dev", DATA)
+    dynamo = settings.dynamo.model_copy(update={"version": version})
+    kai = settings.kai.model_copy(update={"mode": "none"})
+    assert judged(name, "kai", kai=kai, dynamo=dynamo).status == status
+
+
 def test_a_version_that_was_not_run_warns() -> None:
     cluster = read("prod", DATA).cluster.model_copy(update={"version": "1.36", "channel": "RAPID"})
     outcome = judged("healthy-prod", "gke version", cluster=cluster)

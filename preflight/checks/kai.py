@@ -1,0 +1,114 @@
+"""KAI in the cluster: nothing in the way of the one to make, or the one to adopt as it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from components.base import kai
+from components.base.problems import RuleError
+from preflight.cloud import Kai
+from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.site import Site
+
+NO_CLUSTER: Final = "there is no cluster to look at yet"
+_FREE_CONFIG: Final = "kubectl delete configs.kai.scheduler kai-config"
+_SET_GRACE: Final = (
+    f"kubectl patch schedulingshards.kai.scheduler {kai.SHARD} --type merge -p "
+    f'\'{{"spec":{{"args":{{"{kai.GRACE_ARGUMENT}":"{kai.GRACE_PERIOD}"}}}}}}\''
+)
+_REMOVE_KINDS: Final = (
+    "kubectl get crd -o name | grep -E 'scheduling.run.ai|kai.scheduler' | xargs kubectl delete; or set kai.mode"
+)
+
+Finding = tuple[str, str]
+"""What is found, and what to do about it."""
+
+
+def scheduler(site: Site) -> Outcome:
+    """What the config's mode needs."""
+    cluster = site.home()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    found = site.cloud.kai(cluster)
+    match site.settings.kai.mode:
+        case "create":
+            return _free(site, found)
+        case "adopt":
+            return _adopted(found)
+        case "none":
+            return _none(site, found)
+
+
+def _free(site: Site, found: Kai) -> Outcome:
+    """No other KAI runs, and none has left behind what would stop this one."""
+    if found.namespace and site.is_own_namespace(found.labels):
+        return passed(f"KAI {found.version} is this environment's own")
+    if found.namespace:
+        return failed(
+            f"KAI {found.version} runs already, in namespace {found.namespace}",
+            f"set kai.mode: adopt, or uninstall it: helm uninstall -n {found.namespace} RELEASE",
+        )
+    if found.webhooks:
+        return failed(
+            "a KAI that was uninstalled has left webhooks that refuse pods: failed calling webhook, service not found",
+            _FREE_CONFIG if found.configured else f"kubectl delete {' '.join(found.webhooks)}",
+        )
+    if found.shards:
+        names = ", ".join(sorted(found.shards))
+        return warned(
+            f"an earlier KAI has left SchedulingShard {names}; `{kai.SHARD}` is taken over with this program's values",
+            f"kubectl delete schedulingshards.kai.scheduler {' '.join(sorted(found.shards))}",
+        )
+    return passed("no other KAI is in the way")
+
+
+def _adopted(found: Kai) -> Outcome:
+    """A KAI runs that schedules the pods."""
+    if not found.namespace:
+        return failed("no KAI runs in the cluster", "install it, or set kai.mode: create (none: another scheduler)")
+    what = f"KAI {found.version} in {found.namespace}"
+    broken = list(_broken(found))
+    if broken:
+        return failed(f"{what}: {'; '.join(text for text, _ in broken)}", "; ".join(cure for _, cure in broken))
+    doubts = list(_doubts(found))
+    if doubts:
+        return warned(f"{what}: {'; '.join(text for text, _ in doubts)}", "; ".join(cure for _, cure in doubts))
+    return passed(f"{what}: ready, with SchedulingShard {', '.join(sorted(found.shards))}")
+
+
+def _broken(found: Kai) -> Iterator[Finding]:
+    if found.waits_for_cluster_policy:
+        yield "its operator waits for the kind ClusterPolicy, which is not there", f"install {kai.DEFAULT_VERSION}"
+    elif not found.ready:
+        yield "kai-config is not Ready", "kubectl describe configs.kai.scheduler kai-config"
+    if found.missing_class:
+        yield (
+            f"it gives GPU pods the RuntimeClass {found.missing_class}, which is not there",
+            f"install {kai.DEFAULT_VERSION}, or set its chart's admission.gpuPodRuntimeClassName",
+        )
+    if not found.shards:
+        yield "no SchedulingShard is there, so no scheduler runs", "kubectl get schedulingshards.kai.scheduler"
+
+
+def _doubts(found: Kai) -> Iterator[Finding]:
+    try:
+        run = kai.plain(found.version) in (*kai.RUN, *kai.RUN_ADOPTED)
+    except RuleError:
+        run = False
+    if not run:
+        known = ", ".join((*kai.RUN_ADOPTED, *kai.RUN))
+        yield f"this release was not run with this program; {known} were", f"{kai.DEFAULT_VERSION} is the default"
+    if any(not grace.startswith("-") for grace in found.shards.values()):
+        yield "it evicts a whole gang that lacks one pod for a minute", _SET_GRACE
+
+
+def _none(site: Site, found: Kai) -> Outcome:
+    """Nothing makes the operator hand pods to KAI."""
+    if not found.served or not site.operator_finds_kai:
+        return passed("the pods go to the cluster's own scheduler")
+    runs = f"KAI {found.version} runs in {found.namespace}" if found.namespace else "an earlier KAI has left its kinds"
+    return failed(
+        f"{runs}: the operator of Dynamo {site.settings.dynamo.version} hands pods to KAI where its kinds are there",
+        f"{_REMOVE_KINDS}: {'adopt' if found.namespace else 'create'}",
+    )

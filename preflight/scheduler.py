@@ -1,0 +1,104 @@
+"""KAI in a cluster, from what the Kubernetes API says of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from components.base import kai
+from components.base.problems import RuleError
+from preflight.cloud import CloudError, Kai
+
+Ask = Callable[..., list[Any]]
+"""Asks for a list by its path, with selectors as keywords."""
+
+OPERATOR: Final = "kai-operator"
+_WEBHOOKS: Final = ("mutatingwebhookconfigurations/mutating-kai-admission",)
+_CLASS: Final = "nvidia"
+"""What releases before 0.16 give GPU pods where `kai-config` says nothing."""
+
+
+def kai_in(ask: Ask) -> Kai:
+    """The KAI that runs in a cluster, or what one has left there."""
+    shards = _or_none(ask, "/apis/kai.scheduler/v1/schedulingshards")
+    deployments = ask("/apis/apps/v1/deployments", fieldSelector=f"metadata.name={OPERATOR}")
+    config = next(iter(_or_none(ask, "/apis/kai.scheduler/v1/configs") or ()), None)
+    namespace = deployments[0]["metadata"]["namespace"] if deployments else ""
+    version = _version(deployments)
+    wanted = _runtime_class(version, config or {}) if deployments else ""
+    return Kai(
+        served=shards is not None,
+        namespace=namespace,
+        version=version,
+        labels=_labels(ask, namespace),
+        configured=config is not None,
+        ready=_ready(config or {}),
+        shards={shard["metadata"]["name"]: _grace(shard) for shard in shards or ()},
+        webhooks=[webhook for webhook in _WEBHOOKS if _there(ask, webhook)],
+        missing_class=wanted if wanted and not _there(ask, f"runtimeclasses/{wanted}") else "",
+        waits_for_cluster_policy=_before(version, (0, 12, 0))
+        and _or_none(ask, "/apis/nvidia.com/v1/clusterpolicies") is None,
+    )
+
+
+def _or_none(ask: Ask, path: str) -> list[Any] | None:
+    """A list of custom objects; None where the cluster does not know the kind."""
+    try:
+        return ask(path)
+    except CloudError as error:
+        if error.trouble == "missing":
+            return None
+        raise
+
+
+_GROUPS: Final[Mapping[str, str]] = {
+    "mutatingwebhookconfigurations": "admissionregistration.k8s.io/v1",
+    "runtimeclasses": "node.k8s.io/v1",
+}
+
+
+def _there(ask: Ask, what: str) -> bool:
+    kind, _, name = what.partition("/")
+    return bool(ask(f"/apis/{_GROUPS[kind]}/{kind}", fieldSelector=f"metadata.name={name}"))
+
+
+def _labels(ask: Ask, namespace: str) -> Mapping[str, str]:
+    if not namespace:
+        return {}
+    found = ask("/api/v1/namespaces", fieldSelector=f"metadata.name={namespace}")
+    return found[0]["metadata"].get("labels", {}) if found else {}
+
+
+def _version(deployments: Sequence[Any]) -> str:
+    if not deployments:
+        return ""
+    image = str(deployments[0]["spec"]["template"]["spec"]["containers"][0].get("image", ""))
+    # A registry's port has a colon as well.
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+
+
+def _before(version: str, first: kai.Version) -> bool:
+    try:
+        return kai.parse(version.partition("-")[0]) < first
+    except RuleError:
+        return False
+
+
+def _runtime_class(version: str, config: Mapping[str, Any]) -> str:
+    """The RuntimeClass of all GPU pods; since 0.16 only pods with a fraction of a GPU get one."""
+    if not _before(version, (0, 16, 0)) or _before(version, (0, 12, 0)):
+        return ""
+    found = config.get("spec", {}).get("admission", {}).get("gpuPodRuntimeClassName", _CLASS)
+    return "" if found in {"", '""'} else str(found)
+
+
+def _ready(config: Mapping[str, Any]) -> bool:
+    conditions = config.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _grace(shard: Mapping[str, Any]) -> str:
+    spec = shard.get("spec", {})
+    if spec.get("actions", {}).get("stalegangeviction", {}).get("enabled") is False:
+        return "-1s"
+    return str(spec.get("args", {}).get(kai.GRACE_ARGUMENT, ""))
