@@ -148,6 +148,7 @@ CASES: tuple[Case, ...] = (
     Case("stacks[0].overrides.decode.arguments", {"watchdog-timeout": 2000000}),
     Case("stacks[0].wait", False),
     Case("stacks[0].readiness.deadlineMinutes", 60),
+    Case("stacks[0].readiness.unschedulableMinutes", 20),
     Case("stacks[0].benchmark", False),
     Case("stacks", []),
     Case("ngcApiKey", "another-key"),

@@ -50,7 +50,7 @@ THIRD = {
     "dynamo-a4x:domains": [_domain("a4x-2")],
     "dynamo-a4x:stacks": [_stack("r1-carol", "a4x-2")],
 }
-GIVEN_UP = {"dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}}
+GIVEN_UP = {"dynamo-a4x:kai": {"mode": "adopt"}, "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}}
 """A change that gives the platform up and keeps the driver."""
 
 
@@ -152,7 +152,13 @@ def guarded() -> Tally:
             alice.set_config(GIVEN_UP)
             _refused_up(alice, "bob", "carol")
             # What was given up is in the state still, and the old config has it back.
-            alice.set_config({**OWNER, "dynamo-a4x:dynamo": {"mode": "create", "version": "0.7.0"}})
+            alice.set_config(
+                {
+                    **OWNER,
+                    "dynamo-a4x:kai": {"mode": "create"},
+                    "dynamo-a4x:dynamo": {"mode": "create", "version": "0.7.0"},
+                }
+            )
             alice.up("alice as she was")
             alice.up_without_change()
             bob.destroy()

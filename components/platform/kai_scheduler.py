@@ -111,8 +111,14 @@ class KaiScheduler(pulumi.ComponentResource):
                 # A patch waits when it changes (seen): with another release it waits again.
                 "annotations": {**_READY, f"{naming.PROJECT}/kai-version": args["version"]},
             },
-            # The chart's hook makes the Config that is waited for.
-            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[release], custom_timeouts=timeouts),
+            # The chart's hook makes the Config that is waited for, and another release makes another one.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=provider,
+                depends_on=[release],
+                replace_with=[release],
+                custom_timeouts=timeouts,
+            ),
         )
         SchedulingShard(
             f"{name}-shard",

@@ -59,7 +59,8 @@ def current() -> Driver:
     cloud = Driver(dynamo_version="1.0.1")
     cloud.cluster()
     cloud.pool()
-    values = {"global": {"grove": {"install": True}, "kai-scheduler": {"install": True}}}
+    cloud.kai()
+    values = {"global": {"grove": {"install": True}, "kai-scheduler": {"install": False, "enabled": True}}}
     cloud.release("dynamo-platform", "default", "1.0.1", values=values)
     cloud.namespace("serving")
     cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
