@@ -330,8 +330,10 @@ def _renamed(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     error = life.failed(rehearsal.up)
     if error is None or "are free" not in str(error.causes):
         raise ProofError(f"two stacks found room in one domain: {error}")
+    # The API server took the second graph, and its pods wait: both are there until this step takes them away.
     rehearsal.set_config({"dynamo-a4x:stacks": []})
-    _watched(rehearsal, "the old name taken away")
+    rehearsal.up("both names taken away")
+    life.require_clean(rehearsal, "both names taken away")
     rehearsal.set_config(renamed)
     _watched(rehearsal, "the new name")
 
