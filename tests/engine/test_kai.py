@@ -115,5 +115,6 @@ def test_kai_is_upgraded_in_place_under_a_running_stack() -> None:
         rehearsal.up()
         rehearsal.set_config(config(kai={"version": "0.17.0"}))
         changed = {(step.op, step.name) for step in rehearsal.up("upgrade").changed}
-        assert changed == {("update", "kai-release"), ("update", "kai-shard")}
+        # The graph and everything else of the stack is left alone.
+        assert changed == {("update", "kai-release"), ("update", "kai-operands"), ("update", "kai-shard")}
         assert rehearsal.world.find(SHARD)[0].outputs["spec"]["goMemLimitRatio"] == 0.9
