@@ -179,9 +179,16 @@ def _downloads(settings: Settings, secrets: Secrets, ground: Ground) -> list[pul
                     "service_account_annotations": identity.annotations,
                     "bucket": ground.bucket.bucket_name,
                     "hf_token": secrets.hf_token,
+                    "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
                 },
-                # The Job runs on a system node, and its namespace ends only while GKE's own pods there do.
-                pulumi.ResourceOptions(depends_on=ground.system_nodes),
+                # The Job runs on a system node (on A4X where it tolerates it), and its namespace ends only while GKE's
+                # own pods there do.
+                pulumi.ResourceOptions(
+                    depends_on=[
+                        *ground.system_nodes,
+                        *(ground.domains.values() if settings.dynamo.system_tolerations else []),
+                    ]
+                ),
             )
         )
     return downloads

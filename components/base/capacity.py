@@ -126,6 +126,10 @@ def system_node() -> Node:
     return node(SYSTEM_CPUS, SYSTEM_MEMORY_GB)
 
 
+MODEL_DOWNLOAD: Final = Size(4000, 8 * GIB)
+"""What the Job that downloads a model asks for: many files at a time, each checked by its hash."""
+
+
 def fits(kind: Node, nodes: int, wanted: Sequence[tuple[Size, int]]) -> bool:
     """Whether pods fit on `nodes` empty nodes of one kind: sizes with how many of each, up to three sizes.
 

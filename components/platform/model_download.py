@@ -7,13 +7,13 @@ at once when the files are there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
+from components.base import a4x, capacity, naming
 from components.base.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
@@ -55,6 +55,9 @@ class ModelDownloadArgs(TypedDict):
     hf_token: pulumi.Input[str]
     """Hugging Face token, a secret."""
 
+    tolerations: Sequence[a4x.Toleration]
+    """Of the Job's pod, for clusters that have no other than tainted nodes; else it runs on an amd64 node."""
+
 
 class ModelDownload(pulumi.ComponentResource):
     """A Job that downloads one model, in a namespace of its own."""
@@ -64,6 +67,7 @@ class ModelDownload(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelDownloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:ModelDownload", name, {}, opts)
+        tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         provider, model = args["provider"], args["model"]
         labels = naming.kubernetes_labels(args["environment"])
         namespace = kubernetes.core.v1.Namespace(
@@ -120,14 +124,16 @@ class ModelDownload(pulumi.ComponentResource):
                     "spec": {
                         "service_account_name": account.metadata["name"],
                         "restart_policy": "OnFailure",
-                        "node_selector": {a4x.ARCH_KEY: "amd64"},
+                        # A Job's pod cannot be changed, so what is not needed is left out.
+                        "node_selector": None if tolerations else {a4x.ARCH_KEY: "amd64"},
+                        "tolerations": tolerations or None,
                         "containers": [
                             {
                                 "name": "download",
                                 "image": PYTHON_IMAGE,
                                 "command": ["/bin/sh", "-c", SCRIPT],
                                 "env": environment,
-                                "resources": {"requests": {"cpu": "4", "memory": "8Gi"}},
+                                "resources": {"requests": capacity.MODEL_DOWNLOAD.requests()},
                                 "volume_mounts": [
                                     {"name": "model", "mount_path": ROOT},
                                     {"name": "scratch", "mount_path": "/scratch"},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from components.base import gke
 from preflight.results import Outcome, passed, warned
 from preflight.site import Site
 
-ROLE: Final = "roles/compute.networkAdmin"
 WIDER: Final = ("roles/compute.admin", "roles/editor", "roles/owner")
-"""Roles that hold everything of `ROLE`."""
+"""Roles that hold everything of `gke.DRANET_ROLE`."""
 
 
 def agent(site: Site) -> Outcome:
@@ -17,12 +17,15 @@ def agent(site: Site) -> Outcome:
 
     NVIDIA's AICR says that it needs the role; Google's cluster-toolkit and XPK do not grant it. So this never fails.
     """
-    name = site.settings.project
-    member = f"serviceAccount:service-{site.project().number}@container-engine-robot.iam.gserviceaccount.com"
-    for role in (ROLE, *WIDER):
-        if member in site.cloud.members(name, role):
-            return passed(f"GKE's service agent has {role}")
+    name, role = site.settings.project, gke.DRANET_ROLE
+    if site.creates_cluster and site.settings.cluster.dranet_network_admin:
+        return passed(f"the program grants {role} (cluster.dranetNetworkAdmin)")
+    member = f"serviceAccount:{gke.service_agent(site.project().number)}"
+    for held in (role, *WIDER):
+        if member in site.cloud.members(name, held):
+            return passed(f"GKE's service agent has {held}")
     return warned(
-        f"GKE's service agent has no {ROLE} of the project's own policy; GKE may need it to make the RDMA networks",
-        f"gcloud projects add-iam-policy-binding {name} --member={member} --role={ROLE} --condition=None",
+        f"GKE's service agent has no {role} of the project's own policy; GKE may need it to make the RDMA networks",
+        "set cluster.dranetNetworkAdmin: true, or gcloud projects add-iam-policy-binding "
+        f"{name} --member={member} --role={role} --condition=None",
     )

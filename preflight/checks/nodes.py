@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from components.base import a4x
-from components.base.capacity import MIB
+from components.base.capacity import MODEL_DOWNLOAD, Size
 from components.base.dynamo import PROFILES
 from components.base.registry import PYTHON_IMAGE
-from components.serving.footprint import READINESS_CHECK as CHECK
-from preflight.cloud import CloudError, Node, Pod
+from components.serving.footprint import READINESS_CHECK
+from preflight.cloud import CloudError, Cluster, Node, Pod
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 
@@ -18,11 +18,32 @@ AMD64: Final = "amd64"
 LISTED_MAX: Final = 3
 
 
+@dataclass(frozen=True)
+class Guest:
+    """A pod of the program's own that runs beside the stacks, where `dynamo.systemTolerations` lets it."""
+
+    name: str
+    size: Size
+    """What it asks for."""
+
+
+CHECK: Final = Guest("the readiness check", READINESS_CHECK)
+"""The one whose trouble `pulumi up` says nothing about while it waits."""
+DOWNLOAD: Final = Guest("the download", MODEL_DOWNLOAD)
+
+
 def system(site: Site) -> Outcome:
     """A node takes the readiness check and the downloads: amd64 without taints, or any with `systemTolerations`."""
     cluster = site.home()
     if cluster is None:
         return skipped("there is no cluster to look at")
+    guests = [CHECK, *([DOWNLOAD] if site.settings.model_bucket.download else [])]
+    found = [_place(site, cluster, guest) for guest in guests]
+    worst = next((o for status in ("fail", "warn", "skip") for o in found if o.status == status), None)
+    return worst or passed("; ".join(outcome.finding for outcome in found))
+
+
+def _place(site: Site, cluster: Cluster, guest: Guest) -> Outcome:
     tolerant = site.settings.dynamo.system_tolerations
     tolerated = {toleration.get("key", "") for toleration in a4x.tolerations()} if tolerant else set[str]()
     nodes = site.labelled(cluster, "") if tolerant else site.x86_nodes(cluster)
@@ -33,19 +54,18 @@ def system(site: Site) -> Outcome:
     if not open_:
         closed = ", ".join(f"{node.name} ({_why(node)})" for node in nodes[:LISTED_MAX])
         return failed(
-            f"none of {len(nodes)} {kind} takes the readiness check's pod{f': {closed}' if closed else ''}",
+            f"none of {len(nodes)} {kind} takes {guest.name}{f': {closed}' if closed else ''}",
             "add a node pool of x86 machines without taints"
             + ("" if tolerant else ", or set dynamo.systemTolerations: true"),
         )
     pods = site.pods(cluster)
-    roomy = [node.name for node in open_ if _has_room(node, [pod for pod in pods if pod.node == node.name])]
+    roomy = [node for node in open_ if _has_room(node, guest, [pod for pod in pods if pod.node == node.name])]
     if not roomy:
         return warned(
-            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {CHECK.cpu / 1000:g} CPU and "
-            f"{CHECK.memory // MIB} MiB free",
+            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {guest.size} free for {guest.name}",
             "make room, or see that the cluster's autoscaler may add a node",
         )
-    return passed(f"{len(roomy)} of {len(nodes)} {kind} have room")
+    return passed(f"{len(roomy)} of {len(nodes)} {kind} have room for {guest.name}")
 
 
 def _why(node: Node) -> str:
@@ -54,9 +74,9 @@ def _why(node: Node) -> str:
     return "tainted: " + ", ".join(sorted(node.taints)) if node.schedulable else "cordoned"
 
 
-def _has_room(node: Node, pods: list[Pod]) -> bool:
+def _has_room(node: Node, guest: Guest, pods: list[Pod]) -> bool:
     cpu, memory = sum(pod.cpu for pod in pods), sum(pod.memory for pod in pods)
-    return node.cpu - cpu >= CHECK.cpu and node.memory - memory >= CHECK.memory and len(pods) < node.pods
+    return node.cpu - cpu >= guest.size.cpu and node.memory - memory >= guest.size.memory and len(pods) < node.pods
 
 
 @dataclass(frozen=True)

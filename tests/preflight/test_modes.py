@@ -132,6 +132,17 @@ def test_the_pairs_that_are_looked_at_hold_every_mode() -> None:
     assert ("rdma", "dranet", "two zones", True) in met
 
 
+def test_what_the_program_grants_by_itself_is_no_warning() -> None:
+    row = {name: values[0] for name, values in MODES.items()} | {"rdma": "dranet"}
+    found = accepted(row)
+    assert found is not None
+    granting = found.model_copy(update={"cluster": found.cluster.model_copy(update={"dranet_network_admin": True})})
+    cloud: Any = HealthyCloud(granting)
+    cloud.members = lambda *_: frozenset()
+    assert looked(found, cloud)["dranet agent"].status == "warn"
+    assert looked(granting, cloud)["dranet agent"].status == "pass"
+
+
 @pytest.mark.parametrize("cluster", ["create", "adopt"])
 def test_each_zone_of_created_domains_has_its_network_profile(cluster: str) -> None:
     row = {name: values[0] for name, values in MODES.items()}

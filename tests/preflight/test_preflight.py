@@ -33,6 +33,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from google.protobuf.json_format import ParseError
 
+from components.base.capacity import quantity
+from components.base.registry import PYTHON_IMAGE
 from preflight import google_cloud
 from preflight.__main__ import main, read
 from preflight.checks import plan
@@ -41,8 +43,9 @@ from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from tests.conftest import recorded
 from tests.preflight.healthy import kind
-from tests.recorder import ROOT, Recording
+from tests.recorder import ROOT, Recording, run_program
 
 DATA = ROOT / "tests" / "data" / "preflight"
 SETS = sorted(path.stem for path in DATA.glob("*.json"))
@@ -493,6 +496,27 @@ def test_the_names_and_marks_are_those_of_the_program(prod: Recording) -> None:
     bucket = next(r for r in prod.resources if r.type == "gcp:storage/bucket:Bucket")
     assert site.is_own(cluster.inputs["resourceLabels"])
     assert site.is_own(bucket.inputs["labels"])
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_pods_that_need_a_system_node_are_those_of_the_program(stack: str) -> None:
+    from preflight.checks import nodes  # noqa: PLC0415 - beside its only use
+
+    made = [r.inputs["spec"]["template"]["spec"] for r in recorded(stack).of_type("Job")]
+    assert len(made) == {"dev": 1, "prod": 2}[stack]
+    for pod in made:
+        (container,) = pod["containers"]
+        guest = nodes.DOWNLOAD if container["name"] == "download" else nodes.CHECK
+        asked = container["resources"]["requests"]
+        assert (quantity(asked["cpu"]) * 1000, quantity(asked["memory"])) == (guest.size.cpu, guest.size.memory)
+        assert pod["nodeSelector"] == {"kubernetes.io/arch": nodes.AMD64}
+        assert container["image"] == PYTHON_IMAGE
+        assert not pod.get("tolerations")
+    tolerant = run_program(stack, config={"dynamo": {"mode": "create", "systemTolerations": True}})
+    for job in tolerant.of_type("Job"):
+        pod = job.inputs["spec"]["template"]["spec"]
+        assert not pod.get("nodeSelector")
+        assert {entry["key"] for entry in pod["tolerations"]} == {"kubernetes.io/arch", "nvidia.com/gpu"}
 
 
 # --- the documentation ------------------------------------------------------------------------------------
