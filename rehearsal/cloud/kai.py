@@ -16,7 +16,7 @@ from rehearsal.cloud.custom_kinds import KAI_CONFIG, KAI_CRDS, KUEUE_TOPOLOGY, Q
 from rehearsal.cloud.gcp_rules import CLUSTER
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import Props, dig, items, mapping, text
-from rehearsal.cloud.world import Refusal, Thing, World
+from rehearsal.cloud.world import Refusal, Thing, World, now
 
 CHART = "kai-scheduler"
 SCHEDULER = "kai-scheduler"
@@ -295,9 +295,18 @@ def awaited(world: World, thing: Thing) -> None:
 
 
 def answers(world: World, cluster: str) -> bool:
-    """Whether KAI's webhooks answer."""
-    config = world.get(_CONFIG, _CONFIG_NAME, cluster)
-    return installed(world, cluster) is not None and config is not None and _is_ready(config)
+    """Whether KAI's webhooks answer: when its Config says so, or a second after its release was installed (K7)."""
+    config, found = world.get(_CONFIG, _CONFIG_NAME, cluster), installed(world, cluster)
+    if found is None or config is None:
+        return False
+    return _is_ready(config) or _seconds_since(world, found[0]) > _UP_AFTER_SECONDS
+
+
+def _seconds_since(world: World, release: Thing) -> float:
+    """Since the last call that made or changed a release; none is on record of one that stood before."""
+    with world.lock:
+        calls = [e.ended for e in world.journal if e.id == release.id and e.kind == _RELEASE and e.op in _WRITES]
+    return now() - max(calls) if calls else float("inf")
 
 
 def _ready(works: bool) -> Props:
@@ -311,6 +320,10 @@ def _is_ready(thing: Thing) -> bool:
 
 
 # Admission
+
+
+_WRITES = ("create", "update")
+_UP_AFTER_SECONDS = 1.0
 
 
 def refuse_queue(world: World, cluster: str, name: str) -> None:

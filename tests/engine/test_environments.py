@@ -21,8 +21,8 @@ pytestmark = [
 ]
 
 KINDS = {
-    "dev": {"kubernetes:helm.sh/v3:Release": 3},
-    "prod": {"gcp:container/nodePool:NodePool": 2, "kubernetes:helm.sh/v3:Release": 3},
+    "dev": {"kubernetes:helm.sh/v3:Release": 4},
+    "prod": {"gcp:container/nodePool:NodePool": 2, "kubernetes:helm.sh/v3:Release": 4},
 }
 
 
