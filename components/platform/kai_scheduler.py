@@ -109,7 +109,12 @@ class KaiScheduler(pulumi.ComponentResource):
                 "name": kai.CONFIG,
                 "labels": labels,
                 # A patch waits when it changes (seen): with another release it waits again.
-                "annotations": {**_READY, f"{naming.PROJECT}/kai-version": args["version"]},
+                "annotations": {
+                    **_READY,
+                    f"{naming.PROJECT}/kai-version": args["version"],
+                    # A create that was carried out and lost is then written once more by the same manager.
+                    "pulumi.com/patchFieldManager": f"{naming.PROJECT}-{args['environment']}",
+                },
             },
             # The chart's hook makes the Config that is waited for, and another release makes another one.
             opts=pulumi.ResourceOptions(
