@@ -314,7 +314,10 @@ def graph_deleted(rehearsal: Rehearsal) -> Tally:
     graph = rehearsal.world.find(GRAPH)[0]
     rehearsal.world.remove(graph.key)
     rehearsal.refresh()
-    # A plain `up` makes it again under the old name, which the API server takes and Grove never starts.
+    # The API server takes it under the old name; Grove never starts it, and the readiness check says so.
+    error = life.failed(rehearsal.up)
+    if error is None or "needs a new name" not in str(error):
+        raise ProofError(f"a graph of an old name was taken: {error}")
     rehearsal.up("up --replace", replace=[f"**{rehearsal.settings.stacks[0].name}-suffix"])
     life.finish(rehearsal, "after a graph was deleted by hand")
     if rehearsal.world.find(GRAPH)[0].id == graph.id:

@@ -82,6 +82,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
                 "provider": ground.cluster.provider,
                 "namespace": built.namespace,
                 "deployment": built.deployment,
+                "deployment_uid": built.deployment_uid,
                 "pods": {"frontend": frontends, **{role: _pods(chosen, role) for role in layout.WORKER_ROLES}},
                 "templates": built.templates,
                 "url": built.url,

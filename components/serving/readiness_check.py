@@ -28,6 +28,9 @@ from readiness import package
 HASH_ANNOTATION: Final = f"{naming.PROJECT}/readiness-check"
 """Annotation of the Job's pod: hash of its code and config, so that a change of either is another Job."""
 
+UID_ANNOTATION: Final = f"{naming.PROJECT}/graph-uid"
+"""Annotation of the Job's pod: which object is checked, so that one made again under the old name is as well."""
+
 START_SECONDS: Final = 900
 """How long the check's own pod may take to start. Kubernetes ends the Job after the check's deadline and this; only
 that ends the wait when the pod cannot start (the provider's time-out starts anew at every event in the namespace)."""
@@ -53,6 +56,9 @@ class ReadinessCheckArgs(TypedDict):
 
     deployment: pulumi.Input[str]
     """Name of the DynamoGraphDeployment."""
+
+    deployment_uid: pulumi.Input[str]
+    """Its uid: one that was deleted by hand and made again is checked again."""
 
     pods: Mapping[str, int]
     """Role to the number of its pods: replicas times nodes of a replica."""
@@ -127,7 +133,13 @@ class ReadinessCheck(pulumi.ComponentResource):
                 "backoff_limit": 0,
                 "active_deadline_seconds": seconds,
                 "template": {
-                    "metadata": {"labels": pod_labels, "annotations": {HASH_ANNOTATION: config.apply(_content)}},
+                    "metadata": {
+                        "labels": pod_labels,
+                        "annotations": {
+                            HASH_ANNOTATION: config.apply(_content),
+                            UID_ANNOTATION: args["deployment_uid"],
+                        },
+                    },
                     "spec": _pod(account.metadata["name"], config_map.metadata["name"], args["tolerations"]),
                 },
             },

@@ -102,6 +102,9 @@ class ServingStack(pulumi.ComponentResource):
     templates: Mapping[str, pulumi.Output[str]]
     """Role to the hash that its pods carry (`pod_templates`)."""
 
+    deployment_uid: pulumi.Output[str]
+    """What the API server tells this DynamoGraphDeployment by from another one of its name."""
+
     service_account: pulumi.Output[str]
     """Name of the Kubernetes service account of the pods."""
 
@@ -277,6 +280,7 @@ class ServingStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         self.deployment = deployed.metadata["name"]
+        self.deployment_uid = deployed.metadata.apply(lambda metadata: str(metadata.get("uid", "")))
         self.templates = stamped.hashes
         self.service_account = account.metadata["name"]
         self.pull_secret = pull_secret.metadata["name"]

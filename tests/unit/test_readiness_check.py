@@ -207,7 +207,7 @@ def test_the_config_map_holds_every_file_of_the_package(deployed: Recording) -> 
 
 
 def _content(recording: Recording) -> str:
-    (value,) = _job(recording).inputs["spec"]["template"]["metadata"]["annotations"].values()
+    value = _job(recording).inputs["spec"]["template"]["metadata"]["annotations"]["dynamo-a4x/readiness-check"]
     return str(value)
 
 
