@@ -149,7 +149,11 @@ def registered() -> Tally:
     """Kill while an environment says that it uses a platform: its destroy takes the word back all the same."""
     tally = Tally("engine killed while an environment said that it uses a platform")
     started = time.monotonic()
-    adopting = {"dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}, "dynamo-a4x:draDriver": {"mode": "adopt"}}
+    adopting = {
+        "dynamo-a4x:kai": {"mode": "adopt"},
+        "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"},
+        "dynamo-a4x:draDriver": {"mode": "adopt"},
+    }
     with life.rehearse("dev", adopting) as rehearsal:
         failure = PowerFailure(rehearsal, "create", 1, carried_out=True, kind="kubernetes:core/v1:NamespacePatch")
         failure.arm()
