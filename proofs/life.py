@@ -17,7 +17,9 @@ import yaml
 
 from proofs import language_host
 from rehearsal import Rehearsal, RehearsalError, Thing
+from rehearsal.cloud import finalizers
 from rehearsal.cloud.provider import kind_of, name_of
+from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.run import ROOT
 
 ENVIRONMENTS = ("dev", "prod")
@@ -146,6 +148,17 @@ def require_empty(rehearsal: Rehearsal, when: str) -> None:
     left = [*in_the_cloud(rehearsal), *(f"{kind.rsplit(':', 1)[-1]} {id_}" for kind, id_ in patched(rehearsal))]
     if left:
         raise ProofError(f"{when}: left in the cloud: {', '.join(map(str, left))}")
+
+
+def free_hanging_namespaces(rehearsal: Rehearsal) -> bool:
+    """The way back that the runbook gives for a driver's namespace in Terminating; whether there was one."""
+    world = rehearsal.world
+    if not world.find(NAMESPACE, where=lambda thing: thing.dying):
+        return False
+    for thing in world.find(where=finalizers.is_daemon):
+        world.remove(thing.key)
+    rehearsal.refresh(run_program=False)
+    return True
 
 
 def finish(rehearsal: Rehearsal, when: str) -> None:

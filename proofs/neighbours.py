@@ -201,6 +201,11 @@ def unguarded() -> Tally:
             again = life.failed(alice.up)
             if again is None or "is being terminated" not in str(again.causes):
                 raise ProofError(f"an up was taken in a namespace that is going: {again}")
+            life.free_hanging_namespaces(alice)
+            alice.up()
+            left = order.lacking(alice)
+            if left:
+                raise ProofError(f"the way back left damage: {left}")
             tally.tried = tally.survived = len(damage)
             tally.notes.append(f"damage: {'; '.join(damage)}")
     tally.seconds = time.monotonic() - started

@@ -83,8 +83,9 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
 
 def _given_up(rehearsal: Rehearsal, urn: str) -> None:
     """The next `up` makes what is missing, and keeps it."""
+    hung = life.free_hanging_namespaces(rehearsal)
     missing = [r for r in life.resources(rehearsal.export()) if r.get("pendingReplacement")]
-    if missing:
+    if missing or hung:
         # On Dynamo 0.7.0 a graph that is made anew needs a new name: the runbook replaces its suffix.
         graph = any(resource["type"] == GRAPH for resource in missing)
         anew = [f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph else []

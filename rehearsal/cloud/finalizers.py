@@ -45,7 +45,7 @@ def held(world: World, thing: Thing) -> str:
     """What keeps an object from going; empty when nothing does."""
     if thing.kind == serving.GRAPH and serving.operator(world, thing.scope) is None:
         return "finalizer nvidia.com/finalizer, and its operator is gone"
-    of_driver = thing.kind == serving.COMPUTE_DOMAIN or _is_daemon(thing)
+    of_driver = thing.kind == serving.COMPUTE_DOMAIN or is_daemon(thing)
     if of_driver and driver(world, thing.scope) is None:
         return "finalizer resource.nvidia.com/computeDomain, and the driver's controller is gone"
     if thing.kind == NAMESPACE:
@@ -94,5 +94,6 @@ def daemons(world: World, domain: Thing) -> None:
             world.add(made)
 
 
-def _is_daemon(thing: Thing) -> bool:
+def is_daemon(thing: Thing) -> bool:
+    """Whether the driver's controller made it for a ComputeDomain."""
     return thing.origin == "service" and thing.kind in (DAEMON_SET, CLAIM_TEMPLATE) and f"/{_DAEMON}" in thing.id

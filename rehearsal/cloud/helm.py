@@ -7,6 +7,7 @@ leave in a cluster. A chart that is not known installs nothing that could be che
 from __future__ import annotations
 
 import copy
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from rehearsal.cloud.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
 from rehearsal.cloud.service import Failure
 from rehearsal.cloud.system_objects import NAMESPACE
 from rehearsal.cloud.values import UNKNOWN, Props, Unknown, dig, mapping, text
-from rehearsal.cloud.world import Refusal, Thing, World
+from rehearsal.cloud.world import Refusal, Thing, World, now
 
 RELEASE = serving.RELEASE
 CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
@@ -131,7 +132,7 @@ def update(world: World, thing: Thing, inputs: Props, preview: bool) -> Props:
     outputs = _outputs(inputs, chart, version, revision)
     if not preview:
         _needs(world, thing.scope, inputs, upgraded=thing)
-        thing.inputs, thing.outputs = copy.deepcopy(inputs), outputs
+        thing.inputs, thing.outputs, thing.written = copy.deepcopy(inputs), outputs, now()
         install(world, thing)
     return outputs
 
@@ -278,7 +279,8 @@ def seed(world: World, cluster: str, release: Props) -> Thing:
         world.add(Thing(NAMESPACE, cluster, namespace, body, body, origin="seed"))
     inputs: Props = {"name": chart, **release}
     outputs = _outputs(inputs, chart, version, 1)
-    thing = world.add(Thing(RELEASE, cluster, f"{namespace}/{chart}", inputs, outputs, origin="seed"))
+    id_ = f"{namespace}/{chart}"
+    thing = world.add(Thing(RELEASE, cluster, id_, inputs, outputs, origin="seed", written=-math.inf))
     install(world, thing)
     for extra in world.find(scope=cluster, where=lambda t: t.origin == "service" and t.owner is None):
         extra.origin = "seed"

@@ -47,6 +47,8 @@ _GRACE = "default-staleness-grace-period"
 _ONLY_KAIS = "object.spec.schedulerName == 'kai-scheduler'"
 _BINDING_MINOR = 36
 """First minor of Kubernetes that wants `resourceclaims/binding` of a scheduler (read)."""
+_UP_AFTER_SECONDS = 1.0
+"""How long after Helm has ended KAI's webhooks answer (K7)."""
 
 Version = tuple[int, int, int, bool]
 """Numbers of a release, and whether it is no pre-release: 0.13.0-rc1 comes before 0.13.0."""
@@ -203,6 +205,8 @@ def install(world: World, release: Thing, kai: Kai) -> None:
             _make(world, cluster, _QUEUE, queue, annotations={**owned, **_KEEP})
     if _hooks_run(release):
         config = _make(world, cluster, _CONFIG, _CONFIG_NAME)
+        # Applied over one that is there, which goes with the uninstall whoever made it (read).
+        config.origin = "service"
         config.outputs["status"] = _ready(False)
         if operates(world, cluster, kai):
             for kind, webhook in _WEBHOOKS:
@@ -299,14 +303,7 @@ def answers(world: World, cluster: str) -> bool:
     config, found = world.get(_CONFIG, _CONFIG_NAME, cluster), installed(world, cluster)
     if found is None or config is None:
         return False
-    return _is_ready(config) or _seconds_since(world, found[0]) > _UP_AFTER_SECONDS
-
-
-def _seconds_since(world: World, release: Thing) -> float:
-    """Since the last call that made or changed a release; none is on record of one that stood before."""
-    with world.lock:
-        calls = [e.ended for e in world.journal if e.id == release.id and e.kind == _RELEASE and e.op in _WRITES]
-    return now() - max(calls) if calls else float("inf")
+    return _is_ready(config) or now() - found[0].written > _UP_AFTER_SECONDS
 
 
 def _ready(works: bool) -> Props:
@@ -320,10 +317,6 @@ def _is_ready(thing: Thing) -> bool:
 
 
 # Admission
-
-
-_WRITES = ("create", "update")
-_UP_AFTER_SECONDS = 1.0
 
 
 def refuse_queue(world: World, cluster: str, name: str) -> None:

@@ -47,6 +47,8 @@ class Thing:
     """Kubernetes: its deletion was asked for, and a finalizer holds it (`finalizers.py`)."""
     born: int = 0
     """Position in the order of creation."""
+    written: float = field(default_factory=time.monotonic)
+    """When it was made, or a release was last installed, in seconds of `now`; minus infinity for what stood before."""
 
     @property
     def key(self) -> Key:

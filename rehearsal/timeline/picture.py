@@ -377,7 +377,7 @@ class _Drawing:
         lines: list[str] = []
         for index, step in enumerate(steps):
             word = f" {step}" + (" \u2192" if index + 1 < len(steps) else "")
-            if len(line + word) * _CHAR * 0.93 > WIDTH - 24 - _RIGHT:
+            if len(line + word) * _CHAR > WIDTH - 24 - _RIGHT:
                 lines.append(line)
                 line = "   "
             line += word
