@@ -34,12 +34,12 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     gone = ""
     with life.rehearse(environment) as rehearsal:
         rehearsal.up()
-        targets = [str(resource["urn"]) for resource in life.resources(rehearsal.export())]
+        # The order of a state is that of a race.
+        targets = sorted(str(resource["urn"]) for resource in life.resources(rehearsal.export()))
         for urn in targets[:: 5 if short else 1]:
-            outcome = _stopped(rehearsal, urn)
+            outcome = stopped_and_given_up(rehearsal, urn)
             outcomes[outcome] += 1
             gone = urn if outcome == _GONE else gone
-            _given_up(rehearsal, urn)
             tally.tried += 1
             tally.survived += 1
             if tally.tried % 10 == 0:
@@ -54,6 +54,13 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     tally.notes += [f"{count} {outcome}" for outcome, count in outcomes.most_common()]
     say(str(tally))
     return [tally]
+
+
+def stopped_and_given_up(rehearsal: Rehearsal, urn: str) -> str:
+    """Stop the replacement of one resource half-way, and take it back; returns what the stop came to."""
+    outcome = _stopped(rehearsal, urn)
+    _given_up(rehearsal, urn)
+    return outcome
 
 
 def _stopped(rehearsal: Rehearsal, urn: str) -> str:

@@ -11,6 +11,7 @@ from proofs.life import ProofError
 from rehearsal import Rehearsal
 from rehearsal.cloud.gcp_rules import NETWORK, NODE_POOL
 from rehearsal.cloud.kubernetes_admission import PARAM_SET
+from rehearsal.cloud.provider import name_of
 from tests.engine.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -91,3 +92,15 @@ def test_without_the_rule_of_replacement_the_pool_is_made_and_deleted_again(monk
 
 def test_replacements_of_dev_that_stop_half_way_leave_nothing_missing() -> None:
     assert replacements.proof("dev", True, silent)[0].survived > 3
+
+
+@pytest.mark.parametrize("name", ["dra-driver-namespace", "kai-release"])
+def test_what_a_stopped_replacement_leaves_behind_has_a_way_out(name: str) -> None:
+    """The driver's namespace hangs on its ComputeDomains; the destroy of KAI's patch, run twice, makes its object."""
+    with life.rehearse("dev") as rehearsal:
+        rehearsal.up()
+        (urn,) = [str(r["urn"]) for r in life.resources(rehearsal.export()) if name_of(str(r["urn"])) == name]
+        replacements.stopped_and_given_up(rehearsal, urn)
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        life.require_empty(rehearsal, f"after {name}")
