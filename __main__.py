@@ -1,7 +1,7 @@
 """DeepSeek-R1 on NVIDIA Dynamo and SGLang on A4X (GB200 NVL72) GKE: the whole environment of one Pulumi stack.
 
-settings -> ground (cluster, NVLink domains, bucket) -> shared (drivers, Dynamo, queues, weights) -> serving stacks
--> guard -> outputs. Everything is validated before the first resource is registered.
+settings -> infrastructure (cluster, NVLink domains, bucket) -> platform (drivers, Dynamo, queues, weights)
+-> serving stacks -> guard -> outputs. Everything is validated before the first resource is registered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gc
 import pulumi
 
 import settings as config
-from wiring import build_ground, build_guard, build_shared, build_stack, delete_first, remembered
+from program import build_guard, build_infrastructure, build_platform, build_stack, delete_first, remembered
 
 # The provider SDKs are imported as they are used, a million objects that all stay: looking for garbage among them
 # takes a quarter of a preview (docs/performance.md).
@@ -21,13 +21,13 @@ settings, secrets = config.load()
 
 delete_first()
 registered = remembered()
-ground = build_ground(settings)
-shared = build_shared(settings, secrets, ground)
-stacks = {stack.name: build_stack(settings, secrets, stack, ground, shared) for stack in settings.stacks}
-build_guard(settings, ground, shared.parts, registered)
+infrastructure = build_infrastructure(settings)
+platform = build_platform(settings, secrets, infrastructure)
+stacks = {stack.name: build_stack(settings, secrets, stack, infrastructure, platform) for stack in settings.stacks}
+build_guard(settings, infrastructure, platform.parts, registered)
 
-pulumi.export("cluster", ground.cluster.name)
-pulumi.export("kubeconfig", ground.cluster.kubeconfig)
-pulumi.export("modelBucket", pulumi.Output.concat("gs://", ground.bucket.bucket_name))
-pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in ground.domains.items()})
+pulumi.export("cluster", infrastructure.cluster.name)
+pulumi.export("kubeconfig", infrastructure.cluster.kubeconfig)
+pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket.bucket_name))
+pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from components.base.capacity import PODS_PER_NODE, quantity
 from preflight.cloud import Node, Pod
+from reference.capacity import PODS_PER_NODE, quantity
 
 GPU: Final = "nvidia.com/gpu"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from components.base import kai
-from components.base.problems import RuleError
 from preflight.cloud import CloudError, Kai
+from reference import kai
+from validation.problems import RuleError
 
 Ask = Callable[..., list[Any]]
 """Asks for a list by its path, with selectors as keywords."""

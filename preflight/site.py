@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from components.base import a4x, gke, naming
-from components.base.dynamo import PROFILES
-from components.serving import layout
 from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project
+from reference import a4x, gke, naming
+from reference.dynamo import PROFILES
+from serving_rules import layout
 from settings import Settings
 from settings.model import Domain
 

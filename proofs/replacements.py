@@ -2,7 +2,7 @@
 
 A replacement deletes the old object and makes the new one. Here the second half fails, for every resource of an
 environment once: a wrong reservation, no capacity, a chart that is gone. Then the old value is put back, and the next
-`up` must make what is missing, keep it, and leave state and cloud in agreement. (Without `wiring.replacement` the
+`up` must make what is missing, keep it, and leave state and cloud in agreement. (Without `program.replacement` the
 engine makes each of them and deletes it again.) A destroy from there must leave nothing.
 
 One at a time, without `--continue-on-error`: with it a run never ends once the delete of a replacement is refused

@@ -15,11 +15,11 @@ import pulumi
 from pulumi.runtime import config as engine_config
 from pydantic import ValidationError
 
-from components.base.naming import PROJECT
-from components.base.plain import to_json
-from components.base.problems import Problem, from_pydantic, report
+from reference.naming import PROJECT
 from settings import checks, keys, texts
 from settings.model import Settings
+from validation.plain import to_json
+from validation.problems import Problem, from_pydantic, report
 
 __all__ = ["Secrets", "Settings", "SettingsError", "load", "parse"]
 

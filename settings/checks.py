@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from components.base import a4x, addresses, gke, kai, namespaces, naming
-from components.base.dynamo import PROFILES, REFUSED
-from components.base.problems import Problem, RuleError, nearest
-from components.serving import arguments, estimate, layout, rules
+from reference import a4x, addresses, gke, kai, namespaces, naming
+from reference.dynamo import PROFILES, REFUSED
+from serving_rules import arguments, estimate, layout, rules
 from settings import nodes, room
 from settings.model import Domain, Settings, Stack
+from validation.problems import Problem, RuleError, nearest
 
 Check = Callable[[Settings], Iterator[Problem]]
 

@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from components.base.naming import PROJECT
-from components.base.problems import HIDDEN, Problem, nearest
+from reference.naming import PROJECT
+from validation.problems import HIDDEN, Problem, nearest
 
 PREFIX: Final = f"{PROJECT}:"
 SHARED: Final = ("gcp:project", "gcp:region")

@@ -11,11 +11,11 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.base import a4x, addresses, buckets, charts, gke, images, kai, naming, releases
-from components.base.dynamo import CHARTS
-from components.base.problems import HIDDEN, RuleError, broken
-from components.base.strict import StrictModel
-from components.serving.layout import Overrides
+from reference import a4x, addresses, buckets, charts, gke, images, kai, naming, releases
+from reference.dynamo import CHARTS
+from serving_rules.layout import Overrides
+from validation.problems import HIDDEN, RuleError, broken
+from validation.strict import StrictModel
 
 Mode = Literal["adopt", "create"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.base import gke
-from components.base.dynamo import PROFILES
-from components.base.problems import Problem, RuleError
+from reference import gke
+from reference.dynamo import PROFILES
 from settings.model import Settings
+from validation.problems import Problem, RuleError
 
 
 def versions(settings: Settings) -> Iterator[Problem]:

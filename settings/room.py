@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.base import capacity
-from components.base.capacity import Node
-from components.base.problems import Problem
-from components.serving import layout
-from components.serving.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
+from reference import capacity
+from reference.capacity import Node
+from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
+from serving_rules import layout
 from settings.model import Settings, Stack
+from validation.problems import Problem
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
-from components.base.plain import WIDEST
+from validation.plain import WIDEST
 
 _TRUTH: Final = {"true": True, "True": True, "false": False, "False": False}
 """What Pulumi's own readers of config take for a truth value."""

@@ -15,7 +15,7 @@ import pytest
 from pulumi.runtime import resource as resource_runtime
 from pulumi.runtime.proto.source_pb2 import StackTrace
 
-from components.base import a4x
+from reference import a4x
 from tests.recorder import Recording, Resource, run_program
 
 # As `__main__` does, but before the provider SDKs are imported: half of their import is a search for garbage.

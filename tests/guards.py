@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,9 +21,28 @@ import pulumi
 
 from tests.recorder import ROOT
 
-ROOMS = ("gcp", "platform", "serving")
-PURE_SERVING = frozenset({"layout", "rules", "launch", "graph", "commands", "arguments", "environment", "estimate"})
-"""Modules of components/serving that must work without Pulumi, whichever of them exist."""
+LAYERS: Mapping[str, frozenset[str]] = {
+    "validation": frozenset(),
+    "readiness": frozenset(),
+    "reference": frozenset({"validation"}),
+    "serving_rules": frozenset({"validation", "reference"}),
+    "manifests": frozenset({"reference", "serving_rules"}),
+    "settings": frozenset({"validation", "reference", "serving_rules"}),
+    "components.gcp": frozenset({"validation", "reference"}),
+    "components.platform": frozenset({"reference"}),
+    "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness"}),
+    "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
+    "__main__": frozenset({"settings", "program"}),
+    "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
+    "recovery": frozenset(),
+    "rehearsal": frozenset(),
+}
+"""Every package to the packages of this repository that it may import, besides itself."""
+
+PURE = ("validation", "reference", "serving_rules", "manifests", "readiness")
+"""Packages that load neither Pulumi nor anything above them; `pure_imports` loads each in a process of its own."""
+
+PROGRAM_PACKAGES = ("program", "settings", "components", "manifests", "serving_rules", "reference", "validation")
 
 PROGRAM_LINES = 80
 """Longest that `__main__.py` may be."""
@@ -168,58 +189,45 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
 # --- floors -----------------------------------------------------------------------------------------------
 
 
-def _forbidden(path: str) -> tuple[str, ...]:
-    above_components = ("settings", "wiring", "rehearsal", "policy", "tests", "__main__")
-    parts = PurePosixPath(path).parts
-    top = parts[0]
-    if top == "components" and len(parts) > 2:
-        if parts[1] == "base":
-            return (*above_components, *(f"components.{room}" for room in ROOMS))
-        return (*above_components, *(f"components.{room}" for room in ROOMS if room != parts[1]))
-    if top == "settings":
-        return ("wiring", "rehearsal", "policy", "tests", "__main__", "components.gcp", "components.platform")
-    if top in {"wiring", "__main__.py"}:
-        return ("rehearsal", "policy", "tests")
-    if top == "rehearsal":
-        return ("tests", "policy")
-    return ()
+def _package(name: str) -> str:
+    """The entry of `LAYERS` that a dotted name belongs to, or its first part."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "components" else parts[0]
 
 
 def upward_imports(program: Iterable[Source]) -> list[str]:
-    """A floor imports only from floors below it, and rooms of one floor do not import each other."""
+    """A package imports only what `LAYERS` allows it."""
+    known = {name.split(".")[0] for name in LAYERS} | {"proofs", "tools", "tests", "policy"}
+    wrong: list[str] = []
+    for source in program:
+        here = _package(source.module)
+        allowed = LAYERS.get(here, frozenset()) | {here, *({"components"} if source.module == "components" else ())}
+        wrong += [
+            source.at(line, f"imports {name}, which {here} may not")
+            for line, name in source.imports
+            if name.split(".")[0] in known and not _within(name, allowed)
+        ]
+    return wrong
+
+
+def pure_imports(package: str, root: Path = ROOT) -> list[str]:
+    """What a pure package loads and must not: Pulumi, its providers, packages that `LAYERS` does not allow.
+
+    Imports every module of the package in a new process and looks at what was loaded there.
+    """
+    modules = [source.module for source in sources(package, root=root) if not source.module.endswith("__main__")]
+    script = "import importlib, sys\nfor m in sys.argv[1:]: importlib.import_module(m)\nprint(*sys.modules, sep='\\n')"
+    ran = subprocess.run(  # noqa: S603 - this interpreter, on module names of the repository
+        [sys.executable, "-c", script, *modules], cwd=root, capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        return [f"{package}: {ran.stderr.strip().splitlines()[-1]}"]
+    ours = {name.split(".")[0] for name in LAYERS} - {"__main__"}
+    allowed = {package, *LAYERS[package], *(below for above in LAYERS[package] for below in LAYERS[above])}
     return [
-        source.at(line, f"imports {name}, which is not below it")
-        for source in program
-        for line, name in source.imports
-        if _within(name, _forbidden(source.path))
-    ]
-
-
-def _must_be_pure(source: Source) -> bool:
-    parts = PurePosixPath(source.path).with_suffix("").parts
-    if parts[:2] == ("components", "base"):
-        return True
-    return parts[:2] == ("components", "serving") and parts[-1] in PURE_SERVING
-
-
-def impure_modules(program: Iterable[Source]) -> list[str]:
-    """components/base and the rules of components/serving need no Pulumi, not even through what they import."""
-    by_module = {source.module: source for source in program}
-
-    def reached(source: Source, seen: set[str]) -> Iterator[tuple[Source, int, str]]:
-        seen.add(source.module)
-        for line, name in source.imports:
-            if _is_pulumi(name):
-                yield source, line, name
-            for candidate in (name, name.rpartition(".")[0]):
-                if candidate in by_module and candidate not in seen:
-                    yield from reached(by_module[candidate], seen)
-
-    return [
-        where.at(line, f"{source.module} must work without Pulumi, and reaches {name} here")
-        for source in by_module.values()
-        if _must_be_pure(source)
-        for where, line, name in reached(source, set())
+        f"{package} loads {name}"
+        for name in ran.stdout.split()
+        if _is_pulumi(name) or (name.split(".")[0] in ours and not _within(name, allowed))
     ]
 
 

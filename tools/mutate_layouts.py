@@ -25,10 +25,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from components.base.dynamo import PROFILES, DynamoProfile
-from components.serving import arguments, layout, rules
-from components.serving.arguments import Catalog
-from components.serving.layout import WORKER_ROLES, Argument, Layout, WorkerRole
+from reference.dynamo import PROFILES, DynamoProfile
+from serving_rules import arguments, layout, rules
+from serving_rules.arguments import Catalog
+from serving_rules.layout import WORKER_ROLES, Argument, Layout, WorkerRole
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")

@@ -1,4 +1,4 @@
-"""Makes the argument catalogs in components/serving/catalog/ from the released wheels of SGLang and Dynamo.
+"""Makes the argument catalogs in serving_rules/catalog/ from the released wheels of SGLang and Dynamo.
 
 Nothing of the packages is imported or run: their source is read as a syntax tree. A catalog says which arguments a
 release takes (names, kind, type, choices) and which environment variables its code reads. The wheels are fetched
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-CATALOG: Final = Path(__file__).resolve().parents[1] / "components" / "serving" / "catalog"
+CATALOG: Final = Path(__file__).resolve().parents[1] / "serving_rules" / "catalog"
 
 SGLANG: Final = ("0.5.4.post3", "0.5.9")
 DYNAMO: Final = ("0.7.0", "0.7.1", "1.0.0", "1.0.1", "1.0.2")

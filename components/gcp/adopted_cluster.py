@@ -8,10 +8,10 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
-from components.base import gke
 from components.gcp import cluster_access
 from components.gcp.gke_cluster import GkeCluster
 from components.gcp.reading import Subject, found
+from reference import gke
 
 
 class NodePoolFacts(TypedDict):

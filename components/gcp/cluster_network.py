@@ -7,8 +7,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base.addresses import AddressPlan
 from components.gcp.ordering import once
+from reference.addresses import AddressPlan
 
 MTU = 8896
 """Bytes. Google's jumbo frame for GPU networks, the default of the cluster-toolkit's VPC module."""

@@ -8,10 +8,10 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import a4x, gke
-from components.base.addresses import AddressPlan
 from components.gcp.cluster_network import MTU
 from components.gcp.ordering import once
+from reference import a4x, gke
+from reference.addresses import AddressPlan
 
 
 class DeviceInterface(TypedDict):

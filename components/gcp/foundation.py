@@ -8,14 +8,14 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_random as random
 
-from components.base import gke, naming
-from components.base.addresses import AddressPlan
 from components.gcp import cluster_access
 from components.gcp.cluster_network import ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
 from components.gcp.ordering import once
 from components.gcp.project_apis import ProjectApis
+from reference import gke, naming
+from reference.addresses import AddressPlan
 
 
 class ClusterFoundationArgs(TypedDict):

@@ -9,11 +9,11 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
-from components.base import capacity, gke, naming
 from components.gcp import cluster_access
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.node_account import NodeAccount
 from components.gcp.ordering import once
+from reference import capacity, gke, naming
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 

@@ -11,8 +11,8 @@ from typing import Literal, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import naming
 from components.gcp.reading import Subject, found
+from reference import naming
 
 
 class ModelBucketArgs(TypedDict):

@@ -7,8 +7,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import gke, naming
 from components.gcp.ordering import once
+from reference import gke, naming
 
 
 class NodeAccountArgs(TypedDict):

@@ -8,10 +8,10 @@ from typing import Literal, NotRequired, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import a4x, gke, naming
 from components.gcp.adopted_cluster import NodePoolFacts
 from components.gcp.device_vpcs import DeviceInterface
 from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE
+from reference import a4x, gke, naming
 
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
 POLICY_MAX = 63
@@ -81,7 +81,7 @@ class NvlinkDomain(pulumi.ComponentResource):
     """Zone of the nodes."""
     nodes: pulumi.Output[int]
     """Nodes that serving stacks may use; adopted: known once the pool was checked. No value of the pool itself
-    (`wiring.replacement` says why): for order, depend on the component."""
+    (`program.replacement` says why): for order, depend on the component."""
 
     def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         domain = args["domain"]

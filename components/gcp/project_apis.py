@@ -8,8 +8,8 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import gke
 from components.gcp.ordering import once
+from reference import gke
 
 
 class ProjectApisArgs(TypedDict):

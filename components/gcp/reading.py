@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import pulumi
 
-from components.base.problems import Problem
+from validation.problems import Problem
 
 T = TypeVar("T")
 

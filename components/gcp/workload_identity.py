@@ -12,8 +12,8 @@ from typing import Literal, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.base import naming
 from components.gcp.ordering import once
+from reference import naming
 
 Mode = Literal["direct", "serviceAccount"]
 

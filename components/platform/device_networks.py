@@ -8,8 +8,8 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
-from components.base.gke import DEVICE_NETWORKS
+from reference import a4x, naming
+from reference.gke import DEVICE_NETWORKS
 
 API_VERSION: Final = "networking.gke.io/v1"
 

@@ -8,8 +8,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, charts, namespaces, naming
-from components.base.registry import NGC_USER
+from reference import a4x, charts, namespaces, naming
+from reference.registry import NGC_USER
 
 CHART: Final = "nvidia-dra-driver-gpu"
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"

@@ -16,9 +16,9 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
-from components.base.dynamo import DynamoProfile
-from components.base.registry import NGC_USER, PULL_SECRET, docker_config_json
+from reference import a4x, naming
+from reference.dynamo import DynamoProfile
+from reference.registry import NGC_USER, PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
 """Where the recipe installs `dynamo-crds`. The objects are cluster-wide; only Helm's record lives there."""

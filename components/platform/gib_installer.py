@@ -7,7 +7,7 @@ from typing import Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
+from reference import a4x, naming
 
 IMAGE: Final = "us-docker.pkg.dev/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64"
 

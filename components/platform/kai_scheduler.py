@@ -17,8 +17,8 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, kai, naming
-from components.base.registry import NGC_USER
+from reference import a4x, kai, naming
+from reference.registry import NGC_USER
 
 _READY = {"pulumi.com/waitFor": "condition=Ready"}
 _TIMEOUT_SECONDS = 900

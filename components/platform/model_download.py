@@ -13,8 +13,8 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, capacity, naming
-from components.base.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
+from reference import a4x, capacity, naming
+from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
 """Release of huggingface_hub in the Job; it resumes partial downloads and retries when the hub says 429."""

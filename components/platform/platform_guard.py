@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import naming
+from reference import naming
 
 Part = Literal["dynamo", "kai", "dra-driver"]
 """A part of the platform: one installation a cluster, made by one environment and used by all."""

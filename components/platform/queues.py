@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import naming
+from reference import naming
 
 
 class Queue(kubernetes.apiextensions.CustomResource):

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import pulumi
 
-from components.base.naming import PROJECT
-from components.serving import roll
+from manifests import roll
+from reference.naming import PROJECT
 
 SHAPE: Final = f"{PROJECT}/graph"
 """Annotation of a stack's namespace: shape and place of its graph, whose change replaces the graph."""

@@ -11,10 +11,10 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
-from components.serving import commands, graph
-from components.serving.footprint import BENCHMARK
-from components.serving.layout import Layout
+from manifests import commands, graph
+from reference import a4x, naming
+from reference.footprint import BENCHMARK
+from serving_rules.layout import Layout
 
 
 class BenchmarkClientArgs(TypedDict):

@@ -13,8 +13,8 @@ from typing import Any
 
 import pulumi
 
-from components.base.naming import TEMPLATE_ANNOTATION, content_hash
-from components.serving.graph import SERVICES
+from manifests.graph import SERVICES
+from reference.naming import TEMPLATE_ANNOTATION, content_hash
 
 _LENGTH = 16
 

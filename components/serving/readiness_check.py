@@ -19,11 +19,11 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.base import a4x, naming
-from components.base.registry import PYTHON_IMAGE
-from components.serving.commands import READINESS_NAME as NAME
-from components.serving.footprint import READINESS_CHECK
+from manifests.commands import READINESS_NAME as NAME
 from readiness import package
+from reference import a4x, naming
+from reference.footprint import READINESS_CHECK
+from reference.registry import PYTHON_IMAGE
 
 HASH_ANNOTATION: Final = f"{naming.PROJECT}/readiness-check"
 """Annotation of the Job's pod: hash of its code and config, so that a change of either is another Job."""

@@ -20,14 +20,15 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.base import gke, naming
-from components.base.dynamo import DynamoProfile
-from components.base.kai import QUEUE_ANNOTATION
-from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
-from components.serving import announcement, commands, graph, launch, pod_templates
+from components.serving import announcement, pod_templates
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
-from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
+from manifests import commands, graph, launch
+from reference import gke, naming
+from reference.dynamo import DynamoProfile
+from reference.kai import QUEUE_ANNOTATION
+from reference.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
+from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 
 _NEVER_WAIT = {"pulumi.com/skipAwait": "true"}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from components.base import gke
 from preflight.cloud import CloudError
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import gke
 
 PERMISSIONS_MAX: Final = 4
 """Missing permissions that are named; the roles name the rest."""

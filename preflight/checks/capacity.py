@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from components.base import a4x
-from components.base.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
 from preflight.cloud import CloudError, Quota, Reservation, SubBlock
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import a4x
+from reference.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
 from settings.model import Domain
 
 ENDS_SOON: Final = timedelta(days=7)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from components.base import a4x, gke
-from components.base.dynamo import PROFILES
-from components.base.problems import RuleError
 from preflight.cloud import Cluster, Node, NodePool
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import a4x, gke
+from reference.dynamo import PROFILES
 from settings.model import Domain
+from validation.problems import RuleError
 
 TERMINATION_TAINT: Final = "cloud.google.com/impending-node-termination"
 """GKE before 1.34.1-gke.2037001 leaves it on GPU nodes after host maintenance."""

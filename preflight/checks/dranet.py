@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from components.base import gke
 from preflight.results import Outcome, passed, warned
 from preflight.site import Site
+from reference import gke
 
 WIDER: Final = ("roles/compute.admin", "roles/editor", "roles/owner")
 """Roles that hold everything of `gke.DRANET_ROLE`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from components.base import kai
-from components.base.problems import RuleError
 from preflight.cloud import Kai
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import kai
+from validation.problems import RuleError
 
 NO_CLUSTER: Final = "there is no cluster to look at yet"
 _FREE_CONFIG: Final = "kubectl delete configs.kai.scheduler kai-config"

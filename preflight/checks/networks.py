@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from components.base import gke
 from preflight.cloud import CloudError, Network
 from preflight.results import Outcome, failed, passed, warned
 from preflight.site import Site
+from reference import gke
 
 
 def rdma_profile(site: Site, zone: str) -> Outcome:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from components.base import a4x
-from components.base.capacity import MODEL_DOWNLOAD, Size
-from components.base.dynamo import PROFILES
-from components.base.registry import PYTHON_IMAGE
-from components.serving.footprint import READINESS_CHECK
 from preflight.cloud import CloudError, Cluster, Node, Pod
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import a4x
+from reference.capacity import MODEL_DOWNLOAD, Size
+from reference.dynamo import PROFILES
+from reference.footprint import READINESS_CHECK
+from reference.registry import PYTHON_IMAGE
 
 AMD64: Final = "amd64"
 LISTED_MAX: Final = 3

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from components.base import a4x, capacity
-from components.base.capacity import Size
-from components.serving import layout
-from components.serving.footprint import FRONTEND, SIDECAR
 from preflight.checks.cluster import NO_CLUSTER
 from preflight.cloud import Node
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import a4x, capacity
+from reference.capacity import Size
+from reference.footprint import FRONTEND, SIDECAR
+from serving_rules import layout
 
 TOLERATED = frozenset({a4x.ARCH_KEY, "nvidia.com/gpu"})
 """Keys of the taints that frontends tolerate."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.base.dynamo import PROFILES
+from reference.dynamo import PROFILES
 from tools import mutate_layouts
 
 

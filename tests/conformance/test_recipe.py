@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.base.dynamo import PROFILES
-from components.serving import graph, launch, layout
+from manifests import graph, launch
+from reference.dynamo import PROFILES
+from serving_rules import layout
 from tests.conformance import recipe
 from tests.conformance.recipe import Difference
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.base.dynamo import PROFILES
-from components.serving import arguments, launch, layout
-from components.serving.layout import WORKER_ROLES, WorkerRole
+from manifests import launch
+from reference.dynamo import PROFILES
+from serving_rules import arguments, layout
+from serving_rules.layout import WORKER_ROLES, WorkerRole
 from tests.conformance import recipe
 
 READER = Path("sglang/srt/server_args_config_parser.py")

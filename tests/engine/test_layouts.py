@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.serving import layout
 from rehearsal import engine as engines
 from rehearsal.run import ROOT, Rehearsal
+from serving_rules import layout
 
 pytestmark = [
     pytest.mark.engine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import wiring
+import program
 from proofs import life, replacements
 from proofs.changes import CASES, raw_config
 from proofs.life import ProofError
@@ -85,7 +85,7 @@ def test_a_pool_comes_back_when_a_wrong_reservation_is_put_right() -> None:
 
 
 def test_without_the_rule_of_replacement_the_pool_is_made_and_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "delete_first", lambda: None)
+    monkeypatch.setattr(program, "delete_first", lambda: None)
     with pytest.raises(ProofError, match=r"ghosts: .*nodePools/a4x-0"):
         _a_reservation_that_turns_out_wrong_and_is_put_back()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests import guards
 from tests.guards import Source
 from tests.recorder import ROOT
 
-PROGRAM = guards.sources("components", "settings", "wiring", "rehearsal", "__main__.py")
+PROGRAM = guards.sources(*guards.PROGRAM_PACKAGES, "readiness", "preflight", "recovery", "rehearsal", "__main__.py")
 COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
 TESTS = guards.sources("tests")
 
@@ -19,7 +20,6 @@ Guard = Callable[[Iterable[Source]], list[str]]
 
 GUARDS: dict[Guard, list[Source]] = {
     guards.upward_imports: PROGRAM,
-    guards.impure_modules: PROGRAM,
     guards.provider_sdks_in_settings: PROGRAM,
     guards.config_readers: PROGRAM,
     guards.merged_options: PROGRAM,
@@ -67,13 +67,13 @@ def test_the_repository_keeps_the_rule(guard: Guard, where: list[Source]) -> Non
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("package", guards.PURE)
+def test_a_pure_package_loads_no_pulumi(package: str) -> None:
+    assert guards.pure_imports(package) == []
+
+
 def test_the_guards_see_the_whole_program() -> None:
-    paths = {s.path for s in PROGRAM}
-    floors = {p.split("/")[0] for p in paths} | {"/".join(p.split("/")[:2]) for p in paths}
-    assert {"components/base", "components/gcp", "components/platform", "components/serving"} <= floors
-    assert {"settings", "wiring", "rehearsal", "__main__.py"} <= floors
-    pure = {p.rpartition("/")[2] for p in paths if p.startswith("components/serving/")}
-    assert pure & {f"{name}.py" for name in guards.PURE_SERVING}
+    assert {guards._package(s.module) for s in PROGRAM} - {"components"} == set(guards.LAYERS)
     assert sum(len(s.components()) for s in COMPONENTS) >= 6
     assert any(s.constructs(call) for s in COMPONENTS for call in guards._calls(s.tree))
     assert any(guards._applied(s) for s in COMPONENTS)
@@ -82,7 +82,7 @@ def test_the_guards_see_the_whole_program() -> None:
 def test_the_program_file_only_wires() -> None:
     [program] = guards.sources("__main__.py")
     assert guards.program_file(program) == []
-    for part in guards.sources("wiring"):
+    for part in guards.sources("program"):
         assert guards.wiring_only(part) == []
 
 
@@ -108,11 +108,14 @@ def test_ci_runs_what_a_developer_runs() -> None:
         ("components/platform/x.py", "import components.serving.stack"),
         ("components/serving/x.py", "from components import gcp"),
         ("components/serving/x.py", "from ..gcp import cluster"),
-        ("components/base/x.py", "from components.serving.layout import Layout"),
+        ("reference/x.py", "from serving_rules.layout import Layout"),
         ("components/gcp/x.py", "def f():\n    import settings"),
-        ("components/base/x.py", "from rehearsal import cloud"),
+        ("reference/x.py", "from rehearsal import simulator"),
         ("settings/x.py", "from components.gcp import cluster"),
+        ("serving_rules/rules/x.py", "from manifests import graph"),
         ("rehearsal/x.py", "from tests.recorder import run_program"),
+        ("rehearsal/x.py", "from reference import gke"),
+        ("recovery/x.py", "import program"),
     ],
 )
 def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> None:
@@ -122,24 +125,31 @@ def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> No
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("components/gcp/x.py", "from components.base import naming\nfrom components.gcp import ordering"),
-        ("settings/x.py", "from components.serving.layout import Layout"),
-        ("__main__.py", "import settings\nfrom components.gcp import cluster"),
+        ("components/gcp/x.py", "from reference import naming\nfrom components.gcp import ordering"),
+        ("settings/x.py", "from serving_rules.layout import Layout"),
+        ("__main__.py", "import settings\nfrom program import build_stack"),
     ],
 )
 def test_an_import_that_goes_down_is_allowed(path: str, text: str) -> None:
     assert guards.upward_imports([source(path, text)]) == []
 
 
-def test_pulumi_is_found_in_pure_modules_even_at_a_distance() -> None:
-    planted = [
-        source("components/base/x.py", "import pulumi_kubernetes as k8s"),
-        source("components/serving/launch.py", "from components.serving.stack import Stack"),
-        source("components/serving/stack.py", "import pulumi"),
-    ]
-    assert len(guards.impure_modules(planted[:1])) == 1
-    assert len(guards.impure_modules(planted[1:])) == 1
-    assert guards.impure_modules(planted[2:]) == []
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("serving_rules/rules/deep.py", "import pulumi", "serving_rules loads pulumi"),
+        ("serving_rules/x.py", "import manifests", "serving_rules loads manifests"),
+        ("serving_rules/x.py", "import nothing_of_the_kind", "serving_rules: ModuleNotFoundError"),
+        ("serving_rules/x.py", "import reference", None),
+    ],
+)
+def test_what_a_pure_package_loads_is_found(path: str, text: str, found: str | None, tmp_path: Path) -> None:
+    for name in ("serving_rules/__init__.py", "serving_rules/rules/__init__.py", "reference.py", "manifests.py", path):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text if name == path else "", encoding="utf-8")
+    wrong = guards.pure_imports("serving_rules", tmp_path)
+    assert bool(wrong) == bool(found)
+    assert found is None or wrong[0].startswith(found)
 
 
 @pytest.mark.parametrize(

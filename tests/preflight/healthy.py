@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from components.base import a4x, gke
 from preflight import cloud
 from preflight.cloud import CloudError
+from reference import a4x, gke
 from settings import Settings
 
 VERSION: Final = "1.35.3-gke.1389000"

@@ -33,8 +33,6 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from google.protobuf.json_format import ParseError
 
-from components.base.capacity import quantity
-from components.base.registry import PYTHON_IMAGE
 from preflight import google_cloud
 from preflight.__main__ import main, read
 from preflight.checks import plan
@@ -43,6 +41,8 @@ from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from reference.capacity import quantity
+from reference.registry import PYTHON_IMAGE
 from tests.conftest import recorded
 from tests.preflight.healthy import kind
 from tests.recorder import ROOT, Recording, run_program

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.base import a4x, addresses
-from components.base.addresses import AddressPlan, AddressPlanError, overlaps, plan
+from reference import a4x, addresses
+from reference.addresses import AddressPlan, AddressPlanError, overlaps, plan
 
 _HOMES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 

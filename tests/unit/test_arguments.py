@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.base.dynamo import PROFILES
-from components.serving import arguments, environment, layout
-from components.serving.layout import WORKER_ROLES, Layout, Overrides
+from reference.dynamo import PROFILES
+from serving_rules import arguments, environment, layout
+from serving_rules.layout import WORKER_ROLES, Layout, Overrides
 from tests.conformance.recipe import FOLDER
 from tools import sglang_arguments
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 import settings
-from components.base.dynamo import PROFILES
-from components.serving import layout, rules
-from components.serving.layout import Layout, WorkerRole
+from reference.dynamo import PROFILES
+from serving_rules import layout, rules
+from serving_rules.layout import Layout, WorkerRole
 
 SMALL = "deepseek-r1-fp8-1p1d"
 LARGE = "deepseek-r1-fp8-10p8d"

@@ -15,10 +15,10 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from components.base import namespaces
-from components.base.problems import Problem
+from reference import namespaces
 from settings import keys
 from tests.conftest import STACKS, recorded
+from validation.problems import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = {

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.base import capacity
-from components.base.capacity import GIB, MIB, Node, Size
-from components.serving.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
+from reference import capacity
+from reference.capacity import GIB, MIB, Node, Size
+from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from settings import SettingsError, parse
 from tests.recorder import ROOT, run_program
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.base import charts
-from components.base.dynamo import CHARTS
-from components.base.problems import RuleError
+from reference import charts
+from reference.dynamo import CHARTS
 from tests.recorder import SECRETS, Recording, run_program
+from validation.problems import RuleError
 
 
 @pytest.mark.parametrize(

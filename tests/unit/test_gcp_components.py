@@ -10,8 +10,6 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.base import addresses, gke
-from components.base.dynamo import PROFILES
 from components.gcp import (
     AdoptedCluster,
     AdoptedClusterArgs,
@@ -25,6 +23,8 @@ from components.gcp import (
     NvlinkDomainArgs,
     ProjectApis,
 )
+from reference import addresses, gke
+from reference.dynamo import PROFILES
 from tests import answers
 from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, record
 

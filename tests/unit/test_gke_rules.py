@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.base import gke, naming
-from components.base.dynamo import PROFILES
-from components.base.gke import GkeRuleError, Reservation
+from reference import gke, naming
+from reference.dynamo import PROFILES
+from reference.gke import GkeRuleError, Reservation
 
 _NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 _PROJECTS = st.from_regex(r"[a-z][-a-z0-9]{4,20}[a-z0-9]", fullmatch=True)

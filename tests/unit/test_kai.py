@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from components.base import kai
-from components.base.dynamo import PROFILES
-from components.base.problems import RuleError
+from reference import kai
+from reference.dynamo import PROFILES
 from settings import SettingsError, parse
 from tests.recorder import ProgramFailedError, Recording, run_program
+from validation.problems import RuleError
 
 TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
 

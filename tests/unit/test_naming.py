@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import settings
-from components.base import a4x, naming
+from reference import a4x, naming
 from tests.recorder import StackConfig, run_program
 
 ACCOUNT_ID = re.compile(r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.base import a4x, gke
 from components.platform import DeviceNetworks, DraDriver, GibInstaller
 from components.platform.dra_driver import pod_quota
+from reference import a4x, gke
 from tests.recorder import ProgramFailedError, Recording, Resource, record
 
 OPERATORS: list[a4x.Toleration] = [{"key": "operators", "operator": "Exists", "effect": "NoSchedule"}]

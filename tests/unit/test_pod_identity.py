@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from components.base.dynamo import DISCOVERY_RULES, IMAGE_LOOKUP_OFF, PROFILES
-from components.base.registry import NVCR
-from components.serving import graph, layout, rules
+from manifests import graph
+from reference.dynamo import DISCOVERY_RULES, IMAGE_LOOKUP_OFF, PROFILES
+from reference.registry import NVCR
+from tests import graphs
 from tests.recorder import Recording, Resource, run_program
 
 KUBERNETES_DISCOVERY = [version for version, profile in PROFILES.items() if profile.pod_rules]
@@ -36,7 +37,7 @@ def test_every_role_names_its_pull_secret_and_the_operator_looks_for_none(versio
 
 def test_a_release_that_reads_the_pod_template_finds_the_switch_there() -> None:
     profile = dataclasses.replace(PROFILES["1.0.2"], image_lookup_switch="pod")
-    spec = graph.spec(layout.load("deepseek-r1-fp8-1p1d"), rules.pods.NOWHERE, profile)
+    spec = graphs.spec("deepseek-r1-fp8-1p1d", profile)
     for service in spec["services"].values():
         assert service["extraPodMetadata"]["annotations"][IMAGE_LOOKUP_OFF] == "true"
         assert "annotations" not in service

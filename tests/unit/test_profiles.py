@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.base.dynamo import PROFILES, REFUSED
+from reference.dynamo import PROFILES, REFUSED
 from tests.recorder import ROOT, Recording, run_program
 
 TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
@@ -71,7 +71,7 @@ def test_no_other_module_asks_for_a_version() -> None:
     known = {*PROFILES, *REFUSED, *(profile.sglang for profile in PROFILES.values())}
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for folder in ("components", "settings", "wiring")
+        for folder in ("components", "manifests", "program", "serving_rules", "settings")
         for path in sorted((Path(ROOT) / folder).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Compare)

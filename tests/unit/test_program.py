@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from components.base import a4x, naming
-from components.base.registry import NVCR
+from reference import a4x, naming
+from reference.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests.conftest import STACKS, a4x_pool, recorded
 from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, StackConfig, run_program

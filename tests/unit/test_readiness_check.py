@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from components.base import a4x
-from components.base.dynamo import PROFILES
-from components.base.naming import TEMPLATE_ANNOTATION
-from components.base.registry import PYTHON_IMAGE
-from components.serving import graph, layout, pod_templates
+from components.serving import pod_templates
+from manifests import graph
 from readiness import config as readiness_config
 from readiness import package
+from reference import a4x
+from reference.naming import TEMPLATE_ANNOTATION
+from reference.registry import PYTHON_IMAGE
+from tests import graphs
 from tests.conftest import recorded
 from tests.recorder import ProgramFailedError, Recording, Resource, run_program
 
@@ -23,20 +24,7 @@ ROLES = tuple(graph.SERVICES)
 
 
 def _spec() -> dict[str, Any]:
-    placement = graph.Placement(
-        stack="r1",
-        image="image:1",
-        frontend_image="image:2",
-        frontend_replicas=9,
-        frontend_side="a4x",
-        node_pool="pool",
-        bucket="bucket",
-        service_account="account",
-        pull_secret="secret",
-        claim_template="template",
-        config_maps={"prefill": "p", "decode": "d"},
-    )
-    return graph.spec(layout.load("deepseek-r1-fp8-10p8d"), placement, PROFILES["0.7.0"])
+    return graphs.spec("deepseek-r1-fp8-10p8d")
 
 
 def _hashes(spec: Mapping[str, Any], queue: str = "team") -> dict[str, str]:

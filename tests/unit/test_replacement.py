@@ -6,8 +6,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 
+from program.replacement import CREATED_FIRST, delete_first
 from tests.recorder import Recording, Resource, record
-from wiring.replacement import CREATED_FIRST, delete_first
 
 NAMED_ANEW = {"ConfigMap", "ComputeDomain"}
 """Kinds whose every replacement has a name of its own: by content, or by the stack's suffix. Two maps keep theirs: a

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from components.base.dynamo import PROFILES
-from components.serving import graph, layout, roll, rules
+from manifests import roll
 from rehearsal.timeline import durations
+from serving_rules import layout
+from tests import graphs
 from tests.recorder import run_program
 
 LARGE, SMALL = "deepseek-r1-fp8-10p8d", "deepseek-r1-fp8-1p1d"
 
 
 def _spec(name: str, frontends: int = 9) -> dict[str, Any]:
-    made = graph.spec(layout.load(name), rules.pods.NOWHERE, PROFILES["0.7.0"])
+    made = graphs.spec(name)
     made["services"]["Frontend"]["replicas"] = frontends
     return made
 

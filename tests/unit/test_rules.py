@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.base.dynamo import PROFILES
-from components.serving import graph, layout, rules
-from components.serving.layout import Layout, LayoutFile
+from reference.dynamo import PROFILES
+from serving_rules import layout, rules
+from serving_rules.layout import Layout, LayoutFile
 
 PROFILE = PROFILES["0.7.0"]
 MODEL = "deepseek-ai/DeepSeek-R1"
@@ -245,26 +244,3 @@ def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, vers
     chosen = layout.resolve(name, PROFILES[version])
     assert rules.check(chosen, PROFILES[version]) == []
     assert rules.warnings(chosen, PROFILES[version]) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda spec: spec["Decode"]["resources"]["limits"].update(gpu="8"), "a pod takes all 4 GPUs of its node"),
-        (lambda spec: spec["Decode"]["multinode"].update(nodeCount=4), "the layout has 8 decode nodes"),
-        (lambda spec: spec["Prefill"].update(replicas=4), "the layout has 10 prefill nodes"),
-        (lambda spec: spec["Prefill"].pop("multinode"), "the layout has 10 prefill nodes"),
-    ],
-)
-def test_a_graph_that_is_not_its_layout_is_told(change: Callable[[Any], Any], message: str) -> None:
-    chosen = layout.load("deepseek-r1-fp8-10p8d")
-    spec = copy.deepcopy(graph.spec(chosen, rules.pods.NOWHERE, PROFILES["0.7.0"]))
-    assert list(rules.pods.check_graph(chosen, spec, 18)) == []
-    change(spec["services"])
-    assert message in "\n".join(str(problem) for problem in rules.pods.check_graph(chosen, spec, 18))
-
-
-def test_a_compute_domain_counts_the_layouts_nodes() -> None:
-    chosen = layout.load("deepseek-r1-fp8-10p8d")
-    found = list(rules.pods.check_graph(chosen, graph.spec(chosen, rules.pods.NOWHERE, PROFILES["0.7.0"]), 17))
-    assert [problem.cure for problem in found] == ["set it to 18"]

@@ -10,31 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from components.base import a4x, naming
-from components.base.dynamo import PROFILES, DynamoProfile
-from components.serving import commands, graph, launch, layout
+from manifests import commands, graph, launch
+from reference import a4x, naming
+from serving_rules import layout
+from tests import graphs
 
 LAYOUTS = layout.available()
 
 # What the Dynamo operator looks for in a container's first argument, to put the rank flags behind it.
 OPERATOR_PATTERN = re.compile(r"(python[0-9.]*\s+[^|&;]*sglang[^|&;]*?)(\s|$|[|&;])")
-
-
-def _spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "stack": "r1",
-        "image": "image:1",
-        "frontend_image": "image:2",
-        "frontend_replicas": 9,
-        "frontend_side": "a4x",
-        "node_pool": "pool",
-        "bucket": "bucket",
-        "service_account": "account",
-        "pull_secret": "nvcr-secret",
-        "claim_template": "template",
-        "config_maps": {"prefill": "p", "decode": "d"},
-    }
-    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}), profile)
 
 
 def _folder(tmp_path: Path, **files: object) -> Path:
@@ -120,7 +104,7 @@ def test_json_arguments_survive_as_one_text(name: str, role: layout.WorkerRole) 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_role_is_placed_tolerates_a4x_and_cannot_be_preempted(name: str) -> None:
-    for service in _spec(name)["services"].values():
+    for service in graphs.spec(name)["services"].values():
         pod = service["extraPodSpec"]
         assert pod["priorityClassName"] == "inference"
         assert pod["serviceAccountName"] == "account"
@@ -129,20 +113,31 @@ def test_every_role_is_placed_tolerates_a4x_and_cannot_be_preempted(name: str) -
 
 
 def test_frontends_on_the_system_side_run_on_x86() -> None:
-    services = _spec(LAYOUTS[0], frontend_side="system")["services"]
+    services = graphs.spec(LAYOUTS[0], frontend_side="system")["services"]
     assert services["Frontend"]["extraPodSpec"]["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
     assert services["Decode"]["extraPodSpec"]["nodeSelector"] == {a4x.NODE_POOL_KEY: "pool"}
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_graph_takes_the_whole_nodes_of_its_layout(name: str) -> None:
+    chosen = layout.load(name)
+    services = graphs.spec(name)["services"]
+    for role in layout.WORKER_ROLES:
+        service = services[graph.SERVICES[role]]
+        nodes = service["replicas"] * service.get("multinode", {"nodeCount": 1})["nodeCount"]
+        assert nodes == chosen.workers(role).nodes
+        assert service["resources"]["limits"]["gpu"] == "4"
+
+
 def test_multinode_is_said_only_for_more_than_one_node() -> None:
-    small, large = _spec("deepseek-r1-fp8-1p1d")["services"], _spec("deepseek-r1-fp8-10p8d")["services"]
+    small, large = graphs.spec("deepseek-r1-fp8-1p1d")["services"], graphs.spec("deepseek-r1-fp8-10p8d")["services"]
     assert not any("multinode" in service for service in small.values())
     assert large["Prefill"]["multinode"] == {"nodeCount": 2}
     assert large["Decode"]["multinode"] == {"nodeCount": 8}
 
 
 def test_rdma_interfaces_are_the_four_nics_behind_the_second_gvnic() -> None:
-    annotations = _spec(LAYOUTS[0])["services"]["Decode"]["extraPodMetadata"]["annotations"]
+    annotations = graphs.spec(LAYOUTS[0])["services"]["Decode"]["extraPodMetadata"]["annotations"]
     interfaces = json.loads(annotations["networking.gke.io/interfaces"])
     assert [(entry["interfaceName"], entry["network"]) for entry in interfaces] == [
         ("eth0", "default"),
@@ -154,7 +149,7 @@ def test_rdma_interfaces_are_the_four_nics_behind_the_second_gvnic() -> None:
 
 
 def test_a_worker_may_load_for_two_hours_and_is_seen_ready_within_half_a_minute() -> None:
-    probe = _spec(LAYOUTS[0])["services"]["Prefill"]["extraPodSpec"]["mainContainer"]["startupProbe"]
+    probe = graphs.spec(LAYOUTS[0])["services"]["Prefill"]["extraPodSpec"]["mainContainer"]["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] == 7200
     assert probe["periodSeconds"] <= 30
     assert probe["initialDelaySeconds"] == 60
@@ -174,5 +169,5 @@ def test_commands_name_what_the_stack_makes(name: str) -> None:
 
 def test_pods_carry_the_labels_that_the_commands_select() -> None:
     for service, role in (("Frontend", "frontend"), ("Prefill", "prefill"), ("Decode", "decode")):
-        labels = _spec(LAYOUTS[0])["services"][service]["extraPodMetadata"]["labels"]
+        labels = graphs.spec(LAYOUTS[0])["services"][service]["extraPodMetadata"]["labels"]
         assert labels == {naming.STACK_LABEL: "r1", naming.ROLE_LABEL: role}

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from components.base import naming
+from reference import naming
 
 ROOT = Path(__file__).resolve().parents[2]
 Config = dict[str, Any]

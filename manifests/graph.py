@@ -1,0 +1,296 @@
+"""The DynamoGraphDeployment: what the recipe's chart renders, as data.
+
+`docs/differences.md` lists every place where this differs from the recipe, with the reason. Values that another
+resource makes (a bucket's name, a node pool's) are only placed here, never read, so this module needs no Pulumi
+and its result can be compared with the recipe field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from manifests import launch
+from reference import a4x
+from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
+from reference.footprint import FRONTEND
+from reference.kai import PRIORITY_CLASS
+from reference.naming import ROLE_LABEL, STACK_LABEL
+from reference.registry import HF_KEY, HF_SECRET
+from serving_rules.layout import Layout, WorkerRole
+
+Value = Any
+"""A text, or the `Output[str]` that will hold it: this module only puts it in its place."""
+
+Side = Literal["a4x", "system"]
+
+FRONTEND_PORT: Final = 8000
+MODEL_ROOT: Final = "/data/model"
+CLAIM: Final = "compute-domain-channel"
+RDMA_CLAIM: Final = "rdma"
+SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
+"""Role to the name of its service in the graph; the operator derives pod names from it in lower case."""
+
+SHARED_MEMORY: Final = "80Gi"
+
+STARTUP_SECONDS: Final = 7200
+"""How long a worker may load before it is restarted: 2 hours, the operator's own default for SGLang."""
+
+_STARTUP_PERIOD: Final = 30
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a stack's pods refer to, and where they may run."""
+
+    stack: str
+    image: Value
+    frontend_image: Value
+    frontend_replicas: int
+    frontend_side: Side
+    node_pool: Value
+    bucket: Value
+    service_account: Value
+    pull_secret: Value
+    claim_template: Value
+    config_maps: Mapping[WorkerRole, Value]
+    rdma_claim_template: Value | None = None
+    """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, where an annotation asks."""
+    kai: bool = True
+    """Whether KAI schedules the pods; its chart brings their priority class."""
+
+
+def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
+    """Spec of the DynamoGraphDeployment that serves `layout` as `placement` says, in the words of a release."""
+    services = {
+        SERVICES["frontend"]: _frontend(placement),
+        SERVICES["decode"]: _worker("decode", layout, placement),
+        SERVICES["prefill"]: _worker("prefill", layout, placement),
+    }
+    for service in services.values():
+        place = service if profile.image_lookup_switch == "service" else service["extraPodMetadata"]
+        place["annotations"] = {**place.get("annotations", {}), IMAGE_LOOKUP_OFF: "true"}
+    return {"backendFramework": "sglang", "services": services}
+
+
+def model_path(model: str) -> str:
+    """Where the pods find the weights: the bucket holds them below the model's id."""
+    return f"{MODEL_ROOT}/{model}"
+
+
+def side_selector(side: Side, node_pool: Value) -> dict[str, Value]:
+    """Node selector of a pod without a GPU: the A4X pool of its stack, or the x86 system nodes."""
+    return {a4x.NODE_POOL_KEY: node_pool} if side == "a4x" else {a4x.ARCH_KEY: "amd64"}
+
+
+def model_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
+    """The model bucket as a gcsfuse volume that downloads a file in parallel chunks into its cache."""
+    options = (
+        "implicit-dirs",
+        "file-cache:enable-parallel-downloads:true",
+        "file-cache:parallel-downloads-per-file:100",
+        "file-cache:max-parallel-downloads:-1",
+        f"file-cache:download-chunk-size-mb:{chunk_megabytes}",
+        "file-cache:max-size-mb:-1",
+    )
+    csi: dict[str, Any] = {
+        "driver": "gcsfuse.csi.storage.gke.io",
+        "volumeAttributes": {"bucketName": bucket, "mountOptions": ",".join(options)},
+    }
+    if read_only:
+        csi["readOnly"] = True
+    return {"name": "gcs-model-volume", "csi": csi}
+
+
+def gcsfuse_annotations() -> dict[str, str]:
+    """Annotations that add the gcsfuse sidecar with no limit on its CPU, memory and disk."""
+    return {
+        "gke-gcsfuse/volumes": "true",
+        "gke-gcsfuse/cpu-limit": "0",
+        "gke-gcsfuse/memory-limit": "0",
+        "gke-gcsfuse/ephemeral-storage-limit": "0",
+    }
+
+
+def _labels(role: str, placement: Placement) -> dict[str, str]:
+    return {STACK_LABEL: placement.stack, ROLE_LABEL: role}
+
+
+def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
+    """What every pod of the stack has: its identity, its pull secret, both A4X tolerations, a place and a priority."""
+    return {
+        "serviceAccountName": placement.service_account,
+        "imagePullSecrets": [{"name": placement.pull_secret}],
+        **({"priorityClassName": PRIORITY_CLASS} if placement.kai else {}),
+        "tolerations": a4x.tolerations(),
+        "nodeSelector": selector,
+    }
+
+
+def _frontend(placement: Placement) -> dict[str, Any]:
+    size = FRONTEND.requests()
+    scratch = {"ephemeral-storage": "30Gi"}
+    return {
+        "componentType": "frontend",
+        "replicas": placement.frontend_replicas,
+        # The frontend loads the tokenizer by the model's id: it needs the token that the workers have.
+        "envFromSecret": HF_SECRET,
+        "resources": {"requests": size, "limits": size},
+        "extraPodMetadata": {
+            "labels": _labels("frontend", placement),
+            "annotations": {
+                **gcsfuse_annotations(),
+                "gke-gcsfuse/file-cache-capacity": "500Gi",
+                "gke-gcsfuse/cache-path": "/gcs-cache",
+            },
+        },
+        "extraPodSpec": {
+            **_pod(placement, side_selector(placement.frontend_side, placement.node_pool)),
+            "affinity": _apart(_labels("frontend", placement)),
+            "volumes": [
+                {"name": "local-ssd", "emptyDir": {}},
+                model_volume(placement.bucket, chunk_megabytes=50),
+            ],
+            "mainContainer": {
+                "image": placement.frontend_image,
+                "volumeMounts": [
+                    {"name": "local-ssd", "mountPath": "/gcs-cache"},
+                    {"name": "gcs-model-volume", "mountPath": MODEL_ROOT, "readOnly": True},
+                ],
+                "resources": {"requests": scratch, "limits": scratch},
+            },
+        },
+    }
+
+
+def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str, Any]:
+    workers = layout.workers(role)
+    claims = {CLAIM: placement.claim_template}
+    annotations = gcsfuse_annotations()
+    if placement.rdma_claim_template is None:
+        annotations |= _rdma_annotations()
+    else:
+        claims[RDMA_CLAIM] = placement.rdma_claim_template
+    service: dict[str, Any] = {
+        "componentType": "worker",
+        "subComponentType": role,
+        "replicas": workers.replicas,
+        "envFromSecret": HF_SECRET,
+        "envs": _environment(role, layout),
+        "sharedMemory": {"size": SHARED_MEMORY},
+        # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
+        "resources": {"limits": {"gpu": str(a4x.GPUS_PER_NODE)}, "claims": [{"name": claim} for claim in claims]},
+        "livenessProbe": _liveness(role),
+        "readinessProbe": _probe("/health", period=60, failures=60),
+        "extraPodMetadata": {
+            "labels": _labels(role, placement),
+            "annotations": annotations,
+        },
+        "extraPodSpec": {
+            **_pod(placement, {a4x.NODE_POOL_KEY: placement.node_pool}),
+            "affinity": _arm64_affinity(),
+            "resourceClaims": [
+                {"name": claim, "resourceClaimTemplateName": template} for claim, template in claims.items()
+            ],
+            "volumes": [
+                model_volume(placement.bucket, chunk_megabytes=10),
+                {"name": "library-dir-host", "hostPath": {"path": a4x.DRIVER_ROOT}},
+                {"name": "gib", "hostPath": {"path": a4x.GIB_ROOT}},
+                {
+                    "name": "serving-configuration",
+                    "configMap": {
+                        "name": placement.config_maps[role],
+                        "items": [{"key": launch.ARGUMENTS_KEY, "path": launch.ARGUMENTS_FILE}],
+                    },
+                },
+            ],
+            "mainContainer": {
+                "image": placement.image,
+                "workingDir": "/sgl-workspace/dynamo/components/backends/sglang",
+                "command": list(launch.COMMAND),
+                "args": [launch.SCRIPT],
+                "stdin": True,
+                "tty": True,
+                # RDMA verbs and NVLink memory export need the device files of the host.
+                "securityContext": {"privileged": True},
+                "startupProbe": _startup(),
+                "volumeMounts": [
+                    {"name": "gcs-model-volume", "mountPath": MODEL_ROOT},
+                    {"name": "library-dir-host", "mountPath": "/usr/local/nvidia"},
+                    {"name": "gib", "mountPath": "/usr/local/gib"},
+                    {"name": "serving-configuration", "mountPath": launch.ARGUMENTS_FOLDER},
+                ],
+            },
+        },
+    }
+    if workers.nodes_per_replica > 1:
+        # The block's minimum is 2; one node is said by leaving it out.
+        service["multinode"] = {"nodeCount": workers.nodes_per_replica}
+    return service
+
+
+def _environment(role: WorkerRole, layout: Layout) -> list[dict[str, Any]]:
+    fixed: dict[str, str] = {
+        "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
+        "MODEL_PATH": model_path(layout.model),
+    }
+    plain = [{"name": name, "value": value} for name, value in {**fixed, **layout.environment(role)}.items()]
+    return [
+        *plain,
+        {"name": HF_KEY, "valueFrom": {"secretKeyRef": {"name": HF_SECRET, "key": HF_KEY}}},
+    ]
+
+
+def _liveness(role: WorkerRole) -> dict[str, Any]:
+    if role == "decode":
+        return _probe("/live", period=60, failures=60)
+    # A prefill worker is never restarted for being slow: a long prompt blocks its HTTP answer.
+    return {
+        "exec": {"command": ["/bin/sh", "-c", "exit 0"]},
+        "periodSeconds": 60,
+        "timeoutSeconds": 30,
+        "failureThreshold": 60,
+    }
+
+
+def _startup() -> dict[str, Any]:
+    """Gate of the two other probes: polls from the first minute on, so a fast load is seen at once."""
+    failures = STARTUP_SECONDS // _STARTUP_PERIOD
+    return {**_probe("/live", period=_STARTUP_PERIOD, failures=failures), "initialDelaySeconds": 60}
+
+
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "system"},
+        "periodSeconds": period,
+        "timeoutSeconds": 30,
+        "failureThreshold": failures,
+    }
+
+
+def _arm64_affinity() -> dict[str, Any]:
+    term = {"matchExpressions": [{"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"nodeAffinity": required}
+
+
+def _apart(labels: dict[str, str]) -> dict[str, Any]:
+    """Pods with these labels on different nodes, as far as there are nodes.
+
+    Left alone, KAI puts all nine frontends on one node, beside a worker, and they all go when that node goes.
+    Topology spread constraints would say it more exactly; Grove (alpha.8 and later) refuses a graph that has any.
+    """
+    term = {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+
+
+def _rdma_annotations() -> dict[str, str]:
+    """Attach the four CX-7 NICs as eth2 to eth5; eth1, the second gVNIC, stays with the node."""
+    interfaces = [("eth0", "default"), *((f"eth{i + 2}", name) for i, name in enumerate(a4x.RDMA_NETWORKS))]
+    entries = ",\n".join(f'  {{"interfaceName":"{nic}","network":"{network}"}}' for nic, network in interfaces)
+    return {
+        "networking.gke.io/default-interface": "eth0",
+        "networking.gke.io/interfaces": f"[\n{entries}\n]\n",
+    }

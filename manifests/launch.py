@@ -1,0 +1,36 @@
+"""How a worker starts: one short bash script, with all settings in a file.
+
+The Dynamo operator inserts `--dist-init-addr --nnodes --node-rank` behind the first `python... sglang` that it
+finds in a container's first argument, and its search runs over line ends but stops at `|`, `&` and `;`. So the
+script names `python3 -m dynamo.sglang` exactly once, on its last line, and nothing else in it looks alike.
+SGLang reads its arguments with its own `--config`; the file's name must end in .yaml.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import yaml
+
+from serving_rules.layout import Arguments
+
+ARGUMENTS_FOLDER: Final = "/workload/configs"
+ARGUMENTS_FILE: Final = "serving-args.yaml"
+ARGUMENTS_KEY: Final = "serving-configuration"
+"""Key of the ConfigMap that holds the arguments."""
+
+COMMAND: Final = ("/bin/bash", "-c")
+
+SCRIPT: Final = """\
+nvidia-smi
+source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer has not run on this node' >&2; exit 1; }
+env | grep -E '^(NCCL|GLOO|UCX|MC|SGLANG)_' | sort
+exec python3 -m dynamo.sglang --model-path "$MODEL_PATH" --config "$SERVER_ARGS_FILE"
+"""
+# No `set -e` above: Google's set_nccl_env.sh is not written for it.
+
+
+def arguments_file(arguments: Arguments) -> str:
+    """The file for SGLang's `--config`: `true` sets a flag, `false` is left out, which is what it means."""
+    kept = {key: value for key, value in arguments.items() if value is not False}
+    return yaml.safe_dump(kept, sort_keys=True, width=10_000)

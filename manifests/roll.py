@@ -1,0 +1,122 @@
+"""What a change of a running graph does to the stack while it happens, said before it happens.
+
+Grove replaces the pods of a role whose template changed one replica at a time: the old pods end first, because a domain
+has no room for both, and all changed roles go at the same time (seen on Dynamo 0.7.0 with Grove alpha.3, and on 1.2).
+A role with one replica is therefore gone until its successor has loaded the weights; that is every decode role of the
+layouts that ship. A change of the number of replicas replaces no pod that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from manifests import graph
+
+GRACE_SECONDS: Final = 60
+"""How long the operator lets a pod take to end where the graph says nothing. Seen: the gap is this and the load."""
+
+LOAD_MINUTES: Final = 20
+"""Time until a worker serves, with a cold cache: 20 minutes on 8 H200 (sgl-project/sglang#3825). An estimate: nobody
+published a figure for A4X."""
+
+_SAME_PODS: Final = frozenset({"replicas"})
+"""Fields of a service that are no part of its pods."""
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A role whose pods are replaced."""
+
+    role: str
+    replicas: int
+    """Replicas that are there before and after."""
+    nodes: int
+    """Pods of one replica, each on a node of its own for a worker."""
+    grace: int
+    """Seconds that its pods have to end."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether no replica is left while it is replaced."""
+        return self.replicas == 1
+
+    @property
+    def loads(self) -> bool:
+        """Whether its pods load the weights."""
+        return self.role != "frontend"
+
+
+def rolls(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Roll]:
+    """The roles whose pods are replaced when a graph's spec `old` becomes `new`."""
+    before, after = _services(old), _services(new)
+    for role, name in graph.SERVICES.items():
+        was, will = before.get(name), after.get(name)
+        if was is None or will is None or _pods(was) == _pods(will):
+            continue
+        pod, multinode = part(was, "extraPodSpec"), part(was, "multinode")
+        yield Roll(
+            role=role,
+            replicas=int(min(was.get("replicas", 1), will.get("replicas", 1))),
+            nodes=int(multinode.get("nodeCount", 1)),
+            grace=int(pod.get("terminationGracePeriodSeconds", GRACE_SECONDS)),
+        )
+
+
+def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """What to say before the change, where it takes all replicas of a role down; None where it does not."""
+    found = list(rolls(old, new))
+    gone = [roll for roll in found if roll.gone]
+    if not gone:
+        return None
+    text = (
+        f"{stack}: this change takes {_and(_words(roll) for roll in gone)} down before a successor starts; "
+        f"meanwhile the stack answers nothing, {_duration(gone)}."
+    )
+    others = [f"{r.role} one replica at a time, {r.replicas - 1} of {r.replicas} go on" for r in found if not r.gone]
+    return text + (f" Replaced as well: {'; '.join(others)}." if others else "")
+
+
+def replacement(stack: str, old: str, new: str) -> str:
+    """What to say before a graph is replaced, by its shape and place before and after."""
+    return (
+        f"{stack}: {old} becomes {new}, which is another graph: all pods of the old one end before the new one starts, "
+        f"and the stack answers nothing for about {_gap(GRACE_SECONDS)}."
+    )
+
+
+def _services(spec: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return part(spec, "services")
+
+
+def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The mapping below `key`; empty where there is none, or one that is not known yet."""
+    found = value.get(key)
+    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+
+
+def _pods(service: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in service.items() if key not in _SAME_PODS}
+
+
+def _words(roll: Roll) -> str:
+    pods = f" of {roll.nodes} nodes" if roll.nodes > 1 else ""
+    return f"the only {roll.role} replica{pods}"
+
+
+def _duration(gone: list[Roll]) -> str:
+    grace = max(roll.grace for roll in gone)
+    if not any(roll.loads for roll in gone):
+        return f"for the {grace} s that a pod may take to end, and until its successor is ready"
+    return f"for about {_gap(grace)}"
+
+
+def _gap(grace: int) -> str:
+    """Time without pods that serve, where the weights are loaded anew."""
+    minutes = LOAD_MINUTES + round(grace / 60)
+    return f"{minutes} minutes ({grace} s to end, about {LOAD_MINUTES} min to load the weights: an estimate)"
+
+
+def _and(words: Iterator[str]) -> str:
+    return " and ".join(words)

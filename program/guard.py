@@ -1,0 +1,65 @@
+"""Who makes the platform of the cluster and who uses it: what keeps it from being destroyed under its users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import platform
+from program.infrastructure import Infrastructure
+from settings import Settings
+
+
+def remembered() -> Sequence[pulumi.Resource]:
+    """A list that every resource registered from here on joins. Call it before the first resource."""
+    resources: list[pulumi.Resource] = []
+
+    def remember(args: pulumi.ResourceTransformationArgs) -> None:
+        # A component is where its children are.
+        if isinstance(args.resource, pulumi.CustomResource) and not isinstance(args.resource, pulumi.ProviderResource):
+            resources.append(args.resource)
+
+    pulumi.runtime.register_stack_transformation(remember)
+    return resources
+
+
+def build_guard(
+    settings: Settings,
+    infrastructure: Infrastructure,
+    parts: Mapping[platform.Part, platform.OwnedPart],
+    everything: Sequence[pulumi.Resource],
+) -> None:
+    """Guard what the environment makes and others may use. Call it after the last resource."""
+    if not parts:
+        return
+    platform.PlatformGuard(
+        "guard",
+        {
+            "environment": settings.environment,
+            "provider": infrastructure.cluster.provider,
+            "parts": parts,
+            "everything": list(everything),
+        },
+    )
+
+
+def platform_use(settings: Settings, provider: kubernetes.Provider) -> Sequence[pulumi.Resource]:
+    """Say what the environment uses and does not make; before what uses it, and until that is gone."""
+    modes: dict[platform.Part, str] = {
+        "dynamo": settings.dynamo.mode,
+        "kai": settings.kai.mode,
+        "dra-driver": settings.dra_driver.mode,
+    }
+    adopted: list[platform.Part] = [part for part, mode in modes.items() if mode == "adopt"]
+    if not adopted:
+        return []
+    identity = f"{pulumi.get_organization()}/{pulumi.get_project()}/{settings.environment}"
+    args: platform.PlatformUseArgs = {
+        "environment": settings.environment,
+        "identity": identity,
+        "provider": provider,
+        "parts": adopted,
+    }
+    return [platform.PlatformUse("platform-use", args)]

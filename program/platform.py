@@ -1,0 +1,197 @@
+"""What all serving stacks of an environment share: node software, DRA driver, KAI, Dynamo, queues, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components import gcp, platform
+from program.guard import platform_use
+from program.infrastructure import Infrastructure
+from reference import a4x, kai, naming
+from reference.dynamo import PROFILES
+from serving_rules import layout
+from settings import Secrets, Settings
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a serving stack needs beside its domain and the bucket."""
+
+    queue: pulumi.Output[str] | None
+    """KAI's queue for the stacks' pods; None where KAI does not schedule them."""
+    ready: Sequence[pulumi.Resource]
+    """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
+    parts: Mapping[platform.Part, platform.OwnedPart]
+    """What other environments on the cluster may use."""
+
+
+def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> Platform:
+    """Install what the settings do not adopt."""
+    provider, profile = infrastructure.cluster.provider, PROFILES[settings.dynamo.version]
+    install_nccl = settings.node_software.install_nccl
+    ready: list[pulumi.Resource] = []
+    # Order without a value of theirs (`replacement` says why).
+    pools = list(infrastructure.domains.values())
+    if settings.cluster.mode == "create":
+        ready.append(
+            platform.GibInstaller(
+                "gib",
+                {
+                    "environment": settings.environment,
+                    "provider": provider,
+                    "node_pools": [f"{d.name}@{d.zone}/{d.reservation or ''}".rstrip("/") for d in settings.domains],
+                    "version": settings.node_software.gib_version or profile.gib_version,
+                    "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
+                },
+                # It is done when it is done on all their nodes, and goes before them.
+                pulumi.ResourceOptions(depends_on=pools),
+            )
+        )
+    use = platform_use(settings, provider)
+    parts: dict[platform.Part, platform.OwnedPart] = {}
+    if settings.dra_driver.mode == "create":
+        driver = _dra_driver(settings, secrets, infrastructure)
+        parts["dra-driver"] = platform.OwnedPart([driver], driver.namespace)
+    scheduler: list[pulumi.Resource] = []
+    if settings.kai.mode == "create":
+        parts["kai"] = _kai(settings, secrets, infrastructure)
+        scheduler += parts["kai"].resources
+    queue = None
+    if settings.kai.mode != "none":
+        queues = platform.ServingQueues(
+            "queues",
+            {"environment": settings.environment, "provider": provider},
+            # Kind and webhook come with KAI; no data of it flows into a queue.
+            pulumi.ResourceOptions(depends_on=[*use, *scheduler]),
+        )
+        queue = queues.queue
+    if settings.dynamo.mode == "create":
+        parts["dynamo"] = _dynamo(settings, secrets, infrastructure, scheduler)
+    made = [resource for part in parts.values() for resource in part.resources]
+    return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], parts)
+
+
+def _dra_driver(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> platform.DraDriver:
+    pools = list(infrastructure.domains.values())
+    args: platform.DraDriverArgs = {
+        "environment": settings.environment,
+        "provider": infrastructure.cluster.provider,
+        "version": settings.dra_driver.version,
+        "nodes": pulumi.Output.all(*[domain.nodes for domain in pools]).apply(sum),
+        "node_pools": pools,
+        "chart_source": settings.dynamo.chart_source,
+        "system_tolerations": _system_tolerations(settings),
+    }
+    if settings.dynamo.chart_login:
+        args["chart_key"] = secrets.ngc_api_key
+    # Its controller runs on a system node, which it does not name.
+    return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=infrastructure.system_nodes))
+
+
+def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
+    """What lets system pods run on A4X nodes, where the settings say that there are no others."""
+    return a4x.tolerations() if settings.dynamo.system_tolerations else []
+
+
+def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:
+    """Nodes that operators run on, for Helm's hooks on the way down as well: system nodes, or A4X where they may."""
+    return [
+        *infrastructure.system_nodes,
+        *(infrastructure.domains.values() if settings.dynamo.system_tolerations else []),
+    ]
+
+
+def _kai(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> platform.OwnedPart:
+    dynamo = settings.dynamo
+    args: platform.KaiSchedulerArgs = {
+        "environment": settings.environment,
+        "version": settings.kai.version,
+        "chart": kai.address(dynamo.chart_source, settings.kai.version),
+        "provider": infrastructure.cluster.provider,
+        "kubeconfig": infrastructure.cluster.kubeconfig,
+        "cluster_identifier": infrastructure.cluster.identifier,
+        "system_tolerations": _system_tolerations(settings),
+    }
+    if dynamo.chart_login and dynamo.chart_source:
+        # KAI's own registry knows no NGC key.
+        args["chart_key"] = secrets.ngc_api_key
+    # Its pods need nodes.
+    options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure))
+    installed = platform.KaiScheduler("kai", args, options)
+    return platform.OwnedPart([installed], installed.home)
+
+
+def _dynamo(
+    settings: Settings, secrets: Secrets, infrastructure: Infrastructure, scheduler: Sequence[pulumi.Resource]
+) -> platform.OwnedPart:
+    dynamo = settings.dynamo
+    installed = platform.DynamoPlatform(
+        "dynamo",
+        {
+            "environment": settings.environment,
+            "profile": PROFILES[dynamo.version],
+            "kai": settings.kai.mode != "none",
+            "scheduler": scheduler,
+            "namespace": dynamo.namespace,
+            "provider": infrastructure.cluster.provider,
+            "chart_source": dynamo.chart_source,
+            "chart_login": dynamo.chart_login,
+            "ngc_api_key": secrets.ngc_api_key,
+            "system_tolerations": _system_tolerations(settings),
+        },
+        # Its pods need nodes.
+        pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
+    )
+    return platform.OwnedPart([installed], installed.home)
+
+
+def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> list[pulumi.Resource]:
+    """One download for each model that the stacks serve, if the settings ask for it."""
+    if not settings.model_bucket.download:
+        return []
+    downloads: list[pulumi.Resource] = []
+    for model in sorted({layout.load(stack.layout).model for stack in settings.stacks}):
+        name = f"download-{naming.content_hash(model)}"
+        namespace = f"{naming.DOWNLOAD_NAMESPACE}-{settings.environment}-{naming.content_hash(model)}"
+        identity = gcp.WorkloadIdentity(
+            f"{name}-identity",
+            {
+                "environment": settings.environment,
+                "mode": settings.workload_identity,
+                "project": settings.project,
+                "project_number": settings.project_number or "",
+                "workload_pool": infrastructure.cluster.workload_pool,
+                "bucket": infrastructure.bucket.bucket_name,
+                "role": "roles/storage.objectUser",
+                "namespace": namespace,
+                "service_account": naming.DOWNLOAD_ACCOUNT,
+            },
+        )
+        downloads.append(
+            platform.ModelDownload(
+                name,
+                {
+                    "environment": settings.environment,
+                    "model": model,
+                    "provider": infrastructure.cluster.provider,
+                    "namespace": namespace,
+                    "service_account": naming.DOWNLOAD_ACCOUNT,
+                    "service_account_annotations": identity.annotations,
+                    "bucket": infrastructure.bucket.bucket_name,
+                    "hf_token": secrets.hf_token,
+                    "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+                },
+                # The Job runs on a system node (on A4X where it tolerates it), and its namespace ends only while GKE's
+                # own pods there do.
+                pulumi.ResourceOptions(
+                    depends_on=[
+                        *infrastructure.system_nodes,
+                        *(infrastructure.domains.values() if settings.dynamo.system_tolerations else []),
+                    ]
+                ),
+            )
+        )
+    return downloads

@@ -1,0 +1,122 @@
+"""One serving stack: its identity, the stack itself, and the benchmark client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+
+from components import gcp
+from components.serving.benchmark import BenchmarkClient
+from components.serving.readiness_check import ReadinessCheck
+from components.serving.stack import ServingStack
+from manifests import commands
+from program.infrastructure import Infrastructure
+from program.platform import Platform
+from reference import a4x, naming
+from reference.dynamo import PROFILES
+from serving_rules import layout
+from settings import Secrets, Settings
+from settings.model import Stack
+
+
+def build_stack(
+    settings: Settings, secrets: Secrets, stack: Stack, infrastructure: Infrastructure, platform: Platform
+) -> dict[str, Any]:
+    """Build `stack`; returns what a user wants to know of it."""
+    profile = PROFILES[settings.dynamo.version]
+    chosen = layout.resolve(stack.layout, profile, stack.overrides)
+    node_pool = infrastructure.domains[stack.domain].node_pool_name
+    frontend_image = stack.frontend.image or profile.image
+    frontends = stack.frontend.replicas or chosen.file.frontend.replicas
+    identity = gcp.WorkloadIdentity(
+        f"{stack.name}-identity",
+        {
+            "environment": settings.environment,
+            "mode": settings.workload_identity,
+            "project": settings.project,
+            "project_number": settings.project_number or "",
+            "workload_pool": infrastructure.cluster.workload_pool,
+            "bucket": infrastructure.bucket.bucket_name,
+            "role": "roles/storage.objectViewer",
+            "namespace": stack.name,
+            "service_account": naming.SERVING_ACCOUNT,
+        },
+    )
+    built = ServingStack(
+        stack.name,
+        {
+            "environment": settings.environment,
+            "stack": stack.name,
+            "layout": chosen,
+            "profile": profile,
+            "provider": infrastructure.cluster.provider,
+            "node_pool": node_pool,
+            "domain": stack.domain,
+            "bucket": infrastructure.bucket.bucket_name,
+            "service_account": naming.SERVING_ACCOUNT,
+            "service_account_annotations": identity.annotations,
+            "queue": platform.queue,
+            "image": stack.image or profile.image,
+            "frontend_image": frontend_image,
+            "frontend_replicas": frontends,
+            "frontend_side": stack.frontend.placement,
+            "ngc_api_key": secrets.ngc_api_key,
+            "hf_token": secrets.hf_token,
+            "rdma": settings.cluster.rdma,
+        },
+        pulumi.ResourceOptions(depends_on=platform.ready),
+    )
+    facts: dict[str, Any] = {
+        "namespace": built.namespace,
+        "deployment": built.deployment,
+        "endpoint": built.url,
+        "model": chosen.model,
+        "gpus": chosen.gpus,
+        "request": commands.request(stack.name, stack.name, chosen),
+        "logs": commands.logs(stack.name, stack.name),
+    }
+    if stack.wait:
+        ReadinessCheck(
+            f"{stack.name}-readiness",
+            {
+                "environment": settings.environment,
+                "stack": stack.name,
+                "provider": infrastructure.cluster.provider,
+                "namespace": built.namespace,
+                "deployment": built.deployment,
+                "deployment_uid": built.deployment_uid,
+                "pods": {"frontend": frontends, **{role: _pods(chosen, role) for role in layout.WORKER_ROLES}},
+                "templates": built.templates,
+                "url": built.url,
+                "model": chosen.model,
+                "deadline_minutes": stack.readiness.deadline_minutes,
+                "unschedulable_minutes": stack.readiness.unschedulable_minutes,
+                "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+            },
+        )
+        facts["readiness"] = commands.readiness(stack.name)
+    if stack.benchmark:
+        client = BenchmarkClient(
+            f"{stack.name}-bench",
+            {
+                "environment": settings.environment,
+                "stack": stack.name,
+                "layout": chosen,
+                "provider": infrastructure.cluster.provider,
+                "namespace": built.namespace,
+                "image": frontend_image,
+                "side": stack.frontend.placement,
+                "node_pool": node_pool,
+                "bucket": infrastructure.bucket.bucket_name,
+                "service_account": built.service_account,
+                "pull_secret": built.pull_secret,
+            },
+        )
+        facts["benchmark"] = client.commands
+    return facts
+
+
+def _pods(chosen: layout.Layout, role: layout.WorkerRole) -> int:
+    workers = chosen.workers(role)
+    return workers.replicas * workers.nodes_per_replica

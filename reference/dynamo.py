@@ -1,0 +1,222 @@
+"""Dynamo releases: what differs between them, one object each.
+
+Charts, value names, the SGLang release in the image, what the operator insists on and what SGLang calls its
+arguments change from release to release. All of it is said here once; no other module asks for a version.
+
+Read from released charts, wheels and source, not run, unless a note says otherwise: only 0.7.0 was run against a
+real API server (without GPUs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from reference import charts
+from reference.a4x import Toleration
+
+CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
+"""Where NVIDIA publishes the Dynamo charts, readable without an account."""
+
+IMAGE_LOOKUP_OFF: Final = "nvidia.com/disable-image-pull-secret-discovery"
+"""Annotation that keeps the operator from looking for pull secrets by itself. Its index of them is empty in the first
+minute after its start: it then rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: 27 of
+27 pods replaced by a restart of the operator). Pods that name their secret keep running."""
+
+DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
+    {"apiGroups": [""], "resources": ["endpoints", "pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"]},
+    {
+        "apiGroups": ["nvidia.com"],
+        "resources": ["dynamoworkermetadatas"],
+        "verbs": ["create", "get", "list", "watch", "update", "patch", "delete"],
+    },
+)
+"""What pods may do where Kubernetes is the discovery backend: workers write what they serve, frontends read it. The
+operator gives these rights only to an account of its own (its `internal/discovery/resource.go`)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A server argument or an environment variable that a release does not know as the layouts write it."""
+
+    name: str
+    """Argument (without dashes) or variable that goes."""
+
+    reason: str
+    arguments: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, "str | int | float | bool"])
+    """Arguments that take its place."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that take its place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoProfile:
+    """One Dynamo release as this program deploys it."""
+
+    version: str
+    sglang: str
+    """SGLang release in the runtime image."""
+
+    crds_chart: str | None
+    """Chart of the custom resource definitions; None where the operator applies them itself."""
+    platform_chart: str = "dynamo-platform"
+    runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
+    """Image of workers and frontends, without tag."""
+
+    graph_api: str = "nvidia.com/v1alpha1"
+    kubernetes: tuple[int, int] = (34, 36)
+    """First and last minor version of Kubernetes 1.x that this release is deployed on: below 1.34 DRA needs beta APIs
+    that can never be switched off again."""
+
+    values_style: Literal["subcharts", "global"]
+    """Where the chart's switches stand: `grove.enabled`, or `global.grove.install` and `.enabled`."""
+
+    image_lookup_switch: Literal["service", "pod"] = "service"
+    """Where the operator reads `IMAGE_LOOKUP_OFF`: in the annotations of the service (seen on 0.7.0 and 1.0.1) or
+    of the pod template (seen on 1.2 and 1.5, which ignore those of the service)."""
+
+    pod_rules: tuple[Mapping[str, list[str]], ...] = ()
+    """Rules of the Role that the pods' account needs in its namespace; none where discovery goes through etcd."""
+
+    gib_version: str = "v1.1.0"
+    """Release of Google's NCCL gIB plugin for the images of this release."""
+    install_nccl: bool = False
+    """Whether the plugin's own NCCL takes the place of the image's: what Google's installer did until 2026-05-06.
+    An image with a newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
+
+    finds_kai: bool = False
+    """Whether the operator hands pods to KAI when its API group is served as the operator starts, whatever the values
+    say."""
+
+    own_arguments_in_config: bool = True
+    """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
+
+    decode_needs_round_robin_balance: bool = False
+    """Whether SGLang refuses a decode role with data parallelism without `prefill-round-robin-balance`."""
+
+    changes: tuple[Change, ...] = ()
+    """What the layouts' arguments and variables, which are written for 0.7.0, become on this release."""
+
+    @property
+    def image(self) -> str:
+        """The runtime image with the tag of this release."""
+        return f"{self.runtime_image}:{self.version}"
+
+    def chart(self, name: str, mirror: str | None) -> str:
+        """Address of a chart of this release: NVIDIA's, or the one in the mirror."""
+        return charts.address(mirror or CHARTS, name, self.version)
+
+    def platform_values(
+        self,
+        pull_secret: str,
+        tolerations: list[Toleration],
+        kai: bool = True,
+        storage_class: Any = None,
+    ) -> Mapping[str, Any]:
+        """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
+        `storage_class` (a name, or the output that holds it; None: the cluster's default).
+
+        The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh
+        secret is missing, SGLang or not. The chart never installs KAI (`base.kai`). `kai` says whether one runs: from
+        1.0 on a value tells the operator; on 0.7 it looks for KAI's API group once, when it starts.
+        """
+        operator: dict[str, Any] = {
+            "imagePullSecrets": [{"name": pull_secret}],
+            "controllerManager": {"tolerations": tolerations},
+        }
+        nats: dict[str, Any] = {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}}
+        grove: dict[str, Any] = {"tolerations": tolerations}
+        etcd: dict[str, Any] = {"tolerations": tolerations}
+        values: dict[str, Any] = {
+            "dynamo-operator": operator,
+            "nats": nats,
+            "grove": grove,
+        }
+        if storage_class is not None:
+            nats["config"] = {"jetstream": {"fileStore": {"pvc": {"storageClassName": storage_class}}}}
+        if self.values_style == "global":
+            operator["upgradeCRD"] = True
+            values["global"] = {
+                # Kubernetes is the discovery backend of this release: nothing asks etcd.
+                "etcd": {"install": False},
+                "grove": {"install": True, "enabled": True},
+                "kai-scheduler": {"install": False, "enabled": kai},
+            }
+            return values
+        values["etcd"] = etcd
+        if storage_class is not None:
+            etcd["persistence"] = {"storageClass": storage_class}
+        grove["enabled"] = True
+        values["kai-scheduler"] = {"enabled": False}
+        return values
+
+
+def _before_1(version: str) -> DynamoProfile:
+    """0.7.x: etcd and NATS, a chart of its own for the custom resource definitions.
+
+    The operator asks for one pod of each clique as the minimum of a gang: leader and one worker of a replica, not all
+    of them.
+    """
+    return DynamoProfile(
+        version=version,
+        sglang="0.5.4.post3",
+        crds_chart="dynamo-crds",
+        values_style="subcharts",
+        decode_needs_round_robin_balance=True,
+        # The recipe's NCCL values were tuned with these.
+        gib_version="v1.0.7",
+        install_nccl=True,
+        finds_kai=True,
+    )
+
+
+def _from_1(version: str) -> DynamoProfile:
+    """1.0.x: Kubernetes as the discovery backend, definitions applied by the operator, values below `global`.
+
+    Charts and wheels were read; the operator near 1.0.1 was run: pods run as the account that the graph names, and
+    that account needs the rights that the operator gives to its own only. Until 1.1.0 the operator asks for one pod
+    of each clique as the minimum of a gang.
+    """
+    return DynamoProfile(
+        version=version,
+        sglang="0.5.9",
+        crds_chart=None,
+        values_style="global",
+        pod_rules=DISCOVERY_RULES,
+        own_arguments_in_config=False,
+        changes=(
+            Change(
+                "prefill-round-robin-balance",
+                "SGLang 0.5.9 does without it, and its --config reader refuses the deprecated argument",
+            ),
+            Change(
+                "SGLANG_ENABLE_FLASHINFER_GEMM",
+                "deprecated in SGLang 0.5.9 for an argument",
+                arguments={"fp8-gemm-backend": "flashinfer_trtllm"},
+            ),
+            Change(
+                "SGL_DISABLE_TP_MEMORY_INBALANCE_CHECK",
+                "SGLang 0.5.9 copies its value to SGLANG_ENABLE_..., which means the opposite: 1 switches the check on",
+                environment={"SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"},
+            ),
+        ),
+    )
+
+
+PROFILES: Final[Mapping[str, DynamoProfile]] = {
+    profile.version: profile
+    for profile in (
+        _before_1("0.7.0"),
+        _before_1("0.7.1"),
+        _from_1("1.0.0"),
+        _from_1("1.0.1"),
+        _from_1("1.0.2"),
+    )
+}
+
+REFUSED: Final[Mapping[str, str]] = {
+    "0.9.0": "the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (mended in 0.9.0-post1)",
+}
+"""Releases that must not be deployed, with the reason."""

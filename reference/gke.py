@@ -1,0 +1,431 @@
+"""Rules of GKE for A4X: versions, zones, reservations, node counts, roles. Pure: they hold before a cloud is
+asked.
+
+Every refusal is a `GkeRuleError` whose message names the key, the value, the rule and the cure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reference import a4x, naming
+from reference.dynamo import DynamoProfile
+from validation.problems import RuleError
+
+RdmaMode = Literal["multi-network", "dranet"]
+"""How pods reach the four CX-7 NICs: through GKE `Network` objects and a pod annotation, or through DRANET's
+resource claims. One cluster has one of them; the two must not meet on the same NICs."""
+
+DriverVersion = Literal["DEFAULT", "LATEST", "INSTALLATION_DISABLED"]
+"""Which GPU driver GKE installs on a pool: the one its build was tested with, the newest it has, or none."""
+
+DEFAULT_DRIVER: Final = "DEFAULT"
+"""R580 or newer on every version in the window."""
+
+DEVICE_NETWORKS: Final = (a4x.GVNIC_NETWORK, *a4x.RDMA_NETWORKS)
+"""Additional networks of an A4X node in the order of its NICs: eth1, then eth2 to eth5. GKE attaches the NICs
+in the order of the list, and every published A4X setup has the gVNIC first."""
+
+DEFAULT_VERSION: Final = "1.35"
+"""Minor version of a new cluster: the newest that Dynamo 0.7.0's scheduler works on."""
+
+DEFAULT_CHANNEL: Final = "REGULAR"
+
+RUN_MINOR: Final = 35
+"""The last minor of Kubernetes 1.x that Dynamo, Grove and KAI were run on. 1.36 wants `update` and `patch` on
+`resourceclaims/binding` from a scheduler: KAI has that right since 0.15."""
+
+TAINT_FIX: Final = "1.34.1-gke.2037001"
+"""First 1.34 build that frees GPU nodes of the `impending-node-termination` taint after host maintenance
+(GKE's list of known issues; 1.35 has it from the start)."""
+
+NODE_POOL_MAX: Final = 40
+"""Characters of a node pool's name."""
+
+APIS: Final = (
+    "artifactregistry.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "compute.googleapis.com",
+    "container.googleapis.com",
+    "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "serviceusage.googleapis.com",
+    "storage.googleapis.com",
+)
+"""Services that the program uses, directly or through GKE."""
+
+DEPLOYER_ROLES: Final = (
+    "roles/compute.admin",
+    "roles/container.admin",
+    "roles/iam.serviceAccountAdmin",
+    "roles/iam.serviceAccountUser",
+    "roles/resourcemanager.projectIamAdmin",
+    "roles/serviceusage.serviceUsageAdmin",
+    "roles/storage.admin",
+)
+"""What the identity that runs `pulumi up` needs on the project to create everything. Google's A4X guide lists
+the consumer role of Service Usage; enabling APIs, which this program does, takes the admin role."""
+
+ADOPTER_ROLES: Final = ("roles/compute.viewer", "roles/container.admin", "roles/storage.admin")
+"""What it needs to adopt cluster and pools: GKE's `getCluster` lists instance group managers, which
+`container.admin` alone may not (seen: 403 compute.instanceGroupManagers.list)."""
+
+NODE_ROLES: Final = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
+"""What a node itself needs: pull images of the project's own registry, write logs and metrics (GKE's role for nodes).
+Pods have identities of their own (Workload Identity), so none of this reaches them."""
+
+DRANET_ROLE: Final = "roles/compute.networkAdmin"
+"""What GKE may need to make DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
+do not."""
+
+# Each is asked with `fullmatch`; `[0-9]` because `\d` takes the digits of every script.
+_ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-(?:ai[0-9]+)?[a-z]")
+"""A zone, or an AI zone such as us-central1-ai1a, which belongs to its region as any other."""
+_REGION: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+")
+_NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
+_VERSION: Final = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER}(?:-gke\.{_NUMBER})?)?\.?")
+_RESERVATION: Final = re.compile(
+    r"(?:projects/(?P<project>[^/]+)/reservations/)?(?P<name>[^/]+)"
+    r"(?:/reservationBlocks/(?P<block>[^/]+)(?:/reservationSubBlocks/(?P<sub_block>[^/]+))?)?"
+)
+_PROJECT_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_API: Final = r"(?:https://(?:www|compute)\.googleapis\.com/compute/[a-z0-9]+/)?projects/(?P<project>[^/]+)/"
+_NETWORK_PATHS: Final = {
+    "networks": re.compile(rf"{_API}global/networks/(?P<name>[^/]+)"),
+    "subnetworks": re.compile(rf"{_API}regions/[a-z]+-[a-z]+[0-9]+/subnetworks/(?P<name>[^/]+)"),
+}
+_RESOURCE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_PROJECT: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
+
+
+class GkeRuleError(RuleError):
+    """A value breaks a rule of GKE or of A4X. The message names the key, the value, the rule and the cure."""
+
+
+def alias(version: str, key: str = "cluster.version") -> str:
+    """`version` as GKE's API takes it: without the trailing dot of a version prefix.
+
+    `initialClusterVersion` of the GKE API accepts, beside exact builds, the aliases "1.X" and "1.X.Y", which
+    stand for the highest valid build of that minor or patch (reference of `Cluster.initialClusterVersion`).
+    So a prefix needs no look-up of versions, and a preview no network.
+    """
+    _parsed(version, key)
+    return version.rstrip(".")
+
+
+def _parsed(version: str, key: str) -> tuple[int, int, int | None, int | None]:
+    match = _VERSION.fullmatch(version)
+    if match is None or match[1] != "1":
+        raise GkeRuleError(
+            key, version, "not a GKE version", 'Write "1.35", or an exact build such as "1.35.2-gke.1485000"'
+        )
+    return 1, int(match[2]), _number(match[3]), _number(match[4])
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+@dataclass(frozen=True)
+class VersionWindow:
+    """Minor versions of GKE that a Dynamo release runs on, and why not others."""
+
+    profile: str
+    """The Dynamo release, for messages."""
+    lowest: int
+    highest: int
+    run: int
+    """The last one that was run; later ones are accepted with a warning."""
+    below: str
+    """What breaks under `lowest`."""
+    above: str
+    """What breaks over `highest`."""
+
+    def check(self, version: str, key: str = "cluster.version") -> None:
+        """Raise `GkeRuleError` when `version` (alias, prefix or exact build) lies outside the window."""
+        _, found, patch, build = _parsed(version, key)
+        if not self.lowest <= found <= self.highest:
+            raise GkeRuleError(
+                key,
+                version,
+                f"Dynamo {self.profile} runs on GKE 1.{self.lowest} to 1.{self.highest}; "
+                f"{self.below if found < self.lowest else self.above}",
+                f'Set it to "1.{self.run}", or choose a Dynamo release that accepts this version',
+            )
+        fix = _parsed(TAINT_FIX, key)
+        if found == fix[1] and patch is not None and (patch, build or 10**9) < (fix[2] or 0, fix[3] or 0):
+            raise GkeRuleError(
+                key,
+                version,
+                f"before {TAINT_FIX} GPU nodes keep the taint impending-node-termination after host maintenance",
+                f'Set it to "1.{found}" for the newest build, or to {TAINT_FIX} or later',
+            )
+
+    def warning(self, version: str, key: str = "cluster.version") -> str | None:
+        """What to know of a version that `check` accepts."""
+        found = _parsed(version, key)[1]
+        if found <= self.run:
+            return None
+        return f"{key} = {version}: Dynamo {self.profile} was not run on 1.{found}; it was on 1.{self.run}."
+
+
+_BELOW: Final = (
+    "before 1.34 dynamic resource allocation needs beta APIs that can never be switched off again without a new cluster"
+)
+_ABOVE: Final = "nobody has looked yet at what later versions change for the scheduler and for claims on devices"
+
+
+def version_window(profile: DynamoProfile) -> VersionWindow:
+    """The window of a Dynamo release."""
+    lowest, highest = profile.kubernetes
+    return VersionWindow(profile.version, lowest, highest, RUN_MINOR, _BELOW, _ABOVE)
+
+
+def check_project(project: str, key: str = "project") -> None:
+    """Raise `GkeRuleError` unless `project` can be the id of a Google Cloud project."""
+    if not _PROJECT.fullmatch(project):
+        raise GkeRuleError(
+            key,
+            project,
+            "a project id has 6 to 30 lower-case letters, digits and hyphens, a letter first",
+            "Give the project's id, not its name: gcloud projects list",
+        )
+
+
+def check_project_number(number: str, key: str = "projectNumber") -> None:
+    """Raise `GkeRuleError` unless `number` can be the number of a Google Cloud project."""
+    if not _PROJECT_NUMBER.fullmatch(number):
+        raise GkeRuleError(
+            key,
+            number,
+            "a project's number is a whole number, without leading zeros",
+            "Ask for it: gcloud projects describe PROJECT --format='value(projectNumber)'",
+        )
+
+
+def check_network(name: str, collection: Literal["networks", "subnetworks"], key: str = "network") -> None:
+    """Raise `GkeRuleError` unless `name` names a VPC network or subnetwork: by its name, or by its path in the
+    project that owns it (a Shared VPC's host project).
+    """
+    path = _NETWORK_PATHS[collection].fullmatch(name)
+    if not _RESOURCE.fullmatch(path["name"] if path else name) or (path and not _PROJECT.fullmatch(path["project"])):
+        place = "global" if collection == "networks" else "regions/REGION"
+        raise GkeRuleError(
+            key,
+            name,
+            "a network's name has up to 63 lower-case letters, digits and hyphens, a letter first",
+            f"Give the name, or projects/PROJECT/{place}/{collection}/NAME for one of another project",
+        )
+
+
+def network_name(name: str) -> tuple[str | None, str]:
+    """The project that a network is in (None: the cluster's own) and its name there; see `check_network`."""
+    path = _NETWORK_PATHS["networks"].fullmatch(name)
+    return (path["project"], path["name"]) if path else (None, name)
+
+
+def check_region(region: str, key: str = "region") -> None:
+    """Raise `GkeRuleError` unless `region` looks like a region of Google Cloud."""
+    if not _REGION.fullmatch(region):
+        raise GkeRuleError(key, region, "not a region of Google Cloud", 'Write it like "us-central1"')
+
+
+def check_zone(zone: str, region: str, key: str = "zone") -> None:
+    """Raise `GkeRuleError` unless `zone` is a zone of `region`: pool, RDMA network and bucket share the
+    region.
+    """
+    if not _ZONE.fullmatch(zone):
+        raise GkeRuleError(key, zone, "not a zone of Google Cloud", f'Write it like "{region}-b"')
+    if zone.rpartition("-")[0] != region:
+        raise GkeRuleError(
+            key,
+            zone,
+            f"the zone lies outside the region {region} of the cluster",
+            f"Choose the zone of the reservation and set gcp:region to {zone.rpartition('-')[0]}",
+        )
+
+
+def rdma_zone(zones: Mapping[str, str]) -> str:
+    """The one zone of the created domains `zones` (name -> zone).
+
+    The RoCE network profile is zonal and the `Network` objects have fixed names, so that a cluster has one
+    RDMA network and its A4X pools one zone.
+    """
+    found = sorted(set(zones.values()))
+    if len(found) != 1:
+        listed = ", ".join(f"{name} in {zone}" for name, zone in sorted(zones.items())) or "no domain"
+        raise GkeRuleError(
+            "domains",
+            listed,
+            "all domains of a cluster share one RDMA network, and its profile belongs to one zone",
+            "Put them into one zone, or the others into an environment of their own",
+        )
+    return found[0]
+
+
+def rdma_profile(zone: str) -> str:
+    """Name of the network profile that lets a VPC hold the CX-7 NICs of `zone` (A4X; A4X Max has another)."""
+    return f"{zone}-vpc-roce"
+
+
+def rdma_profile_path(project: str, zone: str) -> str:
+    """`rdma_profile` as the partial URL that a VPC takes."""
+    return f"projects/{project}/global/networkProfiles/{rdma_profile(zone)}"
+
+
+def service_agent(project_number: str) -> str:
+    """Email of the account by which GKE itself acts in a project."""
+    return f"service-{project_number}@container-engine-robot.iam.gserviceaccount.com"
+
+
+def check_node_version(version: str, control_plane: str | None, key: str) -> None:
+    """Check the version of a pool's nodes; `control_plane` is None where the cluster is not made here.
+
+    Raises:
+        GkeRuleError: no exact build, or newer than the control plane.
+    """
+    wanted = _parsed(version, key)
+    if wanted[3] is None:
+        raise GkeRuleError(
+            key,
+            version,
+            "nodes are given one exact build: GKE answers a prefix with a build, which would read as a change",
+            'Write it like "1.35.2-gke.1485000": gcloud container get-server-config --location REGION',
+        )
+    if control_plane is None:
+        return
+    # What the control plane's version leaves open is the newest build there is.
+    given = [part for part in _parsed(control_plane, "cluster.version") if part is not None]
+    if [part or 0 for part in wanted[: len(given)]] > given:
+        raise GkeRuleError(
+            key,
+            version,
+            f"nodes are never newer than the control plane, which is {control_plane}",
+            "Choose an older build, or raise cluster.version",
+        )
+
+
+def rdma_network(cluster: str, zone: str) -> str:
+    """Name of the VPC for the CX-7 NICs that the program makes for `cluster`; its subnets add `-0` to `-3`.
+
+    The zone is part of it, because another zone is another VPC, and the pool of the old zone holds the old one until
+    it is gone itself.
+    """
+    return f"{cluster}-rdma-{zone}"
+
+
+def check_nodes(nodes: int, key: str = "nodes") -> str | None:
+    """Check the nodes of one NVLink domain; returns a warning where the number is allowed but wasteful.
+
+    Raises:
+        GkeRuleError: fewer than 1 or more than 18 nodes.
+    """
+    if not 1 <= nodes <= a4x.NODES_PER_DOMAIN:
+        raise GkeRuleError(
+            key,
+            nodes,
+            f"an NVLink domain has 1 to {a4x.NODES_PER_DOMAIN} nodes",
+            "List one domain for each reservation sub-block",
+        )
+    if nodes < a4x.NODES_PER_DOMAIN:
+        rest = a4x.NODES_PER_DOMAIN - nodes
+        return (
+            f"{key} = {nodes}: GKE gives the whole sub-block of {a4x.NODES_PER_DOMAIN} nodes to the pool; "
+            "the other "
+            f"{rest} stay reserved and closed to other pools until the number is raised."
+        )
+    return None
+
+
+def check_pool_name(name: str, key: str = "name") -> None:
+    """Raise `GkeRuleError` unless `name` can be a node pool's name."""
+    if not _RESOURCE.fullmatch(name) or len(name) > NODE_POOL_MAX:
+        raise GkeRuleError(
+            key,
+            name,
+            f"a node pool's name has up to {NODE_POOL_MAX} lower-case letters, digits and hyphens, a letter first",
+            'Choose a short name such as "a4x-0"',
+        )
+
+
+def check_cluster_name(name: str, key: str = "cluster.name") -> None:
+    """Raise `GkeRuleError` unless `name` can be the name of a cluster whose other names derive from it."""
+    if not _RESOURCE.fullmatch(name) or len(name) > naming.CLUSTER_MAX:
+        raise GkeRuleError(
+            key,
+            name,
+            f"the name has {len(name)} characters; networks and accounts are named after the cluster, so it "
+            "has up "
+            f"to {naming.CLUSTER_MAX} lower-case letters, digits and hyphens, a letter first",
+            "Choose a shorter name",
+        )
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A reservation, or one block or sub-block (one NVL72 rack) of it."""
+
+    name: str
+    project: str | None = None
+    """Project that owns the reservation; None: the cluster's own."""
+    block: str | None = None
+    sub_block: str | None = None
+
+    def path(self, default_project: str) -> str:
+        """The value of a node pool's reservation affinity, always with the project spelled out."""
+        path = f"projects/{self.project or default_project}/reservations/{self.name}"
+        if self.block is not None:
+            path += f"/reservationBlocks/{self.block}"
+        if self.sub_block is not None:
+            path += f"/reservationSubBlocks/{self.sub_block}"
+        return path
+
+
+def parse_reservation(text: str, key: str = "reservation") -> Reservation:
+    """Parse `[projects/P/reservations/]R[/reservationBlocks/B[/reservationSubBlocks/S]]`."""
+    match = _RESERVATION.fullmatch(text)
+    if match is None:
+        raise GkeRuleError(
+            key,
+            text,
+            "not a reservation",
+            "Write NAME, or projects/PROJECT/reservations/NAME, with /reservationBlocks/BLOCK and "
+            "/reservationSubBlocks/SUBBLOCK behind it to choose one rack",
+        )
+    return reservation(match["name"], match["project"], match["block"], match["sub_block"], key=key)
+
+
+def reservation(
+    name: str,
+    project: str | None = None,
+    block: str | None = None,
+    sub_block: str | None = None,
+    *,
+    key: str = "reservation",
+) -> Reservation:
+    """A `Reservation` from its parts, each checked."""
+    if project is not None and not _PROJECT.fullmatch(project):
+        raise GkeRuleError(
+            f"{key}.project",
+            project,
+            "not a project id",
+            "Give the id of the project that owns the reservation",
+        )
+    for part, value in (("name", name), ("block", block), ("subBlock", sub_block)):
+        if value is not None and not _RESOURCE.fullmatch(value):
+            raise GkeRuleError(
+                f"{key}.{part}",
+                value,
+                "a name has up to 63 lower-case letters, digits and hyphens, a letter first",
+                "Copy it from `gcloud beta compute reservations sub-blocks list`",
+            )
+    if sub_block is not None and block is None:
+        raise GkeRuleError(
+            f"{key}.subBlock", sub_block, "a sub-block is named together with its block", f"Add {key}.block"
+        )
+    return Reservation(name, project, block, sub_block)

@@ -1,0 +1,32 @@
+"""References to container images, by the grammar that container runtimes and registries share."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from validation.problems import RuleError
+
+TAG: Final = re.compile(r"[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}")
+_LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
+_PORT: Final = r":[0-9]{1,5}"
+_HOST: Final = rf"({_LABEL}(\.{_LABEL})+({_PORT})?|{_LABEL}{_PORT}|localhost)"
+_COMPONENT: Final = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE: Final = re.compile(
+    rf"((?P<host>{_HOST})/)?(?P<repository>{_COMPONENT}(/{_COMPONENT})*)"
+    rf"(:(?P<tag>{TAG.pattern}))?(@(?P<digest>sha256:[0-9a-f]{{64}}))?"
+)
+_LONGEST: Final = 255 + 129 + 72
+"""Characters of repository, tag and digest. Longer texts are not tried: a page of text takes its time."""
+
+
+def check(image: str, key: str = "image") -> None:
+    """Raise `RuleError` unless `image` names one version of an image, by tag or digest."""
+    match = _REFERENCE.fullmatch(image) if len(image) <= _LONGEST else None
+    if match is None or not (match["tag"] or match["digest"]):
+        raise RuleError(
+            key,
+            image,
+            "an image is a repository with a tag or a digest, without spaces; the repository is in lower case",
+            "write it like nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0, or leave it out for the release's own",
+        )

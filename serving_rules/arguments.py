@@ -1,0 +1,325 @@
+"""Server arguments, checked against what the SGLang release in the image takes.
+
+`catalog/` holds one list a release, made from the released wheels by `tools/sglang_arguments.py`: SGLang's own
+arguments, those of `dynamo.sglang`, and the environment variables that their code reads. A wrong argument ends a
+worker only after its image is pulled and its node is held, so it is told here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from reference.dynamo import DynamoProfile
+from serving_rules.layout import WORKER_ROLES, Argument, Arguments, Layout, WorkerRole
+from validation.problems import Problem
+
+CATALOG: Final = Path(__file__).resolve().parent / "catalog"
+
+INJECTED: Final = frozenset({"nnodes", "node-rank", "dist-init-addr"})
+"""What the operator puts on the command line itself, for every role that spans nodes."""
+
+GIVEN: Final = frozenset({"model-path", "config"})
+"""What the start script gives."""
+
+SECRET: Final = frozenset({"api-key", "admin-api-key"})
+"""What would stand in a ConfigMap for all to read."""
+
+RENAMED: Final[Mapping[str, str]] = {
+    "enable-deepep-moe": "moe-a2a-backend: deepep",
+    "enable-ep-moe": "ep-size",
+    "enable-flashinfer-cutlass-moe": "moe-runner-backend: flashinfer_cutlass",
+    "enable-flashinfer-trtllm-moe": "moe-runner-backend: flashinfer_trtllm",
+    "enable-triton-kernel-moe": "moe-runner-backend: triton_kernel",
+    "tp": "tp-size",
+    "dp": "dp-size",
+    "pp": "pp-size",
+}
+"""Names of earlier releases and short forms that people write, and what is right."""
+
+_NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
+    "int": (r"[+-]?[0-9]{1,18}", "a whole number"),
+    "float": (r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", "a number"),
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """One argument of a release."""
+
+    name: str
+    """Its first name, by which the rules know it."""
+    action: str
+    """`store`, `store_true`, or the name of argparse's or SGLang's own action."""
+    type: str = "str"
+    choices: tuple[Any, ...] = ()
+    json: bool = False
+    """Whether the text must be JSON."""
+    instead: str | None = None
+    """What takes the place of a deprecated argument."""
+    owner: str = "SGLang"
+
+    @property
+    def flag(self) -> bool:
+        """Whether it takes no value."""
+        return self.action == "store_true"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What one SGLang release, as one Dynamo release starts it, takes and reads."""
+
+    sglang: str
+    dynamo: str
+    arguments: Mapping[str, Known]
+    """Every name, aliases too, to its argument."""
+    environment: Mapping[str, Mapping[str, Any]]
+    """Environment variables to `type`, and `unread` or `deprecated`."""
+    plain_only: bool
+    """Whether the reader of `--config` refuses arguments that are neither a flag nor a value."""
+
+    def canonical(self, name: str) -> str:
+        """First name of argument `name`; `name` itself where it is unknown."""
+        known = self.arguments.get(name)
+        return known.name if known else name
+
+
+@functools.cache
+def releases() -> tuple[str, ...]:
+    """SGLang releases that there is a catalog of."""
+    return tuple(sorted(path.stem.removeprefix("sglang-") for path in CATALOG.glob("sglang-*.json")))
+
+
+@functools.cache
+def catalog(sglang: str, dynamo: str) -> Catalog:
+    """The catalog of a pair of releases, from the files that the project holds."""
+    server, own = _read(f"sglang-{sglang}"), _read(f"dynamo-{dynamo}")
+    arguments = {**_arguments(own["arguments"], "Dynamo"), **_arguments(server["arguments"], "SGLang")}
+    environment = {**own["environment"], **server["environment"]}
+    plain_only = server["header"]["configTakes"] != "any"
+    return Catalog(sglang, dynamo, arguments, environment, plain_only)
+
+
+def of(profile: DynamoProfile) -> Catalog:
+    """The catalog of what `profile` runs."""
+    return catalog(profile.sglang, profile.version)
+
+
+@dataclass(frozen=True)
+class Parallelism:
+    """How one replica of a role is spread over GPUs."""
+
+    tensor: int
+    data: int
+    expert: int
+    pipeline: int
+    attention: bool
+    """Whether data parallelism is inside the tensor-parallel group (`enable-dp-attention`)."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica: data parallelism multiplies them unless it is inside the tensor-parallel group."""
+        return self.tensor * self.pipeline * (1 if self.attention else self.data)
+
+
+@dataclass(frozen=True)
+class Values:
+    """A role's arguments by their first names, with types; a value of a wrong type reads as not set."""
+
+    written: Mapping[str, tuple[str, Argument]]
+    """First name to the name that was written and its value."""
+
+    def text(self, name: str) -> str | None:
+        """Text of `name`."""
+        found = self.written.get(name)
+        return None if found is None or isinstance(found[1], bool) else str(found[1])
+
+    def number(self, name: str) -> float | None:
+        """Number of `name`."""
+        text = self.text(name)
+        return float(text) if text is not None and re.fullmatch(_NUMBERS["float"][0], text) else None
+
+    def integer(self, name: str) -> int | None:
+        """Whole number of `name`."""
+        text = self.text(name)
+        return int(text) if text is not None and re.fullmatch(_NUMBERS["int"][0], text) else None
+
+    def flag(self, name: str) -> bool:
+        """Whether flag `name` is set."""
+        return name in self.written and self.written[name][1] is True
+
+    def name(self, name: str) -> str:
+        """How `name` was written in this role."""
+        found = self.written.get(name)
+        return found[0] if found else name
+
+    def raw(self, name: str) -> Argument | None:
+        """Value of `name` as it was written."""
+        found = self.written.get(name)
+        return found[1] if found else None
+
+    @property
+    def parallelism(self) -> Parallelism:
+        """Sizes of the parallel groups; SGLang's default for each is 1."""
+        sizes = [self.integer(f"{kind}-parallel-size") for kind in ("tensor", "data", "expert", "pipeline")]
+        tensor, data, expert, pipeline = (1 if size is None else size for size in sizes)
+        return Parallelism(tensor, data, expert, pipeline, self.flag("enable-dp-attention") and data > 1)
+
+
+def values(arguments: Arguments, known: Catalog) -> Values:
+    """Typed access to `arguments`."""
+    return Values({known.canonical(name): (name, value) for name, value in arguments.items()})
+
+
+def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
+    """What is wrong with the arguments of both roles, each by itself."""
+    known = of(profile)
+    for role in WORKER_ROLES:
+        yield from _twice(layout, role, known)
+        for name, value in layout.arguments(role).items():
+            found = _one(name, value, known, profile)
+            if found is not None:
+                yield Problem(layout.key(role, name), "(hidden)" if name in SECRET else value, *found)
+
+
+def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
+    """Arguments that the release still takes and will drop."""
+    known = of(profile)
+    for role in WORKER_ROLES:
+        for name in layout.arguments(role):
+            entry = known.arguments.get(name)
+            if entry is not None and entry.action == "DeprecatedAction" and not known.plain_only:
+                instead = f"; use {entry.instead}" if entry.instead else ""
+                yield f"{layout.key(role, name)}: deprecated in SGLang {known.sglang}{instead}."
+
+
+def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> tuple[str, str] | None:
+    """Rule and cure of what is wrong with one argument."""
+    entry = known.arguments.get(name)
+    if entry is None:
+        return _unknown(name, known)
+    return _place(entry, profile) or _action(entry, known) or _value(entry, value)
+
+
+def _unknown(name: str, known: Catalog) -> tuple[str, str]:
+    rule = f"SGLang {known.sglang} has no argument of this name"
+    if name.startswith("-"):
+        return f"{rule}: dashes in front are not written", f"write {name.lstrip('-')}"
+    if name in RENAMED:
+        return rule, f"write {RENAMED[name]}"
+    dashed = name.replace("_", "-")
+    if dashed in known.arguments:
+        return rule, f"write {dashed}"
+    others = [other for other in releases() if other != known.sglang and name in _names(other)]
+    close = difflib.get_close_matches(name, known.arguments, n=1, cutoff=0.6)
+    guess = f"did you mean {close[0]!r}? or leave it out" if close else "leave it out"
+    if others:
+        return f"{rule}, but {', '.join(others)} has", "leave it out, or choose a Dynamo release with that SGLang"
+    return rule, guess
+
+
+def _place(entry: Known, profile: DynamoProfile) -> tuple[str, str] | None:
+    """Arguments that have no place in the file, though the server knows them."""
+    if entry.name in INJECTED:
+        return "the Dynamo operator gives this argument itself", "leave it out"
+    if entry.name in GIVEN:
+        return "the start script gives this argument itself", "leave it out"
+    if entry.name in SECRET:
+        return "a secret would stand in clear text in a ConfigMap, and dynamo.sglang asks nobody for it", "leave it out"
+    if entry.owner == "Dynamo" and not profile.own_arguments_in_config:
+        rule = f"it belongs to dynamo.sglang {profile.version}, whose --config takes arguments of SGLang only"
+        return rule, "leave it out, or set the environment variable that dynamo.sglang has for it"
+    return None
+
+
+def _action(entry: Known, known: Catalog) -> tuple[str, str] | None:
+    if entry.action in ("store", "store_true") or not known.plain_only:
+        return None
+    if entry.action == "DeprecatedAction":
+        rule = f"deprecated in SGLang {known.sglang}, whose --config reader refuses it"
+        return rule, f"write {entry.instead}" if entry.instead else "leave it out"
+    return f"the --config reader of SGLang {known.sglang} takes flags and values only", "leave it out"
+
+
+def _value(entry: Known, value: Argument) -> tuple[str, str] | None:
+    if entry.flag:
+        if isinstance(value, bool):
+            return None
+        return "a flag takes no value", "write true to set it, or leave it out"
+    if isinstance(value, bool):
+        if entry.action == "DeprecatedAction":
+            return None
+        return "it takes a value, not true or false", f"give {_expected(entry)}, or leave it out"
+    return _typed(entry, str(value))
+
+
+def _typed(entry: Known, text: str) -> tuple[str, str] | None:
+    pattern, description = _NUMBERS.get(entry.type, ("", ""))
+    if pattern and not re.fullmatch(pattern, text):
+        return f"it takes {description}", f"give {description}, or leave it out"
+    if entry.choices and text not in {str(choice) for choice in entry.choices}:
+        close = difflib.get_close_matches(text, [str(choice) for choice in entry.choices], n=1, cutoff=0.5)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        return "it takes one of the values that the release lists", f"{guess}choose one of {_choices(entry)}"
+    if (entry.json or text.lstrip()[:1] in ("{", "[")) and not _is_json(text):
+        return "it must be valid JSON", "write one quoted text with JSON in it, double quotes inside"
+    return None
+
+
+def _twice(layout: Layout, role: WorkerRole, known: Catalog) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for name, value in layout.arguments(role).items():
+        first = seen.setdefault(known.canonical(name), name)
+        if first != name:
+            rule = f"it is another name of {first}, which is given too"
+            yield Problem(layout.key(role, name), value, rule, f"keep one of the two; as an override, write {first}")
+
+
+def _expected(entry: Known) -> str:
+    if entry.choices:
+        return f"one of {_choices(entry)}"
+    return _NUMBERS.get(entry.type, ("", "a text"))[1]
+
+
+def _choices(entry: Known) -> str:
+    return ", ".join(str(choice) for choice in entry.choices)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _names(sglang: str) -> Mapping[str, Known]:
+    return _arguments(_read(f"sglang-{sglang}")["arguments"], "SGLang")
+
+
+def _arguments(entries: Mapping[str, Mapping[str, Any]], owner: str) -> dict[str, Known]:
+    found: dict[str, Known] = {}
+    for name, entry in entries.items():
+        known = Known(
+            name=name,
+            action=entry["action"],
+            type=entry.get("type", "str"),
+            choices=tuple(entry.get("choices", ())),
+            json=entry.get("json", False),
+            instead=entry.get("instead"),
+            owner=owner,
+        )
+        for alias in (name, *entry.get("aliases", ())):
+            found[alias] = known
+    return found
+
+
+@functools.cache
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((CATALOG / f"{name}.json").read_text(encoding="utf-8"))

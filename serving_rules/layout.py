@@ -1,0 +1,325 @@
+"""Layouts: how many nodes and replicas each role has, with its server arguments and environment.
+
+A layout is a folder of `sglang_configs/` with `layout.yaml`, `prefill.yaml` and `decode.yaml`; a new folder is a
+new layout and needs no code. The argument files hold what SGLang's own `--config` reader takes: argument names
+without dashes in front, `true` for a flag.
+
+The files are written for the default Dynamo release. What a stack runs is `resolve`d from them: the files, then
+the stack's own overrides, then what the Dynamo release in use calls things.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import Field, ValidationError
+
+from reference import a4x
+from reference.dynamo import DynamoProfile
+from validation.plain import to_json
+from validation.problems import Problem, from_pydantic, nearest
+from validation.strict import StrictModel
+
+LAYOUTS: Final = Path(__file__).resolve().parents[1] / "sglang_configs"
+
+WorkerRole = Literal["prefill", "decode"]
+WORKER_ROLES: Final[tuple[WorkerRole, ...]] = get_args(WorkerRole)
+
+Argument = str | int | float | bool
+Arguments = Mapping[str, Argument]
+Environment = Mapping[str, str]
+
+Part = Literal["arguments", "environment"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+
+T = TypeVar("T")
+
+
+class LayoutError(Exception):
+    """A layout that cannot be used; `problems` says why, one entry per broken rule."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Frontend(StrictModel):
+    """The OpenAI-compatible HTTP servers in front of the workers."""
+
+    replicas: int = Field(ge=1, description="the number of frontend pods, 1 or more")
+
+
+class Workers(StrictModel):
+    """One worker role: `replicas` groups of `nodes_per_replica` nodes, every node with 4 GPUs."""
+
+    replicas: int = Field(ge=1, description="the number of replicas of this role, 1 or more")
+    nodes_per_replica: int = Field(
+        ge=1, le=a4x.NODES_PER_DOMAIN, description="the nodes that one replica spans, 1 to 18"
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="environment variables of this role, name to text"
+    )
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of all replicas."""
+        return self.replicas * self.nodes_per_replica
+
+
+class AllWorkers(StrictModel):
+    """What both worker roles share."""
+
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="environment variables of both worker roles, name to text"
+    )
+
+
+class Benchmark(StrictModel):
+    """The load that this layout is measured with (SGLang's bench_serving, dataset `random`)."""
+
+    input_tokens: int = Field(ge=1, description="the upper bound of a request's input tokens")
+    output_tokens: int = Field(ge=1, description="the upper bound of a request's output tokens")
+    range_ratio: float = Field(gt=0, le=1, description="the lower bound of both, as a share of the upper bound")
+    prompts: int = Field(ge=1, description="the number of requests")
+    concurrency: int = Field(ge=1, description="the number of requests in flight")
+
+
+class ModelFacts(StrictModel):
+    """Sizes of the model, from its own config.json: what memory arithmetic needs."""
+
+    parameters: int = Field(ge=1, description="the number of all parameters")
+    layers: int = Field(ge=1, description="the number of layers that hold a KV cache")
+    moe_layers: int = Field(ge=0, description="the number of layers with routed experts")
+    routed_experts: int = Field(ge=0, description="the number of routed experts of such a layer")
+    expert_parameters: int = Field(ge=0, description="the parameters of one routed expert")
+    bytes_per_parameter: float = Field(gt=0, description="the bytes of a parameter as it is loaded, 1 for FP8")
+    kv_elements: int = Field(ge=1, description="the elements that the KV cache holds for a token and layer")
+    max_context: int = Field(ge=1, description="the longest context that the model was made for, in tokens")
+
+
+class RoleOverrides(StrictModel):
+    """Single values that a stack sets otherwise than its layout, for one role."""
+
+    arguments: dict[str, Argument | None] = Field(
+        default_factory=dict[str, "Argument | None"],
+        description="server arguments, name to value; null leaves one out",
+    )
+    environment: dict[str, str | None] = Field(
+        default_factory=dict[str, "str | None"],
+        description="environment variables, name to text; null leaves one out",
+    )
+
+
+class Overrides(StrictModel):
+    """Single values that a stack sets otherwise than its layout."""
+
+    prefill: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
+    decode: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
+
+    def of(self, role: WorkerRole) -> RoleOverrides:
+        """The values for `role`."""
+        return self.prefill if role == "prefill" else self.decode
+
+
+class LayoutFile(StrictModel):
+    """Content of `layout.yaml`."""
+
+    description: str = Field(description="one line that says what the layout is for")
+    model: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
+        description="a Hugging Face model id, such as deepseek-ai/DeepSeek-R1",
+    )
+    model_facts: ModelFacts | None = Field(
+        default=None, description="a mapping with the model's sizes; without it memory and experts go unchecked"
+    )
+    frontend: Frontend = Field(description="a mapping with `replicas`")
+    workers: AllWorkers = Field(default=AllWorkers(), description="a mapping with `environment`")
+    prefill: Workers = Field(description="a mapping with replicas, nodesPerReplica and environment")
+    decode: Workers = Field(description="a mapping with replicas, nodesPerReplica and environment")
+    benchmark: Benchmark = Field(description="a mapping with inputTokens, outputTokens, prompts, ...")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout, with the server arguments and the environment of both worker roles."""
+
+    name: str
+    file: LayoutFile
+    prefill_arguments: Arguments
+    decode_arguments: Arguments
+    prefill_environment: Environment
+    decode_environment: Environment
+    folder: str = LAYOUTS.name
+    origins: Mapping[tuple[WorkerRole, Part, str], str] = field(
+        default_factory=dict["tuple[WorkerRole, Part, str]", str]
+    )
+    """Where values come from that are not in the layout's files."""
+
+    @property
+    def model(self) -> str:
+        """Hugging Face id of the model."""
+        return self.file.model
+
+    @property
+    def nodes(self) -> int:
+        """A4X nodes that prefill and decode take together: what the ComputeDomain counts."""
+        return self.file.prefill.nodes + self.file.decode.nodes
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all worker nodes."""
+        return self.nodes * a4x.GPUS_PER_NODE
+
+    @property
+    def shape(self) -> str:
+        """Replicas and nodes per replica in short; a change of it changes the graph itself."""
+        prefill, decode = self.file.prefill, self.file.decode
+        return f"{prefill.replicas}x{prefill.nodes_per_replica}p-{decode.replicas}x{decode.nodes_per_replica}d"
+
+    def workers(self, role: WorkerRole) -> Workers:
+        """Replicas, nodes and own environment of `role`, as the file has them."""
+        return self.file.prefill if role == "prefill" else self.file.decode
+
+    def arguments(self, role: WorkerRole) -> Arguments:
+        """Server arguments of `role`."""
+        return self.prefill_arguments if role == "prefill" else self.decode_arguments
+
+    def environment(self, role: WorkerRole) -> Environment:
+        """Environment of `role`: what both roles share, then its own."""
+        return self.prefill_environment if role == "prefill" else self.decode_environment
+
+    def key(self, role: WorkerRole, name: str, part: Part = "arguments") -> str:
+        """Where a user changes the value of `name`: file and key, or the key of the stack config."""
+        origin = self.origins.get((role, part, name))
+        if origin is not None:
+            return origin
+        where = f"{self.folder}/{self.name}"
+        if part == "arguments":
+            return f"{where}/{role}.yaml: {name}"
+        owner = role if name in self.workers(role).environment else "workers"
+        return f"{where}/layout.yaml: {owner}.environment.{name}"
+
+    def overridden(self, overrides: Overrides, where: str = "overrides") -> Layout:
+        """This layout with a stack's own values; `where` is the overrides' key in the stack config."""
+        changed = self
+        for role in WORKER_ROLES:
+            own = overrides.of(role)
+            origins = dict(changed.origins)
+            origins.update({(role, "arguments", n): f"{where}.{role}.arguments.{n}" for n in own.arguments})
+            origins.update({(role, "environment", n): f"{where}.{role}.environment.{n}" for n in own.environment})
+            changed = replace(
+                changed._with(
+                    role, _merged(self.arguments(role), own.arguments), _merged(self.environment(role), own.environment)
+                ),
+                origins=origins,
+            )
+        return changed
+
+    def adapted(self, profile: DynamoProfile) -> Layout:
+        """This layout as `profile`'s SGLang wants it said; what a stack overrides stays, and is told if it is wrong."""
+        changed = self
+        for role in WORKER_ROLES:
+            arguments, environment = dict(self.arguments(role)), dict(self.environment(role))
+            for change in profile.changes:
+                overridden = any((role, part, change.name) in self.origins for part in PARTS)
+                known = change.name in arguments or change.name in environment
+                if known and not overridden:
+                    arguments.pop(change.name, None)
+                    environment.pop(change.name, None)
+                    arguments = {**change.arguments, **arguments}
+                    environment = {**change.environment, **environment}
+            changed = changed._with(role, arguments, environment)
+        return changed
+
+    def _with(self, role: WorkerRole, arguments: Arguments, environment: Environment) -> Layout:
+        if role == "prefill":
+            return replace(self, prefill_arguments=arguments, prefill_environment=environment)
+        return replace(self, decode_arguments=arguments, decode_environment=environment)
+
+
+def _merged(values: Mapping[str, T], changes: Mapping[str, T | None]) -> dict[str, T]:
+    merged: dict[str, T | None] = {**values, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def available(folder: Path = LAYOUTS) -> list[str]:
+    """Names of the layouts that `folder` holds."""
+    return sorted(path.parent.name for path in folder.glob("*/layout.yaml"))
+
+
+@functools.cache
+def load(name: str, folder: Path = LAYOUTS) -> Layout:
+    """Read layout `name`.
+
+    Raises:
+        LayoutError: no such folder, a file is missing or is no YAML, or a key or value is wrong.
+    """
+    if name not in available(folder):
+        rule = f"a layout is a folder of {folder.name}/ with a layout.yaml"
+        raise LayoutError([Problem("layout", name, rule, nearest(name, available(folder)))])
+    where = f"{folder.name}/{name}"
+    content = _read(folder / name / "layout.yaml", f"{where}/layout.yaml")
+    arguments = {role: _read_arguments(folder / name / f"{role}.yaml", f"{where}/{role}.yaml") for role in WORKER_ROLES}
+    try:
+        file = LayoutFile.model_validate_json(to_json(content))
+    except ValidationError as error:
+        raise LayoutError(from_pydantic(error, LayoutFile, f"{where}/layout.yaml: ")) from None
+    shared = file.workers.environment
+    return Layout(
+        name,
+        file,
+        prefill_arguments=arguments["prefill"],
+        decode_arguments=arguments["decode"],
+        prefill_environment={**shared, **file.prefill.environment},
+        decode_environment={**shared, **file.decode.environment},
+        folder=folder.name,
+    )
+
+
+def resolve(
+    name: str,
+    profile: DynamoProfile,
+    overrides: Overrides | None = None,
+    where: str = "overrides",
+    folder: Path = LAYOUTS,
+) -> Layout:
+    """Layout `name` as a stack runs it: its files, the stack's overrides, the words of the Dynamo release.
+
+    Raises:
+        LayoutError: as `load`.
+    """
+    return load(name, folder).overridden(overrides or Overrides(), where).adapted(profile)
+
+
+def _read(path: Path, shown: str) -> Any:
+    cure = f"write {shown} as a YAML mapping; compare with a layout that ships"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LayoutError([Problem(shown, None, "this file is required", cure)]) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise LayoutError([Problem(shown, reason, "must be YAML", cure)]) from None
+    if not isinstance(content, dict):
+        raise LayoutError([Problem(shown, content, "must be a mapping of keys to values", cure)])
+    return content  # pyright: ignore[reportUnknownVariableType] - YAML is untyped; the models check it
+
+
+def _read_arguments(path: Path, shown: str) -> Arguments:
+    arguments: dict[str, Argument] = {}
+    problems: list[Problem] = []
+    for key, value in _read(path, shown).items():
+        if isinstance(key, str) and isinstance(value, (str, int, float, bool)):
+            arguments[key] = value
+        else:
+            rule = "an argument is a name with one text, number or `true`"
+            cure = "quote nested JSON as one string; leave an argument out to get SGLang's default"
+            problems.append(Problem(f"{shown}: {key}", value, rule, cure))
+    if problems:
+        raise LayoutError(problems)
+    return arguments

@@ -1,0 +1,135 @@
+"""Requests and memory: lengths, concurrency, and room for the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from serving_rules import estimate
+from serving_rules.rules.context import Case, shown
+from validation.problems import Problem
+
+_COUNTS: Final = (
+    "context-length",
+    "max-running-requests",
+    "max-total-tokens",
+    "cuda-graph-max-bs",
+    "stream-interval",
+    "decode-log-interval",
+    "scheduler-recv-interval",
+    "watchdog-timeout",
+    "tensor-parallel-size",
+    "data-parallel-size",
+    "expert-parallel-size",
+    "pipeline-parallel-size",
+)
+
+
+def context_holds_a_request(case: Case) -> Iterator[Problem]:
+    """The longest request of the layout's own load fits, on both roles alike, and the model can read it.
+
+    Source: the field: prompt and answer share the context; a request goes through both roles.
+    """
+    load = case.file.benchmark
+    longest = load.input_tokens + load.output_tokens
+    lengths = {side.role: side.values.integer("context-length") for side in case.sides}
+    for side in case.sides:
+        length = lengths[side.role]
+        if length is None:
+            continue
+        if length < longest:
+            yield side.problem(
+                "context-length",
+                f"the load has requests of {load.input_tokens} + {load.output_tokens} = {longest} tokens",
+                f"set it to {longest} or more",
+            )
+        elif case.facts is not None and length > case.facts.max_context:
+            yield side.problem(
+                "context-length",
+                f"the model was made for {case.facts.max_context} tokens",
+                f"set it to {case.facts.max_context} or fewer",
+            )
+    if lengths["prefill"] != lengths["decode"]:
+        yield case.side("decode").problem(
+            "context-length",
+            f"a request goes through both roles, and prefill's is {shown(lengths['prefill'])}",
+            "make the two equal",
+        )
+
+
+def prefill_holds_a_prompt(case: Case) -> Iterator[Problem]:
+    """The token limit of a prefill rank lets at least one prompt of the load in.
+
+    Source: the field: a prompt longer than `max-total-tokens` waits for ever.
+    """
+    side = case.side("prefill")
+    tokens, prompt = side.values.integer("max-total-tokens"), case.file.benchmark.input_tokens
+    if tokens is not None and 0 < tokens < prompt:
+        yield side.problem(
+            "max-total-tokens",
+            f"a prompt of the load has up to {prompt} tokens",
+            f"set it to {prompt} or more",
+        )
+
+
+def weights_leave_room(case: Case) -> Iterator[Problem]:
+    """Weights fit into the memory that SGLang may take, and one request's KV cache beside them.
+
+    Source: estimate.py; the sizes are estimates, so only what is far off is refused.
+    """
+    if case.facts is None:
+        return
+    for side in case.sides:
+        share = side.values.number("mem-fraction-static")
+        if share is not None and not 0 < share < 1:
+            yield side.problem("mem-fraction-static", "it is a share of a GPU's memory", "choose one between 0 and 1")
+            continue
+        if side.parallel.gpus != side.gpus:
+            continue
+        found = estimate.memory(case.facts, side.values)
+        needed = side.values.integer("context-length") or case.file.benchmark.input_tokens
+        ranks = max(side.parallel.data, 1)
+        if found.cache <= 0 or (side.values.integer("max-total-tokens") is None and found.tokens < needed * ranks):
+            yield side.problem(
+                "mem-fraction-static",
+                f"weights take an estimated {found.weights / 1e9:.0f} GB of a GPU's "
+                f"{estimate.GPU_MEMORY / 1e9:.0f} GB, which leaves no room for the KV cache of one request",
+                "raise it, or spread the replica over more nodes",
+            )
+
+
+def load_fits_the_roles(case: Case) -> Iterator[Problem]:
+    """The layout is measured with no more requests in flight than its roles run, and with enough to keep them so.
+
+    Source: the field: beyond that the benchmark measures its own queue.
+    """
+    load = case.file.benchmark
+    if load.prompts < load.concurrency:
+        yield case.problem(
+            "benchmark.prompts",
+            load.prompts,
+            f"fewer requests than are to be in flight ({load.concurrency})",
+            f"set it to {load.concurrency} or more",
+        )
+    for side in case.sides:
+        running = side.values.integer("max-running-requests")
+        limit = None if running is None else running * case.layout.workers(side.role).replicas
+        if limit is not None and 0 < limit < load.concurrency:
+            yield case.problem(
+                "benchmark.concurrency",
+                load.concurrency,
+                f"all {side.role} replicas together run {limit} requests (max-running-requests)",
+                f"set it to {limit} or fewer",
+            )
+
+
+def counts_are_positive(case: Case) -> Iterator[Problem]:
+    """What counts something is 1 or more.
+
+    Source: the field; SGLang takes 0 and negative numbers here and fails later, or never does its work.
+    """
+    for side in case.sides:
+        for name in _COUNTS:
+            number = side.values.integer(name)
+            if number is not None and number < 1:
+                yield side.problem(name, "it counts something, so it is 1 or more", "set it to 1 or more")

@@ -1,0 +1,27 @@
+"""The graph of a layout, for tests that look at its shape or at one field of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifests import graph
+from reference.dynamo import PROFILES, DynamoProfile
+from serving_rules import layout
+
+
+def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:
+    """Spec of the layout's DynamoGraphDeployment; `changes` are fields of its `Placement`."""
+    values: dict[str, Any] = {
+        "stack": "r1",
+        "image": "image:1",
+        "frontend_image": "image:2",
+        "frontend_replicas": 9,
+        "frontend_side": "a4x",
+        "node_pool": "pool",
+        "bucket": "bucket",
+        "service_account": "account",
+        "pull_secret": "nvcr-secret",
+        "claim_template": "template",
+        "config_maps": {"prefill": "p", "decode": "d"},
+    }
+    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}), profile)
