@@ -28,6 +28,6 @@ build_guard(settings, infrastructure, platform.parts, registered)
 
 pulumi.export("cluster", infrastructure.cluster.name)
 pulumi.export("kubeconfig", infrastructure.cluster.kubeconfig)
-pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket.bucket_name))
+pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket))
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)

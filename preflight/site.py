@@ -11,7 +11,7 @@ from reference import a4x, gke, naming
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Settings
-from settings.model import Domain
+from settings.model import CreateCluster, CreateDomain, Domain
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Site:
     @property
     def creates_cluster(self) -> bool:
         """Whether the program makes the cluster."""
-        return self.settings.cluster.mode == "create"
+        return isinstance(self.settings.cluster, CreateCluster)
 
     def project(self) -> Project:
         """The project."""
@@ -123,9 +123,9 @@ class Site:
         """Whether the Dynamo operator uses KAI because its kinds are there, whatever the config says."""
         return PROFILES[self.settings.dynamo.version].finds_kai
 
-    def reservation(self, domain: Domain) -> tuple[gke.Reservation, str]:
-        """A created domain's reservation, and the project that owns it."""
-        parsed = gke.parse_reservation(domain.reservation or "")
+    def reservation(self, domain: CreateDomain) -> tuple[gke.Reservation, str]:
+        """The domain's reservation, and the project that owns it."""
+        parsed = gke.parse_reservation(domain.reservation)
         return parsed, parsed.project or self.settings.project
 
     def worker_nodes(self, domain: Domain) -> int:

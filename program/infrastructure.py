@@ -11,35 +11,28 @@ from components import gcp, platform
 from reference import addresses, gke
 from reference.dynamo import PROFILES
 from settings import Settings
+from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCluster
 
 
 @dataclass(frozen=True)
 class Infrastructure:
-    """What the platform stands on."""
+    """What the platform runs on."""
 
     cluster: gcp.Cluster
-    domains: Mapping[str, gcp.NvlinkDomain]
-    bucket: gcp.ModelBucket
+    domains: Mapping[str, gcp.Domain]
+    bucket: pulumi.Output[str]
+    """Name of the bucket with the weights."""
+    pools: Sequence[pulumi.Resource]
+    """Domains whose nodes the program creates."""
     system_nodes: Sequence[pulumi.Resource] = ()
-    """Nodes of pods that do not tolerate A4X, where the program makes them; a cluster itself needs none."""
+    """Nodes of pods that do not tolerate A4X, where the program creates them; a cluster itself needs none."""
 
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
-    """Make or adopt the cluster, its domains and the bucket."""
-    bucket = gcp.ModelBucket(
-        "model-bucket",
-        {
-            "environment": settings.environment,
-            "mode": settings.model_bucket.mode,
-            "bucket": settings.model_bucket.name,
-            "project": settings.project,
-            "region": settings.region,
-            "force_destroy": _or_else(settings.model_bucket.force_destroy, not settings.protect),
-            "protect": settings.protect,
-        },
-    )
-    if settings.cluster.mode == "create":
-        foundation = _foundation(settings)
+    """Create or adopt the cluster, its domains and the bucket."""
+    bucket = _bucket(settings)
+    if isinstance(settings.cluster, CreateCluster):
+        foundation = _foundation(settings, settings.cluster)
         networks = None
         if foundation.interfaces:
             networks = platform.DeviceNetworks(
@@ -50,9 +43,10 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
                     "provider": foundation.cluster.provider,
                 },
             )
-        domains = _domains(settings, foundation.cluster, foundation.interfaces, networks)
-        return Infrastructure(foundation.cluster, domains, bucket, [foundation.cluster.system_pool])
-    adopted = gcp.AdoptedCluster(
+        pools = _pools(settings, foundation.cluster, foundation.interfaces, networks)
+        system_nodes = [foundation.cluster.system_pool]
+        return Infrastructure(foundation.cluster, pools, bucket, list(pools.values()), system_nodes)
+    cluster = gcp.AdoptedCluster(
         "cluster",
         {
             "project": settings.project,
@@ -62,15 +56,36 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             "window": gke.version_window(PROFILES[settings.dynamo.version]),
         },
     )
-    return Infrastructure(adopted, _domains(settings, adopted, _named_interfaces(settings), None), bucket)
+    pools = _pools(settings, cluster, _named_interfaces(settings.cluster), None)
+    adopted = {
+        domain.name: gcp.adopted_domain(
+            cluster.node_pools, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=settings.cluster.rdma
+        )
+        for domain in settings.domains
+        if isinstance(domain, AdoptDomain)
+    }
+    return Infrastructure(cluster, {**adopted, **pools}, bucket, list(pools.values()))
 
 
-def _or_else(value: bool | None, default: bool) -> bool:
-    return default if value is None else value
+def _bucket(settings: Settings) -> pulumi.Output[str]:
+    bucket = settings.model_bucket
+    if isinstance(bucket, AdoptModelBucket):
+        return gcp.adopted_bucket(bucket.name, settings.project, settings.region)
+    created = gcp.ModelBucket(
+        "model-bucket",
+        {
+            "environment": settings.environment,
+            "bucket": bucket.name,
+            "project": settings.project,
+            "region": settings.region,
+            "force_destroy": not settings.protect if bucket.force_destroy is None else bucket.force_destroy,
+            "protect": settings.protect,
+        },
+    )
+    return created.bucket_name
 
 
-def _foundation(settings: Settings) -> gcp.ClusterFoundation:
-    cluster = settings.cluster
+def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFoundation:
     return gcp.ClusterFoundation(
         "foundation",
         {
@@ -85,66 +100,63 @@ def _foundation(settings: Settings) -> gcp.ClusterFoundation:
             "endpoint": "dns" if cluster.dns_endpoint else "ip",
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
             "rdma": cluster.rdma,
-            "network_admin": _or_nobody(settings),
+            "network_admin": _network_admin(settings, cluster),
             "protect": settings.protect,
         },
     )
 
 
-def _or_nobody(settings: Settings) -> str | None:
-    """The account by which GKE makes DRANET's networks, where it is to be given the right."""
-    wanted = settings.cluster.dranet_network_admin and settings.project_number
+def _network_admin(settings: Settings, cluster: CreateCluster) -> str | None:
+    """The account by which GKE creates DRANET's networks, where it is to be given the right."""
+    wanted = cluster.dranet_network_admin and settings.project_number
     return gke.service_agent(settings.project_number or "") if wanted else None
 
 
-def _domains(
+def _pools(
     settings: Settings,
     cluster: gcp.Cluster,
     interfaces: Sequence[gcp.DeviceInterface],
     networks: pulumi.Resource | None,
 ) -> Mapping[str, gcp.NvlinkDomain]:
-    domains: dict[str, gcp.NvlinkDomain] = {}
+    if not settings.created_domains:
+        return {}
     service_account = _service_account(settings, cluster)
-    for domain in settings.domains:
-        args: gcp.NvlinkDomainArgs = {
-            "environment": settings.environment,
-            "domain": domain.name,
-            "mode": domain.mode,
-            "zone": domain.zone,
-            "nodes": domain.nodes,
-            "rdma": settings.cluster.rdma,
-            "protect": settings.protect,
-        }
-        if isinstance(cluster, gcp.AdoptedCluster):
-            args["node_pools"] = cluster.node_pools
-        if domain.mode == "create":
-            args["project"] = settings.project
-            args["cluster"] = cluster.name
-            args["location"] = cluster.location
-            args["reservation"] = gke.parse_reservation(domain.reservation or "").path(settings.project)
-            args["interfaces"] = interfaces
-            args["service_account"] = service_account
-            args["node_version"] = domain.node_version
-            args["gpu_driver_version"] = settings.node_software.gpu_driver_version
-        if networks is not None:
-            args["device_networks"] = networks
-        domains[domain.name] = gcp.NvlinkDomain(f"domain-{domain.name}", args)
-    return domains
+    return {
+        domain.name: gcp.NvlinkDomain(
+            f"domain-{domain.name}",
+            {
+                "environment": settings.environment,
+                "domain": domain.name,
+                "zone": domain.zone,
+                "nodes": domain.nodes,
+                "rdma": settings.cluster.rdma,
+                "project": settings.project,
+                "cluster": cluster.name,
+                "location": cluster.location,
+                "reservation": gke.parse_reservation(domain.reservation).path(settings.project),
+                "interfaces": interfaces,
+                "device_networks": networks,
+                "service_account": service_account,
+                "node_version": domain.node_version,
+                "gpu_driver_version": settings.node_software.gpu_driver_version,
+                "protect": settings.protect,
+            },
+        )
+        for domain in settings.created_domains
+    }
 
 
 def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[str]:
     """Whom the nodes of created pools run as: the created cluster's account, or one made for them."""
     if isinstance(cluster, gcp.GkeCluster):
         return cluster.service_account
-    if not settings.created_domains:
-        return ""
     name = f"{settings.cluster.name}-{settings.environment}"
     return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name}).email
 
 
-def _named_interfaces(settings: Settings) -> Sequence[gcp.DeviceInterface]:
-    """NICs of a pool that is made in an adopted cluster, as the config names their networks."""
-    named = settings.cluster.device_networks
+def _named_interfaces(cluster: AdoptCluster) -> Sequence[gcp.DeviceInterface]:
+    """NICs of a pool that is created in an adopted cluster, as the config names their networks."""
+    named = cluster.device_networks
     if named is None:
         return []
     networks = [(named.gvnic.network, named.gvnic.subnetwork)]

@@ -14,6 +14,7 @@ from reference import a4x, kai, naming
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Secrets, Settings
+from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
 
 
 @dataclass(frozen=True)
@@ -33,34 +34,33 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     provider, profile = infrastructure.cluster.provider, PROFILES[settings.dynamo.version]
     install_nccl = settings.node_software.install_nccl
     ready: list[pulumi.Resource] = []
-    # Order without a value of theirs (`replacement` says why).
-    pools = list(infrastructure.domains.values())
-    if settings.cluster.mode == "create":
+    if isinstance(settings.cluster, CreateCluster):
         ready.append(
             platform.GibInstaller(
                 "gib",
                 {
                     "environment": settings.environment,
                     "provider": provider,
-                    "node_pools": [f"{d.name}@{d.zone}/{d.reservation or ''}".rstrip("/") for d in settings.domains],
+                    "node_pools": [f"{d.name}@{d.zone}/{d.reservation}" for d in settings.created_domains],
                     "version": settings.node_software.gib_version or profile.gib_version,
                     "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
                 },
-                # It is done when it is done on all their nodes, and goes before them.
-                pulumi.ResourceOptions(depends_on=pools),
+                # It is done when it is done on all their nodes, and goes before them. Order without a value of theirs
+                # (`replacement` says why).
+                pulumi.ResourceOptions(depends_on=infrastructure.pools),
             )
         )
     use = platform_use(settings, provider)
     parts: dict[platform.Part, platform.OwnedPart] = {}
-    if settings.dra_driver.mode == "create":
-        driver = _dra_driver(settings, secrets, infrastructure)
+    if isinstance(settings.dra_driver, CreateDraDriver):
+        driver = _dra_driver(settings, settings.dra_driver.version, secrets, infrastructure)
         parts["dra-driver"] = platform.OwnedPart([driver], driver.namespace)
     scheduler: list[pulumi.Resource] = []
-    if settings.kai.mode == "create":
-        parts["kai"] = _kai(settings, secrets, infrastructure)
+    if isinstance(settings.kai, CreateKai):
+        parts["kai"] = _kai(settings, settings.kai.version, secrets, infrastructure)
         scheduler += parts["kai"].resources
     queue = None
-    if settings.kai.mode != "none":
+    if not isinstance(settings.kai, NoKai):
         queues = platform.ServingQueues(
             "queues",
             {"environment": settings.environment, "provider": provider},
@@ -74,14 +74,16 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], parts)
 
 
-def _dra_driver(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> platform.DraDriver:
-    pools = list(infrastructure.domains.values())
+def _dra_driver(
+    settings: Settings, version: str, secrets: Secrets, infrastructure: Infrastructure
+) -> platform.DraDriver:
+    nodes = [domain.nodes for domain in infrastructure.domains.values()]
     args: platform.DraDriverArgs = {
         "environment": settings.environment,
         "provider": infrastructure.cluster.provider,
-        "version": settings.dra_driver.version,
-        "nodes": pulumi.Output.all(*[domain.nodes for domain in pools]).apply(sum),
-        "node_pools": pools,
+        "version": version,
+        "nodes": pulumi.Output.all(*nodes).apply(sum),
+        "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
         "system_tolerations": _system_tolerations(settings),
     }
@@ -98,18 +100,15 @@ def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
 
 def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:
     """Nodes that operators run on, for Helm's hooks on the way down as well: system nodes, or A4X where they may."""
-    return [
-        *infrastructure.system_nodes,
-        *(infrastructure.domains.values() if settings.dynamo.system_tolerations else []),
-    ]
+    return [*infrastructure.system_nodes, *(infrastructure.pools if settings.dynamo.system_tolerations else ())]
 
 
-def _kai(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> platform.OwnedPart:
+def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Infrastructure) -> platform.OwnedPart:
     dynamo = settings.dynamo
     args: platform.KaiSchedulerArgs = {
         "environment": settings.environment,
-        "version": settings.kai.version,
-        "chart": kai.address(dynamo.chart_source, settings.kai.version),
+        "version": version,
+        "chart": kai.address(dynamo.chart_source, version),
         "provider": infrastructure.cluster.provider,
         "kubeconfig": infrastructure.cluster.kubeconfig,
         "cluster_identifier": infrastructure.cluster.identifier,
@@ -133,7 +132,7 @@ def _dynamo(
         {
             "environment": settings.environment,
             "profile": PROFILES[dynamo.version],
-            "kai": settings.kai.mode != "none",
+            "kai": not isinstance(settings.kai, NoKai),
             "scheduler": scheduler,
             "namespace": dynamo.namespace,
             "provider": infrastructure.cluster.provider,
@@ -164,7 +163,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                 "project": settings.project,
                 "project_number": settings.project_number or "",
                 "workload_pool": infrastructure.cluster.workload_pool,
-                "bucket": infrastructure.bucket.bucket_name,
+                "bucket": infrastructure.bucket,
                 "role": "roles/storage.objectUser",
                 "namespace": namespace,
                 "service_account": naming.DOWNLOAD_ACCOUNT,
@@ -180,18 +179,13 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "namespace": namespace,
                     "service_account": naming.DOWNLOAD_ACCOUNT,
                     "service_account_annotations": identity.annotations,
-                    "bucket": infrastructure.bucket.bucket_name,
+                    "bucket": infrastructure.bucket,
                     "hf_token": secrets.hf_token,
-                    "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+                    "tolerations": _system_tolerations(settings),
                 },
                 # The Job runs on a system node (on A4X where it tolerates it), and its namespace ends only while GKE's
                 # own pods there do.
-                pulumi.ResourceOptions(
-                    depends_on=[
-                        *infrastructure.system_nodes,
-                        *(infrastructure.domains.values() if settings.dynamo.system_tolerations else []),
-                    ]
-                ),
+                pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
             )
         )
     return downloads

@@ -117,6 +117,7 @@ SYSTEM_MACHINE: Final = "e2-standard-16"
 """Machine of the system pool that the program makes, as in Google's A4X blueprint."""
 SYSTEM_CPUS: Final = 16
 SYSTEM_MEMORY_GB: Final = 64
+SYSTEM_NODES_MIN: Final = 2
 SYSTEM_NODES_MAX: Final = 10
 """Nodes up to which that pool grows."""
 

@@ -11,6 +11,9 @@ from typing import Any
 from rehearsal.cloud import EmbeddedCloud, Thing, helm, kai
 from rehearsal.cloud import gcp_rules as gcp
 
+_KAI_VERSION = "0.17.0"
+_DRIVER_VERSION = "25.12.0"
+"""Releases of an adopted KAI and of an adopted DRA driver."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
 _KUBERNETES = "1.34"
 """Of an adopted cluster: inside the window of every Dynamo release that the program knows."""
@@ -45,11 +48,11 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
     for name, (network, subnetwork) in names.items():
         _device_network(cloud, cluster, name, network, subnetwork)
     if settings.kai.mode == "adopt":
-        _kai(cloud, cluster, settings)
+        _kai(cloud, cluster)
     if settings.dynamo.mode == "adopt":
         _platform(cloud, cluster, settings)
     if settings.dra_driver.mode == "adopt":
-        _driver(cloud, cluster, settings)
+        _driver(cloud, cluster)
 
 
 def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> dict[str, tuple[str, str]]:
@@ -119,10 +122,9 @@ def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: st
     )
 
 
-def _kai(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+def _kai(cloud: EmbeddedCloud, cluster: Thing) -> None:
     """A KAI as its own documentation installs it: shard and queues of the chart's."""
-    version = str(settings.kai.version).lstrip("v")
-    release = {"chart": kai.CHART, "version": version, "namespace": "kai-scheduler"}
+    release = {"chart": kai.CHART, "version": _KAI_VERSION, "namespace": "kai-scheduler"}
     helm.seed(cloud.world, cluster.id, release)
     for thing in cloud.world.find(scope=cluster.id):
         kai.settle(cloud.world, thing)
@@ -141,7 +143,7 @@ def _platform(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
     helm.seed(cloud.world, cluster.id, release)
 
 
-def _driver(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+def _driver(cloud: EmbeddedCloud, cluster: Thing) -> None:
     name = "nvidia-dra-driver-gpu"
-    release = {"chart": name, "version": settings.dra_driver.version, "namespace": name}
+    release = {"chart": name, "version": _DRIVER_VERSION, "namespace": name}
     helm.seed(cloud.world, cluster.id, release)

@@ -12,7 +12,7 @@ from reference import a4x, addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from serving_rules import arguments, estimate, layout, rules
 from settings import nodes, room
-from settings.model import Domain, Settings, Stack
+from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError, nearest
 
 Check = Callable[[Settings], Iterator[Problem]]
@@ -28,13 +28,13 @@ def warnings(settings: Settings) -> list[str]:
     found = [
         gke.check_nodes(domain.nodes, f"domains[{i}].nodes")
         for i, domain in enumerate(settings.domains)
-        if domain.mode == "create"
+        if isinstance(domain, CreateDomain)
     ]
     found += nodes.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
-    if settings.kai.mode == "create":
+    if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version))
-    if settings.cluster.mode == "create":
+    if isinstance(settings.cluster, CreateCluster):
         found.append(gke.version_window(profile).warning(settings.cluster.version))
     for i, stack in enumerate(settings.stacks):
         found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
@@ -90,7 +90,7 @@ def _project_number(settings: Settings) -> Iterator[Problem]:
 
 def _cluster(settings: Settings) -> Iterator[Problem]:
     cluster = settings.cluster
-    if cluster.mode != "create":
+    if not isinstance(cluster, CreateCluster):
         return
     yield from _refused(lambda: gke.check_cluster_name(cluster.name))
     profile = PROFILES.get(settings.dynamo.version)
@@ -121,10 +121,8 @@ def _domains(settings: Settings) -> Iterator[Problem]:
         key = f"domains[{i}]"
         yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, _region_of(settings, d), f"{k}.zone"))
         yield from _refused(lambda d=domain, k=key: gke.check_pool_name(d.name, f"{k}.name"))
-        if domain.mode == "create":
-            yield from _created_domain(settings, i)
-        elif settings.cluster.mode == "create":
-            rule = "a cluster that is made has no node pool to adopt"
+        if not isinstance(domain, CreateDomain) and isinstance(settings.cluster, CreateCluster):
+            rule = "a created cluster has no node pool to adopt"
             yield Problem(f"{key}.mode", domain.mode, rule, f"set {key}.mode: create, with a reservation")
 
 
@@ -134,32 +132,24 @@ def _region_of(settings: Settings, domain: Domain) -> str:
     return settings.region if known else domain.zone.rpartition("-")[0]
 
 
-def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
-    domain, key = settings.domains[index], f"domains[{index}]"
-    reservation = domain.reservation
-    if reservation is None:
+def _device_networks(settings: Settings) -> Iterator[Problem]:
+    """Pools that are created in an adopted cluster attach to networks that exist, and DRANET to none."""
+    cluster = settings.cluster
+    if not isinstance(cluster, AdoptCluster) or not settings.created_domains:
+        return
+    named = cluster.device_networks
+    if cluster.rdma == "dranet" and named is not None:
         yield Problem(
-            f"{key}.reservation",
-            None,
-            "A4X capacity comes from a reservation only; spot and on-demand do not exist",
-            "give the path of the sub-block: projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S",
+            "cluster.deviceNetworks",
+            named,
+            "DRANET attaches the NICs by itself and takes no networks",
+            "remove the key, or set cluster.rdma: multi-network",
         )
-    else:
-        yield from _refused(lambda: gke.parse_reservation(reservation), f"{key}.reservation")
-    named = settings.cluster.device_networks is not None
-    if settings.cluster.rdma == "dranet":
-        if named:
-            yield Problem(
-                "cluster.deviceNetworks",
-                settings.cluster.device_networks,
-                "DRANET attaches the NICs by itself and takes no networks",
-                "remove the key, or set cluster.rdma: multi-network",
-            )
-    elif settings.cluster.mode == "adopt" and not named:
+    if cluster.rdma == "multi-network" and named is None:
         yield Problem(
             "cluster.deviceNetworks",
             None,
-            "a pool that is made in an adopted cluster attaches to networks that exist",
+            "a pool that is created in an adopted cluster attaches to networks that exist",
             "name the gVNIC and RDMA networks that the cluster's Network objects use",
         )
 
@@ -167,12 +157,9 @@ def _created_domain(settings: Settings, index: int) -> Iterator[Problem]:
 def _one_rack_each(settings: Settings) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for i, domain in enumerate(settings.domains):
-        if domain.mode != "create" or domain.reservation is None:
+        if not isinstance(domain, CreateDomain):
             continue
-        try:
-            reservation = gke.parse_reservation(domain.reservation)
-        except gke.GkeRuleError:
-            continue
+        reservation = gke.parse_reservation(domain.reservation)
         if reservation.sub_block is None:
             continue
         path = reservation.path(settings.project)
@@ -193,10 +180,7 @@ def _one_zone(settings: Settings) -> Iterator[Problem]:
 
 
 def _kai(settings: Settings) -> Iterator[Problem]:
-    if settings.kai.mode != "create":
-        return
-    yield from _refused(lambda: kai.check(settings.kai.version))
-    if settings.dynamo.mode == "adopt" and settings.cluster.mode == "adopt":
+    if isinstance(settings.kai, CreateKai) and settings.dynamo.mode == "adopt" and settings.cluster.mode == "adopt":
         yield Problem(
             "kai.mode",
             settings.kai.mode,
@@ -313,10 +297,11 @@ CHECKS: tuple[Check, ...] = (
     _project_number,
     _cluster,
     _domains,
+    _device_networks,
     _one_rack_each,
     _one_zone,
     nodes.versions,
-    nodes.drivers,
+    nodes.software,
     nodes.dranet,
     _kai,
     _dynamo,

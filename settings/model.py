@@ -7,9 +7,9 @@ reference is checked against. Models hold plain values only, never an `Output`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import a4x, addresses, buckets, charts, gke, images, kai, naming, releases
 from reference.dynamo import CHARTS
@@ -19,7 +19,8 @@ from validation.strict import StrictModel
 
 Mode = Literal["adopt", "create"]
 
-_MODE = "`create` to have it made, `adopt` to use one that exists"
+_MODE = "`create` to have it created, `adopt` to use one that exists"
+_KAI_MODE = f"{_MODE}, `none` for a cluster with another scheduler"
 
 
 PRICE_MAX: Final = 1_000_000
@@ -102,6 +103,8 @@ NetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_networ
 SubnetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_network(name, "subnetworks")))]
 Range = Annotated[str, AfterValidator(_ruled(lambda cidr: addresses.check_range(cidr, "range")))]
 ClusterVersion = Annotated[str, AfterValidator(_ruled(gke.alias))]
+Reservation = Annotated[str, AfterValidator(_ruled(gke.parse_reservation))]
+KaiVersion = Annotated[str, AfterValidator(_ruled(kai.check))]
 DraDriverVersion = Annotated[str, AfterValidator(_ruled(releases.check_dra_driver))]
 GibVersion = Annotated[str, AfterValidator(_ruled(releases.check_gib))]
 ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
@@ -126,20 +129,33 @@ class DeviceNetworks(StrictModel):
     )
 
 
-class Cluster(StrictModel):
-    """The GKE cluster."""
-
-    mode: Mode = Field(description=_MODE)
+class _Cluster(StrictModel):
     name: KubernetesName = Field(description="the cluster's name")
-    version: ClusterVersion = Field(
-        default=gke.DEFAULT_VERSION, description='the GKE version of a cluster that is made, such as "1.35"'
+    rdma: gke.RdmaMode = Field(
+        default="multi-network",
+        description="`multi-network` (the recipe's: three VPCs and a pod annotation) or `dranet` (resource claims)",
     )
+
+
+class AdoptCluster(_Cluster):
+    """A GKE cluster that exists."""
+
+    mode: Literal["adopt"] = Field(description=_MODE)
+    device_networks: DeviceNetworks | None = Field(
+        default=None, description="networks of the additional NICs, for pools that are created in this cluster"
+    )
+
+
+class CreateCluster(_Cluster):
+    """A GKE cluster that the program creates."""
+
+    mode: Literal["create"] = Field(description=_MODE)
+    version: ClusterVersion = Field(default=gke.DEFAULT_VERSION, description='the GKE version, such as "1.35"')
     channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"] = Field(
-        default=gke.DEFAULT_CHANNEL, description="the release channel of a cluster that is made"
+        default=gke.DEFAULT_CHANNEL, description="the release channel"
     )
     address_range: Range = Field(
-        default=addresses.DEFAULT_BASE,
-        description="one IPv4 range that all networks of a cluster that is made are cut from",
+        default=addresses.DEFAULT_BASE, description="one IPv4 range that all networks of the cluster are cut from"
     )
     authorized_networks: Annotated[tuple[Range, ...], AfterValidator(_distinct)] = Field(
         default=(), description="IPv4 ranges that may reach the control plane's IP address"
@@ -147,53 +163,71 @@ class Cluster(StrictModel):
     dns_endpoint: bool = Field(
         default=True, description="whether the control plane is reached by its DNS name, guarded by IAM"
     )
-    rdma: gke.RdmaMode = Field(
-        default="multi-network",
-        description="`multi-network` (the recipe's: three VPCs and a pod annotation) or `dranet` (resource claims)",
-    )
     dranet_network_admin: bool = Field(
         default=False, description="whether GKE's service agent gets roles/compute.networkAdmin, for dranet"
     )
-    device_networks: DeviceNetworks | None = Field(
-        default=None,
-        description="networks of the additional NICs; only for pools that are made in an adopted cluster",
-    )
 
 
-class Domain(StrictModel):
-    """One NVLink domain: a node pool of up to 18 A4X nodes on one sub-block."""
+Cluster = Annotated[AdoptCluster | CreateCluster, Field(discriminator="mode")]
 
+
+class _Domain(StrictModel):
     name: KubernetesName = Field(description="the node pool's name")
-    mode: Mode = Field(description=_MODE)
     zone: str = Field(description="the zone of the nodes, such as us-central1-b")
     nodes: int = Field(
         ge=1,
         le=a4x.NODES_PER_DOMAIN,
         description="the number of nodes, 1 to 18; list a further domain for more",
     )
-    reservation: str | None = Field(
-        default=None,
-        description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S; only for `create`",
-    )
-    node_version: str | None = Field(
-        default=None,
-        description="the GKE build of the pool's nodes, such as 1.35.2-gke.1485000; default: the control plane's",
-    )
     price_per_gpu_hour: float | None = Field(
         default=None, gt=0, le=PRICE_MAX, description="what one GPU costs an hour, for the line that a preview prints"
     )
 
 
-class ModelBucket(StrictModel):
-    """The Cloud Storage bucket that holds the weights."""
+class AdoptDomain(_Domain):
+    """One NVLink domain whose node pool exists."""
 
-    mode: Mode = Field(description=_MODE)
+    mode: Literal["adopt"] = Field(description=_MODE)
+
+
+class CreateDomain(_Domain):
+    """One NVLink domain: a node pool of up to 18 A4X nodes on one sub-block."""
+
+    mode: Literal["create"] = Field(description=_MODE)
+    reservation: Reservation = Field(
+        description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S. A4X capacity comes from a "
+        "reservation only; spot and on-demand do not exist"
+    )
+    node_version: str | None = Field(
+        default=None, description="the GKE build of the nodes, such as 1.35.2-gke.1485000; default: the control plane's"
+    )
+
+
+Domain = AdoptDomain | CreateDomain
+
+
+class _ModelBucket(StrictModel):
     name: BucketName = Field(description="the bucket's name")
     download: bool = Field(default=False, description="whether a Job downloads the stacks' models into the bucket")
+
+
+class AdoptModelBucket(_ModelBucket):
+    """A Cloud Storage bucket that exists, for the weights."""
+
+    mode: Literal["adopt"] = Field(description=_MODE)
+
+
+class CreateModelBucket(_ModelBucket):
+    """A Cloud Storage bucket that the program creates, for the weights."""
+
+    mode: Literal["create"] = Field(description=_MODE)
     force_destroy: bool | None = Field(
         default=None,
         description="whether a destroy deletes the bucket with its files; default: only where protect is off",
     )
+
+
+ModelBucket = Annotated[AdoptModelBucket | CreateModelBucket, Field(discriminator="mode")]
 
 
 class Dynamo(StrictModel):
@@ -217,18 +251,52 @@ class Dynamo(StrictModel):
     )
 
 
-class Kai(StrictModel):
+class NoKai(StrictModel):
+    """Another scheduler places the GPU pods."""
+
+    mode: Literal["none"] = Field(description=_KAI_MODE)
+
+
+class AdoptKai(StrictModel):
+    """A KAI that runs in the cluster."""
+
+    mode: Literal["adopt"] = Field(description=_KAI_MODE)
+
+
+class CreateKai(StrictModel):
     """KAI, the scheduler of the GPU pods, one installation a cluster."""
 
-    mode: kai.Mode = Field(default="create", description=f"{_MODE}, `none` for a cluster with another scheduler")
-    version: str = Field(default=kai.DEFAULT_VERSION, description="the release that is made, such as 0.17.0")
+    mode: Literal["create"] = Field(default="create", description=_KAI_MODE)
+    version: KaiVersion = Field(default=kai.DEFAULT_VERSION, description="the release, such as 0.17.0")
 
 
-class DraDriver(StrictModel):
-    """NVIDIA's DRA driver, which makes ComputeDomains."""
+def _kai_mode(value: Any) -> object:
+    """Mode of a `kai` mapping; `create` where it names none."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get("mode", "create")
+    return getattr(value, "mode", None)
 
-    mode: Mode = Field(description=_MODE)
+
+Kai = Annotated[
+    Annotated[NoKai, Tag("none")] | Annotated[AdoptKai, Tag("adopt")] | Annotated[CreateKai, Tag("create")],
+    Discriminator(_kai_mode),
+]
+
+
+class AdoptDraDriver(StrictModel):
+    """NVIDIA's DRA driver, installed by somebody else."""
+
+    mode: Literal["adopt"] = Field(description=_MODE)
+
+
+class CreateDraDriver(StrictModel):
+    """NVIDIA's DRA driver, which creates ComputeDomains."""
+
+    mode: Literal["create"] = Field(description=_MODE)
     version: DraDriverVersion = Field(default="25.12.0", description="the chart's release, such as 25.12.0")
+
+
+DraDriver = Annotated[AdoptDraDriver | CreateDraDriver, Field(discriminator="mode")]
 
 
 class NodeSoftware(StrictModel):
@@ -242,9 +310,9 @@ class NodeSoftware(StrictModel):
         default=None,
         description="whether the plugin's own libnccl is installed beside it; default: the Dynamo release's",
     )
-    gpu_driver_version: gke.DriverVersion = Field(
-        default=gke.DEFAULT_DRIVER,
-        description="which GPU driver GKE installs on pools that are made: DEFAULT, LATEST, INSTALLATION_DISABLED",
+    gpu_driver_version: gke.DriverVersion | None = Field(
+        default=None,
+        description="which GPU driver GKE installs on created pools: DEFAULT, LATEST, INSTALLATION_DISABLED",
     )
 
 
@@ -307,9 +375,9 @@ class Settings(StrictModel):
         default="direct", description="`direct`, or `serviceAccount` for the recipe's way"
     )
     cluster: Cluster = Field(description="a mapping with mode, name, ...")
-    domains: tuple[Domain, ...] = Field(description="a list of NVLink domains")
+    domains: tuple[Annotated[Domain, Field(discriminator="mode")], ...] = Field(description="a list of NVLink domains")
     model_bucket: ModelBucket = Field(description="a mapping with mode and name")
-    kai: Kai = Field(default=Kai(), description="a mapping with mode and version")
+    kai: Kai = Field(default=CreateKai(), description="a mapping with mode and version")
     dynamo: Dynamo = Field(description="a mapping with mode, version, ...")
     dra_driver: DraDriver = Field(description="a mapping with mode and version")
     node_software: NodeSoftware = Field(
@@ -322,6 +390,6 @@ class Settings(StrictModel):
         return next((domain for domain in self.domains if domain.name == name), None)
 
     @property
-    def created_domains(self) -> tuple[Domain, ...]:
-        """Domains whose node pool the program makes."""
-        return tuple(domain for domain in self.domains if domain.mode == "create")
+    def created_domains(self) -> tuple[CreateDomain, ...]:
+        """Domains whose node pool the program creates."""
+        return tuple(domain for domain in self.domains if isinstance(domain, CreateDomain))

@@ -9,22 +9,18 @@ from collections.abc import Iterator
 
 from reference import gke
 from reference.dynamo import PROFILES
-from settings.model import Settings
+from settings.model import CreateCluster, CreateDomain, Settings
 from validation.problems import Problem, RuleError
 
 
 def versions(settings: Settings) -> Iterator[Problem]:
     """A pool that is made may have a version of its own: an exact build that cluster and Dynamo release go with."""
     profile = PROFILES.get(settings.dynamo.version)
-    control_plane = settings.cluster.version if settings.cluster.mode == "create" else None
+    control_plane = settings.cluster.version if isinstance(settings.cluster, CreateCluster) else None
     for i, domain in enumerate(settings.domains):
+        if not isinstance(domain, CreateDomain) or domain.node_version is None:
+            continue
         key, version = f"domains[{i}].nodeVersion", domain.node_version
-        if version is None:
-            continue
-        if domain.mode == "adopt":
-            rule = "the version of a pool that is adopted is its owner's"
-            yield Problem(key, version, rule, "remove the key, or set the domain's mode to create")
-            continue
         try:
             gke.check_node_version(version, control_plane, key)
             if profile is not None:
@@ -33,22 +29,28 @@ def versions(settings: Settings) -> Iterator[Problem]:
             yield Problem(error.key, error.value, error.rule, error.cure)
 
 
-def drivers(settings: Settings) -> Iterator[Problem]:
-    """The GPU driver is chosen for pools that are made."""
-    version = settings.node_software.gpu_driver_version
-    if version != gke.DEFAULT_DRIVER and not settings.created_domains:
-        rule = "the driver of a pool that is adopted is its owner's, and no pool is made here"
-        yield Problem("nodeSoftware.gpuDriverVersion", version, rule, "remove the key")
+def software(settings: Settings) -> Iterator[Problem]:
+    """GPU driver and NCCL plugin are chosen where the program installs them."""
+    chosen = settings.node_software
+    if chosen.gpu_driver_version is not None and not settings.created_domains:
+        rule = "the driver of an adopted pool is its owner's, and no pool is created here"
+        yield Problem("nodeSoftware.gpuDriverVersion", chosen.gpu_driver_version, rule, "remove the key")
+    if isinstance(settings.cluster, CreateCluster):
+        return
+    for key, value in (("gibVersion", chosen.gib_version), ("installNccl", chosen.install_nccl)):
+        if value is not None:
+            rule = "the NCCL plugin of an adopted cluster is its owner's, and none is installed here"
+            yield Problem(f"nodeSoftware.{key}", value, rule, "remove the key")
 
 
 def dranet(settings: Settings) -> Iterator[Problem]:
     """GKE's right to make networks is granted to the agent of a project with a number, and for DRANET only."""
     cluster, key = settings.cluster, "cluster.dranetNetworkAdmin"
-    if not cluster.dranet_network_admin:
+    if not isinstance(cluster, CreateCluster) or not cluster.dranet_network_admin:
         return
-    if cluster.rdma != "dranet" or cluster.mode != "create":
-        rule = "it is the right with which GKE makes DRANET's networks for a cluster that is made here"
-        yield Problem(key, True, rule, "remove the key, or set cluster.rdma: dranet on a cluster that is made")
+    if cluster.rdma != "dranet":
+        rule = "it is the right with which GKE creates DRANET's networks"
+        yield Problem(key, True, rule, "remove the key, or set cluster.rdma: dranet")
     elif settings.project_number is None:
         yield Problem(
             "projectNumber",
@@ -66,7 +68,7 @@ def warnings(settings: Settings) -> Iterator[str]:
             "nodeSoftware.gpuDriverVersion = INSTALLATION_DISABLED: GKE installs no GPU driver, and neither does this "
             "program; NCCL plugin and DRA driver wait until another installer has put one on the nodes."
         )
-    if settings.cluster.mode == "create" and software.install_nccl and not profile.install_nccl:
+    if isinstance(settings.cluster, CreateCluster) and software.install_nccl and not profile.install_nccl:
         yield (
             f"nodeSoftware.installNccl = true with Dynamo {profile.version}: the plugin's NCCL takes the place of the "
             "image's; where that is newer, workers end with an undefined symbol such as ncclWaitSignal."

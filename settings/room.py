@@ -14,7 +14,7 @@ from reference import capacity
 from reference.capacity import Node
 from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from serving_rules import layout
-from settings.model import Settings, Stack
+from settings.model import AdoptCluster, CreateDomain, Settings, Stack
 from validation.problems import Problem
 
 
@@ -75,12 +75,12 @@ def _place(settings: Settings, stack: Stack) -> Place | None:
         domain = settings.domain(stack.domain)
         if domain is None:
             return None
-        pods = capacity.PODS_PER_NODE if domain.mode == "create" else capacity.PODS_PER_NODE_MAX
+        pods = capacity.PODS_PER_NODE if isinstance(domain, CreateDomain) else capacity.PODS_PER_NODE_MAX
         kind = capacity.a4x_node(pods)
         # Every node of the domain may hold a worker, which asks for nothing but its GPUs.
         kind = Node(kind.room, kind.pods - 1)
         return Place(f"domain {domain.name!r}", kind, domain.nodes, "a larger domain")
-    if settings.cluster.mode == "adopt":
+    if isinstance(settings.cluster, AdoptCluster):
         return None
     checks = sum(stack.wait for stack in settings.stacks)
     return Place(

@@ -54,9 +54,10 @@ def typed(value: object, annotation: Any) -> object:
 
 
 def _mapping(value: Mapping[Any, Any], choices: tuple[Any, ...]) -> Mapping[Any, Any]:
-    model = next((c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)), None)
-    if model is not None:
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    models = [c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)]
+    if models:
+        # A key that several of them have is the same in all.
+        fields = {info.alias or name: info for model in models for name, info in model.model_fields.items()}
         return {k: typed(v, fields[k].annotation) if k in fields else v for k, v in value.items()}
     inner = next((get_args(choice) for choice in choices if get_origin(choice) is dict), None)
     if inner is None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -96,82 +96,126 @@ def _of_no_type(
 ) -> Problem:
     names = [_TYPES[part] for part in (details["loc"][-1] for details in errors) if part in _TYPES]
     rule = f"must be one of these: {', '.join(dict.fromkeys(names))}"
-    return Problem(prefix + _path(place), errors[0]["input"], rule, f"give {_description(model, place)}")
+    spot = _find(model, place)
+    return Problem(prefix + spot.path, errors[0]["input"], rule, f"give {spot.description}")
 
 
 def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem:
-    location = details["loc"]
-    key = prefix + _path(location)
+    spot = _find(model, details["loc"])
+    key = prefix + spot.path
     value: object = details["input"]
     kind = details["type"]
     context = details.get("ctx", {})
     if kind == "broken_rule":
         return Problem(key, HIDDEN if context["hide"] else value, str(context["rule"]), str(context["cure"]))
     if kind == "extra_forbidden":
-        owner = _model_at(model, location[:-1]) or model
-        names = [field.alias or name for name, field in owner.model_fields.items()]
-        moved: Mapping[str, str] = getattr(owner, "moved", {})
-        cure = moved.get(str(location[-1])) or nearest(str(location[-1]), names)
-        return Problem(key, value, "this key does not exist", cure)
-    description = _description(model, location)
-    if kind == "missing":
+        return Problem(key, value, *_unknown(spot))
+    if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(value, Mapping):
+        return _no_mode(spot, context.get("tag"), prefix)
+    return Problem(key, None if kind == "missing" else value, *_in_our_words(details, spot.description))
+
+
+def _unknown(spot: _Spot) -> tuple[str, str]:
+    """Rule and cure of a key that its model does not have."""
+    moved: Mapping[str, str] = getattr(spot.owner, "moved", {})
+    if spot.name in moved:
+        return "this key does not exist", moved[spot.name]
+    others = [mode for mode, other in spot.modes.items() if spot.name in _keys(other)]
+    if others:
+        mode = next(mode for mode, other in spot.modes.items() if other is spot.owner)
+        return f"this key has no meaning with mode: {mode}", f"remove it, or set mode: {' or '.join(others)}"
+    return "this key does not exist", nearest(spot.name, _keys(spot.owner))
+
+
+def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
+    """A mapping whose `mode` is missing, or is none of those that its models have."""
+    models = _members(spot.annotation)
+    description = next(iter(models.values())).model_fields["mode"].description
+    key = f"{prefix}{spot.path}.mode"
+    if mode is None:
         return Problem(key, None, "this key is required", f"set it: {description}")
-    if kind == "literal_error":
-        return Problem(key, value, f"must be one of {context['expected']}", f"choose one: {description}")
-    if kind.startswith("bool"):
-        return Problem(key, value, "must be true or false", f"write true or false: {description}")
-    return Problem(key, value, *_in_our_words(details, description))
+    *first, last = map(repr, models)
+    expected = f"{', '.join(first)} or {last}"
+    return Problem(key, mode, f"must be one of {expected}", f"choose one: {description}")
 
 
 def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
-    """Rule and cure of a value that has the wrong type or size."""
+    """Rule and cure of a value that is missing, or has the wrong type or size."""
+    kind = details["type"]
+    if kind == "missing":
+        return "this key is required", f"set it: {description}"
+    if kind == "literal_error":
+        return f"must be one of {details.get('ctx', {})['expected']}", f"choose one: {description}"
+    if kind in ("model_type", "model_attributes_type", "union_tag_not_found"):
+        return "must be a mapping", f"give {description}"
+    if kind.startswith("bool"):
+        return "must be true or false", f"write true or false: {description}"
     if details["type"] == "string_type" and isinstance(details["input"], (int, float)):
         return "must be a text", f"put it in quotes: {description}"
     rule = details["msg"][0].lower() + details["msg"][1:]
     return rule.replace("input should", "must"), f"give {description}"
 
 
-def _path(location: Sequence[int | str]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+@dataclass
+class _Spot:
+    """A place in a model, found by walking annotations along the location that pydantic gives."""
+
+    owner: type[BaseModel]
+    """The model that holds the key."""
+    annotation: Any
+    """Of the value there; None where no model has the key."""
+    path: str = ""
+    """As the user writes it: without the modes that pydantic puts behind a key of several models."""
+    name: str = ""
+    """The last key of the path."""
+    description: str = "a mapping of the keys in the config reference"
+    modes: Mapping[str, type[BaseModel]] = field(default_factory=dict[str, type[BaseModel]])
+    """The models by `mode` that the owner is one of."""
 
 
-def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
-    """The model that holds the keys at `location`, found by walking field annotations."""
-    current: type[BaseModel] | None = model
+def _find(model: type[BaseModel], location: Sequence[int | str]) -> _Spot:
+    spot = _Spot(model, model)
     for part in location:
+        members = _members(spot.annotation)
         if isinstance(part, int):
-            continue
-        if current is None:
-            return None
-        field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)
-        if field is None:
-            return None
-        current = _inner_model(field.annotation)
-    return current
+            spot.path += f"[{part}]"
+        elif part in members and len(members) > 1:
+            spot.owner, spot.modes, spot.annotation = members[part], members, members[part]
+        else:
+            owner = _inner_model(spot.annotation)
+            if owner is not None and owner is not spot.owner:
+                spot.owner, spot.modes = owner, {}
+            named = (f for n, f in owner.model_fields.items() if part in (n, f.alias)) if owner else iter(())
+            known = next(named, None)
+            spot.name, spot.path = part, f"{spot.path}.{part}" if spot.path else part
+            spot.annotation = known.annotation if known else None
+            spot.description = (known and known.description) or f"a value for {part}"
+    return spot
+
+
+def _members(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The models that a value may be, by their `mode`; empty where no mode tells them apart."""
+    found: dict[str, type[BaseModel]] = {}
+    for model in _models(annotation):
+        mode = model.model_fields.get("mode")
+        if mode is not None and get_origin(mode.annotation) is Literal:
+            found.update({str(value): model for value in get_args(mode.annotation)})
+    return found if len(set(found.values())) > 1 else {}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _inner_model(argument)
-        if found is not None:
-            return found
-    return None
+    return next(_models(annotation), None)
 
 
-def _description(model: type[BaseModel], location: Sequence[int | str]) -> str:
-    names = [part for part in location if isinstance(part, str)]
-    if not names:
-        return "a mapping of the keys in the README's config reference"
-    owner = _model_at(model, location[: len(location) - 1 - list(reversed(location)).index(names[-1])])
-    for name, field in (owner or model).model_fields.items():
-        if names[-1] in (name, field.alias) and field.description:
-            return field.description
-    return f"a value for {names[-1]}"
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def _shown(value: object) -> str:

@@ -1,8 +1,8 @@
 """What the program builds in Google Cloud, and how it reaches what is there already.
 
-Nothing here knows of Dynamo or of a model. A created environment runs through `ProjectApis`,
-`ClusterNetwork`, `DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack; an adopted one through
-`AdoptedCluster` and `NvlinkDomain` alone.
+Nothing here knows of Dynamo or of a model. A created environment goes through `ProjectApis`, `ClusterNetwork`,
+`DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack. What is adopted is a value with the same outputs:
+`AdoptedCluster` (with its provider), `adopted_domain`, `adopted_bucket`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, C
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
 from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
-from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs, SystemPool
-from components.gcp.model_bucket import ModelBucket, ModelBucketArgs
+from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
+from components.gcp.model_bucket import ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
-from components.gcp.nvlink_domain import NvlinkDomain, NvlinkDomainArgs
+from components.gcp.nvlink_domain import AdoptedDomain, Domain, NvlinkDomain, NvlinkDomainArgs, adopted_domain
 from components.gcp.project_apis import ProjectApis, ProjectApisArgs
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 
 __all__ = [
     "AdoptedCluster",
     "AdoptedClusterArgs",
+    "AdoptedDomain",
     "AuthorizedNetwork",
     "Cluster",
     "ClusterFoundation",
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceInterface",
     "DeviceVpcs",
     "DeviceVpcsArgs",
+    "Domain",
     "GkeCluster",
     "GkeClusterArgs",
     "ModelBucket",
@@ -41,7 +43,8 @@ __all__ = [
     "NvlinkDomainArgs",
     "ProjectApis",
     "ProjectApisArgs",
-    "SystemPool",
     "WorkloadIdentity",
     "WorkloadIdentityArgs",
+    "adopted_bucket",
+    "adopted_domain",
 ]

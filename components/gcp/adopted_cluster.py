@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -36,13 +37,10 @@ class AdoptedClusterArgs(TypedDict):
     """Region or zone of the cluster."""
     cluster: str
     """Name of the cluster."""
-    endpoint: NotRequired[Literal["auto", "dns", "ip"]]
-    """Default `auto`: the DNS endpoint where the cluster lets external traffic in through it, else the IP
-    address."""
-    rdma: NotRequired[gke.RdmaMode]
-    """Default `multi-network`."""
-    window: NotRequired[gke.VersionWindow]
-    """Versions that the Dynamo release runs on; default: not checked."""
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs."""
+    window: gke.VersionWindow
+    """Versions that the Dynamo release runs on."""
 
 
 class AdoptedCluster(pulumi.ComponentResource):
@@ -65,13 +63,11 @@ class AdoptedCluster(pulumi.ComponentResource):
     """What tells this cluster from another one, for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
-    node_pools: pulumi.Output[list[NodePoolFacts]]
-    """The cluster's node pools, for `NvlinkDomain` to find its own."""
+    node_pools: Sequence[NodePoolFacts]
+    """The cluster's node pools, for `adopted_domain` to find one."""
 
     def __init__(self, name: str, args: AdoptedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
-        endpoint = args.get("endpoint", "auto")
-
         project, location = args["project"], args["location"]
         cluster = found(
             lambda: gcp.container.get_cluster(
@@ -88,7 +84,8 @@ class AdoptedCluster(pulumi.ComponentResource):
 
         context = cluster_access.context(project, location, args["cluster"])
         dns_name = _dns_name(cluster)
-        if dns_name and endpoint != "ip":
+        # The DNS endpoint where the cluster lets external traffic in through it, else the IP address.
+        if dns_name:
             kubeconfig = cluster_access.kubeconfig(context, dns_name, None)
         else:
             certificate = cluster.master_auths[0].cluster_ca_certificate
@@ -97,7 +94,7 @@ class AdoptedCluster(pulumi.ComponentResource):
         self.name = pulumi.Output.from_input(cluster.name)
         self.location = pulumi.Output.from_input(cluster.location or "")
         self.workload_pool = pulumi.Output.from_input(_workload_pool(cluster))
-        self.node_pools = pulumi.Output.from_input(_node_pools(cluster))
+        self.node_pools = _node_pools(cluster)
         self.kubeconfig = pulumi.Output.secret(kubeconfig)
         self.identifier = pulumi.Output.from_input(cluster.id)
         self.provider = cluster_access.provider(name, self.kubeconfig, self.identifier, self)
@@ -107,7 +104,6 @@ class AdoptedCluster(pulumi.ComponentResource):
                 "location": self.location,
                 "workload_pool": self.workload_pool,
                 "kubeconfig": self.kubeconfig,
-                "node_pools": self.node_pools,
             }
         )
 
@@ -150,21 +146,15 @@ def _missing(cluster: gcp.container.GetClusterResult, target: str, args: Adopted
             "it "
             "(cluster.mode: create)"
         )
-    if args.get("rdma", "multi-network") == "multi-network" and not cluster.enable_multi_networking:
+    if args["rdma"] == "multi-network" and not cluster.enable_multi_networking:
         missing.append(
             "multi-networking is off, so pods cannot get the RDMA interfaces. It is chosen when a cluster is "
             "created: create another one with --enable-multi-networking, or let the program create it "
             "(cluster.mode: create)"
         )
-    if args.get("endpoint") == "dns" and not _dns_name(cluster):
-        missing.append(
-            "the DNS endpoint lets no external traffic in. Switch it on: "
-            f"{update} --enable-dns-access, or set cluster.endpoint to ip"
-        )
-    window = args.get("window")
-    if window is not None and cluster.master_version:
+    if cluster.master_version:
         try:
-            window.check(cluster.master_version)
+            args["window"].check(cluster.master_version)
         except gke.GkeRuleError as error:
             missing.append(str(error))
     return missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_random as random
@@ -48,14 +48,14 @@ class ClusterFoundationArgs(TypedDict):
     endpoint: cluster_access.Endpoint
     """How the control plane is reached: `dns` or `ip`."""
 
-    authorized_networks: NotRequired[Sequence[AuthorizedNetwork]]
+    authorized_networks: Sequence[AuthorizedNetwork]
     """Ranges that may reach the IP endpoint."""
 
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs; `dranet` needs no networks of the program's own."""
 
-    network_admin: NotRequired[str | None]
-    """Account that gets `gke.DRANET_ROLE` on the project; default nobody."""
+    network_admin: str | None
+    """Account that gets `gke.DRANET_ROLE` on the project; None: nobody."""
 
     protect: bool
     """Whether the cluster is protected from deletion, and everything here from a change that would replace it or its
@@ -135,9 +135,8 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "channel": args["channel"],
                 "endpoint": args["endpoint"],
                 "rdma": args["rdma"],
-                "network_admin": args.get("network_admin"),
-                "authorized_networks": args.get("authorized_networks", []),
-                "deletion_protection": args["protect"],
+                "network_admin": args["network_admin"],
+                "authorized_networks": args["authorized_networks"],
                 "protect": args["protect"],
             },
             pulumi.ResourceOptions(parent=self),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -44,19 +44,6 @@ class AuthorizedNetwork(TypedDict):
     """What the range is, for readers of the list."""
 
 
-class SystemPool(TypedDict):
-    """Size of the x86 pool for operators, NATS, etcd and, where chosen, frontends."""
-
-    machine_type: NotRequired[str]
-    """Default e2-standard-16 (16 vCPU, 64 GB), the machine that Google's A4X blueprint runs its system pool
-    on."""
-    min_nodes: NotRequired[int]
-    """Over all zones; default 2."""
-    max_nodes: NotRequired[int]
-    """Over all zones; default 10. A frontend asks for 50 GB, so one fits on a node: add the number of
-    frontends when they are placed here instead of on the A4X nodes."""
-
-
 class GkeClusterArgs(TypedDict):
     """Inputs of `GkeCluster`."""
 
@@ -74,25 +61,21 @@ class GkeClusterArgs(TypedDict):
     """Name of the nodes' subnet, with secondary ranges `pods` and `services`."""
     control_plane_range: str
     """The /28 of the control plane."""
-    version: NotRequired[str]
-    """Minor ("1.35"), patch or exact build; default `gke.DEFAULT_VERSION`. Used at creation only: the channel
-    upgrades from there, within the minor (see the maintenance exclusion)."""
-    channel: NotRequired[str]
-    """Release channel; default REGULAR."""
-    endpoint: NotRequired[cluster_access.Endpoint]
-    """How the program and its users reach the control plane; default `dns` (IAM alone decides who may)."""
-    authorized_networks: NotRequired[Sequence[AuthorizedNetwork]]
-    """Ranges that may reach the IP endpoint; default none. Needed with endpoint `ip`."""
-    rdma: NotRequired[gke.RdmaMode]
-    """Default `multi-network`."""
-    network_admin: NotRequired[str | None]
-    """Account that gets `gke.DRANET_ROLE` on the project before any pool is made; default nobody."""
-    system_pool: NotRequired[SystemPool]
-    """Size of the system pool."""
-    deletion_protection: NotRequired[pulumi.Input[bool]]
-    """Whether the provider refuses to delete the cluster; default True."""
-    protect: NotRequired[bool]
-    """Whether the engine refuses to delete or replace the cluster; default False."""
+    version: str
+    """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades from there, within the minor
+    (see the maintenance exclusion)."""
+    channel: str
+    """Release channel."""
+    endpoint: cluster_access.Endpoint
+    """How the program and its users reach the control plane: `dns` (IAM alone decides who may) or `ip`."""
+    authorized_networks: Sequence[AuthorizedNetwork]
+    """Ranges that may reach the IP endpoint. Needed with endpoint `ip`."""
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs."""
+    network_admin: str | None
+    """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: nobody."""
+    protect: bool
+    """Whether engine and provider refuse to delete or replace the cluster."""
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -125,15 +108,14 @@ class GkeCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         gke.check_cluster_name(args["cluster"])
-        version = gke.alias(args.get("version", gke.DEFAULT_VERSION))
-        endpoint: cluster_access.Endpoint = args.get("endpoint", "dns")
-        authorized = args.get("authorized_networks", [])
+        version = gke.alias(args["version"])
+        endpoint, authorized = args["endpoint"], args["authorized_networks"]
         if endpoint == "ip" and not authorized:
             raise gke.GkeRuleError(
                 "cluster.authorizedNetworks",
                 [],
                 "the IP endpoint lets only listed networks in, and none is listed, so the program itself stays out",
-                'List the range that `pulumi up` runs from, or set cluster.endpoint to "dns"',
+                "List the range that `pulumi up` runs from, or set cluster.dnsEndpoint: true",
             )
         super().__init__("dynamo-a4x:gcp:GkeCluster", name, {}, opts)
         project, region, cluster_name = args["project"], args["region"], args["cluster"]
@@ -145,7 +127,7 @@ class GkeCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.service_account = account.email
-        agent = args.get("network_admin")
+        agent = args["network_admin"]
         if agent is not None:
             right = gcp.projects.IAMMember(
                 f"{name}-network-admin",
@@ -175,7 +157,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "stack_type": "IPV4",
             },
             datapath_provider="ADVANCED_DATAPATH",
-            enable_multi_networking=args.get("rdma", "multi-network") == "multi-network",
+            enable_multi_networking=args["rdma"] == "multi-network",
             private_ipv6_google_access="PRIVATE_IPV6_GOOGLE_ACCESS_TO_GOOGLE",
             private_cluster_config={
                 "enable_private_nodes": True,
@@ -193,7 +175,7 @@ class GkeCluster(pulumi.ComponentResource):
             },
             control_plane_endpoints_config={"dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}},
             min_master_version=version,
-            release_channel={"channel": args.get("channel", gke.DEFAULT_CHANNEL)},
+            release_channel={"channel": args["channel"]},
             maintenance_policy={
                 "daily_maintenance_window": {"start_time": "09:00"},
                 # A full domain has no spare host to upgrade onto, and the minor is pinned by the Dynamo
@@ -233,10 +215,10 @@ class GkeCluster(pulumi.ComponentResource):
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
             },
-            deletion_protection=args.get("deletion_protection", True),
+            deletion_protection=args["protect"],
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=args.get("protect") or None,
+                protect=args["protect"] or None,
                 # The default pool is gone, and GKE upgrades the control plane: both would show as changes,
                 # the first as one that replaces the cluster. The lists of components are ordered for the plugin,
                 # and GKE answers in an order of its own: every `up` would change the cluster.
@@ -250,7 +232,6 @@ class GkeCluster(pulumi.ComponentResource):
             ),
         )
 
-        system = args.get("system_pool", {})
         system_pool = gcp.container.NodePool(
             f"{name}-system",
             project=project,
@@ -259,8 +240,8 @@ class GkeCluster(pulumi.ComponentResource):
             name="system",
             initial_node_count=1,
             autoscaling={
-                "total_min_node_count": system.get("min_nodes", 2),
-                "total_max_node_count": system.get("max_nodes", capacity.SYSTEM_NODES_MAX),
+                "total_min_node_count": capacity.SYSTEM_NODES_MIN,
+                "total_max_node_count": capacity.SYSTEM_NODES_MAX,
                 "location_policy": "BALANCED",
             },
             management={"auto_repair": True, "auto_upgrade": True},
@@ -268,7 +249,7 @@ class GkeCluster(pulumi.ComponentResource):
             network_config={"enable_private_nodes": True},
             # No taint: it would repel the operators, which bring no toleration of their own.
             node_config={
-                "machine_type": system.get("machine_type", capacity.SYSTEM_MACHINE),
+                "machine_type": capacity.SYSTEM_MACHINE,
                 "image_type": "COS_CONTAINERD",
                 "disk_type": "pd-balanced",
                 "disk_size_gb": 200,

@@ -1,4 +1,4 @@
-"""The bucket that holds the weights: made by the program, or already there.
+"""The bucket that holds the weights: created by the program, or adopted.
 
 A bucket that still holds files stops a destroy at its very last step, so whoever may destroy the environment may
 also empty the bucket: `force_destroy` follows the environment's protection unless it is set.
@@ -6,7 +6,7 @@ also empty the bucket: `force_destroy` follows the environment's protection unle
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -21,14 +21,11 @@ class ModelBucketArgs(TypedDict):
     environment: str
     """Name of the environment (the Pulumi stack), for labels."""
 
-    mode: Literal["adopt", "create"]
-    """`create` makes the bucket, `adopt` uses one that exists."""
-
     bucket: str
     """The bucket's bare name, without gs://."""
 
     project: str
-    """Google Cloud project id for a bucket that is made."""
+    """Id of the project."""
 
     region: str
     """Region of the A4X nodes: weights from another region load slowly and cost egress."""
@@ -48,51 +45,39 @@ class ModelBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ModelBucket", name, {}, opts)
-        if args["mode"] == "create":
-            bucket = gcp.storage.Bucket(
-                f"{name}-bucket",
-                name=args["bucket"],
-                project=args["project"],
-                location=args["region"].upper(),
-                storage_class="STANDARD",
-                uniform_bucket_level_access=True,
-                public_access_prevention="enforced",
-                # Folders that can be renamed in one step, which `hf download` does; only at creation.
-                hierarchical_namespace={"enabled": True},
-                force_destroy=args["force_destroy"],
-                labels=naming.gcp_labels(args["environment"]),
-                opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
-            )
-            self.bucket_name = bucket.name
-        else:
-            bucket = found(
-                lambda: gcp.storage.get_bucket(
-                    name=args["bucket"],
-                    # Else the plugin asks Compute Engine for the project, which takes one more right.
-                    project=args["project"],
-                    opts=pulumi.InvokeOptions(parent=self),
-                ),
-                _subject(args),
-            )
-            self.bucket_name = pulumi.Output.from_input(_adopted(bucket.name, bucket.location, args))
+        bucket = gcp.storage.Bucket(
+            f"{name}-bucket",
+            name=args["bucket"],
+            project=args["project"],
+            location=args["region"].upper(),
+            storage_class="STANDARD",
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            # Folders that can be renamed in one step, which `hf download` does; only at creation.
+            hierarchical_namespace={"enabled": True},
+            force_destroy=args["force_destroy"],
+            labels=naming.gcp_labels(args["environment"]),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
+        )
+        self.bucket_name = bucket.name
         self.register_outputs({"bucketName": self.bucket_name})
 
 
-def _subject(args: ModelBucketArgs) -> Subject:
-    return Subject(
-        "modelBucket.name",
-        args["bucket"],
-        "bucket",
-        args["project"],
-        f"gcloud storage buckets list --project {args['project']}",
-        "storage",
+def adopted_bucket(name: str, project: str, region: str) -> pulumi.Output[str]:
+    """Name of a bucket that exists; warns where it is not in `region`.
+
+    Raises:
+        pulumi.RunError: it cannot be read.
+    """
+    listing = f"gcloud storage buckets list --project {project}"
+    bucket = found(
+        # Without its project the plugin asks Compute Engine for it, which takes one more permission.
+        lambda: gcp.storage.get_bucket(name=name, project=project),
+        Subject("modelBucket.name", name, "bucket", project, listing, "storage"),
     )
-
-
-def _adopted(name: str, location: str, args: ModelBucketArgs) -> str:
-    if location.lower() != args["region"].lower():
+    if bucket.location.lower() != region.lower():
         pulumi.log.warn(
-            f"modelBucket.name = {name!r}: the bucket is in {location}, the nodes are in {args['region']}; "
+            f"modelBucket.name = {name!r}: the bucket is in {bucket.location}, the nodes are in {region}; "
             "weights load slowly across regions and egress is charged. Copy them to a bucket in the region."
         )
-    return name
+    return pulumi.Output.from_input(bucket.name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from dataclasses import dataclass
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -25,98 +26,59 @@ class NvlinkDomainArgs(TypedDict):
     """Label value: which environment of the program owns the pool."""
     domain: str
     """Name of the domain, which is the name of its node pool."""
-    mode: Literal["adopt", "create"]
-    """Whether the node pool exists already."""
     zone: str
     """Zone of the nodes."""
     nodes: int
-    """Nodes, 1 to 18. Adopted: at least this many must be there."""
-
-    node_pools: NotRequired[pulumi.Input[Sequence[NodePoolFacts]]]
-    """Adopt: the cluster's node pools (`AdoptedCluster.node_pools`)."""
-    rdma: NotRequired[gke.RdmaMode]
-    """Default `multi-network`."""
-
-    project: NotRequired[pulumi.Input[str]]
-    """Create: id of the project."""
-    cluster: NotRequired[pulumi.Input[str]]
-    """Create: name of the cluster."""
-    location: NotRequired[pulumi.Input[str]]
-    """Create: region of the cluster."""
-    reservation: NotRequired[pulumi.Input[str]]
-    """Create: `projects/P/reservations/R[/reservationBlocks/B[/reservationSubBlocks/S]]`
-    (`gke.Reservation.path`)."""
-    service_account: NotRequired[pulumi.Input[str]]
-    """Create: email of the nodes' service account."""
-    interfaces: NotRequired[Sequence[DeviceInterface]]
-    """Create, `multi-network`: the five additional NICs (`DeviceVpcs.interfaces`)."""
-    device_networks: NotRequired[pulumi.Resource]
-    """Create, `multi-network`: what makes the GKE `Network` objects of the interfaces ready."""
-    node_version: NotRequired[str | None]
-    """Create: GKE build of the nodes; default the control plane's. A change upgrades node after node."""
-    gpu_driver_version: NotRequired[gke.DriverVersion]
-    """Create: which GPU driver GKE installs; default `gke.DEFAULT_DRIVER`. A change replaces the pool."""
-    protect: NotRequired[bool]
-    """Create: whether the engine refuses to delete or replace the pool; default False."""
+    """Nodes, 1 to 18."""
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs."""
+    project: pulumi.Input[str]
+    """Id of the project."""
+    cluster: pulumi.Input[str]
+    """Name of the cluster."""
+    location: pulumi.Input[str]
+    """Region of the cluster."""
+    reservation: pulumi.Input[str]
+    """`projects/P/reservations/R[/reservationBlocks/B[/reservationSubBlocks/S]]` (`gke.Reservation.path`)."""
+    service_account: pulumi.Input[str]
+    """Email of the nodes' service account."""
+    interfaces: Sequence[DeviceInterface]
+    """`multi-network`: the five additional NICs (`DeviceVpcs.interfaces`); `dranet`: none."""
+    device_networks: pulumi.Resource | None
+    """What makes the GKE `Network` objects of the interfaces ready, where the program creates them."""
+    node_version: str | None
+    """GKE build of the nodes; None: the control plane's. A change upgrades node after node."""
+    gpu_driver_version: gke.DriverVersion | None
+    """Which GPU driver GKE installs; None: `gke.DEFAULT_DRIVER`. A change replaces the pool."""
+    protect: bool
+    """Whether the engine refuses to delete or replace the pool."""
 
 
 class NvlinkDomain(pulumi.ComponentResource):
     """The node pool of one NVLink domain, with the workload policy that keeps it on one rack.
 
-    Created: hides the placement (a HIGH_THROUGHPUT workload policy of topology 1x72, a policy for each pool,
-    since a pool is one rack; a group placement policy runs out of stock although the nodes are reserved), the
-    order of the NICs, and what GKE rewrites. There is no autoscaling, spot or flex start: A4X comes from
-    reservations only.
+    Hides the placement (a HIGH_THROUGHPUT workload policy of topology 1x72, a policy for each pool, since a pool is one
+    rack; a group placement policy runs out of stock although the nodes are reserved), the order of the NICs, and what
+    GKE rewrites. There is no autoscaling, spot or flex start: A4X comes from reservations only.
 
     A change of `zone`, `reservation`, `interfaces`, `rdma` or `domain` deletes the pool with up to 72 GPUs
     and builds another one; every serving stack in the domain stops. `protect` makes the engine refuse that.
     The placement policy is never changed after creation.
-
-    Adopted: no resource; the pool is checked, and `node_pool_name` comes out of the check.
     """
 
     node_pool_name: pulumi.Output[str]
     """Name of the node pool; pods select it through cloud.google.com/gke-nodepool."""
-    zone: pulumi.Output[str]
-    """Zone of the nodes."""
     nodes: pulumi.Output[int]
-    """Nodes that serving stacks may use; adopted: known once the pool was checked. No value of the pool itself
-    (`program.replacement` says why): for order, depend on the component."""
+    """Nodes that serving stacks may use. No value of the pool itself (`program.replacement` says why): for order,
+    depend on the component."""
 
     def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        domain = args["domain"]
+        domain, zone, device_networks = args["domain"], args["zone"], args["device_networks"]
+        dranet = args["rdma"] == "dranet"
         gke.check_pool_name(domain, f"domains.{domain}.name")
         gke.check_nodes(args["nodes"], f"domains.{domain}.nodes")
-        _check_mode(args)
+        _check_interfaces(args)
         super().__init__("dynamo-a4x:gcp:NvlinkDomain", name, {}, opts)
-        if args["mode"] == "adopt":
-            self._adopt(args)
-        else:
-            self._create(name, args)
-        self.register_outputs({"node_pool_name": self.node_pool_name, "zone": self.zone, "nodes": self.nodes})
-
-    def _adopt(self, args: NvlinkDomainArgs) -> None:
-        def find(pools: Sequence[NodePoolFacts]) -> NodePoolFacts:
-            return _find(pools, args)
-
-        def name_of(pool: NodePoolFacts) -> str:
-            return pool["name"]
-
-        def zone_of(pool: NodePoolFacts) -> str:
-            return pool["zones"][0]
-
-        def nodes_of(_: NodePoolFacts) -> int:
-            return args["nodes"]
-
-        pool = pulumi.Output.from_input(args.get("node_pools", [])).apply(find)
-        self.node_pool_name = pool.apply(name_of)
-        self.zone = pool.apply(zone_of)
-        self.nodes = pool.apply(nodes_of)
-
-    def _create(self, name: str, args: NvlinkDomainArgs) -> None:
-        domain, zone = args["domain"], args["zone"]
-        dranet = args.get("rdma", "multi-network") == "dranet"
-        device_networks = args.get("device_networks")
 
         def policy_name(cluster: str) -> str:
             return naming.bounded(f"{cluster}-{domain}-{a4x.WORKLOAD_TOPOLOGY}", POLICY_MAX)
@@ -126,12 +88,12 @@ class NvlinkDomain(pulumi.ComponentResource):
 
         policy = gcp.compute.ResourcePolicy(
             f"{name}-policy",
-            project=args.get("project"),
-            region=pulumi.Output.from_input(args.get("location", "")).apply(region_of),
-            name=pulumi.Output.from_input(args.get("cluster", "")).apply(policy_name),
+            project=args["project"],
+            region=pulumi.Output.from_input(args["location"]).apply(region_of),
+            name=pulumi.Output.from_input(args["cluster"]).apply(policy_name),
             description=f"NVLink domain {domain}: one NVL72 rack",
             workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": a4x.WORKLOAD_TOPOLOGY},
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("protect") or None),
+            opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
         labels = {f"{naming.PROJECT}/environment": args["environment"], f"{naming.PROJECT}/domain": domain}
         network_config: gcp.container.NodePoolNetworkConfigArgsDict = {"enable_private_nodes": True}
@@ -141,15 +103,15 @@ class NvlinkDomain(pulumi.ComponentResource):
         else:
             network_config["additional_node_network_configs"] = [
                 {"network": interface["network"], "subnetwork": interface["subnetwork"]}
-                for interface in args.get("interfaces", [])
+                for interface in args["interfaces"]
             ]
         pool = gcp.container.NodePool(
             f"{name}-pool",
-            project=args.get("project"),
-            location=args.get("location"),
-            cluster=args.get("cluster", ""),
+            project=args["project"],
+            location=args["location"],
+            cluster=args["cluster"],
             name=domain,
-            version=args.get("node_version"),
+            version=args["node_version"],
             node_locations=[zone],
             node_count=args["nodes"],
             placement_policy={"type": "COMPACT", "policy_name": policy.name},
@@ -163,7 +125,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                 # A4X attaches no Persistent Disk.
                 "disk_type": "hyperdisk-balanced",
                 "disk_size_gb": 100,
-                "service_account": args.get("service_account"),
+                "service_account": args["service_account"],
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "labels": labels,
                 "resource_labels": naming.gcp_labels(args["environment"], domain=domain),
@@ -174,7 +136,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                         "type": a4x.ACCELERATOR,
                         "count": a4x.GPUS_PER_NODE,
                         "gpu_driver_installation_config": {
-                            "gpu_driver_version": args.get("gpu_driver_version", gke.DEFAULT_DRIVER)
+                            "gpu_driver_version": args["gpu_driver_version"] or gke.DEFAULT_DRIVER
                         },
                     }
                 ],
@@ -183,7 +145,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                 "reservation_affinity": {
                     "consume_reservation_type": "SPECIFIC_RESERVATION",
                     "key": RESERVATION_KEY,
-                    "values": [args.get("reservation", "")],
+                    "values": [args["reservation"]],
                 },
                 "gvnic": {"enabled": True},
                 "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
@@ -198,7 +160,7 @@ class NvlinkDomain(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=args.get("protect") or None,
+                protect=args["protect"] or None,
                 # GKE binds the NICs to its Network objects by their VPCs while it makes the nodes; the pool
                 # names the VPCs and never the objects, so no data flows from them.
                 depends_on=[device_networks] if device_networks is not None else None,
@@ -215,36 +177,18 @@ class NvlinkDomain(pulumi.ComponentResource):
             ),
         )
         self.node_pool_name = pool.name
-        self.zone = pool.node_locations.apply(_only)
         self.nodes = pulumi.Output.from_input(args["nodes"])
+        self.register_outputs({"node_pool_name": self.node_pool_name, "nodes": self.nodes})
 
 
-def _only(zones: Sequence[str]) -> str:
-    return zones[0]
-
-
-def _check_mode(args: NvlinkDomainArgs) -> None:
-    """Refuse inputs that the mode needs and that are missing, and NICs in another order than the nodes'
-    own.
-    """
-    domain = args["domain"]
-    dranet = args.get("rdma", "multi-network") == "dranet"
-    if args["mode"] == "adopt":
-        needed: tuple[str, ...] = ("node_pools",)
-    else:
-        needed = ("project", "cluster", "location", "reservation", "service_account")
-    for key in needed:
-        if args.get(key) is None:
-            raise gke.GkeRuleError(
-                f"domains.{domain}.{key}", None, f"mode {args['mode']} needs it", "Set it, or change the mode"
-            )
-    if args["mode"] == "adopt":
-        return
-    names = tuple(interface["name"] for interface in args.get("interfaces", []))
+def _check_interfaces(args: NvlinkDomainArgs) -> None:
+    """Refuse NICs in another order than the nodes' own."""
+    dranet = args["rdma"] == "dranet"
+    names = tuple(interface["name"] for interface in args["interfaces"])
     wanted = () if dranet else gke.DEVICE_NETWORKS
     if names != wanted:
         raise gke.GkeRuleError(
-            f"domains.{domain}.interfaces",
+            f"domains.{args['domain']}.interfaces",
             list(names),
             "DRANET makes the interfaces itself and takes none"
             if dranet
@@ -253,9 +197,25 @@ def _check_mode(args: NvlinkDomainArgs) -> None:
         )
 
 
-def _find(pools: Sequence[NodePoolFacts], args: NvlinkDomainArgs) -> NodePoolFacts:
-    """The adopted pool, or `RunError` with everything that keeps it from being the domain."""
-    domain = args["domain"]
+@dataclass(frozen=True)
+class AdoptedDomain:
+    """An NVLink domain whose node pool exists: the outputs of `NvlinkDomain`."""
+
+    node_pool_name: pulumi.Output[str]
+    nodes: pulumi.Output[int]
+
+
+Domain = NvlinkDomain | AdoptedDomain
+
+
+def adopted_domain(
+    pools: Sequence[NodePoolFacts], domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode
+) -> AdoptedDomain:
+    """The domain whose node pool is among `pools`, those of an adopted cluster.
+
+    Raises:
+        pulumi.RunError: with everything that keeps the pool from being the domain.
+    """
     found = next((pool for pool in pools if pool["name"] == domain), None)
     if found is None:
         listed = ", ".join(sorted(pool["name"] for pool in pools)) or "none"
@@ -266,19 +226,18 @@ def _find(pools: Sequence[NodePoolFacts], args: NvlinkDomainArgs) -> NodePoolFac
     problems: list[str] = []
     if not found["machine_type"].startswith(a4x.MACHINE_TYPE):
         problems.append(f"its machine type is {found['machine_type'] or 'unknown'}, not {a4x.MACHINE_TYPE}")
-    if found["zones"] != [args["zone"]]:
+    if found["zones"] != [zone]:
         problems.append(
             f"its nodes are in {', '.join(found['zones']) or 'no zone'}, and the configuration says "
-            f"{args['zone']}: "
-            f"set domains.{domain}.zone"
+            f"{zone}: set domains.{domain}.zone"
         )
-    if found["nodes"] < args["nodes"]:
+    if found["nodes"] < nodes:
         problems.append(
-            f"it has {found['nodes']} nodes, and the configuration counts on {args['nodes']}: "
+            f"it has {found['nodes']} nodes, and the configuration counts on {nodes}: "
             f"set domains.{domain}.nodes, or resize the pool"
         )
     attached = len(gke.DEVICE_NETWORKS)
-    if args.get("rdma", "multi-network") == "multi-network" and found["additional_networks"] < attached:
+    if rdma == "multi-network" and found["additional_networks"] < attached:
         problems.append(
             f"its nodes have {found['additional_networks']} additional networks, and an A4X node needs "
             f"{attached} "
@@ -289,4 +248,4 @@ def _find(pools: Sequence[NodePoolFacts], args: NvlinkDomainArgs) -> NodePoolFac
             f"domains.{domain}: node pool {domain} cannot be adopted:\n"
             + "\n".join(f"  - {problem}" for problem in problems)
         )
-    return found
+    return AdoptedDomain(pulumi.Output.from_input(domain), pulumi.Output.from_input(nodes))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -17,8 +16,6 @@ class ProjectApisArgs(TypedDict):
 
     project: pulumi.Input[str]
     """Id of the project."""
-    services: NotRequired[Sequence[str]]
-    """Services by their API names; default: `gke.APIS`."""
 
 
 class ProjectApis(pulumi.ComponentResource):
@@ -41,7 +38,7 @@ class ProjectApis(pulumi.ComponentResource):
                 disable_on_destroy=False,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for service in args.get("services", gke.APIS)
+            for service in gke.APIS
         ]
         self.project = once(pulumi.Output.from_input(args["project"]), *[service.service for service in services])
         self.register_outputs({"project": self.project})

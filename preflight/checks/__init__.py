@@ -13,6 +13,7 @@ from functools import partial
 from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, room, storage
 from preflight.results import Outcome
 from preflight.site import Site
+from settings.model import AdoptCluster, AdoptDomain, CreateCluster, CreateModelBucket
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,10 @@ def _nic_checks(site: Site) -> list[Check]:
         ]
     if site.dranet and created:
         checks.append(Check("dranet agent", partial(dranet.agent, site), "resourcemanager.projects.getIamPolicy"))
-    if not site.creates_cluster and not site.dranet and created:
-        checks.append(Check("device networks", partial(networks.devices, site), "compute.networks.list"))
+    cluster = site.settings.cluster
+    if isinstance(cluster, AdoptCluster) and cluster.device_networks is not None and created:
+        devices = partial(networks.devices, site, cluster.device_networks)
+        checks.append(Check("device networks", devices, "compute.networks.list"))
     return checks
 
 
@@ -95,9 +98,10 @@ _KAI = (
 
 def _cluster_checks(site: Site) -> list[Check]:
     get = "container.clusters.get"
-    if site.creates_cluster:
+    wanted = site.settings.cluster
+    if isinstance(wanted, CreateCluster):
         checks = [
-            Check("gke version", partial(cluster.offered_version, site), "container.clusters.list"),
+            Check("gke version", partial(cluster.offered_version, site, wanted), "container.clusters.list"),
             Check("cluster", partial(cluster.name_free, site), get),
         ]
     else:
@@ -111,7 +115,7 @@ def _cluster_checks(site: Site) -> list[Check]:
             Check("system nodes", partial(nodes.system, site), "container.nodes.list and container.pods.list"),
         ]
     for domain in site.settings.domains:
-        if domain.mode == "adopt":
+        if isinstance(domain, AdoptDomain):
             checks.append(
                 Check(
                     f"pool {domain.name}",
@@ -133,7 +137,7 @@ def _cluster_checks(site: Site) -> list[Check]:
 
 
 def _storage_checks(site: Site) -> list[Check]:
-    find = storage.created if site.settings.model_bucket.mode == "create" else storage.adopted
+    find = storage.created if isinstance(site.settings.model_bucket, CreateModelBucket) else storage.adopted
     checks = [Check("bucket", partial(find, site), "storage.buckets.get")]
     checks += [
         Check(f"model {model}", partial(storage.model, site, model), "storage.objects.list and storage.objects.get")

@@ -8,6 +8,7 @@ from preflight.cloud import CloudError
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import gke
+from settings.model import CreateModelBucket
 
 PERMISSIONS_MAX: Final = 4
 """Missing permissions that are named; the roles name the rest."""
@@ -100,7 +101,7 @@ def _wanted(site: Site) -> list[str]:
         *IN_CLUSTER,
         *(CREATE_CLUSTER if site.creates_cluster else ADOPT_CLUSTER),
         *((*CREATE_DOMAIN, *NODE_ACCOUNT) if settings.created_domains else ()),
-        *(CREATE_BUCKET if settings.model_bucket.mode == "create" else ()),
+        *(CREATE_BUCKET if isinstance(settings.model_bucket, CreateModelBucket) else ()),
         *(SERVICE_ACCOUNT if settings.workload_identity == "serviceAccount" else ()),
     ]
     return list(dict.fromkeys(wanted))

@@ -12,7 +12,7 @@ from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import a4x
 from reference.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
-from settings.model import Domain
+from settings.model import CreateDomain
 
 ENDS_SOON: Final = timedelta(days=7)
 """A reservation that ends within this time is warned of."""
@@ -41,7 +41,7 @@ class Need:
     """When it has grown as far as it may."""
 
 
-def reservation(site: Site, domain: Domain) -> Outcome:
+def reservation(site: Site, domain: CreateDomain) -> Outcome:
     """The reservation exists in the domain's zone, is of A4X machines, and lets the project in.
 
     Its totals never fail: in use may be other racks, and capacity is counted by sub-block.
@@ -74,7 +74,7 @@ def reservation(site: Site, domain: Domain) -> Outcome:
     )
 
 
-def _closed(site: Site, domain: Domain, found: Reservation) -> Outcome | None:
+def _closed(site: Site, domain: CreateDomain, found: Reservation) -> Outcome | None:
     """A failure when another project's reservation does not let ours in."""
     wanted, owner = site.reservation(domain)
     consumer, name = site.settings.project, f"{owner}/{wanted.name}"
@@ -104,7 +104,7 @@ def _ending(name: str, ends: str) -> Outcome | None:
     return None
 
 
-def _counted(name: str, count: int, in_use: int, domain: Domain) -> Outcome:
+def _counted(name: str, count: int, in_use: int, domain: CreateDomain) -> Outcome:
     finding = f"{name}: {count} machines, {in_use} in use"
     if count - in_use < domain.nodes:
         return warned(
@@ -114,7 +114,7 @@ def _counted(name: str, count: int, in_use: int, domain: Domain) -> Outcome:
     return passed(finding)
 
 
-def sub_block(site: Site, domain: Domain) -> Outcome:
+def sub_block(site: Site, domain: CreateDomain) -> Outcome:
     """The rack exists, has the domain's nodes free, and is healthy."""
     wanted, owner = site.reservation(domain)
     if wanted.block is None or wanted.sub_block is None:
@@ -128,7 +128,7 @@ def sub_block(site: Site, domain: Domain) -> Outcome:
     return _judged(site, domain, found)
 
 
-def _names(site: Site, domain: Domain) -> str:
+def _names(site: Site, domain: CreateDomain) -> str:
     """A cure that names the blocks, or the sub-blocks of the block, that do exist."""
     wanted, owner = site.reservation(domain)
     key = f"domains.{domain.name}.reservation"
@@ -139,7 +139,7 @@ def _names(site: Site, domain: Domain) -> str:
     return f"correct {key}; sub-blocks of {wanted.block}: {', '.join(item.name for item in found) or 'none'}"
 
 
-def _judged(site: Site, domain: Domain, rack: SubBlock) -> Outcome:
+def _judged(site: Site, domain: CreateDomain, rack: SubBlock) -> Outcome:
     finding = f"{rack.name}: {rack.count} hosts, {rack.in_use} in use"
     finding += f", {rack.health.lower()}" if rack.health else ", health not stated"
     if rack.count < domain.nodes:
@@ -163,7 +163,7 @@ def _judged(site: Site, domain: Domain, rack: SubBlock) -> Outcome:
     return passed(finding)
 
 
-def _any_sub_block(site: Site, domain: Domain) -> Outcome:
+def _any_sub_block(site: Site, domain: CreateDomain) -> Outcome:
     """Where the config leaves the rack to GKE: one must be free."""
     wanted, owner = site.reservation(domain)
     if site.pool(domain.name) is not None:

@@ -11,7 +11,7 @@ from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import a4x, gke
 from reference.dynamo import PROFILES
-from settings.model import Domain
+from settings.model import CreateCluster, CreateDomain, Domain
 from validation.problems import RuleError
 
 TERMINATION_TAINT: Final = "cloud.google.com/impending-node-termination"
@@ -23,10 +23,10 @@ _NOT_RUN: Final = f"1.{gke.RUN_MINOR} is the last that was"
 NO_CLUSTER: Final = "there is no cluster to look at"
 
 
-def offered_version(site: Site) -> Outcome:
+def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
     """The channel offers the version, and the Dynamo release runs on the build that it stands for."""
     settings = site.settings
-    wanted, channel = gke.alias(settings.cluster.version), settings.cluster.channel
+    wanted, channel = gke.alias(cluster.version), cluster.channel
     if site.home() is not None:
         return running_version(site)
     offer = site.cloud.versions(settings.project, settings.region, channel)
@@ -187,7 +187,7 @@ def free_nodes(site: Site, domain: Domain) -> Outcome:
     wanted = site.worker_nodes(domain)
     cluster = site.home()
     if cluster is None or site.pool(domain.name) is None:
-        return skipped("the pool does not exist yet" if domain.mode == "create" else NO_CLUSTER)
+        return skipped("the pool does not exist yet" if isinstance(domain, CreateDomain) else NO_CLUSTER)
     if not wanted:
         return skipped("no stack is placed here")
     nodes = site.nodes(cluster, domain.name)

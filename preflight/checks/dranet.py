@@ -7,6 +7,7 @@ from typing import Final
 from preflight.results import Outcome, passed, warned
 from preflight.site import Site
 from reference import gke
+from settings.model import CreateCluster
 
 WIDER: Final = ("roles/compute.admin", "roles/editor", "roles/owner")
 """Roles that hold everything of `gke.DRANET_ROLE`."""
@@ -18,7 +19,8 @@ def agent(site: Site) -> Outcome:
     NVIDIA's AICR says that it needs the role; Google's cluster-toolkit and XPK do not grant it. So this never fails.
     """
     name, role = site.settings.project, gke.DRANET_ROLE
-    if site.creates_cluster and site.settings.cluster.dranet_network_admin:
+    cluster = site.settings.cluster
+    if isinstance(cluster, CreateCluster) and cluster.dranet_network_admin:
         return passed(f"the program grants {role} (cluster.dranetNetworkAdmin)")
     member = f"serviceAccount:{gke.service_agent(site.project().number)}"
     for held in (role, *WIDER):

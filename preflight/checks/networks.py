@@ -6,6 +6,7 @@ from preflight.cloud import CloudError, Network
 from preflight.results import Outcome, failed, passed, warned
 from preflight.site import Site
 from reference import gke
+from settings.model import DeviceNetworks
 
 
 def rdma_profile(site: Site, zone: str) -> Outcome:
@@ -50,12 +51,8 @@ def names(site: Site) -> Outcome:
     )
 
 
-def devices(site: Site) -> Outcome:
+def devices(site: Site, named: DeviceNetworks) -> Outcome:
     """The networks that the config names for the NICs of a new pool in an adopted cluster exist and fit."""
-    settings = site.settings
-    named = settings.cluster.device_networks
-    if named is None:
-        return failed("cluster.deviceNetworks is not set", "name the gVNIC and RDMA networks")
     existing = {name: _named(site, name) for name in (named.gvnic.network, named.rdma_network)}
     missing = [name for name, found in existing.items() if found is None]
     if missing:
@@ -65,7 +62,7 @@ def devices(site: Site) -> Outcome:
         )
     rdma = existing[named.rdma_network]
     found = rdma.profile if rdma is not None else ""
-    fitting = {gke.rdma_profile(domain.zone) for domain in settings.created_domains}
+    fitting = {gke.rdma_profile(domain.zone) for domain in site.settings.created_domains}
     if fitting != {found}:
         return failed(
             f"{named.rdma_network} has the profile {found or '(none)'}, the pools need {', '.join(sorted(fitting))}",

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from preflight.cloud import Bucket, CloudError
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from settings.model import CreateModelBucket
 
 INDEX: Final = "model.safetensors.index.json"
 """Names every shard of the weights."""
@@ -105,7 +106,7 @@ def _nothing_yet(site: Site, name: str) -> Outcome:
     if bucket.download:
         return skipped(f"{where} is not there yet; the program downloads the model")
     cure = f"set modelBucket.download: true, or upload the model's files to gs://{bucket.name}/{name}/"
-    if bucket.mode == "create":
+    if isinstance(bucket, CreateModelBucket):
         return warned(f"{where} is not there yet, and the program does not download it: pods wait for it", cure)
     return failed(f"there is no {where}", cure)
 

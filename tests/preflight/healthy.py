@@ -16,6 +16,7 @@ from preflight import cloud
 from preflight.cloud import CloudError
 from reference import a4x, gke
 from settings import Settings
+from settings.model import AdoptCluster
 
 VERSION: Final = "1.35.3-gke.1389000"
 NUMBER: Final = "123456789012"
@@ -69,7 +70,8 @@ class HealthyCloud:
 
     def networks(self, project: str) -> Mapping[str, cloud.Network]:
         found = {"default": cloud.Network("default", "", "")}
-        named = self.settings.cluster.device_networks
+        cluster = self.settings.cluster
+        named = cluster.device_networks if isinstance(cluster, AdoptCluster) else None
         if named is not None:
             profile = gke.rdma_profile(next(d.zone for d in self.settings.created_domains or self.settings.domains))
             for path, its in ((named.gvnic.network, ""), (named.rdma_network, profile)):

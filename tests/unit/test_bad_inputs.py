@@ -1395,8 +1395,8 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         _config(kai={"mode": "bundled"}),
         (
             "kai.mode = 'bundled'\n"
-            "    rule: must be one of 'create', 'adopt' or 'none'\n"
-            "    cure: choose one: `create` to have it made, `adopt` to use one that exists, "
+            "    rule: must be one of 'none', 'adopt' or 'create'\n"
+            "    cure: choose one: `create` to have it created, `adopt` to use one that exists, "
             "`none` for a cluster with another scheduler"
         ),
     ),

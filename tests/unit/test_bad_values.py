@@ -34,11 +34,12 @@ def config(environment: str = "prod") -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text(encoding="utf-8"))
     found = content["config"]
     found["dynamo-a4x:nodeSoftware"] = {}
-    found["dynamo-a4x:cluster"]["authorizedNetworks"] = ["198.51.100.0/24"]
     stack = found["dynamo-a4x:stacks"][0]
     stack["frontend"] = {}
     stack["overrides"] = {"prefill": {"arguments": {}, "environment": {}}}
-    if environment == "dev":
+    if environment == "prod":
+        found["dynamo-a4x:cluster"]["authorizedNetworks"] = ["198.51.100.0/24"]
+    else:
         found["dynamo-a4x:cluster"]["deviceNetworks"] = copy.deepcopy(NETWORKS)
     return found
 
@@ -420,14 +421,41 @@ def test_a_network_of_a_host_project_is_named_by_its_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "version", ["banana", "1", "1.", "1.35.", "1.35..", "2.35", "1.035", "1.35.x", "1.35-gke.1", "v1.35", "latest", "-"]
+    "version", ["banana", "1", "1.", "1.35..", "2.35", "1.035", "1.35.x", "1.35-gke.1", "v1.35", "latest", "-"]
 )
-def test_a_version_of_gke_has_its_form_in_every_mode(version: str) -> None:
-    if version == "1.35.":
-        taken("cluster.version", version, "dev")
-    else:
-        refused("cluster.version", version, "dev")
-        refused("cluster.version", version)
+def test_a_version_of_gke_has_its_form(version: str) -> None:
+    refused("cluster.version", version)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("cluster.version", "banana"),
+        ("cluster.version", "1.35"),
+        ("cluster.authorizedNetworks", ["203.0.113.0/24"]),
+        ("cluster.dnsEndpoint", False),
+        ("domains[0].reservation", "projects/my-project/reservations/a4x"),
+        ("domains[0].nodeVersion", "1.35.2-gke.1485000"),
+        ("modelBucket.forceDestroy", True),
+    ],
+)
+def test_a_key_that_its_mode_does_not_have_is_refused(path: str, value: object) -> None:
+    (told,) = problems(changed(path, value, "dev"), "dev")
+    assert (told.key, told.value) == (path, value)
+    assert told.rule == "this key has no meaning with mode: adopt"
+    assert told.cure == "remove it, or set mode: create"
+
+
+@pytest.mark.parametrize("part", ["kai", "draDriver"])
+def test_what_is_adopted_has_no_version_in_the_config(part: str) -> None:
+    (told,) = problems(changed(part, {"mode": "adopt", "version": "1.2.3"}, "dev"), "dev")
+    assert (told.key, told.rule) == (f"{part}.version", "this key has no meaning with mode: adopt")
+
+
+@pytest.mark.parametrize(("key", "value"), [("gibVersion", "v1.0.7"), ("installNccl", True)])
+def test_the_nccl_plugin_of_an_adopted_cluster_is_not_chosen_here(key: str, value: object) -> None:
+    refused(f"nodeSoftware.{key}", value, "dev")
+    taken(f"nodeSoftware.{key}", value, "prod")
 
 
 @pytest.mark.parametrize("number", ["0", "0123456789", "12a", "-5", "1.5", "1e12", "123 456", "9" * 30, "\u0661\u0662"])

@@ -13,6 +13,7 @@ import pytest
 from components.gcp import (
     AdoptedCluster,
     AdoptedClusterArgs,
+    AdoptedDomain,
     ClusterNetwork,
     DeviceVpcs,
     GkeCluster,
@@ -22,6 +23,7 @@ from components.gcp import (
     NvlinkDomain,
     NvlinkDomainArgs,
     ProjectApis,
+    adopted_domain,
 )
 from reference import addresses, gke
 from reference.dynamo import PROFILES
@@ -45,6 +47,13 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "network": f"{CLUSTER}-net-0",
         "subnetwork": f"{CLUSTER}-sub-0",
         "control_plane_range": PLAN.control_plane,
+        "version": gke.DEFAULT_VERSION,
+        "channel": gke.DEFAULT_CHANNEL,
+        "endpoint": "dns",
+        "authorized_networks": [],
+        "rdma": "multi-network",
+        "network_admin": None,
+        "protect": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -62,7 +71,7 @@ def environment(domains: int = 1, rdma: gke.RdmaMode = "multi-network", **domain
             "gke",
             cluster_args(project=project, network=network.network, subnetwork=network.subnetwork, rdma=rdma),
         )
-        more: dict[str, Any] = dict(domain_args)
+        more: dict[str, Any] = {"interfaces": [], **domain_args}
         if rdma == "multi-network":
             more["interfaces"] = DeviceVpcs(
                 "devices",
@@ -75,20 +84,15 @@ def environment(domains: int = 1, rdma: gke.RdmaMode = "multi-network", **domain
                 },
             ).interfaces
         for index in range(domains):
-            args: Any = {
-                "environment": "prod",
-                "domain": f"a4x-{index}",
-                "mode": "create",
-                "zone": ZONE,
-                "nodes": 18,
-                "project": project,
-                "cluster": cluster.name,
-                "location": cluster.location,
-                "reservation": RESERVATION,
-                "service_account": cluster.service_account,
-                "rdma": rdma,
+            args = created_domain(
+                domain=f"a4x-{index}",
+                project=project,
+                cluster=cluster.name,
+                location=cluster.location,
+                service_account=cluster.service_account,
+                rdma=rdma,
                 **more,
-            }
+            )
             NvlinkDomain(f"domain-{index}", args)
 
     return program
@@ -437,7 +441,13 @@ def reading(**more: Any) -> Mapping[str, answers.Answer]:
 
 def adopted(**more: Any) -> AdoptedClusterArgs:
     """Inputs of an adopted cluster."""
-    args: AdoptedClusterArgs = {"project": PROJECT, "location": REGION, "cluster": "existing"}
+    args: AdoptedClusterArgs = {
+        "project": PROJECT,
+        "location": REGION,
+        "cluster": "existing",
+        "rdma": "multi-network",
+        "window": gke.version_window(PROFILES["0.7.0"]),
+    }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
 
@@ -458,18 +468,10 @@ def dns_endpoint(allowed: bool) -> list[dict[str, Any]]:
     return [{"dnsEndpointConfigs": [{"allowExternalTraffic": allowed, "endpoint": DNS_NAME}]}]
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "allowed", "server"),
-    [
-        ("auto", True, DNS_NAME),
-        ("auto", False, answers.ENDPOINT),
-        ("dns", True, DNS_NAME),
-        ("ip", True, answers.ENDPOINT),
-    ],
-)
-def test_an_adopted_cluster_is_reached_the_way_that_is_open(endpoint: str, allowed: bool, server: str) -> None:
+@pytest.mark.parametrize(("allowed", "server"), [(True, DNS_NAME), (False, answers.ENDPOINT)])
+def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, server: str) -> None:
     recording = record(
-        lambda: AdoptedCluster("gke", adopted(endpoint=endpoint)),
+        lambda: AdoptedCluster("gke", adopted()),
         invokes=reading(controlPlaneEndpointsConfigs=dns_endpoint(allowed)),
     )
     assert kubeconfig_of(recording)["clusters"][0]["cluster"]["server"] == f"https://{server}"
@@ -487,16 +489,7 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(endpoint: str, allow
         ),
         ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "--enable-dataplane-v2")),
         ({"enableMultiNetworking": False}, {}, ("multi-networking is off", "--enable-multi-networking")),
-        (
-            {"controlPlaneEndpointsConfigs": dns_endpoint(allowed=False)},
-            {"endpoint": "dns"},
-            ("--enable-dns-access",),
-        ),
-        (
-            {"masterVersion": "1.37.0-gke.1"},
-            {"window": gke.version_window(PROFILES["0.7.0"])},
-            ("cluster.version", "1.34 to 1.36"),
-        ),
+        ({"masterVersion": "1.37.0-gke.1"}, {}, ("cluster.version", "1.34 to 1.36")),
         (
             {"workloadIdentityConfigs": [], "addonsConfigs": [], "enableMultiNetworking": False},
             {},
@@ -601,12 +594,12 @@ def test_the_pool_waits_for_its_network_objects() -> None:
         environment(device_networks=ready)()
         ProjectApis(
             "inside",
-            {"project": PROJECT, "services": ["a.googleapis.com"]},
+            {"project": PROJECT},
             pulumi.ResourceOptions(parent=ready),
         )
 
     recording = record(program)
-    assert built_from(recording, "inside-a") in pool_of(recording).depends_on
+    assert built_from(recording, "inside-compute") in pool_of(recording).depends_on
 
 
 def built_from(recording: Recording, name: str) -> str:
@@ -628,15 +621,19 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
     args: NvlinkDomainArgs = {
         "environment": "prod",
         "domain": "a4x-0",
-        "mode": "create",
         "zone": ZONE,
         "nodes": 18,
+        "rdma": "multi-network",
         "project": PROJECT,
         "cluster": CLUSTER,
         "location": REGION,
         "reservation": RESERVATION,
         "service_account": "nodes@example.com",
         "interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in gke.DEVICE_NETWORKS],
+        "device_networks": None,
+        "node_version": None,
+        "gpu_driver_version": None,
+        "protect": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -648,15 +645,12 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
         ({"nodes": 19}, r"domains\.a4x-0\.nodes = 19"),
         ({"nodes": 0}, r"domains\.a4x-0\.nodes = 0"),
         ({"domain": "A4X"}, r"domains\.A4X\.name"),
-        ({"reservation": None}, r"domains\.a4x-0\.reservation"),
-        ({"service_account": None}, r"domains\.a4x-0\.service_account"),
         ({"interfaces": []}, r"five additional NICs, in the order gvnic-1, rdma-0"),
         (
             {"interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in reversed(gke.DEVICE_NETWORKS)]},
             r"five additional NICs, in the order gvnic-1, rdma-0",
         ),
         ({"rdma": "dranet"}, r"DRANET makes the interfaces itself"),
-        ({"mode": "adopt"}, r"domains\.a4x-0\.node_pools"),
     ],
 )
 def test_a_domain_that_cannot_work_is_refused_before_anything_is_registered(more: dict[str, Any], message: str) -> None:
@@ -674,31 +668,22 @@ POOL: NodePoolFacts = {
 }
 
 
-def adopted_domain(pools: Any, **more: Any) -> NvlinkDomainArgs:
-    """Inputs of an adopted domain."""
-    args: NvlinkDomainArgs = {
-        "environment": "dev",
-        "domain": "a4x",
-        "mode": "adopt",
-        "zone": ZONE,
-        "nodes": 2,
-        "node_pools": pools,
-    }
-    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
-    return args
+def found_domain(pools: Any, **more: Any) -> AdoptedDomain:
+    """The domain of the pool `a4x` among `pools`."""
+    arguments: dict[str, Any] = {"zone": ZONE, "nodes": 2, "rdma": "multi-network", **more}
+    return adopted_domain(pools, "a4x", **arguments)
 
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_an_adopted_domain_comes_out_of_the_cluster_and_makes_nothing(preview: bool) -> None:
     def program() -> None:
         cluster = AdoptedCluster("gke", adopted())
-        domain = NvlinkDomain("domain-0", adopted_domain(cluster.node_pools))
+        domain = found_domain(cluster.node_pools)
         pulumi.export("pool", domain.node_pool_name)
-        pulumi.export("zone", domain.zone)
         pulumi.export("nodes", domain.nodes)
 
     recording = record(program, invokes=reading(), preview=preview)
-    assert recording.outputs == {"pool": "a4x", "zone": ZONE, "nodes": 2}
+    assert recording.outputs == {"pool": "a4x", "nodes": 2}
     assert [r.type for r in recording.resources if r.custom] == ["pulumi:providers:kubernetes"]
 
 
@@ -730,11 +715,11 @@ def test_an_adopted_pool_that_is_no_domain_is_told_all_that_is_wrong(
     pool: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(ProgramFailedError) as refusal:
-        record(lambda: NvlinkDomain("domain-0", adopted_domain([{**POOL, **pool}], **more)))
+        record(lambda: found_domain([{**POOL, **pool}], **more))
     assert isinstance(refusal.value.__cause__, pulumi.RunError)
     for part in ("domains.a4x", *parts):
         assert part in str(refusal.value)
 
 
 def test_an_adopted_pool_for_dranet_needs_no_additional_networks() -> None:
-    record(lambda: NvlinkDomain("domain-0", adopted_domain([{**POOL, "additional_networks": 0}], rdma="dranet")))
+    record(lambda: found_domain([{**POOL, "additional_networks": 0}], rdma="dranet"))

@@ -9,7 +9,6 @@ import pytest
 
 from reference import kai
 from reference.dynamo import PROFILES
-from settings import SettingsError, parse
 from tests.recorder import ProgramFailedError, Recording, run_program
 from validation.problems import RuleError
 
@@ -176,19 +175,3 @@ def test_a_created_cluster_has_no_kai_to_adopt() -> None:
     with pytest.raises(ProgramFailedError, match=r"kai\.mode = 'adopt'"):
         run_program("prod", config={"kai": {"mode": "adopt"}})
     run_program("prod", config={"kai": {"mode": "none"}})
-
-
-def test_the_version_of_an_adopted_kai_is_not_judged_by_the_config() -> None:
-    config: dict[str, Any] = {
-        "gcp:project": "my-project",
-        "gcp:region": "us-central1",
-        "dynamo-a4x:projectNumber": "1",
-        "dynamo-a4x:cluster": {"mode": "adopt", "name": "a4x-dev"},
-        "dynamo-a4x:domains": [{"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 2}],
-        "dynamo-a4x:modelBucket": {"mode": "adopt", "name": "models"},
-        "dynamo-a4x:dynamo": {"mode": "create"},
-        "dynamo-a4x:draDriver": {"mode": "create"},
-    }
-    parse({**config, "dynamo-a4x:kai": {"mode": "adopt", "version": "0.13.4"}}, "dev")
-    with pytest.raises(SettingsError, match=r"kai\.version"):
-        parse({**config, "dynamo-a4x:kai": {"version": "0.13.4"}}, "dev")

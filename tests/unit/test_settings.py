@@ -93,7 +93,7 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     (
         "unknown mode",
         _set("cluster.mode", "addopt"),
-        ("cluster.mode = 'addopt'", "must be one of 'adopt' or 'create'", "`create` to have it made"),
+        ("cluster.mode = 'addopt'", "must be one of 'adopt' or 'create'", "`create` to have it created"),
     ),
     (
         "unknown layout",
@@ -127,12 +127,12 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     (
         "a version for nodes that are adopted",
         _set("domains.0.nodeVersion", "1.35.2-gke.1485000"),
-        ("domains[0].nodeVersion = '1.35.2-gke.1485000'", "its owner's", "remove the key"),
+        ("domains[0].nodeVersion = '1.35.2-gke.1485000'", "has no meaning with mode: adopt", "remove it"),
     ),
     (
         "a driver for nodes that are adopted",
         _set("nodeSoftware.gpuDriverVersion", "LATEST"),
-        ("nodeSoftware.gpuDriverVersion = 'LATEST'", "no pool is made here", "remove the key"),
+        ("nodeSoftware.gpuDriverVersion = 'LATEST'", "no pool is created here", "remove the key"),
     ),
     (
         "a driver that GKE does not know",
@@ -204,7 +204,7 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     ),
     (
         "a pool to adopt in a cluster to create",
-        _set("domains.0.mode", "adopt", PROD),
+        _set("domains.0", {"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 18}, PROD),
         ("domains[0].mode = 'adopt'", "no node pool to adopt", "set domains[0].mode: create"),
     ),
     (
