@@ -21,7 +21,7 @@ help:
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
 	@echo 'make test-unit                         the tests that take seconds'
 	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
-	@echo 'make generated                         argument catalogs and pages that tools write, made anew'
+	@echo 'make generated                         catalogs and pages that tools write, made anew'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the house format'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
@@ -73,7 +73,7 @@ faults: $(INSTALLED)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
-	@$(BIN)/python -m tools.sglang_arguments && $(BIN)/python -m tools.mutate_layouts --write
+	@$(BIN)/python -m tools.sglang_arguments && $(BIN)/python -m tools.custom_kinds && $(BIN)/python -m tools.mutate_layouts --write
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.
 # Stops at the first step that fails. The last line counts the tests of all three tiers.

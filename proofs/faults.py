@@ -117,24 +117,18 @@ def creates(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool
     saboteur.arm(rehearsal)
 
     def again() -> None:
-        # What exists and is not known: the next `up` must say so, and the runbook's import brings it back.
-        lost = [urn for urn, fault in saboteur.hits.items() if fault.loses_objects]
-        if not lost:
-            return
-        saboteur.begin()
-        told = life.failed(partial(rehearsal.up, continue_on_error=True))
-        for urn in lost:
-            if life.kind_of(urn) in gcp_rules.ADDITIVE or life.kind_of(urn).endswith(("Patch", ":SchedulingShard")):
-                # Made twice without harm, written into what is there, or taken over.
-                continue
-            if told is None or not any(_names(cause, urn, "already exists", "still in use") for cause in told.causes):
-                raise ProofError(f"{life.spoken(urn)} exists, and the next up did not say so: {told and told.causes}")
-        # Faults that this `up` met on its way.
-        lost += [urn for urn, fault in saboteur.hits.items() if fault.loses_objects]
-        known = {str(r["urn"]) for r in life.resources(rehearsal.export())}
-        lost = [urn for urn in dict.fromkeys(lost) if urn not in known]
-        if lost:
-            life.adopt_lost(rehearsal, lost)
+        # What exists and is not known: the next `up` must say so, and the runbook's import brings it back. An `up` that
+        # fails may end before it has come to all of them.
+        while lost := _unknown(rehearsal, saboteur):
+            saboteur.begin()
+            told = life.failed(partial(rehearsal.up, continue_on_error=True))
+            causes = told.causes if told else []
+            unsaid = [urn for urn in lost if not _taken_over(urn) and not _reported(urn, causes)]
+            said = [urn for urn in lost if urn not in unsaid]
+            if not said or (unsaid and told is None):
+                raise ProofError(f"{life.spoken(unsaid[0])} exists, and the next up did not say so: {causes}")
+            known = _known(rehearsal)
+            life.adopt_lost(rehearsal, [urn for urn in said if urn not in known])
 
     options: dict[str, Any] = {"parallel": 1} if one_at_a_time else {"continue_on_error": True}
     _rounds(saboteur, lambda: rehearsal.up(**options), again, tally, say)
@@ -143,6 +137,26 @@ def creates(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool
     expected = {str(r["urn"]) for r in life.resources(rehearsal.export())}
     _settle(rehearsal, saboteur, expected, tally)
     return tally
+
+
+def _unknown(rehearsal: Rehearsal, saboteur: Saboteur) -> list[str]:
+    """What was made, lost on the way back, and is not in the state yet."""
+    known = _known(rehearsal)
+    return [urn for urn, fault in saboteur.done.items() if fault.loses_objects and urn not in known]
+
+
+def _known(rehearsal: Rehearsal) -> set[str]:
+    return {str(resource["urn"]) for resource in life.resources(rehearsal.export())}
+
+
+def _taken_over(urn: str) -> bool:
+    """Whether an object that exists is made twice without harm, written into, or taken over."""
+    kind = life.kind_of(urn)
+    return kind in gcp_rules.ADDITIVE or kind.endswith(("Patch", ":SchedulingShard"))
+
+
+def _reported(urn: str, causes: Sequence[str]) -> bool:
+    return any(_names(cause, urn, "already exists", "still in use") for cause in causes)
 
 
 def deletes(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool, say: Say) -> Tally:

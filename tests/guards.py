@@ -325,11 +325,11 @@ def program_file(source: Source) -> list[str]:
     """`__main__.py` is short and only wires components together."""
     lines = len(source.text.splitlines())
     if lines > PROGRAM_LINES:
-        return [source.at(lines, f"has {lines} lines, at most {PROGRAM_LINES}"), *wiring_only(source)]
-    return wiring_only(source)
+        return [source.at(lines, f"has {lines} lines, at most {PROGRAM_LINES}"), *composes_only(source)]
+    return composes_only(source)
 
 
-def wiring_only(source: Source) -> list[str]:
+def composes_only(source: Source) -> list[str]:
     """Wiring makes components and no resource or class of its own."""
     wrong: list[str] = []
     made = [c for c in _calls(source.tree) if source.constructs(c) == "resource"]

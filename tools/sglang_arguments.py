@@ -302,16 +302,27 @@ def text(catalog: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def fetch(requirement: str, folder: Path) -> Wheel:
-    """The wheel of `requirement` (`name==version`), from `folder` or from PyPI into it."""
+def download(requirement: str, folder: Path) -> Path:
+    """The wheel's file of `requirement` (`name==version`), from `folder` or from the package index into it."""
     name, version = requirement.split("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not any(folder.glob(pattern)):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         # The same wheel on every machine that runs this.
         command += ["--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"]
-        subprocess.run([*command, "--dest", str(folder), requirement], check=True)  # noqa: S603 - fixed words
-    return Wheel.read(next(folder.glob(pattern)))
+        try:
+            subprocess.run(  # noqa: S603 - fixed words
+                [*command, "--dest", str(folder), requirement], check=True, stderr=subprocess.PIPE, text=True
+            )
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
+    return next(folder.glob(pattern))
+
+
+def fetch(requirement: str, folder: Path) -> Wheel:
+    """The wheel of `requirement`, read."""
+    return Wheel.read(download(requirement, folder))
 
 
 def write(folder: Path, target: Path = CATALOG) -> list[Path]:

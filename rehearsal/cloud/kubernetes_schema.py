@@ -20,7 +20,7 @@ from referencing import Registry, Resource
 from rehearsal.cloud import custom_kinds
 from rehearsal.cloud.custom_kinds import CustomKind
 from rehearsal.cloud.service import Failure
-from rehearsal.cloud.values import Props, Unknown, has_unknown, mapping
+from rehearsal.cloud.values import Props, Unknown, has_unknown
 
 _BASE = "https://kubernetes.io/api/"
 _SCOPED_TO_CLUSTER = frozenset(
@@ -66,12 +66,11 @@ class Schemas:
         self._folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
         if not self._folder.is_dir():
             raise ValueError(f"kubernetes-validate packages no schemas of Kubernetes {version}")
-        definitions = _load(self._folder, "_definitions.json")
-        self._definitions = definitions
         self._custom = custom_kinds.kinds(dynamo)
-        self._pods = pods = custom_kinds.pod_definitions(cast("Props", definitions["$defs"]), dynamo)
         registry: Registry[Any] = Registry()
-        for uri, contents in ((f"{_BASE}_definitions.json", definitions), (custom_kinds.PODS_URI, pods)):
+        documents = [(f"{_BASE}_definitions.json", _load(self._folder, "_definitions.json"))]
+        documents += [custom_kinds.document(name) for name in custom_kinds.catalogs(dynamo)]
+        for uri, contents in documents:
             registry = registry.with_resource(uri, Resource[Any].from_contents(contents))
         self._registry = registry
         self._validators: dict[tuple[str, str], Draft202012Validator | None] = {}
@@ -103,17 +102,6 @@ class Schemas:
         described = cast("list[Props]", found.get("x-kubernetes-group-version-kind", []))
         wanted = api_version if "/" in api_version else f"/{api_version}"
         return found if any(f"{d['group']}/{d['version']}" == wanted for d in described) else None
-
-    def resolve(self, schema: Props) -> Props:
-        """The schema that a `$ref` stands for; any other schema is itself."""
-        reference = schema.get("$ref")
-        if not isinstance(reference, str):
-            return schema
-        document, _, pointer = reference.partition("#/$defs/")
-        # A pointer alone stays in its document; below a spec that is the document of pod definitions.
-        pods, definitions = mapping(self._pods, "$defs"), mapping(self._definitions, "$defs")
-        homes = (definitions,) if document.endswith("_definitions.json") else (pods, definitions)
-        return next(cast("Props", home[pointer]) for home in homes if pointer in home)
 
     def failures(self, body: Props, *, partial: bool = False) -> list[Failure]:
         """Everything in which the object breaks the schema of its kind; unknown values are stepped over.

@@ -1,46 +1,90 @@
-"""The recipe's rendered chart, and how it is compared with this program's graph.
-
-The recipe's files are not part of the project. They are looked for in the folder that `DYNAMO_A4X_RECIPE` names,
-or beside the checkout; without them the comparison is skipped, and says so.
-"""
+"""The recipe's facts, as docs/recipe.md has them, and how they are compared with this program's graph."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = Path(os.environ.get("DYNAMO_A4X_RECIPE") or ROOT.parent / "shared" / "reference" / "recipe")
-RENDERED = {
-    "deepseek-r1-fp8-1p1d": FOLDER / "rendered-1p1d.yaml",
-    "deepseek-r1-fp8-10p8d": FOLDER / "rendered-10p8d.yaml",
+TABLES = ROOT / "docs" / "recipe.md"
+LAYOUTS = {"8 GPUs": "deepseek-r1-fp8-1p1d", "72 GPUs": "deepseek-r1-fp8-10p8d"}
+"""Layout as the tables call it, to its name here."""
+SERVICES = ("frontend", "prefill", "decode")
+
+Key = tuple[str, str]
+"""(role, field)."""
+
+_BOTH, _WORKERS = "both", "workers"
+_ROW = re.compile(r"\| (?P<layout>[\w ]+) \| (?P<role>\w+) \| `(?P<field>\S+)` \| (?P<value>`.*`|\.\.\.) \| (.* )?\|")
+_ARGUMENT = "arguments."
+
+# Lists whose order means nothing, with the field that names an entry; an annotation of that name is a list in JSON.
+_NAMED = {
+    "envs": "name",
+    "volumes": "name",
+    "volumeMounts": "mountPath",
+    "tolerations": "key",
+    "items": "key",
+    "claims": "name",
+    "resourceClaims": "name",
+    "interfaces": "interfaceName",
 }
 
-# Lists whose order means nothing, with the field that names an entry.
-_NAMED = {"envs": "name", "volumes": "name", "volumeMounts": "mountPath", "tolerations": "key", "items": "key"}
+
+def tables(text: str) -> dict[str, dict[Key, Any]]:
+    """Layout, as the tables call it, to its facts; a value that is not kept is `...`."""
+    found: dict[str, dict[Key, Any]] = {name: {} for name in LAYOUTS}
+    for line in text.splitlines():
+        if not line.startswith("|") or line.startswith(("| layout |", "|---")):
+            continue
+        row = _ROW.fullmatch(line)
+        if row is None:
+            raise ValueError(f"docs/recipe.md: not a row of a fact: {line}")
+        value = ... if row["value"] == "..." else json.loads(row["value"].strip("`"))
+        for layout in LAYOUTS if row["layout"] == _BOTH else (row["layout"],):
+            for role in ("prefill", "decode") if row["role"] == _WORKERS else (row["role"],):
+                if (role, row["field"]) in found[layout]:
+                    raise ValueError(f"docs/recipe.md: said twice for {role}, {layout}: {row['field']}")
+                found[layout][role, row["field"]] = value
+    return found
 
 
-def documents(layout: str) -> list[dict[str, Any]]:
-    """The objects that the recipe's chart renders for `layout`."""
-    return list(yaml.safe_load_all(RENDERED[layout].read_text(encoding="utf-8")))
+FACTS = tables(TABLES.read_text(encoding="utf-8"))
 
 
-def graph(layout: str) -> dict[str, Any]:
-    """Spec of the recipe's DynamoGraphDeployment for `layout`."""
-    return next(d for d in documents(layout) if d["kind"] == "DynamoGraphDeployment")["spec"]
+def facts(layout: str) -> dict[Key, Any]:
+    """All facts of a layout, by its name here."""
+    return next(FACTS[name] for name, ours in LAYOUTS.items() if ours == layout)
+
+
+def services(layout: str) -> dict[str, Any]:
+    """The services of the recipe's graph: path to value, as `flat` makes them."""
+    return {
+        f"{role.capitalize()}.{field}": value
+        for (role, field), value in facts(layout).items()
+        if role in SERVICES and not field.startswith(_ARGUMENT)
+    }
+
+
+def around(layout: str) -> dict[str, Any]:
+    """The facts that are no field of a service of the graph: `role.field` to value."""
+    return {f"{role}.{field}": value for (role, field), value in facts(layout).items() if role not in SERVICES}
 
 
 def arguments(layout: str, role: str) -> dict[str, Any]:
-    """Server arguments of `role` in the recipe's ConfigMap."""
-    maps = [d for d in documents(layout) if d["kind"] == "ConfigMap"]
-    config_map = next(d for d in maps if d["metadata"]["name"].endswith(f"-{role}-config"))
-    return yaml.safe_load(config_map["data"]["serving-configuration"])
+    """Server arguments of `role`."""
+    own = {field: value for (of, field), value in facts(layout).items() if of == role}
+    return {field.removeprefix(_ARGUMENT): value for field, value in own.items() if field.startswith(_ARGUMENT)}
+
+
+def variables(layout: str, role: str) -> dict[str, str]:
+    """Environment variables of `role` that have a value of their own."""
+    found = ((re.fullmatch(r"envs\[(\w+)\]\.value", field), of, value) for (of, field), value in facts(layout).items())
+    return {name[1]: value for name, of, value in found if name and of == role}
 
 
 def argv(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -49,15 +93,21 @@ def argv(values: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of `value` with its path; entries of named lists go by their name, not by their place."""
-    if isinstance(value, dict):
+    """Every leaf of `value` with its path; entries of named lists go by their name, not by their place.
+
+    A list of plain values is one leaf, and so is an empty object.
+    """
+    name = re.split(r"[./]", path)[-1]
+    if isinstance(value, str) and name in _NAMED and value.startswith("["):
+        value = json.loads(value)
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from flat(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        field = _NAMED.get(path.rsplit(".", 1)[-1])
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        named = _NAMED.get(name)
         for index, inner in enumerate(value):
-            name = inner[field] if field and isinstance(inner, dict) else index
-            yield from flat(inner, f"{path}[{name}]")
+            rest = {key: one for key, one in inner.items() if key != named}
+            yield from flat(rest, f"{path}[{inner[named] if named else index}]")
     else:
         yield path, value
 
@@ -82,9 +132,8 @@ class Difference:
 
 def compare(recipe: Mapping[str, Any], ours: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Paths at which the two differ, with both values (None: absent)."""
-    left, right = dict(flat(recipe)), dict(flat(ours))
     return [
-        (path, left.get(path), right.get(path))
-        for path in sorted(left.keys() | right.keys())
-        if left.get(path) != right.get(path)
+        (path, recipe.get(path), ours.get(path))
+        for path in sorted(recipe.keys() | ours.keys())
+        if recipe.get(path) != ours.get(path)
     ]

@@ -1,16 +1,21 @@
 """What a ConfigMap holds means to SGLang's own `--config` reader what the recipe's shell parser would have made of it.
 
-The reader is one module of the package that imports nothing of it, so it is loaded by itself. `DYNAMO_A4X_SGLANG`
-names a folder that holds `<version>/sglang/...` (wheels unpacked); an installed package of the right release is found
-too. Without them these tests are skipped, and say so.
+The reader is one module of the package that imports nothing of it, so it is loaded by itself. The wheel comes by its
+name from the package index that pip is set to, once a machine, and is the one that the argument catalog was made from.
+Without a network these tests are skipped, and say so.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import hashlib
 import importlib.util
-import os
+import json
+import re
+import subprocess
+import tempfile
+import zipfile
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,29 +25,46 @@ import yaml
 
 from manifests import launch
 from reference.dynamo import PROFILES
+from rehearsal.engine import cache_folder
 from serving_rules import arguments, layout
 from serving_rules.layout import WORKER_ROLES, WorkerRole
 from tests.conformance import recipe
+from tools import sglang_arguments
 
-READER = Path("sglang/srt/server_args_config_parser.py")
 DEFAULT, NEWER = PROFILES["0.7.0"], PROFILES["1.0.1"]
+NO_NETWORK = re.compile(r"Retrying|timed out|from versions: none")
+"""What pip says when it cannot reach an index, or has none."""
 
 
-def _reader(sglang: str) -> Path | None:
-    """The reader's source of release `sglang`, where it can be found."""
-    named = os.environ.get("DYNAMO_A4X_SGLANG")
-    folders = [Path(named) / sglang] if named else []
-    installed = importlib.util.find_spec("sglang")
-    if installed and importlib.metadata.version("sglang") == sglang:
-        folders += [Path(place).parent for place in installed.submodule_search_locations or ()]
-    return next((folder / READER for folder in folders if (folder / READER).exists()), None)
+@cache
+def _reader(sglang: str) -> Path | str:
+    """The source of the reader of release `sglang`, or why it is not here; kept beside the engine."""
+    folder = cache_folder() / f"sglang-{sglang}"
+    source = folder / sglang_arguments.CONFIG_READER
+    if not source.is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            try:
+                wheel = sglang_arguments.download(f"sglang=={sglang}", Path(temporary))
+            except subprocess.CalledProcessError as error:
+                if NO_NETWORK.search(error.stderr):
+                    return error.stderr.strip()[-300:]
+                raise AssertionError(error.stderr) from error
+            header = json.loads((arguments.CATALOG / f"sglang-{sglang}.json").read_text(encoding="utf-8"))["header"]
+            found = {"wheel": wheel.name, "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+            assert found == {name: header[name] for name in found}, "not the wheel that the catalog was made from"
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extract(sglang_arguments.CONFIG_READER, temporary)
+            source.parent.mkdir(parents=True, exist_ok=True)
+            (Path(temporary) / sglang_arguments.CONFIG_READER).replace(source)
+    return source
 
 
 def _load(sglang: str) -> ModuleType:
-    path = _reader(sglang)
-    if path is None:
-        pytest.skip(f"SGLang {sglang} is not here (set DYNAMO_A4X_SGLANG to a folder with {sglang}/sglang/...)")
-    spec = importlib.util.spec_from_file_location("sglang_config_reader", path)
+    source = _reader(sglang)
+    if isinstance(source, str):
+        pytest.skip(f"no network, so no SGLang {sglang}: {source}")
+    spec = importlib.util.spec_from_file_location("sglang_config_reader", source)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -112,11 +134,7 @@ def test_the_reader_makes_of_our_file_what_it_says(profile: Any, name: str, role
 
 
 @pytest.mark.conformance
-@pytest.mark.skipif(
-    not all(path.exists() for path in recipe.RENDERED.values()),
-    reason=f"the recipe's rendered chart is not in {recipe.FOLDER} (set DYNAMO_A4X_RECIPE to its folder)",
-)
-@pytest.mark.parametrize("name", sorted(recipe.RENDERED))
+@pytest.mark.parametrize("name", sorted(recipe.LAYOUTS.values()))
 @pytest.mark.parametrize("role", WORKER_ROLES)
 def test_the_reader_makes_of_our_file_what_the_recipes_parser_makes_of_its(
     name: str, role: WorkerRole, tmp_path: Path

@@ -83,7 +83,7 @@ def test_the_program_file_only_wires() -> None:
     [program] = guards.sources("__main__.py")
     assert guards.program_file(program) == []
     for part in guards.sources("program"):
-        assert guards.wiring_only(part) == []
+        assert guards.composes_only(part) == []
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])

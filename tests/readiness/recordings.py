@@ -1,7 +1,8 @@
-"""What real API servers and operators answered, state by state; not part of this project.
+"""What real API servers and operators answered, state by state, and `states.json` made of it; no part of this project.
 
-Recorded on Kubernetes 1.34.4 with Dynamo 0.7.0 and 1.5, Grove alpha.3 and about alpha.13, and KAI 0.17.0. Name the
-folder by `DYNAMO_A4X_RECORDINGS`, or put it beside the checkout; without it these tests are skipped, and say so.
+Name the folder by `DYNAMO_A4X_RECORDINGS`, or put it beside the checkout.
+
+    python -m tests.readiness.recordings   # write states.json
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from readiness import config, snapshot
-from readiness.config import ROLE_LABEL, TEMPLATE_ANNOTATION, Config, Role
+from readiness import snapshot
+from readiness.config import ROLE_LABEL, TEMPLATE_ANNOTATION
+from tests.readiness import states
 
 _ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("DYNAMO_A4X_RECORDINGS") or _ROOT / ".." / "shared" / "reference" / "recordings").resolve()
-RELEASES = ("0.7.0", "1.5-dev")
 MISSING = "" if FOLDER.is_dir() else f"no recordings at {FOLDER} (set DYNAMO_A4X_RECORDINGS)"
 
 _GROVE_HASH = "grove.io/pod-template-hash"
@@ -36,31 +39,25 @@ def names(release: str) -> list[str]:
 @cache
 def load(release: str, name: str) -> dict[str, Any]:
     """One state, as recorded."""
-    return json.loads((FOLDER / release / f"{name}.json").read_text())
+    return json.loads((FOLDER / release / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def wanted(release: str, name: str) -> Config:
-    """The check's configuration for the graph of one state: what the program would have written."""
-    found = load(release, name)
-    graphs = found["DynamoGraphDeployment"]["items"]
+def wanted(release: str, name: str) -> dict[str, int]:
+    """Role to the number of pods that the program would have waited for."""
+    graphs = load(release, name)["DynamoGraphDeployment"]["items"]
     spec = graphs[0]["spec"] if graphs else {}
-    services = list(spec.get("services", {}).values()) + spec.get("components", [])
-    roles: dict[str, Role] = {}
-    for service in services:
+    found: dict[str, int] = {}
+    for service in [*spec.get("services", {}).values(), *spec.get("components", [])]:
         pod = service.get("extraPodMetadata") or service["podTemplate"]["metadata"]
-        role = pod["labels"][ROLE_LABEL]
         nodes = (service.get("multinode") or {}).get("nodeCount", 1)
-        roles[role] = Role(pods=service.get("replicas", 1) * nodes, template=f"wanted-{role}")
-    return Config(
-        namespace=found["recording"]["namespace"],
-        deployment=graphs[0]["metadata"]["name"] if graphs else "r1-1p1d",
-        job="readiness-check",
-        roles=roles or {role: Role(1, f"wanted-{role}") for role in ("frontend", "prefill", "decode")},
-        url="http://r1-frontend.r1.svc.cluster.local:8000",
-        model="deepseek-ai/DeepSeek-R1",
-        next="kubectl -n r1-1p1d get pods",
-        bounds=config.Bounds(),
-    )
+        found[pod["labels"][ROLE_LABEL]] = service.get("replicas", 1) * nodes
+    return found or dict.fromkeys(("frontend", "prefill", "decode"), 1)
+
+
+def started_at(release: str, name: str) -> float:
+    """The check begins a little after the graph was created or changed."""
+    found = load(release, name)["recording"]
+    return datetime.fromisoformat(found["at"]).timestamp() - min(found["secondsSinceStart"], 10.0)
 
 
 def seen(release: str, name: str) -> snapshot.Snapshot:
@@ -88,9 +85,34 @@ def seen(release: str, name: str) -> snapshot.Snapshot:
     )
 
 
+def distilled(release: str, name: str) -> dict[str, Any]:
+    """One state, reduced to what a verdict can depend on."""
+    graphs = load(release, name)["DynamoGraphDeployment"]["items"]
+    reduced = states.canonical(seen(release, name), started_at(release, name))
+    graph = graphs[0]["metadata"]["name"] if graphs else "r1-1p1d"
+    return {"wanted": dict(sorted(wanted(release, name).items())), **states.encoded(reduced, graph)}
+
+
+def text(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file of states: one a line."""
+    lines = (f"  {json.dumps(key)}: {json.dumps(state)}" for key, state in found.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def all_distilled() -> str:
+    """The file of states, as the recordings have them."""
+    return text(
+        {f"{release} {name}": distilled(release, name) for release in states.RELEASES for name in names(release)}
+    )
+
+
 def _last(release: str, name: str) -> str:
     """The state that a roll ends with."""
     series = _SERIES.match(name)
     if not series:
         return name
     return [one for one in names(release) if (found := _SERIES.match(one)) and found[1] == series[1]][-2]
+
+
+if __name__ == "__main__":
+    states.FILE.write_text(all_distilled(), encoding="utf-8")

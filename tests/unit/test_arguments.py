@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from reference.dynamo import PROFILES
 from serving_rules import arguments, environment, layout
-from serving_rules.layout import WORKER_ROLES, Layout, Overrides
-from tests.conformance.recipe import FOLDER
+from serving_rules.layout import WORKER_ROLES, Layout, Overrides, WorkerRole
+from tests.conformance import recipe
 from tools import sglang_arguments
 
 CATALOGS = sorted(arguments.CATALOG.glob("*.json"))
-RECIPE = sorted((FOLDER / "sglang").glob("*.yaml"))
-needs_recipe = pytest.mark.skipif(
-    len(RECIPE) != 4, reason=f"the recipe's argument files are not in {FOLDER} (set DYNAMO_A4X_RECIPE to its folder)"
-)
+RECIPE = [(name, role) for name in recipe.LAYOUTS.values() for role in WORKER_ROLES]
 
 
 def _catalog(path: Path) -> dict[str, Any]:
@@ -115,42 +111,35 @@ if "A_ASKED" in os.environ and envs.A_USED.get(): ...
 # The check ---------------------------------------------------------------------------------------------------------
 
 
-def _recipe_layout(path: Path) -> Layout:
-    """A layout whose arguments, of the role that the file is for, are those of a recipe file."""
-    shape = re.search(r"\d+p\d+d", path.name)
-    assert shape
-    made = layout.load(f"deepseek-r1-fp8-{shape.group()}")
-    role = "decode" if "decode" in path.name else "prefill"
-    return replace(made, **{f"{role}_arguments": yaml.safe_load(path.read_text(encoding="utf-8"))})
+def _recipe_layout(name: str, role: WorkerRole) -> Layout:
+    """A layout whose arguments, of one role, are the recipe's."""
+    return replace(layout.load(name), **{f"{role}_arguments": recipe.arguments(name, role)})
 
 
-@needs_recipe
-@pytest.mark.parametrize("path", RECIPE, ids=lambda path: path.stem)
-def test_the_recipes_arguments_are_right_for_the_release_that_it_uses(path: Path) -> None:
-    assert list(arguments.check(_recipe_layout(path), PROFILES["0.7.0"])) == []
+@pytest.mark.parametrize(("name", "role"), RECIPE)
+def test_the_recipes_arguments_are_right_for_the_release_that_it_uses(name: str, role: WorkerRole) -> None:
+    assert list(arguments.check(_recipe_layout(name, role), PROFILES["0.7.0"])) == []
 
 
-@needs_recipe
-@pytest.mark.parametrize("path", RECIPE, ids=lambda path: path.stem)
-def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(path: Path) -> None:
-    made = _recipe_layout(path)
-    role = "decode" if "decode" in path.name else "prefill"
+@pytest.mark.parametrize(("name", "role"), RECIPE)
+def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(name: str, role: WorkerRole) -> None:
+    made = _recipe_layout(name, role)
     made = replace(made, **{f"{'prefill' if role == 'decode' else 'decode'}_arguments": {}})
     found = [problem.key.rsplit(" ", 1)[-1] for problem in arguments.check(made, PROFILES["1.0.1"])]
     assert found == (["prefill-round-robin-balance"] if role == "decode" else [])
 
 
-@needs_recipe
 def test_the_recipes_dead_variables_are_told() -> None:
-    values = yaml.safe_load((FOLDER / "values_deepep.yaml").read_text(encoding="utf-8"))["dynamo"]["decodeWorker"]
-    variables = {entry["name"]: entry["value"] for entry in values["envs"] if "value" in entry}
-    made = replace(layout.load("deepseek-r1-fp8-10p8d"), prefill_environment={}, decode_environment=variables)
+    name = "deepseek-r1-fp8-10p8d"
+    scripts = ("SERVER_ARGS_FILE", "MODEL_PATH")
+    variables = {key: value for key, value in recipe.variables(name, "decode").items() if key not in scripts}
+    made = replace(layout.load(name), prefill_environment={}, decode_environment=variables)
     told = "\n".join(environment.warnings(made, PROFILES["0.7.0"]))
-    assert re.findall(r"environment\.(\w+):", told) == [
+    assert set(re.findall(r"environment\.(\w+):", told)) == {
         "SGLANG_DECODE_BOOTSTRAP_TIMEOUT",
         "SGLANG_HACK_SEQ_BOOTSTRAP_ROOM",
         "SGLANG_DISABLE_TP_MEMORY_INBALANCE_CHECK",
-    ]
+    }
     assert "declares this variable and reads it nowhere" in told
 
 
