@@ -73,7 +73,8 @@ faults: $(INSTALLED)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
-	@$(BIN)/python -m tools.sglang_arguments && $(BIN)/python -m tools.custom_kinds && $(BIN)/python -m tools.mutate_layouts --write
+	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write"; do \
+	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.
 # Stops at the first step that fails. The last line counts the tests of all three tiers.

@@ -11,8 +11,8 @@ from typing import Any
 from rehearsal.cloud import EmbeddedCloud, Thing, helm, kai
 from rehearsal.cloud import gcp_rules as gcp
 
-_KAI_VERSION = "0.17.0"
-_DRIVER_VERSION = "25.12.0"
+KAI_VERSION = "0.17.0"
+DRIVER_VERSION = "25.12.0"
 """Releases of an adopted KAI and of an adopted DRA driver."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
 _KUBERNETES = "1.34"
@@ -124,7 +124,7 @@ def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: st
 
 def _kai(cloud: EmbeddedCloud, cluster: Thing) -> None:
     """A KAI as its own documentation installs it: shard and queues of the chart's."""
-    release = {"chart": kai.CHART, "version": _KAI_VERSION, "namespace": "kai-scheduler"}
+    release = {"chart": kai.CHART, "version": KAI_VERSION, "namespace": "kai-scheduler"}
     helm.seed(cloud.world, cluster.id, release)
     for thing in cloud.world.find(scope=cluster.id):
         kai.settle(cloud.world, thing)
@@ -145,5 +145,5 @@ def _platform(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
 
 def _driver(cloud: EmbeddedCloud, cluster: Thing) -> None:
     name = "nvidia-dra-driver-gpu"
-    release = {"chart": name, "version": _DRIVER_VERSION, "namespace": name}
+    release = {"chart": name, "version": DRIVER_VERSION, "namespace": name}
     helm.seed(cloud.world, cluster.id, release)

@@ -1,7 +1,7 @@
 """The stack config as typed models: what an environment may say, key by key.
 
-Every field's description is the text that an error message gives as its cure, and that the README's config
-reference is checked against. Models hold plain values only, never an `Output`.
+Every field's description is what an error message suggests and what the config reference is generated from. Models
+hold plain values only, never an `Output`.
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ class _Domain(StrictModel):
     nodes: int = Field(
         ge=1,
         le=a4x.NODES_PER_DOMAIN,
-        description="the number of nodes, 1 to 18; list a further domain for more",
+        description="the number of nodes, 1 to 18; list a further domain for more. Fewer than 18 keep the rest of the "
+        "sub-block from everyone else until the number is raised, which resizes the pool",
     )
     price_per_gpu_hour: float | None = Field(
         default=None, gt=0, le=PRICE_MAX, description="what one GPU costs an hour, for the line that a preview prints"
@@ -312,14 +313,17 @@ class NodeSoftware(StrictModel):
     )
     gpu_driver_version: gke.DriverVersion | None = Field(
         default=None,
-        description="which GPU driver GKE installs on created pools: DEFAULT, LATEST, INSTALLATION_DISABLED",
+        description="which GPU driver GKE installs on created pools: DEFAULT, LATEST, INSTALLATION_DISABLED. A change "
+        "replaces the pool; default: DEFAULT",
     )
 
 
 class Frontend(StrictModel):
     """The frontends of one serving stack."""
 
-    replicas: int | None = Field(default=None, ge=1, description="the number of frontend pods; default: the layout's")
+    replicas: int | None = Field(
+        default=None, ge=1, description="the number of frontend pods, of 5 CPUs and 50 GiB each; default: the layout's"
+    )
     placement: Literal["a4x", "system"] = Field(
         default="a4x",
         description="`a4x` for the domain's own nodes (arm64 images), `system` for the x86 system nodes",

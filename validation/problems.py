@@ -129,12 +129,12 @@ def _unknown(spot: _Spot) -> tuple[str, str]:
 
 def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
     """A mapping whose `mode` is missing, or is none of those that its models have."""
-    models = _members(spot.annotation)
-    description = next(iter(models.values())).model_fields["mode"].description
+    known = members(spot.annotation)
+    description = next(iter(known.values())).model_fields["mode"].description
     key = f"{prefix}{spot.path}.mode"
     if mode is None:
         return Problem(key, None, "this key is required", f"set it: {description}")
-    *first, last = map(repr, models)
+    *first, last = map(repr, known)
     expected = f"{', '.join(first)} or {last}"
     return Problem(key, mode, f"must be one of {expected}", f"choose one: {description}")
 
@@ -176,11 +176,11 @@ class _Spot:
 def _find(model: type[BaseModel], location: Sequence[int | str]) -> _Spot:
     spot = _Spot(model, model)
     for part in location:
-        members = _members(spot.annotation)
+        choices = members(spot.annotation)
         if isinstance(part, int):
             spot.path += f"[{part}]"
-        elif part in members and len(members) > 1:
-            spot.owner, spot.modes, spot.annotation = members[part], members, members[part]
+        elif part in choices:
+            spot.owner, spot.modes, spot.annotation = choices[part], choices, choices[part]
         else:
             owner = _inner_model(spot.annotation)
             if owner is not None and owner is not spot.owner:
@@ -193,25 +193,26 @@ def _find(model: type[BaseModel], location: Sequence[int | str]) -> _Spot:
     return spot
 
 
-def _members(annotation: Any) -> dict[str, type[BaseModel]]:
+def members(annotation: Any) -> dict[str, type[BaseModel]]:
     """The models that a value may be, by their `mode`; empty where no mode tells them apart."""
     found: dict[str, type[BaseModel]] = {}
-    for model in _models(annotation):
+    for model in models(annotation):
         mode = model.model_fields.get("mode")
         if mode is not None and get_origin(mode.annotation) is Literal:
             found.update({str(value): model for value in get_args(mode.annotation)})
     return found if len(set(found.values())) > 1 else {}
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation: unions, lists and mappings are looked into."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models(argument)
+        yield from models(argument)
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    return next(_models(annotation), None)
+    return next(models(annotation), None)
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

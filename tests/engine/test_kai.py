@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import Rehearsal, RehearsalError, report
+from rehearsal import Rehearsal, RehearsalError, report, seeds
 from rehearsal.cloud import helm, kai
 from tests.engine.proof import needs_engine
 
@@ -104,8 +104,9 @@ def test_an_adopted_platform_serves_with_and_without_kai(mode: str) -> None:
         assert not rehearsal.world.kept()
 
 
-def test_an_old_kai_that_is_adopted_does_not_serve() -> None:
-    parts = config(kai={"mode": "adopt", "version": "0.12.17"})
+def test_an_old_kai_that_is_adopted_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeds, "KAI_VERSION", "0.12.17")
+    parts = config(kai={"mode": "adopt"})
     with Rehearsal("dev", config=parts) as rehearsal, pytest.raises(RehearsalError, match='RuntimeClass "nvidia"'):
         rehearsal.up()
 

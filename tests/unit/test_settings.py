@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
 
 import settings
 from reference import naming
+from tools import config_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 Config = dict[str, Any]
@@ -374,23 +372,21 @@ def test_every_key_of_the_project_file_is_a_setting_or_a_secret() -> None:
     assert all(entry.get("type") and entry.get("description") for entry in declared.values())
 
 
-def _keys(model: type[BaseModel]) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        yield field.alias or name
-        for inner in _models(field.annotation):
-            yield from _keys(inner)
+def test_the_config_reference_is_what_the_models_say() -> None:
+    assert config_reference.DOCUMENT.read_text(encoding="utf-8") == config_reference.page()
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
-
-
-def test_the_readme_explains_every_key() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    reference = readme.split("## Config reference")[1].split("### Layouts")[0]
-    documented = set(re.findall(r"[\w:]+", " ".join(re.findall(r"`([^`]+)`", reference))))
-    missing = {key for key in _keys(settings.Settings) if key not in documented} - {"environment"}
-    assert missing == set()
+@pytest.mark.parametrize(
+    ("key", "default", "modes"),
+    [
+        ("cluster.version", "`1.35`", ("create",)),
+        ("cluster.deviceNetworks.rdmaNetwork", "required with `deviceNetworks`", ("adopt",)),
+        ("domains[].zone", "required", ()),
+        ("kai.mode", "`create`", ()),
+        ("nodeSoftware.gibVersion", "the Dynamo release's", ()),
+    ],
+)
+def test_a_key_is_explained_with_its_default_and_its_modes(key: str, default: str, modes: tuple[str, ...]) -> None:
+    (row,) = [row for row in config_reference.rows(settings.Settings) if row.key == key]
+    assert (row.default, row.modes) == (default, modes)
+    assert f"| `{key}` | {row.meaning}" in config_reference.page()

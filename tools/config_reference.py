@@ -1,0 +1,120 @@
+"""Writes docs/reference/config.md, the reference of the stack config, from the settings' models.
+
+python -m tools.config_reference            # prints the page
+python -m tools.config_reference --write    # writes it
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from settings import SECRETS, Settings
+from validation.problems import members, models
+
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "config.md"
+
+_HEAD: Final = """\
+# Config reference
+
+<!-- Generated from settings/model.py by `make generated`; do not edit. -->
+
+Keys of `Pulumi.<stack>.yaml`, in the namespace `dynamo-a4x:` unless they have another. `gcp:project` and `gcp:region`
+are the provider's own keys. A key that is not listed is an error, and so is a key that its mode does not have. Numbers
+and booleans are also read as `pulumi config set --path` stores them.
+"""
+
+_SECRETS: Final = "`pulumi config set --secret KEY`. A preview runs without them, `pulumi up` does not."
+
+
+@dataclass(frozen=True)
+class Row:
+    """One key: path, meaning, default, and the modes that have it where not all do."""
+
+    key: str
+    meaning: str
+    default: str
+    modes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        only = f" (`mode: {'`, `'.join(self.modes)}` only)" if self.modes else ""
+        return f"| `{self.key}` | {self.meaning}{only} | {self.default} |"
+
+
+def rows(model: type[BaseModel], path: str = "", parent: str = "") -> Iterator[Row]:
+    """Every key of a model, those of the models inside it after their own; `parent` is a key that may be left out."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if path or key != "environment":
+            yield from _of_field(path, key, field, parent)
+
+
+def _of_field(path: str, key: str, field: FieldInfo, parent: str) -> Iterator[Row]:
+    inner = list(models(field.annotation))
+    if not inner:
+        yield _row(path + key, field, parent)
+        return
+    below = path + key + ("[]." if get_origin(field.annotation) is tuple else ".")
+    parent = key if type(None) in get_args(field.annotation) else parent
+    modes = members(field.annotation) or {"": inner[0]}
+    found: dict[str, tuple[Row, list[str]]] = {}
+    for mode, model in modes.items():
+        for row in rows(model, below, parent):
+            found.setdefault(row.key, (row, []))[1].append(mode)
+    # The mode first: it says which of the others there are.
+    for row, having in sorted(found.values(), key=lambda entry: entry[0].key != f"{below}mode"):
+        if row.key == f"{below}mode":
+            yield replace(row, default="required" if field.is_required() else "`create`")
+        elif len(having) < len(modes):
+            yield replace(row, modes=tuple(having))
+        else:
+            yield row
+
+
+def _row(key: str, field: FieldInfo, parent: str) -> Row:
+    text, _, stated = (field.description or "").replace("|", "\\|").partition("; default: ")
+    value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
+    if field.is_required():
+        default = f"required with `{parent}`" if parent else "required"
+    elif value in (None, (), {}):
+        default = stated or "none"
+    else:
+        default = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+    return Row(key, text, default)
+
+
+def page() -> str:
+    """The text of docs/reference/config.md."""
+    sections: dict[str, list[Row]] = {}
+    for row in rows(Settings):
+        top = row.key.partition(".")[0].removesuffix("[]")
+        sections.setdefault(top if "." in row.key else "Environment", []).append(row)
+    lines = [_HEAD]
+    for title, found in sections.items():
+        lines += [f"## {title}", "", "| key | meaning | default |", "|---|---|---|", *map(str, found), ""]
+    lines += ["## Secrets", "", _SECRETS, "", "| key | value |", "|---|---|"]
+    lines += [f"| `{key}` | {where} |" for key, where in SECRETS.items()]
+    return "\n".join([*lines, ""])
+
+
+def main(command: Sequence[str] | None = None) -> None:
+    """Command line: print the page, or write it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
+    if parser.parse_args(command).write:
+        DOCUMENT.parent.mkdir(parents=True, exist_ok=True)
+        DOCUMENT.write_text(page(), encoding="utf-8")
+    else:
+        sys.stdout.write(page())
+
+
+if __name__ == "__main__":
+    main()
