@@ -20,7 +20,9 @@ import pulumi
 from tests.recorder import ROOT
 
 ROOMS = ("gcp", "platform", "serving")
-PURE_SERVING = frozenset({"layout", "rules", "launch", "graph", "commands", "arguments", "environment", "estimate"})
+PURE_SERVING = frozenset(
+    {"layout", "rules", "launch", "graph", "gpu_pod", "commands", "arguments", "environment", "estimate"}
+)
 """Modules of components/serving that must work without Pulumi, whichever of them exist."""
 
 PROGRAM_LINES = 80

@@ -14,7 +14,7 @@ name. Users reach the stack through a Service of its own, whose name stays.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -23,8 +23,8 @@ import pulumi_random as random
 from components.base import gke, naming
 from components.base.dynamo import DynamoProfile
 from components.base.kai import QUEUE_ANNOTATION
-from components.base.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
-from components.serving import announcement, commands, graph, launch, pod_templates
+from components.base.registry import HF_KEY, HF_SECRET
+from components.serving import announcement, commands, graph, launch, pod_objects, pod_templates
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.layout import WORKER_ROLES, Layout, WorkerRole
@@ -135,13 +135,8 @@ class ServingStack(pulumi.ComponentResource):
         )
         self.namespace = namespace.metadata["name"]
 
-        pull_secret = kubernetes.core.v1.Secret(
-            f"{name}-nvcr-secret",
-            metadata={"name": PULL_SECRET, "namespace": self.namespace, "labels": labels},
-            type="kubernetes.io/dockerconfigjson",
-            string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        metadata: Any = {"namespace": self.namespace, "labels": labels}
+        self.pull_secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
         hf_secret = kubernetes.core.v1.Secret(
             f"{name}-hf-token-secret",
             metadata={"name": HF_SECRET, "namespace": self.namespace, "labels": labels},
@@ -199,7 +194,9 @@ class ServingStack(pulumi.ComponentResource):
                 parent=self, provider=provider, replace_on_changes=["spec"], delete_before_replace=False
             ),
         )
-        rdma_claims = self._rdma_claims(name, args, labels) if args["rdma"] == "dranet" else None
+        rdma_claims = None
+        if args["rdma"] == "dranet":
+            rdma_claims = pod_objects.rdma_claims(self, name, {**metadata, "name": f"{stack}-rdma"}, provider)
         config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
             role: kubernetes.core.v1.ConfigMap(
                 f"{name}-{role}-arguments",
@@ -224,7 +221,7 @@ class ServingStack(pulumi.ComponentResource):
             node_pool=args["node_pool"],
             bucket=args["bucket"],
             service_account=account.metadata["name"],
-            pull_secret=pull_secret.metadata["name"],
+            pull_secret=self.pull_secret,
             claim_template=domain.claim_template,
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
             rdma_claim_template=rdma_claims,
@@ -283,29 +280,7 @@ class ServingStack(pulumi.ComponentResource):
         self.deployment_uid = deployed.metadata.apply(lambda metadata: str(metadata.get("uid", "")))
         self.templates = stamped.hashes
         self.service_account = account.metadata["name"]
-        self.pull_secret = pull_secret.metadata["name"]
         self.url = pulumi.Output.format(
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
         )
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
-
-    def _rdma_claims(self, name: str, args: ServingStackArgs, labels: dict[str, str]) -> pulumi.Output[str]:
-        """A template of claims on all RDMA NICs of a node, from the device class that GKE's DRANET brings."""
-        template = kubernetes.resource.v1.ResourceClaimTemplate(
-            f"{name}-rdma-claims",
-            metadata={"name": f"{args['stack']}-rdma", "namespace": self.namespace, "labels": labels},
-            spec={
-                "spec": {
-                    "devices": {
-                        "requests": [
-                            {
-                                "name": graph.RDMA_CLAIM,
-                                "exactly": {"device_class_name": "mrdma.google.com", "allocation_mode": "All"},
-                            }
-                        ]
-                    }
-                }
-            },
-            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
-        )
-        return template.metadata["name"]
