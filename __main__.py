@@ -31,3 +31,5 @@ pulumi.export("kubeconfig", ground.cluster.kubeconfig)
 pulumi.export("modelBucket", pulumi.Output.concat("gs://", ground.bucket.bucket_name))
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in ground.domains.items()})
 pulumi.export("stacks", stacks)
+if shared.fabric_tests:
+    pulumi.export("fabricTests", {domain: test.logs for domain, test in shared.fabric_tests.items()})

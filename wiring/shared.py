@@ -11,7 +11,9 @@ from components import gcp, platform
 from components.base import a4x, kai, naming
 from components.base.dynamo import PROFILES
 from components.serving import layout
+from components.serving.fabric_test import FabricTest
 from settings import Secrets, Settings
+from wiring.fabric import build_fabric_tests
 from wiring.ground import Ground
 from wiring.guard import platform_use
 
@@ -26,6 +28,8 @@ class Shared:
     """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
     parts: Mapping[platform.Part, platform.OwnedPart]
     """What other environments on the cluster may use."""
+    fabric_tests: Mapping[str, FabricTest]
+    """Domain to the test of its fabric, where there is one; before the domain's stacks."""
 
 
 def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared:
@@ -71,7 +75,12 @@ def build_shared(settings: Settings, secrets: Secrets, ground: Ground) -> Shared
     if settings.dynamo.mode == "create":
         parts["dynamo"] = _dynamo(settings, secrets, ground, scheduler)
     made = [resource for part in parts.values() for resource in part.resources]
-    return Shared(queue, [*use, *ready, *made, *_downloads(settings, secrets, ground)], parts)
+    # Beside the installation of the rest, and the download of the weights: node software is all that they need.
+    software = [*use, *ready]
+    if "dra-driver" in parts:
+        software += parts["dra-driver"].resources
+    tests = build_fabric_tests(settings, secrets, ground, software)
+    return Shared(queue, [*use, *ready, *made, *_downloads(settings, secrets, ground)], parts, tests)
 
 
 def _dra_driver(settings: Settings, secrets: Secrets, ground: Ground) -> platform.DraDriver:

@@ -24,6 +24,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
     profile = PROFILES[settings.dynamo.version]
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = ground.domains[stack.domain].node_pool_name
+    test = shared.fabric_tests.get(stack.domain)
     frontend_image = stack.frontend.image or profile.image
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     identity = gcp.WorkloadIdentity(
@@ -50,6 +51,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "provider": ground.cluster.provider,
             "node_pool": node_pool,
             "domain": stack.domain,
+            "fabric_tested": test is not None,
             "bucket": ground.bucket.bucket_name,
             "service_account": naming.SERVING_ACCOUNT,
             "service_account_annotations": identity.annotations,
@@ -62,7 +64,7 @@ def build_stack(settings: Settings, secrets: Secrets, stack: Stack, ground: Grou
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
         },
-        pulumi.ResourceOptions(depends_on=shared.ready),
+        pulumi.ResourceOptions(depends_on=[*shared.ready, *([test] if test else [])]),
     )
     facts: dict[str, Any] = {
         "namespace": built.namespace,

@@ -56,6 +56,9 @@ class ServingStackArgs(TypedDict):
     domain: str
     """Name of the domain as configured; another one means another graph."""
 
+    fabric_tested: bool
+    """Whether the domain's fabric is tested before the stack comes."""
+
     bucket: pulumi.Input[str]
     """Bucket (bare name) with the weights below the model's id."""
 
@@ -124,7 +127,10 @@ class ServingStack(pulumi.ComponentResource):
             metadata={
                 "name": stack,
                 "labels": labels,
-                "annotations": {announcement.SHAPE: f"{layout.shape} in {args['domain']}"},
+                "annotations": {
+                    **announcement.place(layout.shape, args["domain"]),
+                    **({announcement.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
+                },
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
