@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from manifests import launch
+from manifests import gpu_pod, launch
+from manifests.gpu_pod import Value
 from reference import a4x
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
@@ -20,15 +21,10 @@ from reference.naming import ROLE_LABEL, STACK_LABEL
 from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import Layout, WorkerRole
 
-Value = Any
-"""A text, or the `Output[str]` that will hold it: this module only puts it in its place."""
-
 Side = Literal["a4x", "system"]
 
 FRONTEND_PORT: Final = 8000
 MODEL_ROOT: Final = "/data/model"
-CLAIM: Final = "compute-domain-channel"
-RDMA_CLAIM: Final = "rdma"
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
 """Role to the name of its service in the graph; the operator derives pod names from it in lower case."""
 
@@ -166,12 +162,8 @@ def _frontend(placement: Placement) -> dict[str, Any]:
 
 def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str, Any]:
     workers = layout.workers(role)
-    claims = {CLAIM: placement.claim_template}
-    annotations = gcsfuse_annotations()
-    if placement.rdma_claim_template is None:
-        annotations |= _rdma_annotations()
-    else:
-        claims[RDMA_CLAIM] = placement.rdma_claim_template
+    nics = placement.rdma_claim_template
+    claims = gpu_pod.claims(placement.claim_template, nics)
     service: dict[str, Any] = {
         "componentType": "worker",
         "subComponentType": role,
@@ -185,18 +177,15 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "readinessProbe": _probe("/health", period=60, failures=60),
         "extraPodMetadata": {
             "labels": _labels(role, placement),
-            "annotations": annotations,
+            "annotations": {**gcsfuse_annotations(), **gpu_pod.nic_annotations(nics)},
         },
         "extraPodSpec": {
             **_pod(placement, {a4x.NODE_POOL_KEY: placement.node_pool}),
-            "affinity": _arm64_affinity(),
-            "resourceClaims": [
-                {"name": claim, "resourceClaimTemplateName": template} for claim, template in claims.items()
-            ],
+            "affinity": gpu_pod.affinity(),
+            "resourceClaims": gpu_pod.resource_claims(claims),
             "volumes": [
                 model_volume(placement.bucket, chunk_megabytes=10),
-                {"name": "library-dir-host", "hostPath": {"path": a4x.DRIVER_ROOT}},
-                {"name": "gib", "hostPath": {"path": a4x.GIB_ROOT}},
+                *gpu_pod.volumes(),
                 {
                     "name": "serving-configuration",
                     "configMap": {
@@ -212,13 +201,11 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
                 "args": [launch.SCRIPT],
                 "stdin": True,
                 "tty": True,
-                # RDMA verbs and NVLink memory export need the device files of the host.
-                "securityContext": {"privileged": True},
+                "securityContext": {**gpu_pod.SECURITY_CONTEXT},
                 "startupProbe": _startup(),
                 "volumeMounts": [
                     {"name": "gcs-model-volume", "mountPath": MODEL_ROOT},
-                    {"name": "library-dir-host", "mountPath": "/usr/local/nvidia"},
-                    {"name": "gib", "mountPath": "/usr/local/gib"},
+                    *gpu_pod.volume_mounts(),
                     {"name": "serving-configuration", "mountPath": launch.ARGUMENTS_FOLDER},
                 ],
             },
@@ -269,12 +256,6 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _arm64_affinity() -> dict[str, Any]:
-    term = {"matchExpressions": [{"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]}]}
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
-    return {"nodeAffinity": required}
-
-
 def _apart(labels: dict[str, str]) -> dict[str, Any]:
     """Pods with these labels on different nodes, as far as there are nodes.
 
@@ -284,13 +265,3 @@ def _apart(labels: dict[str, str]) -> dict[str, Any]:
     term = {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
     preferred = [{"weight": 100, "podAffinityTerm": term}]
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
-
-
-def _rdma_annotations() -> dict[str, str]:
-    """Attach the four CX-7 NICs as eth2 to eth5; eth1, the second gVNIC, stays with the node."""
-    interfaces = [("eth0", "default"), *((f"eth{i + 2}", name) for i, name in enumerate(a4x.RDMA_NETWORKS))]
-    entries = ",\n".join(f'  {{"interfaceName":"{nic}","network":"{network}"}}' for nic, network in interfaces)
-    return {
-        "networking.gke.io/default-interface": "eth0",
-        "networking.gke.io/interfaces": f"[\n{entries}\n]\n",
-    }

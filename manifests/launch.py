@@ -12,6 +12,7 @@ from typing import Final
 
 import yaml
 
+from manifests.gpu_pod import NCCL_ENVIRONMENT
 from serving_rules.layout import Arguments
 
 ARGUMENTS_FOLDER: Final = "/workload/configs"
@@ -21,13 +22,12 @@ ARGUMENTS_KEY: Final = "serving-configuration"
 
 COMMAND: Final = ("/bin/bash", "-c")
 
-SCRIPT: Final = """\
+SCRIPT: Final = f"""\
 nvidia-smi
-source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer has not run on this node' >&2; exit 1; }
+{NCCL_ENVIRONMENT}\
 env | grep -E '^(NCCL|GLOO|UCX|MC|SGLANG)_' | sort
 exec python3 -m dynamo.sglang --model-path "$MODEL_PATH" --config "$SERVER_ARGS_FILE"
 """
-# No `set -e` above: Google's set_nccl_env.sh is not written for it.
 
 
 def arguments_file(arguments: Arguments) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components import gcp, platform
+from components.serving.fabric_test import FabricTest
+from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
 from reference import a4x, kai, naming
@@ -27,6 +29,8 @@ class Platform:
     """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
     parts: Mapping[platform.Part, platform.OwnedPart]
     """What other environments on the cluster may use."""
+    fabric_tests: Mapping[str, FabricTest]
+    """Domain to the test of its fabric, where there is one; before the domain's stacks."""
 
 
 def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> Platform:
@@ -71,7 +75,12 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     if settings.dynamo.mode == "create":
         parts["dynamo"] = _dynamo(settings, secrets, infrastructure, scheduler)
     made = [resource for part in parts.values() for resource in part.resources]
-    return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], parts)
+    # Beside the installation of the rest, and the download of the weights: node software is all that they need.
+    software = [*use, *ready]
+    if "dra-driver" in parts:
+        software += parts["dra-driver"].resources
+    tests = build_fabric_tests(settings, secrets, infrastructure, software)
+    return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], parts, tests)
 
 
 def _dra_driver(

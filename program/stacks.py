@@ -27,6 +27,7 @@ def build_stack(
     profile = PROFILES[settings.dynamo.version]
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name
+    test = platform.fabric_tests.get(stack.domain)
     frontend_image = stack.frontend.image or profile.image
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     identity = gcp.WorkloadIdentity(
@@ -53,6 +54,7 @@ def build_stack(
             "provider": infrastructure.cluster.provider,
             "node_pool": node_pool,
             "domain": stack.domain,
+            "fabric_tested": test is not None,
             "bucket": infrastructure.bucket,
             "service_account": naming.SERVING_ACCOUNT,
             "service_account_annotations": identity.annotations,
@@ -65,7 +67,7 @@ def build_stack(
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
         },
-        pulumi.ResourceOptions(depends_on=platform.ready),
+        pulumi.ResourceOptions(depends_on=[*platform.ready, *([test] if test else [])]),
     )
     facts: dict[str, Any] = {
         "namespace": built.namespace,

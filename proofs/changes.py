@@ -111,6 +111,7 @@ CASES: tuple[Case, ...] = (
         note=_FIRST,
     ),
     Case("domains[0].nodeVersion", "1.35.1-gke.1000000", only="prod", note="; nodes are upgraded one by one"),
+    Case("domains[0].fabricTest.nodes", 2, note="...; take the stack away first (`stacks: []` and `up`)"),
     Case("domains[0].pricePerGpuHour", 10.5),
     Case(
         "domains[+]",

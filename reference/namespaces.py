@@ -42,6 +42,7 @@ _BEGINNINGS: Final[Mapping[str, str]] = {
     "gke-": _GKE,
     "gmp-": "GKE's managed Prometheus",
     f"{naming.DOWNLOAD_NAMESPACE}-": "the downloads of models",
+    f"{naming.FABRIC_NAMESPACE}-": "the tests of NVLink domains",
 }
 
 

@@ -44,6 +44,9 @@ SERVICE_ACCOUNT_MAX: Final = 30
 DOWNLOAD_NAMESPACE: Final = "model-download"
 """Beginning of the namespaces in which weights are downloaded; the environment's name follows."""
 
+FABRIC_NAMESPACE: Final = "fabric-test"
+"""Beginning of the namespaces in which NVLink domains are tested; environment and domain follow."""
+
 SERVING_ACCOUNT: Final = "dynamo-serving"
 DOWNLOAD_ACCOUNT: Final = "model-download"
 """Kubernetes service accounts of a stack's pods (read the bucket) and of the download (write it)."""

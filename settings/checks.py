@@ -30,6 +30,13 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if isinstance(domain, CreateDomain)
     ]
+    used = {stack.domain for stack in settings.stacks}
+    found += [
+        f"domains[{i}].fabricTest: no stack is placed in domain {domain.name!r}, so nothing is tested; the test runs "
+        "before the first stack."
+        for i, domain in enumerate(settings.domains)
+        if domain.fabric_test is not None and domain.name not in used
+    ]
     found += nodes.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
@@ -152,6 +159,25 @@ def _device_networks(settings: Settings) -> Iterator[Problem]:
             "a pool that is created in an adopted cluster attaches to networks that exist",
             "name the gVNIC and RDMA networks that the cluster's Network objects use",
         )
+
+
+def _fabric_tests(settings: Settings) -> Iterator[Problem]:
+    for i, domain in enumerate(settings.domains):
+        key = f"domains[{i}].fabricTest"
+        if domain.fabric_test is None:
+            continue
+        if domain.nodes < 2:
+            rule = f"a fabric is tested between nodes, and domain {domain.name!r} has {domain.nodes}"
+            yield Problem(
+                key,
+                domain.fabric_test.model_dump(by_alias=True, exclude_unset=True),
+                rule,
+                "remove the key, or choose a larger domain",
+            )
+        elif domain.tested_nodes > domain.nodes:
+            rule = f"domain {domain.name!r} has {domain.nodes} nodes"
+            cure = "choose as many or fewer, or leave the key out to test all"
+            yield Problem(f"{key}.nodes", domain.tested_nodes, rule, cure)
 
 
 def _one_rack_each(settings: Settings) -> Iterator[Problem]:
@@ -298,6 +324,7 @@ CHECKS: tuple[Check, ...] = (
     _cluster,
     _domains,
     _device_networks,
+    _fabric_tests,
     _one_rack_each,
     _one_zone,
     nodes.versions,

@@ -26,6 +26,9 @@ _KAI_MODE = f"{_MODE}, `none` for a cluster with another scheduler"
 PRICE_MAX: Final = 1_000_000
 """Above any price of a GPU hour in any currency: what is larger is a slip of the keyboard."""
 
+BANDWIDTH_MAX: Final = 1800
+"""GB/s of the NVLink of one GB200, both ways together: no collective is faster."""
+
 
 def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
     """A validator from a rule of the field that raises `RuleError`."""
@@ -171,6 +174,36 @@ class CreateCluster(_Cluster):
 Cluster = Annotated[AdoptCluster | CreateCluster, Field(discriminator="mode")]
 
 
+class FabricTest(StrictModel):
+    """A test of an NVLink domain before its first stack.
+
+    The minimums are the least that others accept: 200 GB/s all_gather is what Google's cluster-toolkit asks of two A4X
+    nodes, and what four 400 Gbit/s NICs of a node carry at most; 250 GB/s all_reduce is what NVIDIA's AICR asks (it
+    measured 281.9). Over NVLink others have measured 842 with 2 nodes and 910 with 16.
+    """
+
+    nodes: int | None = Field(
+        default=None,
+        ge=2,
+        le=a4x.NODES_PER_DOMAIN,
+        description="the number of nodes that are tested, 2 or more; default: all of the domain",
+    )
+    all_gather: int = Field(
+        default=200,
+        alias="allGatherGBps",
+        ge=1,
+        le=BANDWIDTH_MAX,
+        description="the least bus bandwidth of an all_gather in GB/s, a whole number",
+    )
+    all_reduce: int = Field(
+        default=250,
+        alias="allReduceGBps",
+        ge=1,
+        le=BANDWIDTH_MAX,
+        description="the least bus bandwidth of an all_reduce in GB/s, a whole number",
+    )
+
+
 class _Domain(StrictModel):
     name: KubernetesName = Field(description="the node pool's name")
     zone: str = Field(description="the zone of the nodes, such as us-central1-b")
@@ -183,6 +216,15 @@ class _Domain(StrictModel):
     price_per_gpu_hour: float | None = Field(
         default=None, gt=0, le=PRICE_MAX, description="what one GPU costs an hour, for the line that a preview prints"
     )
+    fabric_test: FabricTest | None = Field(
+        default=None,
+        description="a mapping with nodes, allGatherGBps and allReduceGBps; {} tests all nodes with the defaults",
+    )
+
+    @property
+    def tested_nodes(self) -> int:
+        """Nodes that the fabric test takes; 0 without one."""
+        return 0 if self.fabric_test is None else self.fabric_test.nodes or self.nodes
 
 
 class AdoptDomain(_Domain):

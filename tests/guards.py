@@ -24,13 +24,14 @@ from tests.recorder import ROOT
 LAYERS: Mapping[str, frozenset[str]] = {
     "validation": frozenset(),
     "readiness": frozenset(),
+    "fabric": frozenset({"readiness"}),
     "reference": frozenset({"validation"}),
     "serving_rules": frozenset({"validation", "reference"}),
     "manifests": frozenset({"reference", "serving_rules"}),
     "settings": frozenset({"validation", "reference", "serving_rules"}),
     "components.gcp": frozenset({"validation", "reference"}),
     "components.platform": frozenset({"reference"}),
-    "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness"}),
+    "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness", "fabric"}),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
@@ -39,7 +40,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
 }
 """Every package to the packages of this repository that it may import, besides itself."""
 
-PURE = ("validation", "reference", "serving_rules", "manifests", "readiness")
+PURE = ("validation", "reference", "serving_rules", "manifests", "readiness", "fabric")
 """Packages that load neither Pulumi nor anything above them; `pure_imports` loads each in a process of its own."""
 
 PROGRAM_PACKAGES = ("program", "settings", "components", "manifests", "serving_rules", "reference", "validation")

@@ -19,6 +19,18 @@ from reference.naming import PROJECT
 SHAPE: Final = f"{PROJECT}/graph"
 """Annotation of a stack's namespace: shape and place of its graph, whose change replaces the graph."""
 
+FABRIC: Final = f"{PROJECT}/fabric-test"
+"""Annotation of a stack's namespace: the domain whose fabric was tested before the stack came. Of a test's own
+namespace: what is tested."""
+
+
+def place(shape: str, domain: str) -> dict[str, str]:
+    """The annotation `SHAPE` of a stack with that shape in that domain."""
+    return {SHAPE: f"{shape}{_IN}{domain}"}
+
+
+_IN: Final = " in "
+
 
 def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
     """The hook of a graph: an update that leaves a role without pods."""
@@ -30,13 +42,47 @@ def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
 
 
 def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
-    """The hook of a stack's namespace: another shape or place of the graph."""
+    """The hooks of a stack's namespace: another shape or place of the graph, and a test that comes too late."""
 
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-        before, after = _shape(old), _shape(new)
+        before, after = _annotation(old, SHAPE), _annotation(new, SHAPE)
         return roll.replacement(stack, before, after) if before and after and before != after else None
 
-    return _binding(f"{name}-replacement", said)
+    def refuse(args: pulumi.ResourceHookArgs) -> None:
+        text = late_test(stack, args.old_inputs or {}, args.new_inputs or {})
+        if text:
+            raise pulumi.RunError(text)
+
+    binding = _binding(f"{name}-replacement", said)
+    late = pulumi.ResourceHook(f"{name}-late-test", refuse, pulumi.ResourceHookOptions(on_dry_run=True))
+    return pulumi.ResourceHookBinding(before_update=[*(binding.before_update or []), late])
+
+
+def of_fabric_test(name: str, domain: str) -> pulumi.ResourceHookBinding:
+    """The hook of a fabric test's namespace: it is told something else, and may not run again for it."""
+
+    def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+        before, after = _annotation(old, FABRIC), _annotation(new, FABRIC)
+        if before == after:
+            return None
+        return (
+            f"domain {domain}: its fabric test ({before}) becomes another one ({after}). It runs now only if it has "
+            "failed before; else when the domain has been without stacks, which hold its GPUs."
+        )
+
+    return _binding(f"{name}-change", said)
+
+
+def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Why a stack's domain cannot be tested any more, from the inputs of its namespace; None where it need not be."""
+    domain = _annotation(new, FABRIC)
+    if not domain or _annotation(old, FABRIC) == domain or not _annotation(old, SHAPE).endswith(f"{_IN}{domain}"):
+        return None
+    return (
+        f"domains.{domain}.fabricTest was added while stack {stack!r} is in the domain\n"
+        "    rule: the test needs all GPUs of its nodes, which the stack holds\n"
+        f"    cure: leave it out; or take the stacks of {domain} away (`pulumi up` without them), then put them back"
+    )
 
 
 def _binding(
@@ -51,5 +97,5 @@ def _binding(
     return pulumi.ResourceHookBinding(before_update=[pulumi.ResourceHook(name, warn, options)])
 
 
-def _shape(inputs: Mapping[str, Any]) -> str:
-    return str(roll.part(roll.part(inputs, "metadata"), "annotations").get(SHAPE) or "")
+def _annotation(inputs: Mapping[str, Any], key: str) -> str:
+    return str(roll.part(roll.part(inputs, "metadata"), "annotations").get(key) or "")

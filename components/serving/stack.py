@@ -14,20 +14,20 @@ name. Users reach the stack through a Service of its own, whose name stays.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.serving import announcement, pod_templates
+from components.serving import announcement, pod_objects, pod_templates
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from manifests import commands, graph, launch
 from reference import gke, naming
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION
-from reference.registry import HF_KEY, HF_SECRET, PULL_SECRET, docker_config_json
+from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 
 _NEVER_WAIT = {"pulumi.com/skipAwait": "true"}
@@ -56,6 +56,9 @@ class ServingStackArgs(TypedDict):
 
     domain: str
     """Name of the domain as configured; another one means another graph."""
+
+    fabric_tested: bool
+    """Whether the domain's fabric is tested before the stack comes."""
 
     bucket: pulumi.Input[str]
     """Bucket (bare name) with the weights below the model's id."""
@@ -125,7 +128,10 @@ class ServingStack(pulumi.ComponentResource):
             metadata={
                 "name": stack,
                 "labels": labels,
-                "annotations": {announcement.SHAPE: f"{layout.shape} in {args['domain']}"},
+                "annotations": {
+                    **announcement.place(layout.shape, args["domain"]),
+                    **({announcement.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
+                },
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -136,13 +142,8 @@ class ServingStack(pulumi.ComponentResource):
         )
         self.namespace = namespace.metadata["name"]
 
-        pull_secret = kubernetes.core.v1.Secret(
-            f"{name}-nvcr-secret",
-            metadata={"name": PULL_SECRET, "namespace": self.namespace, "labels": labels},
-            type="kubernetes.io/dockerconfigjson",
-            string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        metadata: Any = {"namespace": self.namespace, "labels": labels}
+        self.pull_secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
         hf_secret = kubernetes.core.v1.Secret(
             f"{name}-hf-token-secret",
             metadata={"name": HF_SECRET, "namespace": self.namespace, "labels": labels},
@@ -200,7 +201,9 @@ class ServingStack(pulumi.ComponentResource):
                 parent=self, provider=provider, replace_on_changes=["spec"], delete_before_replace=False
             ),
         )
-        rdma_claims = self._rdma_claims(name, args, labels) if args["rdma"] == "dranet" else None
+        rdma_claims = None
+        if args["rdma"] == "dranet":
+            rdma_claims = pod_objects.rdma_claims(self, name, {**metadata, "name": f"{stack}-rdma"}, provider)
         config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
             role: kubernetes.core.v1.ConfigMap(
                 f"{name}-{role}-arguments",
@@ -225,7 +228,7 @@ class ServingStack(pulumi.ComponentResource):
             node_pool=args["node_pool"],
             bucket=args["bucket"],
             service_account=account.metadata["name"],
-            pull_secret=pull_secret.metadata["name"],
+            pull_secret=self.pull_secret,
             claim_template=domain.claim_template,
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
             rdma_claim_template=rdma_claims,
@@ -284,29 +287,7 @@ class ServingStack(pulumi.ComponentResource):
         self.deployment_uid = deployed.metadata.apply(lambda metadata: str(metadata.get("uid", "")))
         self.templates = stamped.hashes
         self.service_account = account.metadata["name"]
-        self.pull_secret = pull_secret.metadata["name"]
         self.url = pulumi.Output.format(
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
         )
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
-
-    def _rdma_claims(self, name: str, args: ServingStackArgs, labels: dict[str, str]) -> pulumi.Output[str]:
-        """A template of claims on all RDMA NICs of a node, from the device class that GKE's DRANET brings."""
-        template = kubernetes.resource.v1.ResourceClaimTemplate(
-            f"{name}-rdma-claims",
-            metadata={"name": f"{args['stack']}-rdma", "namespace": self.namespace, "labels": labels},
-            spec={
-                "spec": {
-                    "devices": {
-                        "requests": [
-                            {
-                                "name": graph.RDMA_CLAIM,
-                                "exactly": {"device_class_name": "mrdma.google.com", "allocation_mode": "All"},
-                            }
-                        ]
-                    }
-                }
-            },
-            opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),
-        )
-        return template.metadata["name"]

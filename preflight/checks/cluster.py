@@ -183,7 +183,9 @@ def _pool_problems(found: NodePool, size: int, domain: Domain, *, dranet: bool) 
 
 
 def free_nodes(site: Site, domain: Domain) -> Outcome:
-    """Enough of the domain's nodes are ready and free for its stacks: one missing node stops a whole layout."""
+    """Enough of the domain's nodes are ready and free for its stacks, and for the fabric test before them: one missing
+    node stops a whole layout.
+    """
     wanted = site.worker_nodes(domain)
     cluster = site.home()
     if cluster is None or site.pool(domain.name) is None:
@@ -196,6 +198,9 @@ def free_nodes(site: Site, domain: Domain) -> Outcome:
     reasons = {node.name: reason for node in nodes if (reason := _unusable(node, held[node.name]))}
     free = len(nodes) - len(reasons)
     finding = f"{free} of {len(nodes)} nodes are free, the stacks take {wanted}"
+    if domain.tested_nodes > wanted:
+        wanted = domain.tested_nodes
+        finding += f", the fabric test {wanted}"
     why = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())[:LISTED_MAX])
     if len(reasons) > LISTED_MAX:
         why += f"; and {len(reasons) - LISTED_MAX} more"

@@ -1,20 +1,21 @@
 """Jobs as the plugin waits for them: until the pod has ended, and then with its last words (P1, P2, P6).
 
-Pods of Jobs succeed here, but for those of a readiness check, which answer from the state of the graphs.
+Pods of Jobs succeed here, but for those of a readiness check, which answer from the state of the graphs, and those of a
+fabric test, which answer from the nodes.
 """
 
 from __future__ import annotations
 
-from rehearsal.cloud import readiness_jobs
+from rehearsal.cloud import fabric_jobs, readiness_jobs
 from rehearsal.cloud.faults import NotReady
-from rehearsal.cloud.values import Props, mapping
+from rehearsal.cloud.values import Props, items, mapping, text
 from rehearsal.cloud.world import Thing, World
 
 JOB = "kubernetes:batch/v1:Job"
 _COMPLETE: Props = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
-_FAILED: Props = {
-    "failed": 1,
-    "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}],
+_REASONS = {
+    "BackoffLimitExceeded": "Job has reached the specified backoff limit",
+    "DeadlineExceeded": "Job was active longer than specified deadline",
 }
 
 
@@ -25,11 +26,15 @@ def status(current: Thing | None) -> Props:
 
 def run(world: World, job: Thing) -> None:
     """Let the Job's pod run; raises `NotReady` with its termination message when it fails."""
-    said = readiness_jobs.last_words(world, job)
-    if said is not None:
-        job.outputs["status"] = dict(_FAILED)
-        namespace, _, name = job.id.rpartition("/")
-        raise _late(job, f"[Pod {namespace}/{name}-{world.text(5)}]: [Error] {said}")
+    for judge in (readiness_jobs.last_words, fabric_jobs.last_words):
+        said = judge(world, job)
+        if said == fabric_jobs.NEVER_RAN:
+            job.outputs["status"] = _failed("DeadlineExceeded")
+            require_complete(job)
+        if said is not None:
+            job.outputs["status"] = _failed("BackoffLimitExceeded")
+            namespace, _, name = job.id.rpartition("/")
+            raise _late(job, f"[Pod {namespace}/{name}-{world.text(5)}]: [Error] {said}")
     if mapping(job.outputs, "spec").get("ttlSecondsAfterFinished") is not None:
         # By the time anybody looks again it is gone.
         world.remove(job.key)
@@ -37,8 +42,14 @@ def run(world: World, job: Thing) -> None:
 
 def require_complete(job: Thing) -> None:
     """Raise `NotReady` for a Job that has failed before: it is not run again, and its pod's words are not repeated."""
-    if mapping(job.outputs, "status").get("failed"):
-        raise _late(job, f"Job {job.id} failed: Job has reached the specified backoff limit (BackoffLimitExceeded)")
+    for condition in items(job.outputs, "status.conditions"):
+        if text(condition, "type") == "Failed":
+            reason = text(condition, "reason")
+            raise _late(job, f"Job {job.id} failed: {_REASONS[reason]} ({reason})")
+
+
+def _failed(reason: str) -> Props:
+    return {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": reason}]}
 
 
 def _late(job: Thing, message: str) -> NotReady:

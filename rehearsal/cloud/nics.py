@@ -30,10 +30,15 @@ def hindrances(world: World, cluster: str, graph: Props) -> Iterator[str]:
     """What keeps pods of a graph from their NICs, each reason with its role in front."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
-        service = mapping(graph, f"spec.services.{role.name}")
-        for pool in _pools(world, cluster, role.pod):
-            yield from (f"{role.name}: {why}" for why in _unattached(world, cluster, pool, service))
-            yield from (f"{role.name}: {why}" for why in _unclaimed(world, cluster, namespace, pool, role.pod))
+        annotations = mapping(graph, f"spec.services.{role.name}.extraPodMetadata.annotations")
+        yield from (f"{role.name}: {why}" for why in of_pod(world, cluster, namespace, role.pod, annotations))
+
+
+def of_pod(world: World, cluster: str, namespace: str, pod: Props, annotations: Props) -> Iterator[str]:
+    """What keeps a pod with these annotations from its NICs."""
+    for pool in _pools(world, cluster, pod):
+        yield from _unattached(world, cluster, pool, annotations)
+        yield from _unclaimed(world, cluster, namespace, pool, pod)
 
 
 def _pools(world: World, cluster: str, pod: Props) -> list[Thing]:
@@ -42,12 +47,12 @@ def _pools(world: World, cluster: str, pod: Props) -> list[Thing]:
     return [pool for pool in inside if text(pool.outputs, "name") in named]
 
 
-def _unattached(world: World, cluster: str, pool: Thing, service: Props) -> Iterator[str]:
+def _unattached(world: World, cluster: str, pool: Thing, annotations: Props) -> Iterator[str]:
     """Networks that an annotation names and the pool's nodes do not have."""
     configs = items(pool.outputs, "networkConfig.additionalNodeNetworkConfigs")
     attached = {short(text(config, "subnetwork")) for config in configs}
     name = text(pool.outputs, "name")
-    for network in _networks(service):
+    for network in _networks(annotations):
         found = world.get(DEVICE_NETWORK, network, cluster)
         parameters = text(found.outputs, "spec.parametersRef.name") if found else ""
         behind = world.get(PARAM_SET, parameters, cluster)
@@ -57,8 +62,8 @@ def _unattached(world: World, cluster: str, pool: Thing, service: Props) -> Iter
             yield f"no node of pool {name} is attached to Network {network}"
 
 
-def _networks(service: Props) -> list[str]:
-    written = mapping(service, "extraPodMetadata.annotations").get(_ANNOTATION)
+def _networks(annotations: Props) -> list[str]:
+    written = annotations.get(_ANNOTATION)
     if not isinstance(written, str):
         return []
     entries = cast("list[Any]", json.loads(written))

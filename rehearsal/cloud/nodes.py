@@ -55,13 +55,20 @@ def _placed(world: World, cluster: str, role: Role, where: str) -> Iterator[str]
     if chosen and not found:
         yield f"{where}: no node pool {', '.join(chosen)} in the cluster: pods stay Pending"
     for pool in found:
-        yield from _tolerates(pool, role, where)
+        yield from untolerated(pool, role.pod, where)
 
 
-def _tolerates(pool: Thing, role: Role, where: str) -> Iterator[str]:
+def pool_of(world: World, cluster: str, pod: Props) -> Thing | None:
+    """The first node pool in the cluster that a pod is bound to."""
+    found = (_pool(world, cluster, name) for name in pods.pools_of(pod))
+    return next((pool for pool in found if pool is not None), None)
+
+
+def untolerated(pool: Thing, pod: Props, where: str) -> Iterator[str]:
+    """Taints of an A4X pool that a pod does not tolerate."""
     if not text(pool.outputs, "nodeConfig.machineType").startswith(MACHINE_A4X):
         return
-    tolerations = items(role.pod, "tolerations")
+    tolerations = items(pod, "tolerations")
     for key, value in TAINTS:
         if not any(_matches(toleration, key, value) for toleration in tolerations):
             yield (

@@ -6,18 +6,16 @@ code is looked at: what the check would find is answered from the cluster, by ru
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from rehearsal.cloud import hindrances, rights, serving
+from rehearsal.cloud import config_maps, hindrances, rights, serving
 from rehearsal.cloud.values import Props, dig, items, mapping, number, text
 from rehearsal.cloud.world import Thing, World
 
-_CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 _SERVICE = "kubernetes:core/v1:Service"
 _COMPONENT = "nvidia.com/dynamo-component-type"
 _ROLE_LABEL, _TEMPLATE = "dynamo-a4x/role", "dynamo-a4x/pod-template"
@@ -36,14 +34,7 @@ def last_words(world: World, job: Thing) -> str | None:
 
 def config_of(world: World, job: Thing) -> Props | None:
     """The config of a readiness check; None for other Jobs."""
-    namespace = job.id.rpartition("/")[0]
-    for volume in items(job.inputs, "spec.template.spec.volumes"):
-        found = world.get(_CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", job.scope)
-        for content in mapping(found.outputs, "data").values() if found is not None else ():
-            config = _read(content)
-            if "deployment" in config and "roles" in config:
-                return config
-    return None
+    return config_maps.config_of(world, job, "deployment", "roles")
 
 
 def watches(world: World, graph: Thing) -> bool:
@@ -51,14 +42,6 @@ def watches(world: World, graph: Thing) -> bool:
     wanted = text(graph.outputs, "metadata.name")
     jobs = world.find("kubernetes:batch/v1:Job", scope=graph.scope)
     return any(text(config_of(world, job), "deployment") == wanted for job in jobs)
-
-
-def _read(content: object) -> Props:
-    try:
-        loaded: Any = json.loads(content) if isinstance(content, str) else None
-    except json.JSONDecodeError:
-        return {}
-    return cast("Props", loaded) if isinstance(loaded, dict) else {}
 
 
 def _causes(world: World, job: Thing, config: Props) -> Iterator[str]:
@@ -133,7 +116,7 @@ def _served(world: World, cluster: str, graph: Props) -> Iterator[str]:
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
         for volume in items(role.pod, "volumes"):
-            found = world.get(_CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", cluster)
+            found = world.get(config_maps.CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", cluster)
             for content in mapping(found.outputs, "data").values() if found is not None else ():
                 loaded: Any = yaml.safe_load(str(content))
                 name = text(loaded, "served-model-name")

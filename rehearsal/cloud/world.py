@@ -89,6 +89,8 @@ class World:
     """Ids of clusters whose control plane answers nobody any more."""
     cordoned: dict[str, int] = field(default_factory=dict[str, int])
     """Ids of node pools to the number of their nodes that take no new pods (`kubectl cordon`)."""
+    fabric: dict[str, float] = field(default_factory=dict[str, float])
+    """Ids of node pools to the GB/s of their NVLink, where it is not that of a healthy one."""
     seats: dict[Key, dict[str, int]] = field(default_factory=dict["Key", "dict[str, int]"], repr=False)
     """Graphs to the nodes that their pods run on, by node pool."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)

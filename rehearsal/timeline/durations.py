@@ -86,6 +86,12 @@ ROWS: tuple[Row, ...] = (
         "(60-95 s on simulated nodes), the image and the first answer are in it",
     ),
     Row(
+        "FabricTest/Job",
+        6.0,
+        0.2,
+        f"{ESTIMATE}: the runtime image, which the workers then have, and two minutes for NCCL to start and measure",
+    ),
+    Row(
         "*/Job", 30.0, 0.2, 'the recipe\'s README: "can take 30 minutes to download"; 45 min in sgl-project/sglang#3825'
     ),
     Row("*/Deployment", 4.0, 0.5, f"{ESTIMATE}: pulls the runtime image, over 10 GB"),

@@ -119,7 +119,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Queue", "*/ConfigPatch", ALL, "KAI's webhook takes it only once it answers"),
     Rule("*/Queue", "*/Queue", ITS, "the child names its root"),
     # Weights
-    Rule("*/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
+    Rule("ModelDownload/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
     Rule("ModelDownload/Job", "*/Secret", ITS, "it reads the token"),
     Rule("ModelDownload/Job", "*/Bucket", ITS, "it writes into the bucket"),
     Rule(
@@ -130,6 +130,13 @@ RULES: tuple[Rule, ...] = (
         "up",
         working=True,
     ),
+    # Fabric tests
+    Rule("FabricTest/Job", "NvlinkDomain/NodePool:*", ITS, _PODS),
+    Rule("FabricTest/Job", "*/Release:nvidia-dra-driver-gpu", ALL, "claims are prepared by the driver"),
+    Rule("FabricTest/Job", "*/DaemonSet", ALL, "NCCL reads the plugin when it starts"),
+    Rule("FabricTest/Job", "*/ComputeDomain", ITS, "its pods claim a channel of it"),
+    Rule("FabricTest/Job", "*/ConfigMap", ITS, "its code lies there"),
+    Rule("FabricTest/Job", "*/Secret", ITS, "it pulls with it"),
     # Serving
     Rule("*/ComputeDomain", "*/Release:nvidia-dra-driver-gpu", ALL, "kind and controller come with the driver"),
     Rule("*/DynamoGraphDeployment", "*/ComputeDomain", ITS, "its pods claim a channel of it"),
@@ -152,6 +159,7 @@ RULES: tuple[Rule, ...] = (
         "up",
         working=True,
     ),
+    Rule("ReadinessCheck/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
     Rule("ReadinessCheck/Job", "*/DynamoGraphDeployment", ITS, "it waits for this graph's pods"),
     Rule("ReadinessCheck/Job", "*/Service", ITS, "it asks the stack at this address"),
     Rule("ReadinessCheck/Job", "*/ConfigMap", ITS, "its code lies there"),

@@ -12,7 +12,9 @@ from tests import guards
 from tests.guards import Source
 from tests.recorder import ROOT
 
-PROGRAM = guards.sources(*guards.PROGRAM_PACKAGES, "readiness", "preflight", "recovery", "rehearsal", "__main__.py")
+PROGRAM = guards.sources(
+    *guards.PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "rehearsal", "__main__.py"
+)
 COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
 TESTS = guards.sources("tests")
 

@@ -18,6 +18,7 @@ from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
 from settings import Settings, SettingsError
+from settings.model import FabricTest
 from tests.preflight.healthy import HealthyCloud, kind
 
 MODES: Final[dict[str, tuple[Any, ...]]] = {
@@ -253,3 +254,21 @@ def test_every_check_sees_what_is_wrong_in_every_mode_that_has_it(wrong: Wrong) 
 def test_every_kind_of_check_has_something_wrong_that_it_sees() -> None:
     kinds = {kind(name) for found in combinations() for name in looked(found, HealthyCloud(found))}
     assert kinds == {wrong.check for wrong in WRONGS}
+
+
+def test_the_nodes_of_a_fabric_test_are_counted_where_the_stacks_take_fewer() -> None:
+    chosen = next(found for found in combinations() if found.cluster.mode == "adopt" and len(found.stacks) == 1)
+    ready = Site(chosen, HealthyCloud(chosen)).worker_nodes(chosen.domains[0])
+
+    def broken(nodes: list[Any]) -> list[Any]:
+        mine = [node for node in nodes if chosen.domains[0].name in node.name]
+        return [replace(node, ready=node not in mine[: len(mine) - ready]) for node in nodes]
+
+    wrong = Wrong("free nodes", "nodes", broken)
+    assert looked(chosen, spoilt(chosen, wrong))["free nodes a4x-0"].status == "warn"
+    tested = chosen.domains[0].model_copy(update={"fabric_test": FabricTest()})
+    asked = chosen.model_copy(update={"domains": (tested, *chosen.domains[1:])})
+    told = looked(asked, spoilt(asked, wrong))["free nodes a4x-0"]
+    assert told.status == "fail"
+    assert f"the stacks take {ready}, the fabric test {tested.nodes}" in told.finding
+    assert looked(asked, HealthyCloud(asked))["free nodes a4x-0"].status == "pass"

@@ -210,7 +210,10 @@ def test_whatever_stands_in_a_key_ends_in_one_message_or_is_taken(path: str) -> 
             assert str(problem).count("\n") == 2, kind
 
 
-NUMBERS = ["domains[0].pricePerGpuHour", "domains[0].nodes", "stacks[0].frontend.replicas"]
+NUMBERS = [
+    *("domains[0].pricePerGpuHour", "domains[0].nodes", "stacks[0].frontend.replicas"),
+    *("domains[0].fabricTest.nodes", "domains[0].fabricTest.allGatherGBps", "domains[0].fabricTest.allReduceGBps"),
+]
 NO_NUMBERS = [
     *(math.inf, -math.inf, math.nan, -1, 0, -0.0, True, False, [], {}, 10**30, 1e300),
     *(
@@ -269,6 +272,8 @@ def test_what_is_neither_true_nor_false_is_refused(path: str) -> None:
         ("domains[0].pricePerGpuHour", "1e1", 10.0),
         ("domains[0].nodes", "18", 18),
         ("stacks[0].frontend.replicas", "9", 9),
+        ("domains[0].fabricTest.nodes", "4", 4),
+        ("domains[0].fabricTest.allGatherGBps", "700", 700),
         ("stacks[0].wait", "false", False),
         ("stacks[0].wait", "False", False),
         ("stacks[0].benchmark", "True", True),
@@ -282,6 +287,8 @@ def test_numbers_and_truths_are_read_as_the_cli_stores_them(path: str, stored: o
     for step in path.replace("[", ".").replace("]", "").split("."):
         names = {
             "pricePerGpuHour": "price_per_gpu_hour",
+            "fabricTest": "fabric_test",
+            "allGatherGBps": "all_gather",
             "modelBucket": "model_bucket",
             "forceDestroy": "force_destroy",
         }
@@ -315,7 +322,7 @@ def test_a_version_without_quotes_says_that_it_wants_them() -> None:
 TAKEN = [
     *("default", "kube-system", "kube-public", "kube-node-lease", "kube-anything", "gke-managed-system"),
     *("gke-managed-cim", "gmp-system", "gmp-public", "nvidia-dra-driver-gpu", "kai-scheduler"),
-    *("kai-resource-reservation", "model-download", "model-download-dev-0"),
+    *("kai-resource-reservation", "model-download", "model-download-dev-0", "fabric-test-dev-a4x-0"),
 ]
 
 

@@ -1,0 +1,239 @@
+"""The fabric test: a Job that measures an NVLink domain before the first stack is made there.
+
+One pod on each node, made like a worker (`gpu_pod`) and with the image that will serve, runs the package `fabric`. A
+Job that fails ends `pulumi up` with its reason, and what depends on it is not made. It is run and told as the readiness
+check is; what differs comes from one fact: the test needs the GPUs that the stacks hold afterwards.
+
+- It is there as long as the domain has stacks, so that it runs before the first one, and whenever the domain has been
+  empty in between.
+- Once it has succeeded, no change of image, nodes or minimum runs it again: `ignore_changes`. Seen on Pulumi 3.259.0:
+  the replacement of a Job that has failed (`#initerror`) takes the new inputs all the same, which is how a wrong
+  minimum or image is corrected.
+- Its ComputeDomain may stay. A node belongs to the ComputeDomain whose channel was prepared there, and another one is
+  refused meanwhile (the driver's AddNodeLabel). The kubelet gives the channel back when a pod's containers have ended,
+  before it reports the pod as ended (SyncTerminatingPod), and the driver then takes its label off the node. So when
+  the Job is complete, the nodes are free. Read in the sources of both, not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.serving import announcement, pod_objects
+from components.serving.kinds import ComputeDomain
+from fabric import config as fabric_config
+from fabric import package
+from fabric.config import Config
+from manifests import gpu_pod
+from reference import a4x, gke, naming
+
+NAME: Final = "fabric-test"
+"""Name of the Job and of what belongs to it, one of each in its namespace."""
+
+START_SECONDS: Final = 900
+"""How long the pods may take to start, the pull of the image included. Kubernetes ends the Job after this and all
+deadlines of the test itself: the only end where no pod has a node."""
+
+SHARED_MEMORY: Final = "1Gi"
+"""What NCCL asks of containers (its user guide, "Shared memory")."""
+
+_CODE_FOLDER, _CONFIG_FOLDER = "/opt/fabric", "/config"
+_NAMESPACE_MAX: Final = 63
+
+
+class FabricTestArgs(TypedDict):
+    """Inputs of a `FabricTest`."""
+
+    environment: str
+    """Name of the environment (the Pulumi stack), for names, labels and the command that a failure ends with."""
+
+    domain: str
+    """Name of the domain."""
+
+    node_pool: pulumi.Input[str]
+    """Its node pool."""
+
+    nodes: int
+    """Nodes to test."""
+
+    all_gather: float
+    """Least bus bandwidth of an all_gather in GB/s."""
+
+    all_reduce: float
+    """Least bus bandwidth of an all_reduce in GB/s."""
+
+    image: pulumi.Input[str]
+    """Image of the workers that will run there (arm64)."""
+
+    variables: Mapping[str, str]
+    """The workers' environment, as far as NCCL reads it."""
+
+    rdma: gke.RdmaMode
+    """How pods reach the RDMA NICs."""
+
+    ngc_api_key: pulumi.Input[str]
+    """NGC API key, a secret: pulls the image."""
+
+    provider: kubernetes.Provider
+    """Provider of the cluster."""
+
+
+class FabricTest(pulumi.ComponentResource):
+    """A Job that succeeds when the GPUs of a domain exchange data fast enough."""
+
+    logs: pulumi.Output[str]
+    """The command that follows the test."""
+
+    def __init__(self, name: str, args: FabricTestArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo-a4x:serving:FabricTest", name, {}, opts)
+        provider, labels = args["provider"], naming.kubernetes_labels(args["environment"], domain=args["domain"])
+        space = naming.bounded(f"{naming.FABRIC_NAMESPACE}-{args['environment']}-{args['domain']}", _NAMESPACE_MAX)
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": space, "labels": labels, "annotations": {announcement.FABRIC: _spoken(args)}},
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=provider, hooks=announcement.of_fabric_test(name, args["domain"])
+            ),
+        )
+        metadata: Any = {"name": NAME, "namespace": namespace.metadata["name"], "labels": labels}
+        secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
+        nics = None
+        if args["rdma"] == "dranet":
+            nics = pod_objects.rdma_claims(self, name, metadata, provider)
+        channel = ComputeDomain(
+            f"{name}-compute-domain",
+            metadata=metadata,
+            spec={"numNodes": args["nodes"], "channel": {"resourceClaimTemplate": {"name": f"{NAME}-channel"}}},
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, replace_on_changes=["spec"]),
+        ).claim_template
+        kubernetes.core.v1.Service(
+            f"{name}-service",
+            # The pods look for pod 0 by its name, before it is ready and without a wait for it.
+            metadata=metadata | {"annotations": {"pulumi.com/skipAwait": "true"}},
+            spec={
+                "cluster_ip": "None",
+                "selector": {"app.kubernetes.io/name": NAME},
+                "publish_not_ready_addresses": True,
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        config = _config(args, space)
+        config_map = kubernetes.core.v1.ConfigMap(
+            f"{name}-config",
+            metadata=metadata,
+            data={
+                **{package.key(path): content for path, content in package.source_files().items()},
+                package.CONFIG_KEY: fabric_config.write(config),
+            },
+            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+        )
+        pod: Any = _pod(args, config_map.metadata["name"], secret, gpu_pod.claims(channel, nics))
+        seconds = START_SECONDS + int(config.longest)
+        job = kubernetes.batch.v1.Job(
+            f"{name}-job",
+            metadata=metadata,
+            spec={
+                # Each node once, and the first failure is that of the test. A finished Job stays, else a refresh would
+                # miss it.
+                "completion_mode": "Indexed",
+                "completions": args["nodes"],
+                "parallelism": args["nodes"],
+                "backoff_limit": 0,
+                "active_deadline_seconds": seconds,
+                "template": {
+                    "metadata": {
+                        "labels": {"app.kubernetes.io/name": NAME},
+                        "annotations": gpu_pod.nic_annotations(nics),
+                    },
+                    "spec": pod,
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=provider,
+                ignore_changes=["spec"],
+                delete_before_replace=True,
+                replace_on_changes=["#initerror"],
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{seconds + START_SECONDS}s"),
+            ),
+        )
+        self.logs = job.metadata.apply(
+            lambda metadata: (
+                f"kubectl logs -n {metadata.namespace} -l job-name={NAME} --prefix -f --max-log-requests 18"
+            )
+        )
+        self.register_outputs({"logs": self.logs})
+
+
+def _spoken(args: FabricTestArgs) -> str:
+    return f"{args['nodes']} nodes, all_gather {args['all_gather']:g}, all_reduce {args['all_reduce']:g} GB/s"
+
+
+def _config(args: FabricTestArgs, namespace: str) -> Config:
+    return Config(
+        domain=args["domain"],
+        namespace=namespace,
+        # An Indexed Job calls its pods after itself and their number; the headless Service makes that a name.
+        host=f"{NAME}-0.{NAME}",
+        nodes=args["nodes"],
+        gpus=a4x.GPUS_PER_NODE,
+        all_gather=args["all_gather"],
+        all_reduce=args["all_reduce"],
+        next=f"pulumi up --stack {args['environment']}",
+    )
+
+
+def _pod(
+    args: FabricTestArgs, config_map: pulumi.Input[str], secret: pulumi.Input[str], claims: dict[str, Any]
+) -> dict[str, Any]:
+    """A worker's pod without weights: the same devices, another program."""
+    # How NCCL finds its way is in the log.
+    variables = {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT", **args["variables"]}
+    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
+    environment.append({"name": package.NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
+    code = [{"key": package.key(path), "path": path} for path in package.source_files()]
+    config = [{"key": package.CONFIG_KEY, "path": package.CONFIG_KEY}]
+    return {
+        "subdomain": NAME,
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "imagePullSecrets": [{"name": secret}],
+        "nodeSelector": {a4x.NODE_POOL_KEY: args["node_pool"]},
+        "tolerations": a4x.tolerations(),
+        "affinity": gpu_pod.affinity(),
+        "resourceClaims": gpu_pod.resource_claims(claims),
+        "containers": [
+            {
+                "name": NAME,
+                "image": args["image"],
+                "workingDir": _CODE_FOLDER,
+                "command": ["/bin/bash", "-c", gpu_pod.NCCL_ENVIRONMENT + package.command(_CONFIG_FOLDER)],
+                "env": environment,
+                # What ends before the test has anything to say is told by the end of its log.
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "resources": {
+                    "limits": {"nvidia.com/gpu": str(a4x.GPUS_PER_NODE)},
+                    "claims": [{"name": claim} for claim in claims],
+                },
+                "securityContext": {**gpu_pod.SECURITY_CONTEXT},
+                "volumeMounts": [
+                    *gpu_pod.volume_mounts(),
+                    {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - where POSIX has it
+                    {"name": "code", "mountPath": _CODE_FOLDER, "readOnly": True},
+                    {"name": "config", "mountPath": _CONFIG_FOLDER, "readOnly": True},
+                ],
+            }
+        ],
+        "volumes": [
+            *gpu_pod.volumes(),
+            {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
+            {"name": "code", "configMap": {"name": config_map, "items": code}},
+            {"name": "config", "configMap": {"name": config_map, "items": config}},
+        ],
+    }

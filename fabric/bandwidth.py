@@ -1,0 +1,51 @@
+"""Bus bandwidth, and what is enough of it. The formulas are those of NVIDIA's nccl-tests (doc/PERFORMANCE.md).
+
+Bus bandwidth is what a link must have carried, so that it does not depend on the number of GPUs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fabric.config import Config
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a test has measured, in GB/s."""
+
+    gpus: int
+    size: int
+    """Bytes of the whole buffer."""
+    all_gather: float
+    all_reduce: float
+
+    def __str__(self) -> str:
+        return (
+            f"all_gather {self.all_gather:.1f} GB/s, all_reduce {self.all_reduce:.1f} GB/s "
+            f"({self.gpus} GPUs, {self.size / 2**30:.1f} GiB)"
+        )
+
+
+def all_gather(size: int, seconds: float, ranks: int) -> float:
+    """GB/s, where `size` bytes are all ranks' shares together."""
+    return size / seconds * (ranks - 1) / ranks / 1e9
+
+
+def all_reduce(size: int, seconds: float, ranks: int) -> float:
+    """GB/s, where each rank has `size` bytes."""
+    return size / seconds * 2 * (ranks - 1) / ranks / 1e9
+
+
+def shortfall(config: Config, measured: Measured) -> str:
+    """What is slower than it may be; empty where nothing is."""
+    wanted = (
+        ("all_gather", measured.all_gather, config.all_gather),
+        ("all_reduce", measured.all_reduce, config.all_reduce),
+    )
+    return ", ".join(
+        f"{name} {found:.1f} GB/s, at least {least:g} wanted"
+        for name, found, least in wanted
+        # What is no number is too slow as well.
+        if not found >= least
+    )

@@ -1,0 +1,83 @@
+"""How the pods of a test talk: JSON objects, one a line, over TCP. Every wait has an end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+Message = Mapping[str, Any]
+
+_HELLO_SECONDS: Final = 5.0
+"""How long a stranger on the port may keep others waiting."""
+_PAUSE: Final = 1.0
+
+
+class Line:
+    """One connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket, self._rest = connection, b""
+
+    def send(self, message: Message) -> None:
+        """Say something; to a peer that is gone, nothing is said."""
+        with contextlib.suppress(OSError):
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self, until: float) -> Message | None:
+        """What the other one says next; None when it is gone, or silent `until` then (on the monotonic clock)."""
+        try:
+            while b"\n" not in self._rest:
+                self._socket.settimeout(max(0.001, until - time.monotonic()))
+                more = self._socket.recv(65536)
+                if not more:
+                    return None
+                self._rest += more
+            line, _, self._rest = self._rest.partition(b"\n")
+            message: Any = json.loads(line)
+        except (OSError, ValueError):
+            return None
+        return cast("Message", message) if isinstance(message, dict) else None
+
+    def finish(self, until: float) -> None:
+        """End it when the other one has: closed with words of the other one unread, it would lose those sent last."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        while self.receive(until) is not None:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """End it at once."""
+        self._socket.close()
+
+
+def gather(server: socket.socket, nodes: int, until: float) -> dict[int, tuple[Line, str]]:
+    """The pods that come until all others are there: index to line and name of the node."""
+    came: dict[int, tuple[Line, str]] = {}
+    while len(came) < nodes - 1 and (left := until - time.monotonic()) > 0:
+        server.settimeout(left)
+        try:
+            line = Line(server.accept()[0])
+        except OSError:
+            continue
+        hello = line.receive(min(until, time.monotonic() + _HELLO_SECONDS)) or {}
+        index = hello.get("index")
+        if isinstance(index, int) and not isinstance(index, bool) and 0 < index < nodes:
+            came[index] = (line, str(hello.get("node")))
+        else:
+            line.close()
+    return came
+
+
+def join(host: str, port: int, until: float) -> Line | None:
+    """A line to pod 0; None when it cannot be reached `until` then."""
+    while (left := until - time.monotonic()) > 0:
+        try:
+            return Line(socket.create_connection((host, port), timeout=min(_HELLO_SECONDS, left)))
+        except OSError:
+            time.sleep(min(_PAUSE, max(0.0, until - time.monotonic())))
+    return None

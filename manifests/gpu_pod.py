@@ -1,0 +1,70 @@
+"""What a pod needs to have a whole A4X node: its GPUs, its RDMA NICs, its place in an NVLink domain.
+
+Workers are made of it, and so is the fabric test, which says something about workers only as far as it is like them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from reference import a4x
+
+Value = Any
+"""A text, or the `Output[str]` that will hold it: this module only puts it in its place."""
+
+CLAIM: Final = "compute-domain-channel"
+RDMA_CLAIM: Final = "rdma"
+
+SECURITY_CONTEXT: Final = {"privileged": True}
+"""RDMA verbs and NVLink memory export need the device files of the host."""
+
+NCCL_ENVIRONMENT: Final = """\
+source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer has not run on this node' >&2; exit 1; }
+"""
+"""Line of bash with which a container starts. Google's script is not written for `set -e`."""
+
+
+def claims(channel: Value, nics: Value | None) -> dict[str, Value]:
+    """Names of a pod's claims to their templates: the channel of a ComputeDomain and, with DRANET, the NICs."""
+    return {CLAIM: channel, **({} if nics is None else {RDMA_CLAIM: nics})}
+
+
+def resource_claims(templates: dict[str, Value]) -> list[dict[str, Value]]:
+    """`claims` as a pod spec lists them."""
+    return [{"name": claim, "resourceClaimTemplateName": template} for claim, template in templates.items()]
+
+
+def nic_annotations(nics: Value | None) -> dict[str, str]:
+    """Annotations that attach the NICs; none with DRANET, where a claim on `nics` does."""
+    if nics is not None:
+        return {}
+    # The four CX-7 NICs as eth2 to eth5; eth1, the second gVNIC, stays with the node.
+    interfaces = [("eth0", "default"), *((f"eth{i + 2}", name) for i, name in enumerate(a4x.RDMA_NETWORKS))]
+    entries = ",\n".join(f'  {{"interfaceName":"{nic}","network":"{network}"}}' for nic, network in interfaces)
+    return {
+        "networking.gke.io/default-interface": "eth0",
+        "networking.gke.io/interfaces": f"[\n{entries}\n]\n",
+    }
+
+
+def volumes() -> list[dict[str, Any]]:
+    """The GPU driver and the NCCL gIB plugin, as the node has them."""
+    return [
+        {"name": "library-dir-host", "hostPath": {"path": a4x.DRIVER_ROOT}},
+        {"name": "gib", "hostPath": {"path": a4x.GIB_ROOT}},
+    ]
+
+
+def volume_mounts() -> list[dict[str, Any]]:
+    """Where a container finds them."""
+    return [
+        {"name": "library-dir-host", "mountPath": "/usr/local/nvidia"},
+        {"name": "gib", "mountPath": "/usr/local/gib"},
+    ]
+
+
+def affinity() -> dict[str, Any]:
+    """Nodes for arm64 images."""
+    term = {"matchExpressions": [{"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"nodeAffinity": required}
