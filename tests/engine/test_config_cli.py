@@ -16,6 +16,7 @@ from rehearsal import ConfigError, Rehearsal
 from rehearsal import engine as engines
 from settings import stack_file
 from tests.engine.proof import needs_engine
+from tests.guards import PROGRAM_PACKAGES
 from tests.unit.test_stack_file import SCALARS
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -26,7 +27,7 @@ SET: dict[str, str] = {
     "protect": "true",
     "cluster.dnsEndpoint": "false",
     "cluster.authorizedNetworks[0]": "203.0.113.0/24",
-    "domains[0].nodes": "2",
+    "domains[0].nodes": "18",
     "domains[0].pricePerGpuHour": "4.5",
     "modelBucket.download": "false",
     "modelBucket.forceDestroy": "false",
@@ -91,12 +92,12 @@ def test_a_key_that_stands_twice_is_refused_by_the_engine_too(run: Any, tmp_path
 
 def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "project" / "Pulumi.dev.yaml"
-    path.write_text((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     for key, value in SET.items():
         run("config", "set", "--stack", "dev", "--path", key, value)
     read: Any = settings.parse(stack_file.read(path), "dev")
     stack = read.stacks[0]
-    assert (read.protect, read.cluster.dns_endpoint, read.domains[0].nodes) == (True, False, 2)
+    assert (read.protect, read.cluster.dns_endpoint, read.domains[0].nodes) == (True, False, 18)
     assert (read.domains[0].price_per_gpu_hour, stack.frontend.replicas, stack.benchmark) == (4.5, 3, False)
     assert stack.overrides.decode.environment["NCCL_IB_QPS_PER_CONNECTION"] == "4"
     # The text that E14 is about: the CLI knows no numbers with a fraction.
@@ -113,7 +114,7 @@ def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> N
 )
 def test_a_rehearsal_refuses_what_the_engine_would_hand_over_otherwise(tmp_path: Path, spoilt: str, said: str) -> None:
     for entry in ROOT.iterdir():
-        if entry.name in {"settings", "components", "__main__.py", "Pulumi.yaml", "sglang_configs"}:
+        if entry.name in {*PROGRAM_PACKAGES, "__main__.py", "Pulumi.yaml", "sglang_configs"}:
             (tmp_path / entry.name).symlink_to(entry)
     text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
     if "cluster" in spoilt:
@@ -124,7 +125,7 @@ def test_a_rehearsal_refuses_what_the_engine_would_hand_over_otherwise(tmp_path:
 
 
 def test_the_program_runs_with_values_that_the_cli_stored() -> None:
-    with Rehearsal("dev") as rehearsal:
+    with Rehearsal("prod") as rehearsal:
         pairs = [part for key, value in SET.items() for part in ("--plaintext", f"{key}={value}")]
         rehearsal.cli(["config", "set-all", "--path", *pairs])
         preview = rehearsal.preview()
