@@ -14,7 +14,7 @@ import settings as config
 from program import build_guard, build_infrastructure, build_platform, build_stack, delete_first, remembered
 
 # The provider SDKs are imported as they are used, a million objects that all stay: looking for garbage among them
-# takes a quarter of a preview (docs/performance.md).
+# takes a quarter of a preview (docs/contributing/performance.md).
 gc.set_threshold(100_000, 20, 20)
 
 settings, secrets = config.load()

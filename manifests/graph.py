@@ -1,7 +1,7 @@
 """The DynamoGraphDeployment: what the recipe's chart renders, as data.
 
-`docs/differences.md` lists every place where this differs from the recipe, with the reason. Values that another
-resource makes (a bucket's name, a node pool's) are only placed here, never read, so this module needs no Pulumi
+`docs/explanation/differences.md` lists every place where this differs from the recipe, with the reason. Values that
+another resource makes (a bucket's name, a node pool's) are only placed here, never read, so this module needs no Pulumi
 and its result can be compared with the recipe field by field.
 """
 

@@ -1,6 +1,6 @@
 """Proofs under fault: what happens to the program's resources on bad days, in the real engine.
 
-Each proof runs one or more rehearsals, breaks something on purpose, does what `docs/runbook.md` says, and checks
+Each proof runs one or more rehearsals, breaks something on purpose, does what `docs/how-to/recover.md` says, and checks
 what exists afterwards. `python -m proofs` lists them; `make faults` runs the long forms, `tests/engine` the short.
 """
 

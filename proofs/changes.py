@@ -1,7 +1,7 @@
 """Changes: what a preview says to each field of an environment's config, changed alone.
 
-The table is made by the engine's preview on a deployed environment and stands in `docs/changes.md`; a test makes it
-anew and compares. Nothing that holds GPUs, a node pool or a graph, may be replaced by a change that need not.
+The table is made by the engine's preview on a deployed environment and stands in `docs/reference/changes.md`; a test
+regenerates it and compares. Nothing that holds GPUs, a node pool or a graph, may be replaced by a change that need not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rehearsal import ConfigError, Rehearsal, RehearsalError, Step, World, seeds
 from rehearsal.cloud import EmbeddedCloud
 from rehearsal.run import ROOT, RUNS_AGAIN
 
-DOCUMENT = ROOT / "docs" / "changes.md"
+DOCUMENT = ROOT / "docs" / "reference" / "changes.md"
 SECRETS = ("ngcApiKey", "hfToken")
 GPU_HOLDERS = ("gcp:container/nodePool:NodePool", GRAPH)
 _OPS = {"create": "create", "update": "update", "delete": "delete", "replace": "**replace**"}
@@ -85,7 +85,7 @@ _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-00
 _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
 _UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
-_SCHEDULER = "; on 0.7 the operator notices when it is restarted (profiles.md)"
+_SCHEDULER = "; on 0.7 the operator notices when it is restarted (releases.md)"
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
     Case("protect", True),
@@ -478,7 +478,7 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     started = time.monotonic()
     found = rows(environment, say)
     if documented(environment) != table(environment, found):
-        raise ProofError(f"docs/changes.md differs for {environment}; write it anew: python -m proofs table")
+        raise ProofError(f"docs/reference/changes.md differs for {environment}; write it anew: python -m proofs table")
     tally = Tally(f"{environment}, changes previewed", len(found), len(found), 0, time.monotonic() - started)
     say(str(tally))
     return [tally, *([] if short else [applied(environment, say)])]

@@ -6,7 +6,7 @@ environment once: a wrong reservation, no capacity, a chart that is gone. Then t
 engine makes each of them and deletes it again.) A destroy from there must leave nothing.
 
 One at a time, without `--continue-on-error`: with it a run never ends once the delete of a replacement is refused
-(docs/surprises.md).
+(docs/contributing/surprises.md).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FAULT = "made-up fault: no capacity"
 _GONE = "gone when it stopped"
 _CLOSING = "the client connection is closing"
 """Where the cluster's own provider is replaced with the cluster, the engine closes it under its last deletes
-(docs/surprises.md)."""
+(docs/contributing/surprises.md)."""
 
 
 def proof(environment: str, short: bool, say: Say) -> list[Tally]:

@@ -1,7 +1,7 @@
 """Changes each server argument of each layout to a wrong value, one at a time, and counts what the checks catch.
 
     python -m tools.mutate_layouts            # a summary
-    python -m tools.mutate_layouts --write    # and docs/mutations.md
+    python -m tools.mutate_layouts --write    # and docs/reference/mutations.md
 
 Mutations, by what a person gets wrong:
 
@@ -30,7 +30,7 @@ from serving_rules import arguments, layout, rules
 from serving_rules.arguments import Catalog
 from serving_rules.layout import WORKER_ROLES, Argument, Layout, WorkerRole
 
-DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "mutations.md"
+DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")
 VERSIONS: Final = ("0.7.0", "1.0.1")
 
@@ -139,7 +139,7 @@ def missed(results: Sequence[Result]) -> list[str]:
 
 
 def document(results: dict[str, list[Result]]) -> str:
-    """The text of docs/mutations.md."""
+    """The text of docs/reference/mutations.md."""
     first = results[VERSIONS[0]]
     lines = [
         "# Mutations of the layouts",

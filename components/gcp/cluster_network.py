@@ -120,7 +120,7 @@ class ClusterNetwork(pulumi.ComponentResource):
             network=vpc.name,
             direction="INGRESS",
             source_ranges=[addresses.control_plane],
-            # GKE's own rule opens 443 and 10250; the webhooks listen on 9443. Who listens where: docs/recipe.md.
+            # GKE's own rule opens 443 and 10250; the webhooks listen on 9443 (docs/reference/recipe.md).
             allows=[{"protocol": "tcp", "ports": ["443", "8443", "9443", "10250"]}],
             opts=pulumi.ResourceOptions(parent=self),
         )

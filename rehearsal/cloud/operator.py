@@ -1,6 +1,6 @@
 """The Dynamo operator: what it writes into pods by itself, and what pods need from it to find each other.
 
-Rows R5, R6, M4, M6 and N8 of what was seen on real operators (docs/what-was-run.md).
+Rows R5, R6, M4, M6 and N8 of what was seen on real operators (docs/explanation/what-was-run.md).
 """
 
 from __future__ import annotations

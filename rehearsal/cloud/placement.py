@@ -1,6 +1,6 @@
 """Where the scheduler can put the pods of a graph: what Grove refuses to pass on, and nodes that are too small.
 
-Rows R11 and M17 of what was seen on real operators (docs/what-was-run.md).
+Rows R11 and M17 of what was seen on real operators (docs/explanation/what-was-run.md).
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def table() -> list[str]:
-    """The rows as lines of a Markdown table, for docs/timeline.md."""
+    """The rows as lines of a Markdown table, for docs/explanation/timeline.md."""
     lines = ["| task | up, min | destroy, min | source |", "|---|---:|---:|---|"]
     for row in ROWS:
         late = f" (works {row.settles:g} later)" if row.settles else ""

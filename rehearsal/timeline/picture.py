@@ -103,7 +103,7 @@ def picture(stack: str, plan: Plan, blocks: Sequence[Block]) -> str:
     canvas.text(
         24,
         54,
-        "Minutes by the table of durations (mostly estimates; docs/timeline.md), order by the Pulumi engine.",
+        "Minutes by the table of durations (mostly estimates; see timeline.md), order by the Pulumi engine.",
         "soft",
     )
     _legend(canvas, 76)

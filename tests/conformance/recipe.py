@@ -1,4 +1,4 @@
-"""The recipe's facts, as docs/recipe.md has them, and how they are compared with this program's graph."""
+"""The recipe's facts, as docs/reference/recipe.md has them, and how they are compared with this program's graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLES = ROOT / "docs" / "recipe.md"
+TABLES = ROOT / "docs" / "reference" / "recipe.md"
 LAYOUTS = {"8 GPUs": "deepseek-r1-fp8-1p1d", "72 GPUs": "deepseek-r1-fp8-10p8d"}
 """Layout as the tables call it, to its name here."""
 SERVICES = ("frontend", "prefill", "decode")
@@ -43,12 +43,12 @@ def tables(text: str) -> dict[str, dict[Key, Any]]:
             continue
         row = _ROW.fullmatch(line)
         if row is None:
-            raise ValueError(f"docs/recipe.md: not a row of a fact: {line}")
+            raise ValueError(f"docs/reference/recipe.md: not a row of a fact: {line}")
         value = ... if row["value"] == "..." else json.loads(row["value"].strip("`"))
         for layout in LAYOUTS if row["layout"] == _BOTH else (row["layout"],):
             for role in ("prefill", "decode") if row["role"] == _WORKERS else (row["role"],):
                 if (role, row["field"]) in found[layout]:
-                    raise ValueError(f"docs/recipe.md: said twice for {role}, {layout}: {row['field']}")
+                    raise ValueError(f"docs/reference/recipe.md: said twice for {role}, {layout}: {row['field']}")
                 found[layout][role, row["field"]] = value
     return found
 
@@ -114,10 +114,10 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 @dataclass(frozen=True)
 class Difference:
-    """One row of docs/differences.md: which fields it explains, and what they must be here."""
+    """One row of docs/explanation/differences.md: which fields it explains, and what they must be here."""
 
     row: str
-    """Id of the row in docs/differences.md."""
+    """Id of the row in docs/explanation/differences.md."""
     path: str
     """Regular expression for the whole path below `spec.services`."""
     recipe: Any = ...

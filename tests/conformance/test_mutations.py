@@ -1,4 +1,4 @@
-"""docs/mutations.md says what the checks catch today."""
+"""docs/reference/mutations.md says what the checks catch today."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program means what the recipe says (docs/recipe.md), but for the rows of docs/differences.md."""
+"""The program means what docs/reference/recipe.md says, but for the rows of docs/explanation/differences.md."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_server_arguments_are_the_recipes(name: str, role: layout.WorkerRole) ->
 
 
 def test_every_row_stands_in_the_table_of_differences() -> None:
-    table = (recipe.ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
+    table = (recipe.ROOT / "docs" / "explanation" / "differences.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `([\w-]+)` \|", table, flags=re.MULTILINE))
     assert {row.row for row in DIFFERENCES} <= rows
 

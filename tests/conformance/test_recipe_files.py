@@ -1,4 +1,4 @@
-"""docs/recipe.md against the recipe's own files, in both directions; they are no part of the project.
+"""docs/reference/recipe.md against the recipe's own files, in both directions; they are no part of the project.
 
 They are looked for in the folder that `DYNAMO_A4X_RECIPE` names, or beside the checkout.
 """

@@ -526,13 +526,13 @@ def test_the_example_in_the_docs_is_what_the_recorded_set_gives(capsys: pytest.C
     with http(load("sub-block-held-by-another-pool")["responses"]):
         code = main(["--stack", "prod", "--root", str(DATA)], fake_google)
     shown = capsys.readouterr().out
-    page = (ROOT / "docs" / "preflight.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "preflight.md").read_text(encoding="utf-8")
     assert code == 1
     assert shown.strip() in page, shown
 
 
 def test_the_docs_have_a_row_for_every_check() -> None:
-    page = (ROOT / "docs" / "preflight.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "preflight.md").read_text(encoding="utf-8")
     section = page.partition("\n## The checks\n")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
     known = {check for name in HEALTHY for check in inspect(name)[0]}

@@ -107,12 +107,12 @@ def test_every_key_but_the_deadlines_is_needed(key: str) -> None:
 
 
 def test_the_page_about_the_check_tells_every_bound_as_it_is() -> None:
-    page = (Path(config.__file__).parents[1] / "docs" / "readiness.md").read_text()
+    page = (Path(config.__file__).parents[1] / "docs" / "explanation" / "readiness-check.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE))
     assert told == {bound.name: f"{bound.default:g}" for bound in fields(config.Bounds)}
 
 
 def test_the_page_about_the_check_names_the_harmless_warnings() -> None:
-    page = (Path(config.__file__).parents[1] / "docs" / "readiness.md").read_text()
+    page = (Path(config.__file__).parents[1] / "docs" / "explanation" / "readiness-check.md").read_text()
     for reason in snapshot.HARMLESS:
         assert f"`{reason}`" in page

@@ -231,7 +231,7 @@ def test_every_row_says_where_its_figures_come_from() -> None:
 
 
 def test_the_documentation_has_the_table_as_it_is() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "timeline.md").read_text(encoding="utf-8").splitlines()
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "timeline.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in durations.table() if line not in page] == []
 
 
@@ -301,7 +301,7 @@ def test_the_picture_stays_within_its_width_and_needs_nothing_else(tmp_path: Pat
 
 @pytest.mark.parametrize("environment", STACKS)
 def test_no_text_of_the_documented_pictures_runs_over_the_edge(environment: str) -> None:
-    root = ET.parse(ROOT / "docs" / f"timeline-{environment}.svg").getroot()  # noqa: S314 - our own file
+    root = ET.parse(ROOT / "docs" / "explanation" / f"timeline-{environment}.svg").getroot()  # noqa: S314 - our own file
     texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
     assert len(texts) > 30
     for text in texts:
