@@ -63,21 +63,18 @@ def memory(facts: ModelFacts, values: Values) -> Memory:
 
 def line(layout: Layout, known: Catalog, frontends: int, price: float | None = None) -> str:
     """One line that says what `layout` will be; `price` is what one GPU costs an hour."""
-    prefill, decode = layout.file.prefill, layout.file.decode
-    text = (
-        f"{layout.gpus} GPUs on {layout.nodes} nodes: {prefill.replicas} x {prefill.nodes_per_replica} prefill, "
-        f"{decode.replicas} x {decode.nodes_per_replica} decode, {frontends} frontends"
-    )
+    roles = [f"{w.replicas} x {w.nodes_per_replica} {role}" for role, w in layout.file.roles.items()]
+    text = f"{layout.gpus} GPUs on {layout.nodes} nodes: {', '.join(roles)}, {frontends} frontends"
     context = arguments.values(layout.arguments("decode"), known).integer("context-length")
     text += f"; context {context} tokens" if context else ""
     if layout.file.model_facts is not None:
-        text += f"; estimated {_side(layout, 'prefill', known)}; {_side(layout, 'decode', known)}"
+        text += f"; estimated {'; '.join(_memory_of(layout, role, known) for role in layout.file.roles)}"
     if price is not None:
         text += f"; {layout.gpus * price:,.2f} an hour at {price:g} a GPU hour"
     return text
 
 
-def _side(layout: Layout, role: WorkerRole, known: Catalog) -> str:
+def _memory_of(layout: Layout, role: WorkerRole, known: Catalog) -> str:
     facts = layout.file.model_facts
     if facts is None:
         return ""

@@ -123,7 +123,7 @@ class Overrides(StrictModel):
 
     def of(self, role: WorkerRole) -> RoleOverrides:
         """The values for `role`."""
-        return self.prefill if role == "prefill" else self.decode
+        return {"prefill": self.prefill, "decode": self.decode}[role]
 
 
 class LayoutFile(StrictModel):
@@ -143,6 +143,20 @@ class LayoutFile(StrictModel):
     decode: Workers = Field(description="a mapping with replicas, nodesPerReplica and environment")
     benchmark: Benchmark = Field(description="a mapping with inputTokens, outputTokens, prompts, ...")
 
+    @property
+    def roles(self) -> Mapping[WorkerRole, Workers]:
+        """The worker roles, in the order of a request."""
+        return {"prefill": self.prefill, "decode": self.decode}
+
+
+@dataclass(frozen=True)
+class Server:
+    """How the servers of one role run."""
+
+    arguments: Arguments
+    environment: Environment
+    """What all roles share, then the role's own."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -150,10 +164,7 @@ class Layout:
 
     name: str
     file: LayoutFile
-    prefill_arguments: Arguments
-    decode_arguments: Arguments
-    prefill_environment: Environment
-    decode_environment: Environment
+    servers: Mapping[WorkerRole, Server]
     folder: str = LAYOUTS.name
     origins: Mapping[tuple[WorkerRole, Part, str], str] = field(
         default_factory=dict["tuple[WorkerRole, Part, str]", str]
@@ -168,7 +179,7 @@ class Layout:
     @property
     def nodes(self) -> int:
         """A4X nodes that prefill and decode take together: what the ComputeDomain counts."""
-        return self.file.prefill.nodes + self.file.decode.nodes
+        return sum(workers.nodes for workers in self.file.roles.values())
 
     @property
     def gpus(self) -> int:
@@ -178,20 +189,19 @@ class Layout:
     @property
     def shape(self) -> str:
         """Replicas and nodes per replica in short; a change of it changes the graph itself."""
-        prefill, decode = self.file.prefill, self.file.decode
-        return f"{prefill.replicas}x{prefill.nodes_per_replica}p-{decode.replicas}x{decode.nodes_per_replica}d"
+        return "-".join(f"{w.replicas}x{w.nodes_per_replica}{role[0]}" for role, w in self.file.roles.items())
 
     def workers(self, role: WorkerRole) -> Workers:
         """Replicas, nodes and own environment of `role`, as the file has them."""
-        return self.file.prefill if role == "prefill" else self.file.decode
+        return self.file.roles[role]
 
     def arguments(self, role: WorkerRole) -> Arguments:
         """Server arguments of `role`."""
-        return self.prefill_arguments if role == "prefill" else self.decode_arguments
+        return self.servers[role].arguments
 
     def environment(self, role: WorkerRole) -> Environment:
-        """Environment of `role`: what both roles share, then its own."""
-        return self.prefill_environment if role == "prefill" else self.decode_environment
+        """Environment of `role`: what all roles share, then its own."""
+        return self.servers[role].environment
 
     def key(self, role: WorkerRole, name: str, part: Part = "arguments") -> str:
         """Where a user changes the value of `name`: file and key, or the key of the stack config."""
@@ -213,8 +223,12 @@ class Layout:
             origins.update({(role, "arguments", n): f"{where}.{role}.arguments.{n}" for n in own.arguments})
             origins.update({(role, "environment", n): f"{where}.{role}.environment.{n}" for n in own.environment})
             changed = replace(
-                changed._with(
-                    role, _merged(self.arguments(role), own.arguments), _merged(self.environment(role), own.environment)
+                changed.with_server(
+                    role,
+                    Server(
+                        _merged(self.arguments(role), own.arguments),
+                        _merged(self.environment(role), own.environment),
+                    ),
                 ),
                 origins=origins,
             )
@@ -233,13 +247,12 @@ class Layout:
                     environment.pop(change.name, None)
                     arguments = {**change.arguments, **arguments}
                     environment = {**change.environment, **environment}
-            changed = changed._with(role, arguments, environment)
+            changed = changed.with_server(role, Server(arguments, environment))
         return changed
 
-    def _with(self, role: WorkerRole, arguments: Arguments, environment: Environment) -> Layout:
-        if role == "prefill":
-            return replace(self, prefill_arguments=arguments, prefill_environment=environment)
-        return replace(self, decode_arguments=arguments, decode_environment=environment)
+    def with_server(self, role: WorkerRole, server: Server) -> Layout:
+        """This layout with another server for `role`."""
+        return replace(self, servers={**self.servers, role: server})
 
 
 def _merged(values: Mapping[str, T], changes: Mapping[str, T | None]) -> dict[str, T]:
@@ -273,10 +286,7 @@ def load(name: str, folder: Path = LAYOUTS) -> Layout:
     return Layout(
         name,
         file,
-        prefill_arguments=arguments["prefill"],
-        decode_arguments=arguments["decode"],
-        prefill_environment={**shared, **file.prefill.environment},
-        decode_environment={**shared, **file.decode.environment},
+        {role: Server(arguments[role], {**shared, **w.environment}) for role, w in file.roles.items()},
         folder=folder.name,
     )
 

@@ -21,14 +21,14 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reference.dynamo import PROFILES, DynamoProfile
 from serving_rules import arguments, layout, rules
 from serving_rules.arguments import Catalog
-from serving_rules.layout import WORKER_ROLES, Argument, Layout, WorkerRole
+from serving_rules.layout import WORKER_ROLES, Argument, Layout, Server, WorkerRole
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")
@@ -48,7 +48,7 @@ class Mutation:
 
     def apply(self, made: Layout) -> Layout:
         """`made` with this mutation."""
-        return replace(made, **{f"{self.role}_arguments": self.arguments})
+        return made.with_server(self.role, Server(self.arguments, made.environment(self.role)))
 
 
 @dataclass(frozen=True)

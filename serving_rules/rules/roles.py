@@ -152,7 +152,7 @@ def fits_one_rack(case: Case) -> Iterator[Problem]:
     Source: Google's A4X pages: 18 nodes of 4 GPUs; the ComputeDomain counts exactly the layout's nodes.
     """
     if case.layout.nodes > a4x.NODES_PER_DOMAIN:
-        counted = " + ".join(f"{w.replicas} x {w.nodes_per_replica}" for w in (case.file.prefill, case.file.decode))
+        counted = " + ".join(f"{w.replicas} x {w.nodes_per_replica}" for w in case.file.roles.values())
         yield case.problem(
             "prefill.replicas",
             case.file.prefill.replicas,

@@ -12,7 +12,7 @@ import pytest
 
 from reference.dynamo import PROFILES
 from serving_rules import arguments, environment, layout
-from serving_rules.layout import WORKER_ROLES, Layout, Overrides, WorkerRole
+from serving_rules.layout import WORKER_ROLES, Layout, Overrides, Server, WorkerRole
 from tests.conformance import recipe
 from tools import sglang_arguments
 
@@ -113,7 +113,8 @@ if "A_ASKED" in os.environ and envs.A_USED.get(): ...
 
 def _recipe_layout(name: str, role: WorkerRole) -> Layout:
     """A layout whose arguments, of one role, are the recipe's."""
-    return replace(layout.load(name), **{f"{role}_arguments": recipe.arguments(name, role)})
+    shipped = layout.load(name)
+    return shipped.with_server(role, Server(recipe.arguments(name, role), shipped.environment(role)))
 
 
 @pytest.mark.parametrize(("name", "role"), RECIPE)
@@ -124,7 +125,8 @@ def test_the_recipes_arguments_are_right_for_the_release_that_it_uses(name: str,
 @pytest.mark.parametrize(("name", "role"), RECIPE)
 def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(name: str, role: WorkerRole) -> None:
     made = _recipe_layout(name, role)
-    made = replace(made, **{f"{'prefill' if role == 'decode' else 'decode'}_arguments": {}})
+    other: WorkerRole = "prefill" if role == "decode" else "decode"
+    made = made.with_server(other, Server({}, made.environment(other)))
     found = [problem.key.rsplit(" ", 1)[-1] for problem in arguments.check(made, PROFILES["1.0.1"])]
     assert found == (["prefill-round-robin-balance"] if role == "decode" else [])
 
@@ -133,7 +135,9 @@ def test_the_recipes_dead_variables_are_told() -> None:
     name = "deepseek-r1-fp8-10p8d"
     scripts = ("SERVER_ARGS_FILE", "MODEL_PATH")
     variables = {key: value for key, value in recipe.variables(name, "decode").items() if key not in scripts}
-    made = replace(layout.load(name), prefill_environment={}, decode_environment=variables)
+    shipped = layout.load(name)
+    made = shipped.with_server("prefill", Server(shipped.arguments("prefill"), {}))
+    made = made.with_server("decode", Server(shipped.arguments("decode"), variables))
     told = "\n".join(environment.warnings(made, PROFILES["0.7.0"]))
     assert set(re.findall(r"environment\.(\w+):", told)) == {
         "SGLANG_DECODE_BOOTSTRAP_TIMEOUT",

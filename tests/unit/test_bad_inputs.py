@@ -13,7 +13,7 @@ import yaml
 import settings
 from reference.dynamo import PROFILES
 from serving_rules import layout, rules
-from serving_rules.layout import Layout, WorkerRole
+from serving_rules.layout import Layout, Server, WorkerRole
 
 SMALL = "deepseek-r1-fp8-1p1d"
 LARGE = "deepseek-r1-fp8-10p8d"
@@ -40,9 +40,9 @@ class Bad:
         """The wrong layout, as the release in use runs it."""
         made = layout.resolve(self.base, PROFILES[self.version])
         for role, changes in self.arguments.items():
-            made = replace(made, **{f"{role}_arguments": _changed(made.arguments(role), changes)})
+            made = made.with_server(role, Server(_changed(made.arguments(role), changes), made.environment(role)))
         for role, changes in self.environment.items():
-            made = replace(made, **{f"{role}_environment": _changed(made.environment(role), changes)})
+            made = made.with_server(role, Server(made.arguments(role), _changed(made.environment(role), changes)))
         for part, changes in self.file.items():
             owner = getattr(made.file, part).model_copy(update=changes)
             made = replace(made, file=made.file.model_copy(update={part: owner}))
@@ -1483,7 +1483,8 @@ def test_a_wrong_config_is_told_in_full(config: dict[str, Any], message: str) ->
 
 
 def test_two_stacks_of_one_wrong_layout_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = replace(layout.load(SMALL), decode_arguments={**layout.load(SMALL).decode_arguments, "host": "::1"})
+    shipped = layout.load(SMALL)
+    wrong = shipped.with_server("decode", Server({**shipped.arguments("decode"), "host": "::1"}, {}))
     monkeypatch.setattr(layout, "load", lambda _: wrong)
     config = _config()
     stack = config["dynamo-a4x:stacks"][0]

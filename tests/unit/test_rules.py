@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reference.dynamo import PROFILES
 from serving_rules import layout, rules
-from serving_rules.layout import Layout, LayoutFile
+from serving_rules.layout import Layout, LayoutFile, Server, WorkerRole
 
 PROFILE = PROFILES["0.7.0"]
 MODEL = "deepseek-ai/DeepSeek-R1"
@@ -93,7 +93,7 @@ def layouts(draw: st.DrawFn, *, wide: bool | None = None) -> Layout:
             },
         }
     )
-    return Layout("made-up", file, prefill, decode, {}, environment)
+    return Layout("made-up", file, {"prefill": Server(prefill, {}), "decode": Server(decode, environment)})
 
 
 @given(layouts())
@@ -102,22 +102,21 @@ def test_a_valid_layout_breaks_no_rule(made: Layout) -> None:
     assert rules.check(made, PROFILE) == []
 
 
-def _set(role: str, **changes: Any) -> Callable[[Layout], Layout]:
+def _set(role: WorkerRole, **changes: Any) -> Callable[[Layout], Layout]:
     """A mutation that sets arguments of `role` (underscores for dashes); None leaves one out."""
     named = {name.replace("_", "-"): value for name, value in changes.items()}
 
     def mutate(made: Layout) -> Layout:
-        arguments = {**made.arguments("prefill" if role == "prefill" else "decode"), **named}
+        arguments = {**made.arguments(role), **named}
         kept = {name: value for name, value in arguments.items() if value is not None}
-        return replace(made, **{f"{role}_arguments": kept})
+        return made.with_server(role, Server(kept, made.environment(role)))
 
     return mutate
 
 
-def _scaled(role: str, name: str, change: Callable[[int], int]) -> Callable[[Layout], Layout]:
+def _scaled(role: WorkerRole, name: str, change: Callable[[int], int]) -> Callable[[Layout], Layout]:
     def mutate(made: Layout) -> Layout:
-        arguments = made.prefill_arguments if role == "prefill" else made.decode_arguments
-        return replace(made, **{f"{role}_arguments": {**arguments, name: change(int(arguments[name]))}})
+        return _set(role, **{name: change(int(made.arguments(role)[name]))})(made)
 
     return mutate
 
@@ -131,7 +130,8 @@ def _file(part: str, **changes: Any) -> Callable[[Layout], Layout]:
 
 
 def _buffer(value: str) -> Callable[[Layout], Layout]:
-    return lambda made: replace(made, decode_environment={rules.experts.DISPATCH: value})
+    variables = {rules.experts.DISPATCH: value}
+    return lambda made: made.with_server("decode", Server(made.arguments("decode"), variables))
 
 
 Mutation = Callable[[Layout], Layout]
@@ -203,7 +203,7 @@ def _case(made: Layout) -> rules.Case:
 @given(data=st.data())
 @few
 def test_a_mutated_deepep_layout_is_caught(rule: rules.Rule, mutate: Mutation, data: st.DataObject) -> None:
-    made = data.draw(layouts(wide=True).filter(lambda made: made.decode_arguments["cuda-graph-max-bs"] != 1024))
+    made = data.draw(layouts(wide=True).filter(lambda made: made.arguments("decode")["cuda-graph-max-bs"] != 1024))
     assert list(rule(_case(made))) == []
     assert list(rule(_case(mutate(made))))
 
