@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reference import a4x
+from reference import machines
+from reference.machines import A4X
 
 Value = Any
 """A text, or the `Output[str]` that will hold it: this module only puts it in its place."""
@@ -39,7 +40,7 @@ def nic_annotations(nics: Value | None) -> dict[str, str]:
     if nics is not None:
         return {}
     # The four CX-7 NICs as eth2 to eth5; eth1, the second gVNIC, stays with the node.
-    interfaces = [("eth0", "default"), *((f"eth{i + 2}", name) for i, name in enumerate(a4x.RDMA_NETWORKS))]
+    interfaces = [("eth0", "default"), *((f"eth{i + 2}", name) for i, name in enumerate(A4X.rdma_networks))]
     entries = ",\n".join(f'  {{"interfaceName":"{nic}","network":"{network}"}}' for nic, network in interfaces)
     return {
         "networking.gke.io/default-interface": "eth0",
@@ -50,8 +51,8 @@ def nic_annotations(nics: Value | None) -> dict[str, str]:
 def volumes() -> list[dict[str, Any]]:
     """The GPU driver and the NCCL gIB plugin, as the node has them."""
     return [
-        {"name": "library-dir-host", "hostPath": {"path": a4x.DRIVER_ROOT}},
-        {"name": "gib", "hostPath": {"path": a4x.GIB_ROOT}},
+        {"name": "library-dir-host", "hostPath": {"path": machines.DRIVER_ROOT}},
+        {"name": "gib", "hostPath": {"path": machines.GIB_ROOT}},
     ]
 
 
@@ -65,6 +66,6 @@ def volume_mounts() -> list[dict[str, Any]]:
 
 def affinity() -> dict[str, Any]:
     """Nodes for arm64 images."""
-    term = {"matchExpressions": [{"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]}]}
+    term = {"matchExpressions": [{"key": machines.ARCH_KEY, "operator": "In", "values": [A4X.architecture]}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     return {"nodeAffinity": required}

@@ -13,10 +13,11 @@ from typing import Any, Final, Literal
 
 from manifests import gpu_pod, launch
 from manifests.gpu_pod import Value
-from reference import a4x
+from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
+from reference.machines import A4X
 from reference.naming import ROLE_LABEL, STACK_LABEL
 from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import Layout, WorkerRole
@@ -77,7 +78,7 @@ def model_path(model: str) -> str:
 
 def side_selector(side: Side, node_pool: Value) -> dict[str, Value]:
     """Node selector of a pod without a GPU: the A4X pool of its stack, or the x86 system nodes."""
-    return {a4x.NODE_POOL_KEY: node_pool} if side == "a4x" else {a4x.ARCH_KEY: "amd64"}
+    return {machines.NODE_POOL_KEY: node_pool} if side == "a4x" else {machines.ARCH_KEY: "amd64"}
 
 
 def model_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
@@ -119,7 +120,7 @@ def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
         "serviceAccountName": placement.service_account,
         "imagePullSecrets": [{"name": placement.pull_secret}],
         **({"priorityClassName": PRIORITY_CLASS} if placement.kai else {}),
-        "tolerations": a4x.tolerations(),
+        "tolerations": A4X.tolerations(),
         "nodeSelector": selector,
     }
 
@@ -172,7 +173,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "envs": _environment(role, layout),
         "sharedMemory": {"size": SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
-        "resources": {"limits": {"gpu": str(a4x.GPUS_PER_NODE)}, "claims": [{"name": claim} for claim in claims]},
+        "resources": {"limits": {"gpu": str(A4X.gpus)}, "claims": [{"name": claim} for claim in claims]},
         "livenessProbe": _liveness(role),
         "readinessProbe": _probe("/health", period=60, failures=60),
         "extraPodMetadata": {
@@ -180,7 +181,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
             "annotations": {**gcsfuse_annotations(), **gpu_pod.nic_annotations(nics)},
         },
         "extraPodSpec": {
-            **_pod(placement, {a4x.NODE_POOL_KEY: placement.node_pool}),
+            **_pod(placement, {machines.NODE_POOL_KEY: placement.node_pool}),
             "affinity": gpu_pod.affinity(),
             "resourceClaims": gpu_pod.resource_claims(claims),
             "volumes": [

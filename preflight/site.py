@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project
-from reference import a4x, gke, naming
+from reference import gke, machines, naming
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Settings
@@ -66,11 +66,11 @@ class Site:
 
     def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
         """The nodes of a pool."""
-        return self.labelled(cluster, f"{a4x.NODE_POOL_KEY}={pool}")
+        return self.labelled(cluster, f"{machines.NODE_POOL_KEY}={pool}")
 
     def x86_nodes(self, cluster: Cluster) -> list[Node]:
         """The nodes for what is no GPU pod."""
-        return self.labelled(cluster, f"{a4x.ARCH_KEY}=amd64")
+        return self.labelled(cluster, f"{machines.ARCH_KEY}=amd64")
 
     def labelled(self, cluster: Cluster, selector: str) -> list[Node]:
         """The nodes with these labels; all, for an empty selector."""

@@ -12,8 +12,9 @@ from components.serving.fabric_test import FabricTest
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
-from reference import a4x, kai, naming
+from reference import kai, machines, naming
 from reference.dynamo import PROFILES
+from reference.machines import A4X
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
@@ -102,9 +103,9 @@ def _dra_driver(
     return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=infrastructure.system_nodes))
 
 
-def _system_tolerations(settings: Settings) -> list[a4x.Toleration]:
+def _system_tolerations(settings: Settings) -> list[machines.Toleration]:
     """What lets system pods run on A4X nodes, where the settings say that there are no others."""
-    return a4x.tolerations() if settings.dynamo.system_tolerations else []
+    return A4X.tolerations() if settings.dynamo.system_tolerations else []
 
 
 def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:

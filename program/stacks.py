@@ -13,8 +13,9 @@ from components.serving.stack import ServingStack
 from manifests import commands
 from program.infrastructure import Infrastructure
 from program.platform import Platform
-from reference import a4x, naming
+from reference import naming
 from reference.dynamo import PROFILES
+from reference.machines import A4X
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import Stack
@@ -94,7 +95,7 @@ def build_stack(
                 "model": chosen.model,
                 "deadline_minutes": stack.readiness.deadline_minutes,
                 "unschedulable_minutes": stack.readiness.unschedulable_minutes,
-                "tolerations": a4x.tolerations() if settings.dynamo.system_tolerations else [],
+                "tolerations": A4X.tolerations() if settings.dynamo.system_tolerations else [],
             },
         )
         facts["readiness"] = commands.readiness(stack.name)

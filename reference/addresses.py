@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from reference import a4x
+from reference.machines import A4X
 from validation.problems import RuleError
 
 DEFAULT_BASE: Final = "10.16.0.0/12"
 """Pods for 2,048 nodes, so 64 NVLink domains (1,152 nodes) and the system pool, in a sixteenth of 10.0.0.0/8;
 clear of 10.128.0.0/9, which auto-mode networks fill."""
 
-MAX_A4X_NODES: Final = 64 * a4x.NODES_PER_DOMAIN
+MAX_A4X_NODES: Final = 64 * A4X.nodes_per_domain
 """64 domains, 4,608 GPUs: what one plan is made for unless the configuration says otherwise."""
 
 SYSTEM_NODES: Final = 32
@@ -84,7 +84,7 @@ class AddressPlan:
             "services": self.services,
             "control_plane": self.control_plane,
             "gvnic": self.gvnic,
-            **dict(zip(a4x.RDMA_NETWORKS, self.rdma, strict=True)),
+            **dict(zip(A4X.rdma_networks, self.rdma, strict=True)),
         }
 
     def capacity(self) -> int:
@@ -120,7 +120,7 @@ def plan(base: str, max_nodes: int, overrides: Mapping[str, str] | None = None) 
             "addresses.max_nodes",
             max_nodes,
             "a plan is made for at least one A4X node",
-            f"Set it to the most nodes the cluster may ever have ({a4x.NODES_PER_DOMAIN} for each domain)",
+            f"Set it to the most nodes the cluster may ever have ({A4X.nodes_per_domain} for each domain)",
         )
     network = _private("addresses.base", base)
     if network.prefixlen > _SMALLEST_BASE:

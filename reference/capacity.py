@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reference import a4x
+from reference.machines import A4X
 
 MIB: Final = 2**20
 GIB: Final = 2**30
@@ -110,7 +110,7 @@ def _reserved(amount: float, steps: Sequence[tuple[float, float]]) -> float:
 
 def a4x_node(pods: int = PODS_PER_NODE) -> Node:
     """An A4X node. Google's "884 GB" is read as GiB, the larger of the two meanings."""
-    return node(a4x.CPUS, a4x.MEMORY_GB, pods)
+    return node(A4X.cpus, A4X.memory_gb, pods)
 
 
 SYSTEM_MACHINE: Final = "e2-standard-16"

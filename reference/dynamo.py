@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from reference import charts
-from reference.a4x import Toleration
+from reference.machines import Toleration
 
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """Where NVIDIA publishes the Dynamo charts, readable without an account."""

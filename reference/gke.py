@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reference import a4x, naming
+from reference import naming
 from reference.dynamo import DynamoProfile
+from reference.machines import A4X
 from validation.problems import RuleError
 
 RdmaMode = Literal["multi-network", "dranet"]
@@ -25,7 +26,7 @@ DriverVersion = Literal["DEFAULT", "LATEST", "INSTALLATION_DISABLED"]
 DEFAULT_DRIVER: Final = "DEFAULT"
 """R580 or newer on every version in the window."""
 
-DEVICE_NETWORKS: Final = (a4x.GVNIC_NETWORK, *a4x.RDMA_NETWORKS)
+DEVICE_NETWORKS: Final = (A4X.gvnic_network, *A4X.rdma_networks)
 """Additional networks of an A4X node in the order of its NICs: eth1, then eth2 to eth5. GKE attaches the NICs
 in the order of the list, and every published A4X setup has the gVNIC first."""
 
@@ -325,17 +326,17 @@ def check_nodes(nodes: int, key: str = "nodes") -> str | None:
     Raises:
         GkeRuleError: fewer than 1 or more than 18 nodes.
     """
-    if not 1 <= nodes <= a4x.NODES_PER_DOMAIN:
+    if not 1 <= nodes <= A4X.nodes_per_domain:
         raise GkeRuleError(
             key,
             nodes,
-            f"an NVLink domain has 1 to {a4x.NODES_PER_DOMAIN} nodes",
+            f"an NVLink domain has 1 to {A4X.nodes_per_domain} nodes",
             "List one domain for each reservation sub-block",
         )
-    if nodes < a4x.NODES_PER_DOMAIN:
-        rest = a4x.NODES_PER_DOMAIN - nodes
+    if nodes < A4X.nodes_per_domain:
+        rest = A4X.nodes_per_domain - nodes
         return (
-            f"{key} = {nodes}: GKE gives the whole sub-block of {a4x.NODES_PER_DOMAIN} nodes to the pool; "
+            f"{key} = {nodes}: GKE gives the whole sub-block of {A4X.nodes_per_domain} nodes to the pool; "
             "the other "
             f"{rest} stay reserved and closed to other pools until the number is raised."
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from reference import charts, namespaces
-from reference.a4x import Toleration
+from reference.machines import Toleration
 from validation.problems import RuleError
 
 Mode = Literal["create", "adopt", "none"]

@@ -12,12 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from reference.machines import A4X
 from serving_rules import arguments
 from serving_rules.arguments import Catalog, Parallelism, Values
 from serving_rules.layout import Layout, ModelFacts, WorkerRole
-
-GPU_MEMORY: Final = 186e9
-"""Bytes of HBM3e of one GB200 GPU: NVIDIA lists 13.4 TB for the 72 GPUs of an NVL72."""
 
 DEFAULT_MEMORY_SHARE: Final = 0.88
 """Assumed where `mem-fraction-static` is left out; SGLang then chooses by itself."""
@@ -52,7 +50,7 @@ def memory(facts: ModelFacts, values: Values) -> Memory:
     parallel = values.parallelism
     share = values.number("mem-fraction-static")
     loaded = weights(facts, parallel, values.integer("ep-num-redundant-experts") or 0)
-    cache = GPU_MEMORY * (DEFAULT_MEMORY_SHARE if share is None else share) - loaded
+    cache = A4X.gpu_memory * (DEFAULT_MEMORY_SHARE if share is None else share) - loaded
     element = _KV_BYTES.get(values.text("kv-cache-dtype") or "auto", 2.0)
     token = facts.kv_elements * facts.layers / parallel.pipeline * element
     # MLA's cache is one latent vector a token: tensor-parallel ranks all hold the same one.
@@ -80,6 +78,6 @@ def _memory_of(layout: Layout, role: WorkerRole, known: Catalog) -> str:
         return ""
     found = memory(facts, arguments.values(layout.arguments(role), known))
     return (
-        f"{role} {found.weights / 1e9:.0f} of {GPU_MEMORY / 1e9:.0f} GB weights a GPU, "
+        f"{role} {found.weights / 1e9:.0f} of {A4X.gpu_memory / 1e9:.0f} GB weights a GPU, "
         f"room for {found.tokens / 1e6:.2f} M KV tokens a replica"
     )

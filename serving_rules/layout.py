@@ -19,8 +19,8 @@ from typing import Any, Final, Literal, TypeVar, get_args
 import yaml
 from pydantic import Field, ValidationError
 
-from reference import a4x
 from reference.dynamo import DynamoProfile
+from reference.machines import A4X
 from validation.plain import to_json
 from validation.problems import Problem, from_pydantic, nearest
 from validation.strict import StrictModel
@@ -59,7 +59,7 @@ class Workers(StrictModel):
 
     replicas: int = Field(ge=1, description="the number of replicas of this role, 1 or more")
     nodes_per_replica: int = Field(
-        ge=1, le=a4x.NODES_PER_DOMAIN, description="the nodes that one replica spans, 1 to 18"
+        ge=1, le=A4X.nodes_per_domain, description="the nodes that one replica spans, 1 to 18"
     )
     environment: dict[str, str] = Field(
         default_factory=dict, description="environment variables of this role, name to text"
@@ -184,7 +184,7 @@ class Layout:
     @property
     def gpus(self) -> int:
         """GPUs of all worker nodes."""
-        return self.nodes * a4x.GPUS_PER_NODE
+        return self.nodes * A4X.gpus
 
     @property
     def shape(self) -> str:

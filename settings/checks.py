@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from reference import a4x, addresses, gke, kai, namespaces, naming
+from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
+from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
 from settings import nodes, room
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
@@ -294,8 +295,7 @@ def _stack_domains(settings: Settings) -> Iterator[Problem]:
             yield Problem(
                 f"stacks[{i}].layout",
                 stack.layout,
-                f"it takes {nodes} nodes ({nodes * a4x.GPUS_PER_NODE} GPUs), domain {domain.name!r} has "
-                f"{domain.nodes}{taken}",
+                f"it takes {nodes} nodes ({nodes * A4X.gpus} GPUs), domain {domain.name!r} has {domain.nodes}{taken}",
                 "choose a smaller layout, a larger domain (up to 18 nodes), or another domain: a stack never spans "
                 "two, because prefill and decode share one NVLink fabric",
             )

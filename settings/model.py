@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from reference import a4x, addresses, buckets, charts, gke, images, kai, naming, releases
+from reference import addresses, buckets, charts, gke, images, kai, naming, releases
 from reference.dynamo import CHARTS
+from reference.machines import A4X
 from serving_rules.layout import Overrides
 from validation.problems import HIDDEN, RuleError, broken
 from validation.strict import StrictModel
@@ -77,9 +78,9 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _four(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(values) != len(a4x.RDMA_NETWORKS):
+    if len(values) != len(A4X.rdma_networks):
         raise broken(
-            f"an A4X node has {len(a4x.RDMA_NETWORKS)} RDMA NICs, each in a subnetwork of its own, and these are "
+            f"an A4X node has {len(A4X.rdma_networks)} RDMA NICs, each in a subnetwork of its own, and these are "
             f"{len(values)}",
             "list the four subnetworks of the RDMA network, in the order of the NICs",
         )
@@ -185,7 +186,7 @@ class FabricTest(StrictModel):
     nodes: int | None = Field(
         default=None,
         ge=2,
-        le=a4x.NODES_PER_DOMAIN,
+        le=A4X.nodes_per_domain,
         description="the number of nodes that are tested, 2 or more; default: all of the domain",
     )
     all_gather: int = Field(
@@ -209,7 +210,7 @@ class _Domain(StrictModel):
     zone: str = Field(description="the zone of the nodes, such as us-central1-b")
     nodes: int = Field(
         ge=1,
-        le=a4x.NODES_PER_DOMAIN,
+        le=A4X.nodes_per_domain,
         description="the number of nodes, 1 to 18; list a further domain for more. Fewer than 18 keep the rest of the "
         "sub-block from everyone else until the number is raised, which resizes the pool",
     )

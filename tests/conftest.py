@@ -15,7 +15,7 @@ import pytest
 from pulumi.runtime import resource as resource_runtime
 from pulumi.runtime.proto.source_pb2 import StackTrace
 
-from reference import a4x
+from reference.machines import A4X
 from tests.recorder import Recording, Resource, run_program
 
 # As `__main__` does, but before the provider SDKs are imported: half of their import is a search for garbage.
@@ -48,7 +48,7 @@ def recorded(stack: str, preview: bool = False) -> Recording:
 
 def a4x_pool(resource: Resource) -> bool:
     """Whether a resource is the node pool of an NVLink domain."""
-    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == a4x.MACHINE_TYPE
+    return resource.type.endswith(":NodePool") and resource.inputs["nodeConfig"]["machineType"] == A4X.machine_type
 
 
 @pytest.fixture(params=STACKS)

@@ -10,8 +10,9 @@ import pulumi_gcp as gcp
 
 from components.gcp.cluster_network import MTU
 from components.gcp.ordering import once
-from reference import a4x, gke
+from reference import gke
 from reference.addresses import AddressPlan
+from reference.machines import A4X
 
 
 class DeviceInterface(TypedDict):
@@ -122,13 +123,13 @@ class DeviceVpcs(pulumi.ComponentResource):
         ]
 
         gvnic_interface: DeviceInterface = {
-            "name": a4x.GVNIC_NETWORK,
+            "name": A4X.gvnic_network,
             "network": gvnic.name,
             "subnetwork": once(gvnic_subnet.name, firewall.name),
         }
         rdma_interfaces: list[DeviceInterface] = [
             {"name": network, "network": rdma.name, "subnetwork": subnet.name}
-            for network, subnet in zip(a4x.RDMA_NETWORKS, rdma_subnets, strict=True)
+            for network, subnet in zip(A4X.rdma_networks, rdma_subnets, strict=True)
         ]
         self.interfaces = [gvnic_interface, *rdma_interfaces]
         self.register_outputs({"interfaces": self.interfaces})

@@ -12,7 +12,8 @@ import pulumi_gcp as gcp
 from components.gcp.adopted_cluster import NodePoolFacts
 from components.gcp.device_vpcs import DeviceInterface
 from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE
-from reference import a4x, gke, naming
+from reference import gke, naming
+from reference.machines import A4X
 
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
 POLICY_MAX = 63
@@ -81,7 +82,7 @@ class NvlinkDomain(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:gcp:NvlinkDomain", name, {}, opts)
 
         def policy_name(cluster: str) -> str:
-            return naming.bounded(f"{cluster}-{domain}-{a4x.WORKLOAD_TOPOLOGY}", POLICY_MAX)
+            return naming.bounded(f"{cluster}-{domain}-{A4X.topology}", POLICY_MAX)
 
         def region_of(location: str) -> str:
             return location
@@ -92,7 +93,7 @@ class NvlinkDomain(pulumi.ComponentResource):
             region=pulumi.Output.from_input(args["location"]).apply(region_of),
             name=pulumi.Output.from_input(args["cluster"]).apply(policy_name),
             description=f"NVLink domain {domain}: one NVL72 rack",
-            workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": a4x.WORKLOAD_TOPOLOGY},
+            workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": A4X.topology},
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
         labels = {f"{naming.PROJECT}/environment": args["environment"], f"{naming.PROJECT}/domain": domain}
@@ -120,7 +121,7 @@ class NvlinkDomain(pulumi.ComponentResource):
             upgrade_settings={"strategy": "SURGE", "max_surge": 0, "max_unavailable": 1},
             management={"auto_repair": True, "auto_upgrade": True},
             node_config={
-                "machine_type": a4x.MACHINE_TYPE,
+                "machine_type": A4X.machine_type,
                 "image_type": "COS_CONTAINERD",
                 # A4X attaches no Persistent Disk.
                 "disk_type": "hyperdisk-balanced",
@@ -133,15 +134,15 @@ class NvlinkDomain(pulumi.ComponentResource):
                 "taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}],
                 "guest_accelerators": [
                     {
-                        "type": a4x.ACCELERATOR,
-                        "count": a4x.GPUS_PER_NODE,
+                        "type": A4X.accelerator,
+                        "count": A4X.gpus,
                         "gpu_driver_installation_config": {
                             "gpu_driver_version": args["gpu_driver_version"] or gke.DEFAULT_DRIVER
                         },
                     }
                 ],
                 # The file cache of 700 GB of weights lies on ephemeral storage: the SSDs, not the boot disk.
-                "ephemeral_storage_local_ssd_config": {"local_ssd_count": a4x.LOCAL_SSDS_PER_NODE},
+                "ephemeral_storage_local_ssd_config": {"local_ssd_count": A4X.local_ssds},
                 "reservation_affinity": {
                     "consume_reservation_type": "SPECIFIC_RESERVATION",
                     "key": RESERVATION_KEY,
@@ -224,8 +225,8 @@ def adopted_domain(
             "Name the domain after its node pool, or set its mode to create"
         )
     problems: list[str] = []
-    if not found["machine_type"].startswith(a4x.MACHINE_TYPE):
-        problems.append(f"its machine type is {found['machine_type'] or 'unknown'}, not {a4x.MACHINE_TYPE}")
+    if not found["machine_type"].startswith(A4X.machine_type):
+        problems.append(f"its machine type is {found['machine_type'] or 'unknown'}, not {A4X.machine_type}")
     if found["zones"] != [zone]:
         problems.append(
             f"its nodes are in {', '.join(found['zones']) or 'no zone'}, and the configuration says "

@@ -8,8 +8,9 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, naming
+from reference import naming
 from reference.gke import DEVICE_NETWORKS
+from reference.machines import A4X
 
 API_VERSION: Final = "networking.gke.io/v1"
 
@@ -19,8 +20,8 @@ why (VPCNotFound, SubnetNotFound, DeviceModeVPCAlreadyInUse, DeviceModeSubnetAlr
 DeviceModeCantUseDefaultVPC, DeviceModeCantBeUsedWithSecondaryRange)."""
 
 _DEVICE_MODES: Final[Mapping[str, str]] = {
-    a4x.GVNIC_NETWORK: "NetDevice",
-    **dict.fromkeys(a4x.RDMA_NETWORKS, "RDMA"),
+    A4X.gvnic_network: "NetDevice",
+    **dict.fromkeys(A4X.rdma_networks, "RDMA"),
 }
 
 

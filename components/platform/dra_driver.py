@@ -8,7 +8,8 @@ from typing import Any, Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, charts, namespaces, naming
+from reference import charts, machines, namespaces, naming
+from reference.machines import A4X
 from reference.registry import NGC_USER
 
 CHART: Final = "nvidia-dra-driver-gpu"
@@ -44,7 +45,7 @@ class DraDriverArgs(TypedDict):
     """Mirror of the charts (URL, folder or `oci://`); default: NVIDIA's own place."""
     chart_key: NotRequired[pulumi.Input[str]]
     """NGC key to fetch the chart with; default: without a login."""
-    system_tolerations: NotRequired[Sequence[a4x.Toleration]]
+    system_tolerations: NotRequired[Sequence[machines.Toleration]]
     """Tolerations of the controller, for clusters whose system nodes are tainted; default none."""
 
 
@@ -132,9 +133,9 @@ def pod_quota(nodes: int) -> str:
     return str(max(100, 2 * nodes + 11))
 
 
-def _values(system_tolerations: Sequence[a4x.Toleration]) -> dict[str, Any]:
+def _values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]:
     return {
-        "nvidiaDriverRoot": a4x.DRIVER_ROOT,
+        "nvidiaDriverRoot": machines.DRIVER_ROOT,
         # GPUs stay with GKE's device plugin; the chart refuses to run beside it otherwise.
         "resources": {"gpus": {"enabled": False}, "computeDomains": {"enabled": True}},
         "controller": {
@@ -144,10 +145,10 @@ def _values(system_tolerations: Sequence[a4x.Toleration]) -> dict[str, Any]:
         },
         "kubeletPlugin": {
             "affinity": _affinity(
-                {"key": a4x.ACCELERATOR_KEY, "operator": "In", "values": [a4x.ACCELERATOR]},
-                {"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]},
+                {"key": machines.ACCELERATOR_KEY, "operator": "In", "values": [A4X.accelerator]},
+                {"key": machines.ARCH_KEY, "operator": "In", "values": [A4X.architecture]},
             ),
-            "tolerations": [dict(toleration) for toleration in a4x.tolerations()],
+            "tolerations": [dict(toleration) for toleration in A4X.tolerations()],
         },
     }
 

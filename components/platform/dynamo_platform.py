@@ -16,7 +16,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, naming
+from reference import machines, naming
 from reference.dynamo import DynamoProfile
 from reference.registry import NGC_USER, PULL_SECRET, docker_config_json
 
@@ -54,7 +54,7 @@ class DynamoPlatformArgs(TypedDict):
     ngc_api_key: pulumi.Input[str]
     """NGC API key, a secret: pulls the operator's image from nvcr.io."""
 
-    system_tolerations: list[a4x.Toleration]
+    system_tolerations: list[machines.Toleration]
     """Tolerations for every system pod, for clusters whose only nodes are tainted."""
 
 

@@ -7,7 +7,8 @@ from typing import Final, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, naming
+from reference import machines, naming
+from reference.machines import A4X
 
 IMAGE: Final = "us-docker.pkg.dev/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64"
 
@@ -46,7 +47,7 @@ class GibInstallerArgs(TypedDict):
 class GibInstaller(pulumi.ComponentResource):
     """The DaemonSet `nccl-rdma-installer`, which copies the plugin to the host.
 
-    Hides where Container-Optimized OS keeps the driver and the plugin (`a4x.DRIVER_ROOT`, `a4x.GIB_ROOT`):
+    Hides where Container-Optimized OS keeps the driver and the plugin (`machines.DRIVER_ROOT`, `machines.GIB_ROOT`):
     pods mount both from there. It is done when every A4X node has finished the copy.
     """
 
@@ -100,11 +101,15 @@ class GibInstaller(pulumi.ComponentResource):
                                         {
                                             "match_expressions": [
                                                 {
-                                                    "key": a4x.ACCELERATOR_KEY,
+                                                    "key": machines.ACCELERATOR_KEY,
                                                     "operator": "In",
-                                                    "values": [a4x.ACCELERATOR],
+                                                    "values": [A4X.accelerator],
                                                 },
-                                                {"key": a4x.ARCH_KEY, "operator": "In", "values": [a4x.ARCH]},
+                                                {
+                                                    "key": machines.ARCH_KEY,
+                                                    "operator": "In",
+                                                    "values": [A4X.architecture],
+                                                },
                                             ]
                                         }
                                     ]
@@ -117,12 +122,12 @@ class GibInstaller(pulumi.ComponentResource):
                         "volumes": [
                             {
                                 "name": "libraries",
-                                "host_path": {"path": f"{a4x.DRIVER_ROOT}/lib64", "type": "DirectoryOrCreate"},
+                                "host_path": {"path": f"{machines.DRIVER_ROOT}/lib64", "type": "DirectoryOrCreate"},
                             },
-                            {"name": "gib", "host_path": {"path": a4x.GIB_ROOT}},
+                            {"name": "gib", "host_path": {"path": machines.GIB_ROOT}},
                             # Mounted nowhere: type Directory holds the pod back until GKE has put the driver
                             # there.
-                            {"name": "driver", "host_path": {"path": a4x.DRIVER_ROOT, "type": "Directory"}},
+                            {"name": "driver", "host_path": {"path": machines.DRIVER_ROOT, "type": "Directory"}},
                         ],
                         "init_containers": [
                             {

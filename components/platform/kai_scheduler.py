@@ -17,7 +17,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, kai, naming
+from reference import kai, machines, naming
 from reference.registry import NGC_USER
 
 _READY = {"pulumi.com/waitFor": "condition=Ready"}
@@ -69,7 +69,7 @@ class KaiSchedulerArgs(TypedDict):
     cluster_identifier: pulumi.Input[str]
     """What tells the cluster from another one, as in `provider`."""
 
-    system_tolerations: list[a4x.Toleration]
+    system_tolerations: list[machines.Toleration]
     """Tolerations for every pod of KAI, for clusters whose only nodes are tainted."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import a4x, capacity, naming
+from reference import capacity, machines, naming
 from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
@@ -55,7 +55,7 @@ class ModelDownloadArgs(TypedDict):
     hf_token: pulumi.Input[str]
     """Hugging Face token, a secret."""
 
-    tolerations: Sequence[a4x.Toleration]
+    tolerations: Sequence[machines.Toleration]
     """Of the Job's pod, for clusters that have no other than tainted nodes; else it runs on an amd64 node."""
 
 
@@ -125,7 +125,7 @@ class ModelDownload(pulumi.ComponentResource):
                         "service_account_name": account.metadata["name"],
                         "restart_policy": "OnFailure",
                         # A Job's pod cannot be changed, so what is not needed is left out.
-                        "node_selector": None if tolerations else {a4x.ARCH_KEY: "amd64"},
+                        "node_selector": None if tolerations else {machines.ARCH_KEY: "amd64"},
                         "tolerations": tolerations or None,
                         "containers": [
                             {

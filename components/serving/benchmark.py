@@ -12,8 +12,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from manifests import commands, graph
-from reference import a4x, naming
+from reference import naming
 from reference.footprint import BENCHMARK
+from reference.machines import A4X
 from serving_rules.layout import Layout
 
 
@@ -66,7 +67,7 @@ class BenchmarkClient(pulumi.ComponentResource):
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
         # Not the stack label: this pod is no frontend and must not be counted among the stack's own.
         selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
-        tolerations: Any = a4x.tolerations()
+        tolerations: Any = A4X.tolerations()
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-client",
             metadata={

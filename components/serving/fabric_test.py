@@ -29,7 +29,8 @@ from fabric import config as fabric_config
 from fabric import package
 from fabric.config import Config
 from manifests import gpu_pod
-from reference import a4x, gke, naming
+from reference import gke, machines, naming
+from reference.machines import A4X
 
 NAME: Final = "fabric-test"
 """Name of the Job and of what belongs to it, one of each in its namespace."""
@@ -180,7 +181,7 @@ def _config(args: FabricTestArgs, namespace: str) -> Config:
         # An Indexed Job calls its pods after itself and their number; the headless Service makes that a name.
         host=f"{NAME}-0.{NAME}",
         nodes=args["nodes"],
-        gpus=a4x.GPUS_PER_NODE,
+        gpus=A4X.gpus,
         all_gather=args["all_gather"],
         all_reduce=args["all_reduce"],
         next=f"pulumi up --stack {args['environment']}",
@@ -204,8 +205,8 @@ def _pod(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
         "imagePullSecrets": [{"name": secret}],
-        "nodeSelector": {a4x.NODE_POOL_KEY: args["node_pool"]},
-        "tolerations": a4x.tolerations(),
+        "nodeSelector": {machines.NODE_POOL_KEY: args["node_pool"]},
+        "tolerations": A4X.tolerations(),
         "affinity": gpu_pod.affinity(),
         "resourceClaims": gpu_pod.resource_claims(claims),
         "containers": [
@@ -218,7 +219,7 @@ def _pod(
                 # What ends before the test has anything to say is told by the end of its log.
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {
-                    "limits": {"nvidia.com/gpu": str(a4x.GPUS_PER_NODE)},
+                    "limits": {"nvidia.com/gpu": str(A4X.gpus)},
                     "claims": [{"name": claim} for claim in claims],
                 },
                 "securityContext": {**gpu_pod.SECURITY_CONTEXT},

@@ -21,7 +21,7 @@ import pulumi_kubernetes as kubernetes
 
 from manifests.commands import READINESS_NAME as NAME
 from readiness import package
-from reference import a4x, naming
+from reference import machines, naming
 from reference.footprint import READINESS_CHECK
 from reference.registry import PYTHON_IMAGE
 
@@ -78,7 +78,7 @@ class ReadinessCheckArgs(TypedDict):
     unschedulable_minutes: int
     """Minutes that a pod may be without a node."""
 
-    tolerations: list[a4x.Toleration]
+    tolerations: list[machines.Toleration]
     """Taints that the check's pod tolerates. Empty: it runs on the x86 system nodes; else on any node."""
 
 
@@ -184,7 +184,7 @@ def _content(config: str) -> str:
 
 
 def _pod(
-    account: pulumi.Input[str], config_map: pulumi.Input[str], tolerations: list[a4x.Toleration]
+    account: pulumi.Input[str], config_map: pulumi.Input[str], tolerations: list[machines.Toleration]
 ) -> kubernetes.core.v1.PodSpecArgsDict:
     """The pod: the code as a package below one folder, the config in another, and no privilege at all."""
     code: list[kubernetes.core.v1.KeyToPathArgsDict] = [
@@ -196,7 +196,7 @@ def _pod(
         "automount_service_account_token": True,
         "enable_service_links": False,
         "restart_policy": "Never",
-        "node_selector": {} if tolerations else {a4x.ARCH_KEY: "amd64"},
+        "node_selector": {} if tolerations else {machines.ARCH_KEY: "amd64"},
         "tolerations": tolerated,
         "security_context": {
             "run_as_non_root": True,

@@ -10,8 +10,8 @@ from typing import Final
 from preflight.cloud import CloudError, Quota, Reservation, SubBlock
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import a4x
 from reference.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
+from reference.machines import A4X
 from settings.model import CreateDomain
 
 ENDS_SOON: Final = timedelta(days=7)
@@ -57,9 +57,9 @@ def reservation(site: Site, domain: CreateDomain) -> Outcome:
             f"there is no reservation {name} in {domain.zone}",
             f"gcloud compute reservations list --project {owner}; correct domains.{domain.name}.reservation or .zone",
         )
-    if not found.machine_type.startswith(a4x.MACHINE_TYPE):
+    if not found.machine_type.startswith(A4X.machine_type):
         return failed(
-            f"{name} is of {found.machine_type or 'no machine type'}, not {a4x.MACHINE_TYPE}",
+            f"{name} is of {found.machine_type or 'no machine type'}, not {A4X.machine_type}",
             "name a reservation of A4X machines",
         )
     if not found.specific:

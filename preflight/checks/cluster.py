@@ -9,8 +9,9 @@ from typing import Final
 from preflight.cloud import Cluster, Node, NodePool
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import a4x, gke
+from reference import gke, machines
 from reference.dynamo import PROFILES
+from reference.machines import A4X
 from settings.model import CreateCluster, CreateDomain, Domain
 from validation.problems import RuleError
 
@@ -164,8 +165,8 @@ def pool(site: Site, domain: Domain) -> Outcome:
 def _pool_problems(found: NodePool, size: int, domain: Domain, *, dranet: bool) -> Iterator[tuple[str, str]]:
     """Finding and cure of each way in which the pool is not the domain."""
     key, attached = f"domains.{domain.name}", len(gke.DEVICE_NETWORKS)
-    if not found.machine_type.startswith(a4x.MACHINE_TYPE):
-        yield f"its machines are {found.machine_type}, not {a4x.MACHINE_TYPE}", "name a pool of A4X nodes"
+    if not found.machine_type.startswith(A4X.machine_type):
+        yield f"its machines are {found.machine_type}, not {A4X.machine_type}", "name a pool of A4X nodes"
     if list(found.zones) != [domain.zone]:
         yield f"its nodes are in {', '.join(found.zones)}, not in {domain.zone}", f"set {key}.zone"
     if dranet and found.accelerator_profile != "auto":
@@ -220,13 +221,13 @@ def _unusable(node: Node, pods: int) -> str:
         return "cordoned"
     if TERMINATION_TAINT in node.taints:
         return "tainted for termination"
-    if node.gpus < a4x.GPUS_PER_NODE:
-        return f"{node.gpus} of {a4x.GPUS_PER_NODE} GPUs"
+    if node.gpus < A4X.gpus:
+        return f"{node.gpus} of {A4X.gpus} GPUs"
     return "GPUs held by other pods" if pods else ""
 
 
 def _select(domain: Domain) -> str:
-    return f"-l {a4x.NODE_POOL_KEY}={domain.name}"
+    return f"-l {machines.NODE_POOL_KEY}={domain.name}"
 
 
 def _update(site: Site, cluster: Cluster) -> str:

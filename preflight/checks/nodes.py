@@ -8,10 +8,10 @@ from typing import Final
 from preflight.cloud import CloudError, Cluster, Node, Pod
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import a4x
 from reference.capacity import MODEL_DOWNLOAD, Size
 from reference.dynamo import PROFILES
 from reference.footprint import READINESS_CHECK
+from reference.machines import A4X
 from reference.registry import PYTHON_IMAGE
 
 AMD64: Final = "amd64"
@@ -45,7 +45,7 @@ def system(site: Site) -> Outcome:
 
 def _place(site: Site, cluster: Cluster, guest: Guest) -> Outcome:
     tolerant = site.settings.dynamo.system_tolerations
-    tolerated = {toleration.get("key", "") for toleration in a4x.tolerations()} if tolerant else set[str]()
+    tolerated = {toleration.get("key", "") for toleration in A4X.tolerations()} if tolerant else set[str]()
     nodes = site.labelled(cluster, "") if tolerant else site.x86_nodes(cluster)
     kind = "nodes" if tolerant else "amd64 nodes"
     open_ = [node for node in nodes if node.ready and node.schedulable and not node.taints - tolerated]
@@ -97,8 +97,8 @@ def uses(site: Site) -> list[Use]:
     if any(stack.wait for stack in settings.stacks) or (settings.stacks and settings.model_bucket.download):
         found.append(Use(PYTHON_IMAGE, AMD64, ""))
     for i, stack in enumerate(settings.stacks):
-        found.append(Use(stack.image or own, a4x.ARCH, f"stacks[{i}].image"))
-        beside = AMD64 if stack.frontend.placement == "system" else a4x.ARCH
+        found.append(Use(stack.image or own, A4X.architecture, f"stacks[{i}].image"))
+        beside = AMD64 if stack.frontend.placement == "system" else A4X.architecture
         found.append(Use(stack.frontend.image or own, beside, f"stacks[{i}].frontend.image"))
     return found
 

@@ -8,12 +8,12 @@ from preflight.checks.cluster import NO_CLUSTER
 from preflight.cloud import Node
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import a4x, capacity
+from reference import capacity, machines
 from reference.capacity import Size
 from reference.footprint import FRONTEND, SIDECAR
 from serving_rules import layout
 
-TOLERATED = frozenset({a4x.ARCH_KEY, "nvidia.com/gpu"})
+TOLERATED = frozenset({machines.ARCH_KEY, "nvidia.com/gpu"})
 """Keys of the taints that frontends tolerate."""
 
 

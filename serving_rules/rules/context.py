@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reference import a4x
 from reference.dynamo import DynamoProfile
+from reference.machines import A4X
 from serving_rules import arguments
 from serving_rules.arguments import Parallelism, Values
 from serving_rules.layout import WORKER_ROLES, Layout, LayoutFile, ModelFacts, WorkerRole
@@ -29,7 +29,7 @@ class Side:
     @property
     def gpus(self) -> int:
         """GPUs of one replica."""
-        return self.nodes * a4x.GPUS_PER_NODE
+        return self.nodes * A4X.gpus
 
     @property
     def parallel(self) -> Parallelism:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from reference.machines import A4X
 from serving_rules import estimate
 from serving_rules.rules.context import Case, shown
 from validation.problems import Problem
@@ -93,7 +94,7 @@ def weights_leave_room(case: Case) -> Iterator[Problem]:
             yield side.problem(
                 "mem-fraction-static",
                 f"weights take an estimated {found.weights / 1e9:.0f} GB of a GPU's "
-                f"{estimate.GPU_MEMORY / 1e9:.0f} GB, which leaves no room for the KV cache of one request",
+                f"{A4X.gpu_memory / 1e9:.0f} GB, which leaves no room for the KV cache of one request",
                 "raise it, or spread the replica over more nodes",
             )
 

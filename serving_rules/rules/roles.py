@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reference import a4x
+from reference.machines import A4X
 from serving_rules.rules.context import Case, shown
 from validation.problems import Problem
 
@@ -151,11 +151,11 @@ def fits_one_rack(case: Case) -> Iterator[Problem]:
 
     Source: Google's A4X pages: 18 nodes of 4 GPUs; the ComputeDomain counts exactly the layout's nodes.
     """
-    if case.layout.nodes > a4x.NODES_PER_DOMAIN:
+    if case.layout.nodes > A4X.nodes_per_domain:
         counted = " + ".join(f"{w.replicas} x {w.nodes_per_replica}" for w in case.file.roles.values())
         yield case.problem(
             "prefill.replicas",
             case.file.prefill.replicas,
-            f"{counted} = {case.layout.nodes} nodes, and one NVLink domain has {a4x.NODES_PER_DOMAIN}",
+            f"{counted} = {case.layout.nodes} nodes, and one NVLink domain has {A4X.nodes_per_domain}",
             "take fewer replicas or nodes; two layouts make two stacks in two domains",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reference import a4x
+from reference.machines import A4X
 from serving_rules.arguments import Values
 from serving_rules.rules.context import Case, Side
 from validation.problems import Problem
@@ -27,7 +27,7 @@ def parallelism_fills_the_nodes(case: Case) -> Iterator[Problem]:
         if parallel.gpus != side.gpus and not _attention_is_missing(side):
             yield side.problem(
                 "tensor-parallel-size",
-                f"a {side.role} replica has {side.gpus} GPUs ({side.nodes} x {a4x.GPUS_PER_NODE}), and its parallel "
+                f"a {side.role} replica has {side.gpus} GPUs ({side.nodes} x {A4X.gpus}), and its parallel "
                 f"sizes take {parallel.gpus}",
                 f"make tp-size x pp-size {side.gpus}, or change {side.role}.nodesPerReplica",
             )

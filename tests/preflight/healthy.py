@@ -14,7 +14,8 @@ from typing import Final
 
 from preflight import cloud
 from preflight.cloud import CloudError
-from reference import a4x, gke
+from reference import gke, machines
+from reference.machines import A4X
 from settings import Settings
 from settings.model import AdoptCluster
 
@@ -51,7 +52,7 @@ class HealthyCloud:
         return []
 
     def reservation(self, project: str, zone: str, name: str) -> cloud.Reservation:
-        return cloud.Reservation(a4x.MACHINE_TYPE, 180, 0, True, "ORGANIZATION", frozenset(), "READY", "")
+        return cloud.Reservation(A4X.machine_type, 180, 0, True, "ORGANIZATION", frozenset(), "READY", "")
 
     def blocks(self, project: str, zone: str, reservation: str) -> list[str]:
         return ["block-1"]
@@ -106,7 +107,7 @@ class HealthyCloud:
                 domain.name: cloud.NodePool(
                     name=domain.name,
                     status="RUNNING",
-                    machine_type=a4x.MACHINE_TYPE,
+                    machine_type=A4X.machine_type,
                     zones=(domain.zone,),
                     groups=(f"{domain.name} {domain.nodes}",),
                     additional_networks=0 if dranet else len(gke.DEVICE_NETWORKS),
@@ -132,7 +133,7 @@ class HealthyCloud:
             for i in range(domain.nodes)
             if domain.mode == "adopt"
         ]
-        if selector.startswith(f"{a4x.NODE_POOL_KEY}="):
+        if selector.startswith(f"{machines.NODE_POOL_KEY}="):
             return [node for node in pool if node.name.startswith(f"{selector.partition('=')[2]}-")]
         # Tolerations are for clusters that have no other nodes.
         return pool if self.settings.dynamo.system_tolerations and pool else [system]
@@ -172,4 +173,4 @@ class HealthyCloud:
 
 def a4x_taints() -> set[str]:
     """Keys of the taints of an A4X node."""
-    return {toleration.get("key", "") for toleration in a4x.tolerations()}
+    return {toleration.get("key", "") for toleration in A4X.tolerations()}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import settings
-from reference import a4x, naming
+from reference import naming
+from reference.machines import A4X
 from tests.recorder import StackConfig, run_program
 
 ACCOUNT_ID = re.compile(r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")
@@ -47,7 +48,7 @@ def test_a_namespace_is_valid_for_every_environment(environment: str) -> None:
 
 
 def test_device_networks_keep_the_names_that_every_a4x_recipe_uses() -> None:
-    names = (a4x.GVNIC_NETWORK, *a4x.RDMA_NETWORKS)
+    names = (A4X.gvnic_network, *A4X.rdma_networks)
     assert names == ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
     assert all(len(name) <= 41 for name in names)
 

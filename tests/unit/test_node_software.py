@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from components.platform import DeviceNetworks, DraDriver, GibInstaller
 from components.platform.dra_driver import pod_quota
-from reference import a4x, gke
+from reference import gke, machines
+from reference.machines import A4X
 from tests.recorder import ProgramFailedError, Recording, Resource, record
 
-OPERATORS: list[a4x.Toleration] = [{"key": "operators", "operator": "Exists", "effect": "NoSchedule"}]
+OPERATORS: list[machines.Toleration] = [{"key": "operators", "operator": "Exists", "effect": "NoSchedule"}]
 
 
 def interfaces(names: tuple[str, ...] = gke.DEVICE_NETWORKS) -> list[Any]:
@@ -210,8 +211,8 @@ def test_the_plugin_lands_where_pods_mount_it_from(built: Recording) -> None:
         )
     }
     assert copies == {
-        "/var/lib/gib/lib64/.": f"{a4x.DRIVER_ROOT}/lib64",
-        "/var/lib/gib/.": a4x.GIB_ROOT,
+        "/var/lib/gib/lib64/.": f"{machines.DRIVER_ROOT}/lib64",
+        "/var/lib/gib/.": machines.GIB_ROOT,
     }
     assert container["securityContext"] == {"privileged": True}
 
@@ -310,7 +311,7 @@ def test_kubelet_plugins_run_on_a4x_nodes_and_the_controller_needs_no_control_pl
         {"key": "cloud.google.com/gke-accelerator", "operator": "In", "values": ["nvidia-gb200"]},
         {"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]},
     ]
-    assert values["kubeletPlugin"]["tolerations"] == a4x.tolerations()
+    assert values["kubeletPlugin"]["tolerations"] == A4X.tolerations()
     assert terms("controller") == [{"key": "nvidia.com/gpu", "operator": "DoesNotExist"}]
     assert values["controller"]["tolerations"] == []
 

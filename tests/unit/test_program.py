@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from reference import a4x, naming
+from reference import naming
+from reference.machines import A4X
 from reference.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests.conftest import STACKS, a4x_pool, recorded
@@ -432,7 +433,7 @@ def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recordi
 def test_system_tolerations_reach_the_controller_of_the_dra_driver() -> None:
     run = run_program("dev", config={"dynamo": {"mode": "create", "systemTolerations": True}})
     controller = run.find("Release", "dra-driver-release").inputs["values"]["controller"]
-    assert controller["tolerations"] == a4x.tolerations()
+    assert controller["tolerations"] == A4X.tolerations()
 
 
 def test_system_pods_on_a4x_get_volumes_that_a4x_can_attach() -> None:

@@ -13,7 +13,8 @@ from components.serving import pod_templates
 from manifests import graph
 from readiness import config as readiness_config
 from readiness import package
-from reference import a4x
+from reference import machines
+from reference.machines import A4X
 from reference.naming import TEMPLATE_ANNOTATION
 from reference.registry import PYTHON_IMAGE
 from tests import graphs
@@ -232,12 +233,12 @@ def test_without_waiting_there_is_no_check() -> None:
 
 def test_the_check_runs_on_a_system_node_where_there_are_some() -> None:
     pod = _job(recorded("dev")).inputs["spec"]["template"]["spec"]
-    assert pod["nodeSelector"] == {a4x.ARCH_KEY: "amd64"}
+    assert pod["nodeSelector"] == {machines.ARCH_KEY: "amd64"}
     assert not pod.get("tolerations")
     run = run_program("dev", config={"dynamo": {"mode": "create", "systemTolerations": True}})
     pod = _job(run).inputs["spec"]["template"]["spec"]
     assert not pod.get("nodeSelector")
-    assert pod["tolerations"] == a4x.tolerations()
+    assert pod["tolerations"] == A4X.tolerations()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from manifests import commands, graph, launch
-from reference import a4x, naming
+from reference import machines, naming
 from serving_rules import layout
 from tests import graphs
 
@@ -109,13 +109,13 @@ def test_every_role_is_placed_tolerates_a4x_and_cannot_be_preempted(name: str) -
         assert pod["priorityClassName"] == "inference"
         assert pod["serviceAccountName"] == "account"
         assert {t["key"] for t in pod["tolerations"]} == {"kubernetes.io/arch", "nvidia.com/gpu"}
-        assert pod["nodeSelector"] == {a4x.NODE_POOL_KEY: "pool"}
+        assert pod["nodeSelector"] == {machines.NODE_POOL_KEY: "pool"}
 
 
 def test_frontends_on_the_system_side_run_on_x86() -> None:
     services = graphs.spec(LAYOUTS[0], frontend_side="system")["services"]
     assert services["Frontend"]["extraPodSpec"]["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
-    assert services["Decode"]["extraPodSpec"]["nodeSelector"] == {a4x.NODE_POOL_KEY: "pool"}
+    assert services["Decode"]["extraPodSpec"]["nodeSelector"] == {machines.NODE_POOL_KEY: "pool"}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
