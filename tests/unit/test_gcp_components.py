@@ -177,6 +177,7 @@ def test_no_node_starts_before_nat_firewall_and_roles(built: Recording) -> None:
             for needed in built.of_type(kind):
                 assert built.depends_on_transitively(pool, needed), f"{pool} before {needed}"
         assert built.depends_on_transitively(pool, built.find(name="network-internal"))
+    assert built.depends_on_transitively(pool_of(built), built.find(name="devices-gvnic-internal"))
 
 
 def test_an_object_that_needs_no_node_waits_for_none(built: Recording) -> None:
@@ -320,6 +321,7 @@ def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None
     assert inputs["addonsConfig"]["gcePersistentDiskCsiDriverConfig"] == {"enabled": True}
     assert "DCGM" in inputs["monitoringConfig"]["enableComponents"]
     assert inputs["monitoringConfig"]["managedPrometheus"]["enabled"] is True
+    assert inputs["removeDefaultNodePool"] is True
     assert "enableK8sBetaApis" not in inputs
     assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
 
@@ -377,7 +379,10 @@ def test_no_node_runs_as_the_default_account(built: Recording) -> None:
 def test_the_node_account_has_exactly_the_roles_of_a_node() -> None:
     recording = record(lambda: NodeAccount("nodes", {"project": PROJECT, "cluster": CLUSTER}))
     grants = recording.of_type("IAMMember")
-    assert {g.inputs["role"] for g in grants} == set(gke.NODE_ROLES)
+    assert {g.inputs["role"] for g in grants} == {
+        "roles/artifactregistry.reader",
+        "roles/container.defaultNodeServiceAccount",
+    }
 
 
 def test_the_system_pool_repels_no_operator_and_grows(built: Recording) -> None:
