@@ -6,10 +6,11 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.base.dynamo import PROFILES
-from components.serving import graph, layout, roll, rules
+from components.serving import announcement, graph, layout, roll, rules
 from rehearsal.timeline import durations
 from tests.recorder import run_program
 
@@ -109,6 +110,15 @@ def test_a_graph_that_was_edited_beyond_recognition_is_no_error(spec: Mapping[st
 def test_the_time_to_load_is_the_timelines() -> None:
     row = next(row for row in durations.ROWS if row.roles == "ReadinessCheck/Job")
     assert row.up == roll.LOAD_MINUTES
+
+
+def test_hooks_speak_at_preview_and_fail_no_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(pulumi, "ResourceHook", lambda *args: made.append(args))
+    monkeypatch.setattr(pulumi, "ResourceHookBinding", lambda **_: None)
+    announcement.of_graph("r1", "r1")
+    announcement.of_namespace("r1", "r1")
+    assert [(options.on_dry_run, options.ignore_errors) for *_, options in made] == [(True, True)] * 2
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
