@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse preflight bench faults generated test test-all test-unit lint types fmt clean
+.PHONY: help venv rehearse preflight bench faults mutants generated test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 ARGS ?=
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
 	@echo 'make test-unit                         the tests that take seconds'
 	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
+	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, made anew'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the house format'
@@ -70,6 +71,9 @@ bench: $(INSTALLED)
 
 faults: $(INSTALLED)
 	@$(BIN)/python -m proofs $(ARGS)
+
+mutants: $(INSTALLED)
+	@$(BIN)/python -m mutants $(ARGS)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)

@@ -100,6 +100,7 @@ def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Dr
         (RULES[:1], {}),
         (RULES[1:], {}),
         ([RULES[0], {**RULES[1], "verbs": ["get", "list", "watch"]}], {}),
+        ([RULES[0], {**RULES[1], "resourceNames": ["one-of-them"]}], {}),
         (RULES, {"name": "another"}),
         (RULES, {"namespace": "elsewhere"}),
     ],

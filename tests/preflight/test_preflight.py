@@ -33,10 +33,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from google.protobuf.json_format import ParseError
 
-from preflight import google_cloud
+from preflight import google_cloud, registry, scheduler
 from preflight.__main__ import main, read
-from preflight.checks import plan
-from preflight.cloud import CloudError
+from preflight.checks import nodes, plan
+from preflight.cloud import CloudError, Node, Pod
 from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
@@ -296,6 +296,44 @@ def test_a_quota_that_is_exactly_enough_is_enough() -> None:
         assert judged("healthy-prod", "quota hyperdisk", {key: answer}).status == status
 
 
+def test_a_network_profile_that_belongs_to_another_zone_fails() -> None:
+    key = "GET compute.googleapis.com/compute/v1/projects/my-project/global/networkProfiles/us-central1-b-vpc-roce"
+    body = json.dumps(load("healthy-prod")["responses"][key]["body"]).replace(
+        "zones/us-central1-b", "zones/us-central1-c"
+    )
+    outcome = judged("healthy-prod", "rdma profile us-central1-b", {key: {"status": 200, "body": json.loads(body)}})
+    assert (outcome.status, "belongs to us-central1-c, not to us-central1-b" in outcome.finding) == ("fail", True)
+
+
+@pytest.mark.parametrize(("others", "room"), [(1, True), (2, False)])
+def test_a_node_takes_no_more_pods_than_it_is_made_for(others: int, room: bool) -> None:
+    node = Node("n", ready=True, schedulable=True, gpus=0, taints=frozenset(), cpu=16000, memory=64 * 2**30, pods=2)
+    there = [Pod("default", str(index), "n", gpus=0, cpu=0, memory=0) for index in range(others)]
+    assert nodes._has_room(node, nodes.CHECK, there) is room
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"),
+    [("0.11.0", ""), ("0.12.0", "nvidia"), ("0.13.4", "nvidia"), ("0.15.3", "nvidia"), ("0.16.0", ""), ("0.17.0", "")],
+)
+def test_the_runtime_class_of_gpu_pods_is_that_of_the_release(version: str, wanted: str) -> None:
+    assert scheduler._runtime_class(version, {}) == wanted
+
+
+@pytest.mark.parametrize("challenge", ['Bearer realm="http://registry.example.com/token"', 'Basic realm="x"', ""])
+def test_no_token_is_fetched_without_encryption(challenge: str) -> None:
+    with http({}) as recorded, pytest.raises(CloudError, match="wants a login"):
+        registry._token(challenge, 1.0)
+    assert recorded.requests == []
+
+
+def test_one_check_alone_is_asked_behind_the_gates_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with http(load("project-missing")["responses"]):
+        code = main(["--stack", "prod", "--root", str(DATA), "--only", "bucket"], fake_google)
+    shown = capsys.readouterr().out
+    assert (code, "not looked at: project failed" in shown) == (1, True), shown
+
+
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
 def test_a_fault_of_the_service_is_no_answer_and_is_tried_twice(code: int) -> None:
     key = "GET storage.googleapis.com/storage/v1/b/models"
@@ -500,8 +538,6 @@ def test_the_names_and_marks_are_those_of_the_program(prod: Recording) -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_pods_that_need_a_system_node_are_those_of_the_program(stack: str) -> None:
-    from preflight.checks import nodes  # noqa: PLC0415 - beside its only use
-
     made = [r.inputs["spec"]["template"]["spec"] for r in recorded(stack).of_type("Job")]
     assert len(made) == {"dev": 1, "prod": 2}[stack]
     for pod in made:

@@ -85,6 +85,31 @@ class ServerArgs:
     }
 
 
+def test_the_reader_of_sources_sees_dynamos_own_arguments_in_each_way_that_they_are_declared() -> None:
+    sources = {
+        "dynamo/sglang/args.py": """
+ARGS = {"endpoint": {"flags": ["--endpoint"]}, "embed": {"flags": ["--embedding-worker"], "action": "store_true"}}
+parser.add_argument("--migration-limit", type=int)
+parser.add_argument("--version", action="version")
+""",
+        "dynamo/common/configuration/groups/runtime_args.py": """
+add_argument(group, flag_name="--namespace", default="dynamo")
+add_negatable_bool_argument(group, flag_name="--enable-local-indexer")
+""",
+        "dynamo/vllm/args.py": 'parser.add_argument("--of-another", action="store_true")',
+    }
+    found = sglang_arguments.own_arguments(sglang_arguments.Wheel(Path("x.whl"), sources))
+    assert {name: entry["action"] for name, entry in found.items()} == {
+        "endpoint": "store",
+        "embedding-worker": "store_true",
+        "migration-limit": "store",
+        "version": "store_true",
+        "namespace": "store",
+        "enable-local-indexer": "store_true",
+        "no-enable-local-indexer": "store_true",
+    }
+
+
 def test_the_reader_of_sources_sees_which_variables_are_read() -> None:
     source = """
 class Envs:

@@ -813,7 +813,7 @@ BAD = [
                 "decode.yaml: mem-fraction-static",
                 0.8,
                 (
-                    "weights take an estimated 168 GB of a GPU's 186 GB, which leaves no room for the KV cache of"
+                    "weights take an estimated 168 GB of a GPU's 199 GB, which leaves no room for the KV cache of"
                     " one request"
                 ),
                 "raise it, or spread the replica over more nodes",

@@ -181,6 +181,7 @@ def test_no_node_starts_before_nat_firewall_and_roles(built: Recording) -> None:
             for needed in built.of_type(kind):
                 assert built.depends_on_transitively(pool, needed), f"{pool} before {needed}"
         assert built.depends_on_transitively(pool, built.find(name="network-internal"))
+    assert built.depends_on_transitively(pool_of(built), built.find(name="devices-gvnic-internal"))
 
 
 def test_an_object_that_needs_no_node_waits_for_none(built: Recording) -> None:
@@ -255,6 +256,31 @@ def test_firewalls_let_nodes_pods_and_control_plane_in_and_nobody_else(built: Re
     assert internal == [PLAN.nodes, PLAN.pods, PLAN.services]
 
 
+def test_the_control_plane_reaches_the_port_of_every_webhook(built: Recording) -> None:
+    webhooks = built.find(name="network-webhooks").inputs
+    assert webhooks["sourceRanges"] == [PLAN.control_plane]
+    # GKE's own two, and those of the webhooks of Dynamo, Grove and KAI.
+    assert webhooks["allows"] == [{"protocol": "tcp", "ports": ["443", "8443", "9443", "10250"]}]
+
+
+def test_nodes_and_pods_reach_each_other_by_every_protocol_on_both_gvnics(built: Recording) -> None:
+    for name, ranges in (
+        ("network-internal", [PLAN.nodes, PLAN.pods, PLAN.services]),
+        ("devices-gvnic-internal", [PLAN.gvnic, PLAN.nodes, PLAN.pods]),
+    ):
+        rule = built.find(name=name).inputs
+        assert rule["sourceRanges"] == ranges
+        assert rule["allows"] == [{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}]
+
+
+def test_a_rack_that_pulls_one_image_has_ports_enough_and_does_not_go_out_for_googles(built: Recording) -> None:
+    nat = built.find("RouterNat").inputs
+    assert nat["enableDynamicPortAllocation"] is True
+    assert nat["enableEndpointIndependentMapping"] is False
+    assert nat["maxPortsPerVm"] >= 8192
+    assert built.find(name="network-subnet").inputs["privateIpGoogleAccess"] is True
+
+
 def test_nat_takes_no_static_address_of_the_quota(built: Recording) -> None:
     nat = built.find("RouterNat")
     assert nat.inputs["natIpAllocateOption"] == "AUTO_ONLY"
@@ -299,6 +325,7 @@ def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None
     assert inputs["addonsConfig"]["gcePersistentDiskCsiDriverConfig"] == {"enabled": True}
     assert "DCGM" in inputs["monitoringConfig"]["enableComponents"]
     assert inputs["monitoringConfig"]["managedPrometheus"]["enabled"] is True
+    assert inputs["removeDefaultNodePool"] is True
     assert "enableK8sBetaApis" not in inputs
     assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
 
@@ -323,6 +350,7 @@ def test_nodes_are_private_and_the_ip_endpoint_is_closed_unless_listed(built: Re
     assert inputs["privateClusterConfig"]["enablePrivateNodes"] is True
     assert inputs["privateClusterConfig"]["masterIpv4CidrBlock"] == PLAN.control_plane
     assert inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"] == []
+    assert inputs["masterAuthorizedNetworksConfig"]["gcpPublicCidrsAccessEnabled"] is False
     assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is True
 
 
@@ -355,7 +383,10 @@ def test_no_node_runs_as_the_default_account(built: Recording) -> None:
 def test_the_node_account_has_exactly_the_roles_of_a_node() -> None:
     recording = record(lambda: NodeAccount("nodes", {"project": PROJECT, "cluster": CLUSTER}))
     grants = recording.of_type("IAMMember")
-    assert {g.inputs["role"] for g in grants} == set(gke.NODE_ROLES)
+    assert {g.inputs["role"] for g in grants} == {
+        "roles/artifactregistry.reader",
+        "roles/container.defaultNodeServiceAccount",
+    }
 
 
 def test_the_system_pool_repels_no_operator_and_grows(built: Recording) -> None:
@@ -402,6 +433,8 @@ def test_the_provider_is_tied_to_the_clusters_identity() -> None:
     recording = record(lambda: GkeCluster("gke", cluster_args()))
     provider = recording.find("pulumi:providers:kubernetes")
     assert provider.inputs["clusterIdentifier"] == f"projects/{PROJECT}/locations/{REGION}/clusters/{CLUSTER}"
+    # Else a new key means that the secret which running pods use is deleted first.
+    assert str(provider.inputs["enableSecretMutable"]).lower() == "true"
 
 
 @pytest.mark.parametrize(

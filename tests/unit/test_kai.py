@@ -138,6 +138,17 @@ def test_system_tolerations_reach_every_pod_of_kai() -> None:
     }
 
 
+def test_the_queue_that_pods_are_handed_to_is_the_child_and_neither_has_a_limit() -> None:
+    recording = _run("create")
+    root, child = recording.find("Queue", "queues-root").inputs, recording.find("Queue", "queues-serving").inputs
+    assert child["spec"]["parentQueue"] == root["metadata"]["name"]
+    assert "parentQueue" not in root["spec"]
+    unlimited = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
+    for queue in (root, child):
+        assert queue["spec"]["resources"] == dict.fromkeys(("cpu", "gpu", "memory"), unlimited)
+    assert _graph(recording)["metadata"]["annotations"][kai.QUEUE_ANNOTATION] == child["metadata"]["name"]
+
+
 # adopt and none
 
 
@@ -150,6 +161,12 @@ def test_an_adopted_kai_is_left_alone_and_its_queues_are_the_environments_own(pl
     assert len(recording.of_type("pulumi:providers:kubernetes")) == 1
     assert len(recording.of_type("Queue")) == 2
     assert _graph(recording)["metadata"]["annotations"][kai.QUEUE_ANNOTATION] == "dynamo-a4x-dev-serving"
+
+
+@pytest.mark.parametrize(("mode", "told"), [("create", True), ("adopt", True), ("none", False)])
+def test_an_operator_that_looks_for_no_kai_is_told_whether_there_is_one(mode: str, told: bool) -> None:
+    values = _platform(_run(mode, "1.0.2")).inputs["values"]
+    assert values["global"]["kai-scheduler"] == {"install": False, "enabled": told}
 
 
 @pytest.mark.parametrize("dynamo", ["0.7.0", "1.0.2"])

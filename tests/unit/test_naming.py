@@ -42,6 +42,12 @@ def test_a_graphs_name_fits_the_operator_for_every_stack(stack: str) -> None:
         assert len(name) + len(group) + len(clique) <= 45
 
 
+def test_the_longest_name_of_a_graph_is_one_that_grove_takes() -> None:
+    """Name, scaling group and clique of a prefill worker have 45 characters together, at most."""
+    assert naming.DGD_MAX + len("prefill") + len("prefill-wkr") == 45
+    assert naming.STACK_MAX + 1 + naming.DGD_SUFFIX == naming.DGD_MAX
+
+
 @given(environments)
 def test_a_namespace_is_valid_for_every_environment(environment: str) -> None:
     assert naming.DNS_LABEL.fullmatch(f"{naming.DOWNLOAD_NAMESPACE}-{environment}-{naming.content_hash('model')}")

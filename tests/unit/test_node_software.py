@@ -194,6 +194,14 @@ def test_the_installer_runs_on_every_a4x_node_whatever_its_taints_and_nowhere_el
     assert pod["priorityClassName"] == "system-node-critical"
 
 
+def test_the_installer_may_write_to_the_host_and_waits_for_the_gpu_driver(built: Recording) -> None:
+    pod = installer(built)["spec"]["template"]["spec"]
+    (copying,) = pod["initContainers"]
+    assert copying["securityContext"] == {"privileged": True}
+    (driver,) = [volume for volume in pod["volumes"] if volume["name"] == "driver"]
+    assert driver["hostPath"] == {"path": "/home/kubernetes/bin/nvidia", "type": "Directory"}
+
+
 def test_the_selector_of_the_installer_matches_its_pods(built: Recording) -> None:
     spec = installer(built)["spec"]
     assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()

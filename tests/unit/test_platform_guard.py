@@ -93,6 +93,12 @@ def test_the_policy_names_guards_takes_no_parameters_and_answers_forbidden() -> 
     assert "param_kind" not in spec
     assert "match_conditions" not in spec
     assert [validation["reason"] for validation in spec["validations"]] == ["Forbidden"]
+    assert spec["failure_policy"] == "Fail"
+
+
+def test_what_the_policy_refuses_is_refused_and_not_warned_of(deployed: Recording) -> None:
+    binding, policy = deployed.find(name="guard-binding").inputs, deployed.find(name="guard-policy").inputs
+    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
 
 
 def test_the_environments_guard_is_deleted_before_everything_else(deployed: Recording) -> None:

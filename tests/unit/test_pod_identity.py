@@ -32,7 +32,7 @@ def test_every_role_names_its_pull_secret_and_the_operator_looks_for_none(versio
     assert set(services) == set(graph.SERVICES.values())
     for service in services.values():
         assert service["extraPodSpec"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
-        assert service["annotations"] == {IMAGE_LOOKUP_OFF: "true"}
+        assert service["annotations"] == {"nvidia.com/disable-image-pull-secret-discovery": "true"}
 
 
 def test_a_release_that_reads_the_pod_template_finds_the_switch_there() -> None:

@@ -122,6 +122,6 @@ def test_a_preview_says_what_each_stack_will_be() -> None:
     domain = {"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 2, "pricePerGpuHour": 10.5}
     said = "\n".join(str(entry) for entry in run_program("dev", preview=True, config={"domains": [domain]}).logs)
     assert "r1-1p1d: 8 GPUs on 2 nodes: 1 x 1 prefill, 1 x 1 decode, 9 frontends; context 9600 tokens" in said
-    assert "168 of 186 GB weights a GPU" in said
+    assert "168 of 199 GB weights a GPU" in said
     assert "84.00 an hour at 10.5 a GPU hour" in said
     assert "8 GPUs" not in "\n".join(str(entry) for entry in run_program("dev").logs)

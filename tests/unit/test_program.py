@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from reference import naming
 from reference.machines import A4X
 from reference.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
+from tests import answers
 from tests.conftest import STACKS, a4x_pool, recorded
 from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, StackConfig, run_program
 
@@ -140,9 +144,44 @@ def test_the_pull_secret_logs_in_to_nvidias_registry(deployed: Recording) -> Non
         assert any(path.startswith("stringData") for path in secret.secrets)
 
 
+def test_each_secret_is_in_its_place(deployed: Recording) -> None:
+    for secret in deployed.of_type("Secret"):
+        (held,) = secret.inputs["stringData"].values()
+        token = secret.inputs["metadata"]["name"] == "hf-token-secret"
+        assert (SECRETS["hfToken"] in held, SECRETS["ngcApiKey"] in held) == (token, not token), str(secret)
+    login = next(s for s in deployed.of_type("Secret") if s.inputs["metadata"]["name"] == "nvcr-secret")
+    (entry,) = json.loads(login.inputs["stringData"][".dockerconfigjson"])["auths"].values()
+    assert (entry["username"], entry["password"]) == ("$oauthtoken", SECRETS["ngcApiKey"])
+    assert base64.b64decode(entry["auth"]).decode() == f"$oauthtoken:{SECRETS['ngcApiKey']}"
+
+
+def test_a_graph_is_deleted_in_the_background(deployed: Recording) -> None:
+    """In the foreground Dynamo before 1.0.2 makes again what is being deleted."""
+    annotations = deployed.find("DynamoGraphDeployment").inputs["metadata"]["annotations"]
+    assert annotations["pulumi.com/deletionPropagationPolicy"] == "background"
+
+
+def test_a_bucket_that_is_made_is_private_and_lies_where_the_nodes_are(prod: Recording) -> None:
+    bucket = prod.find("Bucket").inputs
+    assert bucket["publicAccessPrevention"] == "enforced"
+    assert bucket["uniformBucketLevelAccess"] is True
+    assert bucket["location"] == "US-CENTRAL1"
+    assert bucket["forceDestroy"] is False, "protect is on"
+
+
+def test_the_benchmark_client_is_no_frontend_and_writes_nothing(deployed: Recording) -> None:
+    service = deployed.find("kubernetes:core/v1:Service").inputs["spec"]["selector"]
+    client = deployed.find("Deployment").inputs["spec"]
+    assert not service.items() <= client["template"]["metadata"]["labels"].items()
+    assert naming.STACK_LABEL not in client["template"]["metadata"]["labels"]
+    (volume,) = client["template"]["spec"]["volumes"]
+    assert volume["csi"]["readOnly"] is True
+
+
 def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> None:
     graph = deployed.find("DynamoGraphDeployment").inputs
     domain = deployed.find("ComputeDomain").inputs
+    assert domain["apiVersion"] == "resource.nvidia.com/v1beta1", "what the driver serves"
     services = [s for s in graph["spec"]["services"].values() if s["componentType"] == "worker"]
     nodes = sum(s["replicas"] * s.get("multinode", {"nodeCount": 1})["nodeCount"] for s in services)
     assert domain["spec"]["numNodes"] == nodes == {"dev": 2, "prod": 18}[deployed.stack]
@@ -208,6 +247,11 @@ def test_every_pod_that_mounts_the_bucket_may_read_it(deployed: Recording) -> No
         assert any(member.endswith(f"/subject/ns/{namespace}/sa/{account}") for member in members)
 
 
+def test_serving_pods_only_read_the_bucket_and_the_download_writes_it(prod: Recording) -> None:
+    roles = {r.inputs["member"].rpartition("/")[2]: r.inputs["role"] for r in prod.of_type("BucketIAMMember")}
+    assert roles == {"dynamo-serving": "roles/storage.objectViewer", "model-download": "roles/storage.objectUser"}
+
+
 def test_the_recipes_way_of_workload_identity_impersonates_a_google_account() -> None:
     run = run_program("dev", config={"workloadIdentity": "serviceAccount", "projectNumber": None})
     account = run.find("gcp:serviceaccount/account:Account")
@@ -235,8 +279,8 @@ def test_helm_hooks_run(deployed: Recording) -> None:
 
 def test_protection_covers_what_is_expensive_and_nothing_else(prod: Recording, dev: Recording) -> None:
     protected = {r.type.rsplit(":", 1)[-1] for r in prod.resources if r.protect}
-    assert {"Cluster", "NodePool", "Bucket"} <= protected
-    assert protected <= {"Cluster", "NodePool", "Bucket", "ResourcePolicy", "RandomUuid"}
+    # The last one is met before anything else that a change would replace.
+    assert protected == {"Cluster", "NodePool", "Bucket", "ResourcePolicy", "RandomUuid"}
     assert not any(r.protect for r in dev.resources)
     assert prod.find("Cluster").inputs["deletionProtection"] is True
 
@@ -409,6 +453,31 @@ def test_version_and_driver_of_a_pools_nodes_are_as_configured() -> None:
             for pool in (old, new)
         ]
         assert drivers == ["DEFAULT", "LATEST"]
+
+
+def test_a_reservation_that_is_named_alone_is_one_of_the_clusters_project() -> None:
+    (domain,) = json.loads(StackConfig.read("prod").values["dynamo-a4x:domains"])
+    run = run_program("prod", config={"domains": [{**domain, "reservation": "racks"}]})
+    (pool,) = [r.inputs for r in run.of_type("NodePool") if a4x_pool(r)]
+    assert pool["nodeConfig"]["reservationAffinity"]["values"] == ["projects/my-project/reservations/racks"]
+
+
+@pytest.mark.parametrize("dns", [True, False])
+def test_the_control_plane_is_reached_as_configured(dns: bool) -> None:
+    cluster = {"mode": "create", "name": "a4x-prod", "dnsEndpoint": dns, "authorizedNetworks": ["203.0.113.0/24"]}
+    run = run_program("prod", config={"cluster": cluster})
+    access = run.find("gcp:container/cluster:Cluster").inputs["controlPlaneEndpointsConfig"]
+    assert access["dnsEndpointConfig"]["allowExternalTraffic"] is dns
+    server = json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"]["server"]
+    assert server == f"https://{answers.DNS_ENDPOINT if dns else answers.ENDPOINT}"
+
+
+def test_an_adopted_cluster_of_a_version_that_the_platform_does_not_run_on_is_refused() -> None:
+    def old(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**answers.cluster(arguments), "masterVersion": "1.33.5-gke.1000000"}
+
+    with pytest.raises(ProgramFailedError, match=r"1\.33\.5-gke\.1000000"):
+        run_program("dev", invokes={answers.GET_CLUSTER: old})
 
 
 def test_gke_gets_the_right_to_make_networks_for_dranet_only_when_asked() -> None:

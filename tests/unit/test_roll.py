@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import pulumi
 import pytest
 
+from components.serving import announcement
 from manifests import roll
 from rehearsal.timeline import durations
 from serving_rules import layout
@@ -110,6 +113,17 @@ def test_a_graph_that_was_edited_beyond_recognition_is_no_error(spec: Mapping[st
 def test_the_time_to_load_is_the_timelines() -> None:
     row = next(row for row in durations.ROWS if row.roles == "ReadinessCheck/Job")
     assert row.up == roll.LOAD_MINUTES
+
+
+def test_hooks_speak_at_preview_and_fail_no_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(pulumi, "ResourceHook", lambda *args: made.append(args))
+    monkeypatch.setattr(pulumi, "ResourceHookBinding", SimpleNamespace)
+    announcement.of_graph("r1", "r1")
+    announcement.of_namespace("r1", "r1")
+    # The last one refuses a fabric test that comes too late.
+    told = [(options.on_dry_run, bool(options.ignore_errors)) for *_, options in made]
+    assert told == [(True, True), (True, True), (True, False)]
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

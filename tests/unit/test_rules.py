@@ -244,3 +244,9 @@ def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, vers
     chosen = layout.resolve(name, PROFILES[version])
     assert rules.check(chosen, PROFILES[version]) == []
     assert rules.warnings(chosen, PROFILES[version]) == []
+
+
+def test_a_share_that_public_recipes_use_leaves_room_for_the_weights() -> None:
+    """A GB200 has 189,471 MiB: 0.9 of it holds DeepSeek-R1 in FP8 on 4 GPUs."""
+    made = _set("decode", mem_fraction_static=0.9)(layout.resolve("deepseek-r1-fp8-1p1d", PROFILE))
+    assert rules.check(made, PROFILE) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,10 @@ def test_a_second_mention_of_the_server_would_mislead_the_operator() -> None:
 
 
 def test_a_false_argument_is_left_out_and_true_stays() -> None:
-    written = yaml.safe_load(launch.arguments_file({"disable-radix-cache": True, "enable-metrics": False, "port": 1}))
-    assert written == {"disable-radix-cache": True, "port": 1}
+    written = yaml.safe_load(
+        launch.arguments_file({"disable-radix-cache": True, "enable-metrics": False, "port": 1, "x": 0})
+    )
+    assert written == {"disable-radix-cache": True, "port": 1, "x": 0}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -171,3 +174,65 @@ def test_pods_carry_the_labels_that_the_commands_select() -> None:
     for service, role in (("Frontend", "frontend"), ("Prefill", "prefill"), ("Decode", "decode")):
         labels = graphs.spec(LAYOUTS[0])["services"][service]["extraPodMetadata"]["labels"]
         assert labels == {naming.STACK_LABEL: "r1", naming.ROLE_LABEL: role}
+
+
+WORKERS = [pytest.param(name, service, id=f"{name}-{service}") for name in LAYOUTS for service in ("Prefill", "Decode")]
+
+
+@pytest.mark.parametrize(("name", "service"), WORKERS)
+def test_a_worker_has_the_nodes_devices_and_80_gib_of_shared_memory(name: str, service: str) -> None:
+    worker = graphs.spec(name)["services"][service]
+    assert worker["sharedMemory"] == {"size": "80Gi"}
+    assert worker["extraPodSpec"]["mainContainer"]["securityContext"] == {"privileged": True}
+
+
+@pytest.mark.parametrize(("name", "service"), WORKERS)
+def test_a_worker_mounts_driver_and_nccl_plugin_from_where_they_are_to_where_they_are_looked_for(
+    name: str, service: str
+) -> None:
+    pod = graphs.spec(name)["services"][service]["extraPodSpec"]
+    hosts = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["mainContainer"]["volumeMounts"]}
+    assert {mounts[volume]: path for volume, path in hosts.items()} == {
+        "/usr/local/nvidia": "/home/kubernetes/bin/nvidia",
+        "/usr/local/gib": "/home/kubernetes/bin/gib",
+    }
+
+
+def test_each_role_runs_its_own_server_with_its_own_arguments() -> None:
+    services = graphs.spec(LAYOUTS[0])["services"]
+    for service, role in (("Prefill", "prefill"), ("Decode", "decode")):
+        volumes = {volume["name"]: volume for volume in services[service]["extraPodSpec"]["volumes"]}
+        assert services[service]["subComponentType"] == role
+        assert volumes["serving-configuration"]["configMap"]["name"] == role[0]
+
+
+def test_a_worker_is_ready_when_it_serves_and_prefill_is_never_restarted_for_being_slow() -> None:
+    services = graphs.spec(LAYOUTS[0])["services"]
+    for service in ("Prefill", "Decode"):
+        assert services[service]["readinessProbe"]["httpGet"]["path"] == "/health"
+        assert services[service]["extraPodSpec"]["mainContainer"]["startupProbe"]["httpGet"]["path"] == "/live"
+    assert services["Decode"]["livenessProbe"]["httpGet"]["path"] == "/live"
+    assert services["Prefill"]["livenessProbe"]["exec"]["command"] == ["/bin/sh", "-c", "exit 0"]
+
+
+def test_frontends_may_fetch_the_tokenizer_and_keep_to_nodes_of_their_own() -> None:
+    frontend = graphs.spec(LAYOUTS[0])["services"]["Frontend"]
+    assert frontend["envFromSecret"] == "hf-token-secret"
+    (rule,) = frontend["extraPodSpec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert rule["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert rule["podAffinityTerm"]["labelSelector"]["matchLabels"] == frontend["extraPodMetadata"]["labels"]
+
+
+def test_the_sidecar_that_mounts_the_bucket_has_no_limits() -> None:
+    for service in graphs.spec(LAYOUTS[0])["services"].values():
+        annotations = service["extraPodMetadata"]["annotations"]
+        assert annotations["gke-gcsfuse/volumes"] == "true"
+        assert {annotations[f"gke-gcsfuse/{what}-limit"] for what in ("cpu", "memory", "ephemeral-storage")} == {"0"}
+
+
+def test_a_worker_does_not_start_on_a_node_without_the_nccl_plugin() -> None:
+    command = [*launch.COMMAND, launch.SCRIPT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "the NCCL gIB installer has not run on this node"

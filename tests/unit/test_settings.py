@@ -305,6 +305,8 @@ def test_all_problems_are_told_at_once() -> None:
         "stacks[0].domain",
         "stacks[0].layout",
     ]
+    assert [problem.key for problem in caught.value.problems if f"  {problem.key} = " not in str(caught.value)] == []
+    assert str(caught.value).startswith(f"{len(caught.value.problems)} problems in ")
 
 
 def test_texts_that_hold_json_read_like_yaml() -> None:

@@ -1,0 +1,34 @@
+"""What the bench calls a missed target."""
+
+from __future__ import annotations
+
+from tools.bench import CASES, Case, Result, judge
+
+
+def _results(*, ratio: float = 1.2, each: float = 0.005, late: float = 1.0, megabytes: float = 300.0) -> list[str]:
+    """Targets missed by previews that take `each` seconds for a further resource, `late` times that at the end."""
+    found: list[tuple[Case, Result, Result]] = []
+    for case in CASES:
+        resources = 100 + 20 * (case.domains - 1)
+        further = 20 * (min(case.domains, 16) - 1) + late * 20 * max(0, case.domains - 16)
+        preview = Result(2.0 * ratio + each * further, megabytes, resources, ())
+        found.append((case, preview, Result(2.0, 200.0, 0, ())))
+    return judge(found)
+
+
+def test_previews_within_every_target_miss_none() -> None:
+    assert _results() == []
+
+
+def test_a_program_that_costs_more_than_its_imports_is_told() -> None:
+    assert _results(ratio=1.6) == ["prod takes 1.60 x its floor, the target is 1.5"]
+
+
+def test_each_further_resource_has_a_price() -> None:
+    missed = _results(each=0.02)
+    assert [line.partition(":")[0] for line in missed] == [f"prod, {count} domains" for count in (4, 16, 64)]
+
+
+def test_growth_that_is_not_linear_and_memory_are_told() -> None:
+    assert any("growth is not linear" in line for line in _results(late=2.0))
+    assert any("2000 MB, the target is 1024" in line for line in _results(megabytes=2000.0))
