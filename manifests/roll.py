@@ -113,7 +113,7 @@ def _duration(gone: list[Roll]) -> str:
 
 
 def _gap(grace: int) -> str:
-    """Time without pods that serve, where the weights are loaded anew."""
+    """Time without pods that serve, where the weights are loaded again."""
     minutes = LOAD_MINUTES + round(grace / 60)
     return f"{minutes} minutes ({grace} s to end, about {LOAD_MINUTES} min to load the weights: an estimate)"
 

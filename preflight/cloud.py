@@ -29,7 +29,7 @@ class Project:
 
     number: str
     state: str
-    """ACTIVE, or on its way out."""
+    """ACTIVE, or on its recovery."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ STYLES: Final[dict[Status, str]] = {"pass": "green", "warn": "yellow", "fail": "
 
 
 class Lines:
-    """One line for each result, as they come, and its cure below."""
+    """One line for each result, as they come, and its fix below."""
 
     def __init__(self, console: Console, total: int, width: int) -> None:
         self._console = console
@@ -37,8 +37,8 @@ class Lines:
         outcome = result.outcome
         place = f"[{self._done:>{len(str(self._total))}}/{self._total}]"
         self._say(f"{place} {outcome.status}  {result.name:<{self._width}}  {outcome.finding}")
-        if outcome.cure:
-            self._say(f"{' ' * len(place)}       {'':<{self._width}}  cure: {outcome.cure}")
+        if outcome.fix:
+            self._say(f"{' ' * len(place)}       {'':<{self._width}}  fix: {outcome.fix}")
 
     def close(self, results: Sequence[Result]) -> None:
         """All are known."""
@@ -106,14 +106,14 @@ class Silence:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """All results, the cure below each finding."""
+    """All results, the fix below each finding."""
     shown = Table(show_lines=False, pad_edge=False)
     shown.add_column("check", no_wrap=True)
     shown.add_column("")
-    shown.add_column("finding and cure", overflow="fold")
+    shown.add_column("finding and fix", overflow="fold")
     for result in results:
         outcome = result.outcome
-        text = escape(outcome.finding) + (f"\n[bold]cure:[/bold] {escape(outcome.cure)}" if outcome.cure else "")
+        text = escape(outcome.finding) + (f"\n[bold]fix:[/bold] {escape(outcome.fix)}" if outcome.fix else "")
         shown.add_row(escape(result.name), outcome.status, text, style=STYLES[outcome.status])
     return shown
 
@@ -136,7 +136,7 @@ def as_json(stack: str, results: Sequence[Result]) -> str:
                     "name": result.name,
                     "status": result.outcome.status,
                     "finding": result.outcome.finding,
-                    "cure": result.outcome.cure or None,
+                    "fix": result.outcome.fix or None,
                     "seconds": round(result.seconds, 3),
                 }
                 for result in results

@@ -1,4 +1,4 @@
-"""What a check says: a status, one line of finding, and the cure."""
+"""What a check says: a status, one line of finding, and the fix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Outcome:
     """`warn` does not stop an `up`; `skip` means that nothing was judged, and the finding says why."""
     finding: str
     """One line: what is there, with the numbers."""
-    cure: str = ""
+    fix: str = ""
     """What to do; empty where nothing is to be done."""
 
 
@@ -37,14 +37,14 @@ def passed(finding: str) -> Outcome:
     return Outcome("pass", finding)
 
 
-def warned(finding: str, cure: str) -> Outcome:
+def warned(finding: str, fix: str) -> Outcome:
     """It will work, or could not be seen; look at it."""
-    return Outcome("warn", finding, cure)
+    return Outcome("warn", finding, fix)
 
 
-def failed(finding: str, cure: str) -> Outcome:
+def failed(finding: str, fix: str) -> Outcome:
     """`pulumi up` would fail, or serve nothing."""
-    return Outcome("fail", finding, cure)
+    return Outcome("fail", finding, fix)
 
 
 def skipped(finding: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""Proofs under fault: what happens to the program's resources on bad days, in the real engine.
+"""Proofs under fault: what happens to the program's resources on failures, in the real engine.
 
 Each proof runs one or more rehearsals, breaks something on purpose, does what `docs/how-to/recover.md` says, and checks
 what exists afterwards. `python -m proofs` lists them; `make faults` runs the long forms, `tests/engine` the short.

@@ -42,7 +42,7 @@ PROOFS: dict[str, tuple[str, Proof]] = {
 _BOTH_WAYS = ("faults", "kill", "order", "replacements", "cluster", "drift")
 """Proofs of an environment's life, which are made with DRANET too."""
 TABLE = "table"
-"""Writes `docs/reference/changes.md` anew; proves nothing."""
+"""Writes `docs/reference/changes.md` again; proves nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

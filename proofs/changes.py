@@ -19,10 +19,10 @@ import yaml
 
 from proofs import life
 from proofs.life import ProofError, Say, Tally
-from proofs.order import DOMAIN, GRAPH, Witness
-from rehearsal import ConfigError, Rehearsal, RehearsalError, Step, World, seeds
-from rehearsal.cloud import EmbeddedCloud
+from proofs.order import DOMAIN, GRAPH, InvariantChecker
+from rehearsal import CloudState, ConfigError, Rehearsal, RehearsalError, Step, seeds
 from rehearsal.run import ROOT, RUNS_AGAIN
+from rehearsal.simulator import EmbeddedCloud
 
 DOCUMENT = ROOT / "docs" / "reference" / "changes.md"
 SECRETS = ("ngcApiKey", "hfToken")
@@ -257,11 +257,11 @@ _MANY = 8
 
 def _plant_missing(rehearsal: Rehearsal) -> None:
     """Let stand what a change of config adopts."""
-    beside = EmbeddedCloud(World())
+    beside = EmbeddedCloud(CloudState())
     seeds.plant(beside, rehearsal.settings)
-    for thing in beside.world:
-        if rehearsal.world.get(thing.kind, thing.id, thing.scope) is None:
-            rehearsal.world.add(thing)
+    for resource in beside.state:
+        if rehearsal.state.get(resource.kind, resource.id, resource.scope) is None:
+            rehearsal.state.add(resource)
 
 
 def table(environment: str, found: Sequence[Row]) -> str:
@@ -311,13 +311,13 @@ def applied(environment: str, say: Say, short: bool = False) -> Tally:
 
 def _live(rehearsal: Rehearsal, raw: Mapping[str, Any], what: str, case: Case) -> None:
     """There and back again, each way with a look at the order."""
-    before = {thing.id for thing in rehearsal.world.find(GRAPH)}
+    before = {resource.id for resource in rehearsal.state.find(GRAPH)}
     changes = {} if case.key in SECRETS else case.apply(raw)
     with rotated(rehearsal, case) if case.key in SECRETS else contextlib.nullcontext():
         rehearsal.set_config(changes)
         _watched(rehearsal, what)
         rehearsal.up_without_change()
-    kept = before & {thing.id for thing in rehearsal.world.find(GRAPH)}
+    kept = before & {resource.id for resource in rehearsal.state.find(GRAPH)}
     if bool(kept) == bool(case.replaces):
         raise ProofError(f"{what}: the graph was {'kept' if kept else 'replaced'}")
     rehearsal.set_config({key: raw.get(key) for key in changes})
@@ -349,15 +349,15 @@ def _rezoned(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     _in_two_steps(rehearsal, raw, "domains[0].zone", _refused_while_serving)
 
 
-def _refused_while_serving(error: RehearsalError | None, _: Witness) -> bool:
+def _refused_while_serving(error: RehearsalError | None, _: InvariantChecker) -> bool:
     return error is not None and "serving must go first" in str(error.causes)
 
 
 def _resettled(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
     """The platform in another namespace: nobody refuses it, and the graph is without its platform for a while."""
 
-    def seen(_: RehearsalError | None, witness: Witness) -> bool:
-        return any("lives without dynamo-platform" in wrong for wrong in witness.wrong)
+    def seen(_: RehearsalError | None, checker: InvariantChecker) -> bool:
+        return any("lives without dynamo-platform" in wrong for wrong in checker.wrong)
 
     _in_two_steps(rehearsal, raw, "dynamo.namespace", seen)
 
@@ -366,17 +366,17 @@ def _in_two_steps(
     rehearsal: Rehearsal,
     raw: Mapping[str, Any],
     key: str,
-    forbidden: Callable[[RehearsalError | None, Witness], bool],
+    forbidden: Callable[[RehearsalError | None, InvariantChecker], bool],
 ) -> None:
     """A change that a running graph forbids: at once it is refused or does damage, and the old value leads back."""
     changed = next(case for case in CASES if case.key == key).apply(raw)
     old = {name: raw.get(name) for name in changed}
     rehearsal.set_config(changed)
-    witness = Witness(rehearsal)
-    witness.arm()
+    checker = InvariantChecker(rehearsal)
+    checker.arm()
     error = life.failed(rehearsal.up)
     rehearsal.cloud.faults.clear()
-    if not forbidden(error, witness):
+    if not forbidden(error, checker):
         raise ProofError(f"{key} was changed under a graph, and nobody noticed: {error}")
     rehearsal.set_config(old)
     rehearsal.up(f"{key} as it was")
@@ -403,12 +403,12 @@ def _protected(rehearsal: Rehearsal, raw: Mapping[str, Any]) -> None:
         changed = next(case for case in CASES if case.key == key and case.only in ("", "prod")).apply(raw)
         rehearsal.set_config(changed)
         for run in (rehearsal.preview, rehearsal.up):
-            before = len(rehearsal.world.journal)
+            before = len(rehearsal.state.journal)
             error = life.failed(run)
             if error is None or "marked for protection" not in str(error.causes):
                 raise ProofError(f"protection let {key} pass: {error}")
             done = [
-                e for e in rehearsal.world.journal[before:] if e.op in ("create", "update", "delete") and not e.preview
+                e for e in rehearsal.state.journal[before:] if e.op in ("create", "update", "delete") and not e.preview
             ]
             if done:
                 raise ProofError(f"{key} was refused by protection after {', '.join(f'{e.op} {e.name}' for e in done)}")
@@ -440,12 +440,12 @@ _IN_STEPS: Mapping[str, tuple[tuple[str, Callable[[Rehearsal, Mapping[str, Any]]
 
 
 def _watched(rehearsal: Rehearsal, what: str) -> None:
-    witness = Witness(rehearsal)
-    witness.arm()
+    checker = InvariantChecker(rehearsal)
+    checker.arm()
     rehearsal.up(what)
     rehearsal.cloud.faults.clear()
-    witness.require(what)
-    _in_order(witness, what)
+    checker.require(what)
+    _in_order(checker, what)
     life.require_clean(rehearsal, what)
 
 
@@ -461,15 +461,15 @@ _LIVE: tuple[tuple[str, Case], ...] = (
 )
 
 
-def _in_order(witness: Witness, what: str) -> None:
+def _in_order(checker: InvariantChecker, what: str) -> None:
     """The old graph is gone before the new one is made; the old ComputeDomain goes after the new one came."""
-    made, gone = witness.position("create", GRAPH), witness.position("delete", GRAPH)
+    made, gone = checker.position("create", GRAPH), checker.position("delete", GRAPH)
     if made and gone and min(made) < max(gone):
         raise ProofError(f"{what}: the new graph was made before the old one was gone")
-    made, gone = witness.position("create", DOMAIN), witness.position("delete", DOMAIN)
+    made, gone = checker.position("create", DOMAIN), checker.position("delete", DOMAIN)
     if made and gone and min(gone) < max(made):
         raise ProofError(f"{what}: the old ComputeDomain went before the new one came")
-    if witness.most_graphs_on_a_node_pool > 1:
+    if checker.most_graphs_on_a_node_pool > 1:
         raise ProofError(f"{what}: two graphs were on one node pool")
 
 
@@ -478,14 +478,14 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     started = time.monotonic()
     found = rows(environment, say)
     if documented(environment) != table(environment, found):
-        raise ProofError(f"docs/reference/changes.md differs for {environment}; write it anew: python -m proofs table")
+        raise ProofError(f"docs/reference/changes.md differs for {environment}; rewrite it: python -m proofs table")
     tally = Tally(f"{environment}, changes previewed", len(found), len(found), 0, time.monotonic() - started)
     say(str(tally))
     return [tally, *([] if short else [applied(environment, say)])]
 
 
 def write(say: Say) -> None:
-    """Write the document anew."""
+    """Write the document again."""
     parts = [table(environment, rows(environment, say)) for environment in life.ENVIRONMENTS]
     text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
     head = text[: text.find("## `dev`")] if "## `dev`" in text else _HEAD

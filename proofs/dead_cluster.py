@@ -12,7 +12,7 @@ from proofs import life
 from proofs.life import ProofError, Say, Tally
 from recovery.forget_cluster import forget_cluster
 from rehearsal import Rehearsal
-from rehearsal.cloud.gcp_rules import CLUSTER, NODE_POOL
+from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL
 
 UNREACHABLE = "unreachable"
 
@@ -36,7 +36,7 @@ def _one(environment: str, gone: bool, say: Say) -> Tally:
         backup = rehearsal.folder / "backup.json"
         forgotten = forget_cluster(rehearsal.name, backup, life.bound(rehearsal))
         rehearsal.destroy()
-        left = [thing for thing in life.in_the_cloud(rehearsal) if thing.kind.startswith("gcp:")]
+        left = [resource for resource in life.in_the_cloud(rehearsal) if resource.kind.startswith("gcp:")]
         if left or life.resources(rehearsal.export()):
             raise ProofError(f"{tally.name}: left after the destroy: {', '.join(map(str, left))}")
         tally.survived = tally.tried
@@ -44,10 +44,10 @@ def _one(environment: str, gone: bool, say: Say) -> Tally:
             f"{len(forgotten)} objects forgotten, {error.causes[0].split(':')[1].split()[-1]} told first"
         )
         if gone and rehearsal.settings.cluster.mode == "create":
-            life.finish(rehearsal, "made anew after the cluster was gone")
+            life.finish(rehearsal, "recreated after the cluster was gone")
             rehearsal.destroy()
             life.require_empty(rehearsal, "after the second life")
-            tally.notes.append("made anew and destroyed")
+            tally.notes.append("recreated and destroyed")
     tally.seconds = time.monotonic() - started
     say(str(tally))
     return tally
@@ -55,12 +55,12 @@ def _one(environment: str, gone: bool, say: Say) -> Tally:
 
 def kill_cluster(rehearsal: Rehearsal, *, gone: bool) -> None:
     """Take the environment's cluster away with its pools and all that is in it, or cut the way to it."""
-    world = rehearsal.world
-    for cluster in world.find(CLUSTER):
+    state = rehearsal.state
+    for cluster in state.find(CLUSTER):
         if not gone:
-            world.unreachable.add(cluster.id)
+            state.unreachable.add(cluster.id)
             continue
-        inside = world.find(scope=cluster.id)
-        pools = world.find(NODE_POOL, where=lambda pool, id_=cluster.id: pool.id.startswith(f"{id_}/"))
-        for thing in [*inside, *pools, cluster]:
-            world.remove(thing.key)
+        inside = state.find(scope=cluster.id)
+        pools = state.find(NODE_POOL, where=lambda pool, id_=cluster.id: pool.id.startswith(f"{id_}/"))
+        for resource in [*inside, *pools, cluster]:
+            state.remove(resource.key)

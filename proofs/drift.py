@@ -14,13 +14,13 @@ from typing import Any
 
 from proofs import life
 from proofs.life import ProofError, Say, Tally
-from rehearsal import Call, Refusal, Rehearsal, Thing
-from rehearsal.cloud.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
-from rehearsal.cloud.kubernetes_admission import NAMESPACE
-from rehearsal.cloud.provider import name_of
-from rehearsal.cloud.service import Service
-from rehearsal.cloud.serving import GRAPH
-from rehearsal.cloud.values import Props, dig
+from rehearsal import ApiError, Call, CloudResource, Rehearsal
+from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
+from rehearsal.simulator.kubernetes_admission import NAMESPACE
+from rehearsal.simulator.provider import name_of
+from rehearsal.simulator.service import Service
+from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.values import Props, dig
 
 BY_HAND = "changed-by-hand"
 
@@ -103,7 +103,7 @@ def protected(rehearsal: Rehearsal) -> Tally:
     started = time.monotonic()
     rehearsal.set_config({"dynamo-a4x:protect": True})
     rehearsal.up("up with protection")
-    (pool,) = rehearsal.world.find(NODE_POOL, where=lambda thing: "::domain-" in thing.urn)
+    (pool,) = rehearsal.state.find(NODE_POOL, where=lambda resource: "::domain-" in resource.urn)
     for path, value in REPLACING.items():
         kept = copy.deepcopy((pool.inputs, pool.outputs))
         for props in (pool.inputs, pool.outputs):
@@ -113,7 +113,7 @@ def protected(rehearsal: Rehearsal) -> Tally:
             error = life.failed(run)
             if error is None or "marked for protection" not in str(error.causes):
                 raise ProofError(f"{path} of a protected pool was rewritten, and the program said: {error}")
-        if rehearsal.world.get(pool.kind, pool.id) is not pool:
+        if rehearsal.state.get(pool.kind, pool.id) is not pool:
             raise ProofError(f"{path}: the protected pool is gone")
         pool.inputs, pool.outputs = kept
         _no_change(rehearsal, f"{path} as it was")
@@ -129,26 +129,26 @@ def rewritten(rehearsal: Rehearsal) -> Tally:
     """What GKE and the controllers write by themselves shows as no change."""
     tally = Tally(f"{rehearsal.name}, rewritten by GKE and controllers")
     started = time.monotonic()
-    for thing in life.in_the_cloud(rehearsal):
-        if thing.kind.startswith("kubernetes:"):
-            metadata = dict(thing.outputs.get("metadata") or {})
+    for resource in life.in_the_cloud(rehearsal):
+        if resource.kind.startswith("kubernetes:"):
+            metadata = dict(resource.outputs.get("metadata") or {})
             metadata |= {"resourceVersion": "999999", "generation": 99, "managedFields": [{"manager": "gke"}]}
-            thing.outputs |= {"metadata": metadata, "status": {"observedGeneration": 99, "phase": "rewritten"}}
+            resource.outputs |= {"metadata": metadata, "status": {"observedGeneration": 99, "phase": "rewritten"}}
             tally.tried += 1
-        for field, value in REWRITTEN.get(thing.kind, {}).items():
-            _put(thing.outputs, field, value)
+        for field, value in REWRITTEN.get(resource.kind, {}).items():
+            _put(resource.outputs, field, value)
             tally.tried += 1
-        if "labels" in thing.outputs and thing.kind.startswith("gcp:"):
-            thing.outputs["effectiveLabels"] = {**(thing.outputs["labels"] or {}), "goog-gke-cluster-id": "abc"}
+        if "labels" in resource.outputs and resource.kind.startswith("gcp:"):
+            resource.outputs["effectiveLabels"] = {**(resource.outputs["labels"] or {}), "goog-gke-cluster-id": "abc"}
             tally.tried += 1
     _no_change(rehearsal, "a rewrite by the services")
-    for thing in life.in_the_cloud(rehearsal):
-        domain = "::domain-" in thing.urn
-        for path, value in IGNORED.get(thing.kind, {}).items():
-            if thing.kind == NODE_POOL and not domain and path not in ("initialNodeCount", "nodeConfig.labels"):
+    for resource in life.in_the_cloud(rehearsal):
+        domain = "::domain-" in resource.urn
+        for path, value in IGNORED.get(resource.kind, {}).items():
+            if resource.kind == NODE_POOL and not domain and path not in ("initialNodeCount", "nodeConfig.labels"):
                 continue
-            _put(thing.inputs, path, value)
-            _put(thing.outputs, path, value)
+            _put(resource.inputs, path, value)
+            _put(resource.outputs, path, value)
             tally.tried += 1
     _no_change(rehearsal, "a rewrite of ignored fields")
     tally.survived = tally.tried
@@ -172,13 +172,13 @@ def changed(rehearsal: Rehearsal) -> Tally:
     started = time.monotonic()
     touched: dict[str, str] = {}
     fixed: list[str] = []
-    for thing in life.in_the_cloud(rehearsal):
-        path = _changeable(rehearsal, thing)
+    for resource in life.in_the_cloud(rehearsal):
+        path = _changeable(rehearsal, resource)
         if path is None:
-            fixed.append(thing.kind.rsplit(":", 1)[-1])
+            fixed.append(resource.kind.rsplit(":", 1)[-1])
             continue
-        touched[thing.urn] = path
-        for props in (thing.inputs, thing.outputs):
+        touched[resource.urn] = path
+        for props in (resource.inputs, resource.outputs):
             _put(props, path, _other(dig(props, path)))
     rehearsal.refresh()
     found = {step.urn for step in rehearsal.up("up after changes by hand").changed if step.op == "update"}
@@ -187,10 +187,10 @@ def changed(rehearsal: Rehearsal) -> Tally:
         told = (f"{life.spoken(urn)} ({touched[urn]})" for urn in missed)
         raise ProofError(f"changed by hand and not put right: {', '.join(told)}")
     _no_change(rehearsal, "changes by hand were put right")
-    for thing in life.in_the_cloud(rehearsal):
-        path = touched.get(thing.urn)
-        if path and dig(thing.inputs, path) == _other(dig(thing.inputs, path)):
-            raise ProofError(f"{thing}: {path} is still as the hand left it")
+    for resource in life.in_the_cloud(rehearsal):
+        path = touched.get(resource.urn)
+        if path and dig(resource.inputs, path) == _other(dig(resource.inputs, path)):
+            raise ProofError(f"{resource}: {path} is still as the hand left it")
     tally.tried = tally.survived = len(touched)
     tally.notes.append(f"nothing to change in place in {', '.join(sorted(set(fixed)))}")
     tally.seconds = time.monotonic() - started
@@ -203,19 +203,25 @@ def _other(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else BY_HAND
 
 
-def _changeable(rehearsal: Rehearsal, thing: Thing) -> str | None:
+def _changeable(rehearsal: Rehearsal, resource: CloudResource) -> str | None:
     """A field that the program sets and that a hand could change without another object in its place."""
-    service = _service(rehearsal, thing.kind)
-    call = Call(op="diff", urn=thing.urn, kind=thing.kind, name=name_of(thing.urn))
-    ignored = ("metadata.name", "metadata.namespace", "deletionProtection", "ipCidrRange", *IGNORED.get(thing.kind, {}))
-    if thing.kind == "kubernetes:helm.sh/v3:Release":
+    service = _service(rehearsal, resource.kind)
+    call = Call(op="diff", urn=resource.urn, kind=resource.kind, name=name_of(resource.urn))
+    ignored = (
+        "metadata.name",
+        "metadata.namespace",
+        "deletionProtection",
+        "ipCidrRange",
+        *IGNORED.get(resource.kind, {}),
+    )
+    if resource.kind == "kubernetes:helm.sh/v3:Release":
         return "timeout"
-    for path in _leaves(thing.inputs):
+    for path in _leaves(resource.inputs):
         if path.startswith(ignored):
             continue
-        news = copy.deepcopy(thing.inputs)
+        news = copy.deepcopy(resource.inputs)
         _put(news, path, _other(dig(news, path)))
-        difference = service.diff(call, thing.id, news, thing.inputs)
+        difference = service.diff(call, resource.id, news, resource.inputs)
         if difference.changes and not difference.replaces:
             return path
     return None
@@ -246,9 +252,9 @@ def deleted(rehearsal: Rehearsal, say: Say, short: bool) -> Tally:
     refused = 0
     for number, urns in enumerate(rounds[:_SHORT_ROUNDS] if short else rounds):
         gone: set[str] = set()
-        for thing in life.in_the_cloud(rehearsal):
-            if thing.urn in urns and thing.kind != GRAPH:
-                lost = _remove(rehearsal, thing)
+        for resource in life.in_the_cloud(rehearsal):
+            if resource.urn in urns and resource.kind != GRAPH:
+                lost = _remove(rehearsal, resource)
                 gone |= lost
                 refused += not lost
         if not gone:
@@ -283,27 +289,27 @@ def _rounds(rehearsal: Rehearsal) -> list[set[str]]:
     return [levels[level] for level in sorted(levels, reverse=True)]
 
 
-def _remove(rehearsal: Rehearsal, thing: Thing) -> set[str]:
+def _remove(rehearsal: Rehearsal, resource: CloudResource) -> set[str]:
     """Delete by hand; returns the URNs of what went, nothing where the service refuses it.
 
     The API server refuses nobody: what the embedded cloud calls "in use" there is only asked of the program.
     A namespace that holds a graph is left alone, as the graph is a case of its own.
     """
-    world = rehearsal.world
-    if thing.kind.startswith("gcp:"):
+    state = rehearsal.state
+    if resource.kind.startswith("gcp:"):
         try:
-            rehearsal.cloud.gcp.delete(Call(op="delete", kind=thing.kind), thing.id)
-        except Refusal:
+            rehearsal.cloud.gcp.delete(Call(op="delete", kind=resource.kind), resource.id)
+        except ApiError:
             return set()
-        return {thing.urn}
-    gone = [thing]
-    if thing.kind == NAMESPACE:
-        inside = world.find(scope=thing.scope, where=lambda other: other.id.startswith(f"{thing.id}/"))
+        return {resource.urn}
+    gone = [resource]
+    if resource.kind == NAMESPACE:
+        inside = state.find(scope=resource.scope, where=lambda other: other.id.startswith(f"{resource.id}/"))
         if any(other.kind == GRAPH for other in inside):
             return set()
         gone += inside
     for one in gone:
-        world.remove(one.key)
+        state.remove(one.key)
     return {one.urn for one in gone if one.urn}
 
 
@@ -311,8 +317,8 @@ def graph_deleted(rehearsal: Rehearsal) -> Tally:
     """A graph that was deleted by hand needs a new name on this release; the runbook replaces its suffix."""
     tally = Tally(f"{rehearsal.name}, graph deleted by hand")
     started = time.monotonic()
-    graph = rehearsal.world.find(GRAPH)[0]
-    rehearsal.world.remove(graph.key)
+    graph = rehearsal.state.find(GRAPH)[0]
+    rehearsal.state.remove(graph.key)
     rehearsal.refresh()
     # The API server takes it under the old name; Grove never starts it, and the readiness check says so.
     error = life.failed(rehearsal.up)
@@ -320,7 +326,7 @@ def graph_deleted(rehearsal: Rehearsal) -> Tally:
         raise ProofError(f"a graph of an old name was taken: {error}")
     rehearsal.up("up --replace", replace=[f"**{rehearsal.settings.stacks[0].name}-suffix"])
     life.finish(rehearsal, "after a graph was deleted by hand")
-    if rehearsal.world.find(GRAPH)[0].id == graph.id:
+    if rehearsal.state.find(GRAPH)[0].id == graph.id:
         raise ProofError("the graph kept its name")
     tally.tried = tally.survived = 1
     tally.seconds = time.monotonic() - started

@@ -22,9 +22,9 @@ from typing import Any
 
 from proofs import life
 from proofs.life import ProofError, Say, Tally
-from rehearsal import Call, Refusal, Rehearsal
-from rehearsal.cloud import gcp_rules
-from rehearsal.cloud.faults import LostConnection, NotReady
+from rehearsal import ApiError, Call, Rehearsal
+from rehearsal.simulator import gcp_rules
+from rehearsal.simulator.faults import LostConnectionError, NotReadyError
 
 
 class Fault(Enum):
@@ -64,7 +64,7 @@ BEFORE = (Fault.REFUSED, Fault.LOST_BEFORE, Fault.HANG)
 
 
 @dataclass
-class Saboteur:
+class FaultInjector:
     """Lets each resource's call of one operation fail once, and remembers which did in the current run."""
 
     op: str
@@ -97,11 +97,11 @@ class Saboteur:
         raise _error(fault)
 
 
-def _error(fault: Fault) -> Refusal:
+def _error(fault: Fault) -> ApiError:
     message = _MESSAGES[fault]
     if fault in (Fault.LOST_BEFORE, Fault.DONE_LOST):
-        return LostConnection(message)
-    return NotReady(message) if fault is Fault.NOT_READY else Refusal(message)
+        return LostConnectionError(message)
+    return NotReadyError(message) if fault is Fault.NOT_READY else ApiError(message)
 
 
 async def _hang() -> None:
@@ -113,14 +113,14 @@ def creates(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool
     """Let every create of an `up` fail once; ends with the wanted state."""
     way = "one at a time" if one_at_a_time else "all at once"
     tally = Tally(f"{rehearsal.name}, creates, {way} ({'; '.join(kind.value for kind in kinds)})")
-    saboteur = Saboteur("create", kinds, one_at_a_time)
-    saboteur.arm(rehearsal)
+    injector = FaultInjector("create", kinds, one_at_a_time)
+    injector.arm(rehearsal)
 
     def again() -> None:
         # What exists and is not known: the next `up` must say so, and the runbook's import brings it back. An `up` that
         # fails may end before it has come to all of them.
-        while lost := _unknown(rehearsal, saboteur):
-            saboteur.begin()
+        while lost := _unknown(rehearsal, injector):
+            injector.begin()
             told = life.failed(partial(rehearsal.up, continue_on_error=True))
             causes = told.causes if told else []
             unsaid = [urn for urn in lost if not _taken_over(urn) and not _reported(urn, causes)]
@@ -131,18 +131,18 @@ def creates(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool
             life.adopt_lost(rehearsal, [urn for urn in said if urn not in known])
 
     options: dict[str, Any] = {"parallel": 1} if one_at_a_time else {"continue_on_error": True}
-    _rounds(saboteur, lambda: rehearsal.up(**options), again, tally, say)
+    _rounds(injector, lambda: rehearsal.up(**options), again, tally, say)
     rehearsal.cloud.faults.clear()
     rehearsal.up_without_change()
     expected = {str(r["urn"]) for r in life.resources(rehearsal.export())}
-    _settle(rehearsal, saboteur, expected, tally)
+    _settle(rehearsal, injector, expected, tally)
     return tally
 
 
-def _unknown(rehearsal: Rehearsal, saboteur: Saboteur) -> list[str]:
+def _unknown(rehearsal: Rehearsal, injector: FaultInjector) -> list[str]:
     """What was made, lost on the way back, and is not in the state yet."""
     known = _known(rehearsal)
-    return [urn for urn, fault in saboteur.done.items() if fault.loses_objects and urn not in known]
+    return [urn for urn, fault in injector.done.items() if fault.loses_objects and urn not in known]
 
 
 def _known(rehearsal: Rehearsal) -> set[str]:
@@ -163,19 +163,19 @@ def deletes(rehearsal: Rehearsal, kinds: Sequence[Fault], *, one_at_a_time: bool
     """Let every delete of a `destroy` fail once; ends with nothing left."""
     way = "one at a time" if one_at_a_time else "all at once"
     tally = Tally(f"{rehearsal.name}, deletes, {way} ({'; '.join(kind.value for kind in kinds)})")
-    saboteur = Saboteur("delete", kinds, one_at_a_time)
-    saboteur.arm(rehearsal)
+    injector = FaultInjector("delete", kinds, one_at_a_time)
+    injector.arm(rehearsal)
     expected = {str(r["urn"]) for r in life.resources(rehearsal.export())}
     options: dict[str, Any] = {"parallel": 1} if one_at_a_time else {"continue_on_error": True}
-    _rounds(saboteur, lambda: rehearsal.destroy(**options), lambda: None, tally, say)
+    _rounds(injector, lambda: rehearsal.destroy(**options), lambda: None, tally, say)
     rehearsal.cloud.faults.clear()
-    _settle(rehearsal, saboteur, expected, tally)
+    _settle(rehearsal, injector, expected, tally)
     life.require_empty(rehearsal, "after the destroy")
     return tally
 
 
 def _rounds(
-    saboteur: Saboteur,
+    injector: FaultInjector,
     run: Callable[[], Any],
     recover: Callable[[], None],
     tally: Tally,
@@ -186,9 +186,9 @@ def _rounds(
     rounds = 0
     while True:
         rounds += 1
-        saboteur.begin()
+        injector.begin()
         error = life.failed(run)
-        met = dict(saboteur.hits)
+        met = dict(injector.hits)
         if error is None:
             if met:
                 raise ProofError(f"the run went well although {', '.join(map(life.spoken, met))} failed")
@@ -196,7 +196,7 @@ def _rounds(
         _told(error.causes, met)
         recover()
         if rounds % 10 == 0:
-            say(f"  {tally.name}: run {rounds}, {len(saboteur.done)} faults so far")
+            say(f"  {tally.name}: run {rounds}, {len(injector.done)} faults so far")
     tally.seconds = time.monotonic() - started
     tally.notes.append(f"{rounds} runs of the engine")
 
@@ -219,13 +219,13 @@ def _names(cause: str, urn: str, *texts: str) -> bool:
     return cause.startswith(life.spoken(urn)) and any(text in cause for text in texts)
 
 
-def _settle(rehearsal: Rehearsal, saboteur: Saboteur, expected: set[str], tally: Tally) -> None:
-    missed = expected - set(saboteur.done)
+def _settle(rehearsal: Rehearsal, injector: FaultInjector, expected: set[str], tally: Tally) -> None:
+    missed = expected - set(injector.done)
     if missed:
         raise ProofError(f"never failed: {', '.join(sorted(map(life.spoken, missed)))}")
     found = life.ledger(rehearsal)
-    tally.tried = len(saboteur.done)
-    tally.survived = len(saboteur.done)
+    tally.tried = len(injector.done)
+    tally.survived = len(injector.done)
     tally.orphans = len(found.orphans)
     if not found.clean:
         raise ProofError(f"{tally.name}: {found}")

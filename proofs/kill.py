@@ -17,7 +17,7 @@ from proofs import life
 from proofs.life import ProofError, Say, Tally
 from proofs.order import GRAPH
 from recovery import pending_creates
-from rehearsal import Call, Refusal, Rehearsal
+from rehearsal import ApiError, Call, Rehearsal
 
 POINTS = 10
 _SETTLE_SECONDS = 0.3
@@ -56,7 +56,7 @@ class PowerFailure:
         if not self.happened and self._rehearsal.command is not None:
             self.happened = True
             self._rehearsal.command.kill()
-            raise Refusal("the power is gone")
+            raise ApiError("the power is gone")
 
 
 def untear(rehearsal: Rehearsal) -> bool:
@@ -171,7 +171,7 @@ def registered() -> Tally:
 
 
 def _killed_replacement(rehearsal: Rehearsal, urn: str, *, carried_out: bool) -> bool:
-    """Whether the power failed while the resource was made anew; not where the cloud refuses to give up the old one."""
+    """Whether the power failed while the resource was recreated; not where the cloud refuses to give up the old one."""
     failure = PowerFailure(rehearsal, "create", 1, carried_out=carried_out)
     failure.arm()
     life.failed(lambda: rehearsal.up(replace=[urn]))

@@ -1,8 +1,8 @@
 """What every proof needs: an environment in a rehearsal, its ledger against the cloud, and the way back from a loss.
 
 The ledger compares two lists that must agree at every quiet moment: what the engine's state says there is, and
-what the embedded cloud holds of the program's. An orphan exists and nobody knows it, a ghost is known and does not
-exist, a double exists twice for one resource.
+what the embedded cloud holds of the program's. An orphan exists and nobody knows it, a stale entry is known and does
+not exist, a double exists twice for one resource.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from proofs import language_host
-from rehearsal import Rehearsal, RehearsalError, Thing
-from rehearsal.cloud import finalizers
-from rehearsal.cloud.provider import kind_of, name_of
-from rehearsal.cloud.system_objects import NAMESPACE
+from rehearsal import CloudResource, Rehearsal, RehearsalError
 from rehearsal.run import ROOT
+from rehearsal.simulator import finalizers
+from rehearsal.simulator.provider import kind_of, name_of
+from rehearsal.simulator.system_objects import NAMESPACE
 
 ENVIRONMENTS = ("dev", "prod")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}
@@ -89,14 +89,14 @@ def stateless(kind: str) -> bool:
     return kind.startswith("random:")
 
 
-def in_the_cloud(rehearsal: Rehearsal) -> list[Thing]:
+def in_the_cloud(rehearsal: Rehearsal) -> list[CloudResource]:
     """What a cloud holds of the program's."""
-    return [thing for thing in rehearsal.world.leftovers() if not stateless(thing.kind)]
+    return [resource for resource in rehearsal.state.leftovers() if not stateless(resource.kind)]
 
 
 def patched(rehearsal: Rehearsal) -> list[tuple[str, str]]:
     """The patches that a cloud carries, as the state names them: an object's patch has the object's id."""
-    return [(f"{thing.kind}Patch", thing.id) for thing in rehearsal.world for _ in thing.applied]
+    return [(f"{resource.kind}Patch", resource.id) for resource in rehearsal.state for _ in resource.applied]
 
 
 def spoken(urn: str) -> str:
@@ -109,29 +109,29 @@ class Ledger:
     """Where the state and the cloud disagree."""
 
     orphans: tuple[str, ...]
-    ghosts: tuple[str, ...]
+    stale: tuple[str, ...]
     doubles: tuple[str, ...]
 
     @property
     def clean(self) -> bool:
         """Whether they agree."""
-        return not (self.orphans or self.ghosts or self.doubles)
+        return not (self.orphans or self.stale or self.doubles)
 
     def __str__(self) -> str:
-        parts = {"orphans": self.orphans, "ghosts": self.ghosts, "doubles": self.doubles}
+        parts = {"orphans": self.orphans, "stale entries": self.stale, "doubles": self.doubles}
         return "; ".join(f"{name}: {', '.join(values)}" for name, values in parts.items() if values) or "clean"
 
 
-def ledger(rehearsal: Rehearsal, mine: Callable[[Thing], bool] = lambda _: True) -> Ledger:
+def ledger(rehearsal: Rehearsal, mine: Callable[[CloudResource], bool] = lambda _: True) -> Ledger:
     """Compare the state with what the cloud holds of the program's (of `mine`, where two programs share it)."""
     entries = [r for r in resources(rehearsal.export()) if not stateless(str(r["type"]))]
     known = Counter((str(r["type"]), str(r["id"])) for r in entries)
-    things = [thing for thing in in_the_cloud(rehearsal) if mine(thing)]
-    real = Counter([*((thing.kind, thing.id) for thing in things), *patched(rehearsal)])
-    urns = Counter(thing.urn for thing in things)
+    held = [resource for resource in in_the_cloud(rehearsal) if mine(resource)]
+    real = Counter([*((resource.kind, resource.id) for resource in held), *patched(rehearsal)])
+    urns = Counter(resource.urn for resource in held)
     return Ledger(
         orphans=tuple(f"{kind} {id_}" for kind, id_ in (real - known)),
-        ghosts=tuple(f"{kind} {id_}" for kind, id_ in (known - real)),
+        stale=tuple(f"{kind} {id_}" for kind, id_ in (known - real)),
         doubles=tuple(spoken(urn) for urn, count in urns.items() if count > 1 and urn),
     )
 
@@ -152,11 +152,11 @@ def require_empty(rehearsal: Rehearsal, when: str) -> None:
 
 def free_hanging_namespaces(rehearsal: Rehearsal) -> bool:
     """The way back that the runbook gives for a driver's namespace in Terminating; whether there was one."""
-    world = rehearsal.world
-    if not world.find(NAMESPACE, where=lambda thing: thing.dying):
+    state = rehearsal.state
+    if not state.find(NAMESPACE, where=lambda resource: resource.dying):
         return False
-    for thing in world.find(where=finalizers.is_daemon):
-        world.remove(thing.key)
+    for resource in state.find(where=finalizers.is_daemon):
+        state.remove(resource.key)
     rehearsal.refresh(run_program=False)
     return True
 
@@ -175,7 +175,7 @@ def adopt_lost(rehearsal: Rehearsal, urns: Iterable[str]) -> int:
     its id, the rest is struck out; `pulumi import` reads it. Returns how many were imported.
     """
     wanted = set(urns)
-    made = {thing.urn: thing.id for thing in in_the_cloud(rehearsal)}
+    made = {resource.urn: resource.id for resource in in_the_cloud(rehearsal)}
     path = rehearsal.folder / "lost.json"
     rehearsal.preview("preview --import-file", import_file=str(path))
     content = json.loads(path.read_text(encoding="utf-8"))

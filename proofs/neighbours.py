@@ -12,9 +12,9 @@ from typing import Any
 
 from proofs import life, order
 from proofs.life import ProofError, Say, Tally
-from rehearsal import Rehearsal, Thing
-from rehearsal.cloud.admission_policies import BINDING
-from rehearsal.cloud.serving import GRAPH, RELEASE
+from rehearsal import CloudResource, Rehearsal
+from rehearsal.simulator.admission_policies import BINDING
+from rehearsal.simulator.serving import GRAPH, RELEASE
 
 _LAYOUT = "deepseek-r1-fp8-1p1d"
 _ZONE = "us-central1-b"
@@ -73,7 +73,7 @@ def two_stacks() -> Tally:
     started = time.monotonic()
     with life.rehearse("dev", TWO_STACKS) as rehearsal:
         life.finish(rehearsal, "two stacks")
-        graphs = [graph.id for graph in rehearsal.world.find(GRAPH)]
+        graphs = [graph.id for graph in rehearsal.state.find(GRAPH)]
         if len(graphs) != 2:
             raise ProofError(f"two stacks made the graphs {graphs}")
         before = _of(rehearsal, "r1-two")
@@ -100,9 +100,9 @@ def two_environments() -> Tally:
             bob.up()
             bob.up_without_change()
             _apart(alice, bob)
-            before = alice.world.snapshot()
+            before = alice.state.snapshot()
             bob.destroy()
-            left = {key for key in before if key not in alice.world.snapshot()}
+            left = {key for key in before if key not in alice.state.snapshot()}
             hers = {(str(r["type"]), str(r["id"])) for r in life.resources(alice.export())}
             if any((kind, id_) in hers for kind, _, id_ in left):
                 raise ProofError(f"bob's destroy took away something of alice's: {left}")
@@ -126,12 +126,12 @@ def _platform_stays(alice: Rehearsal) -> None:
 
 
 def _refused(owner: Rehearsal, action: Callable[[], Any], *users: str) -> None:
-    before = owner.world.snapshot()
+    before = owner.state.snapshot()
     error = life.failed(action)
     said = str(error.causes) if error else ""
     if not all(f"organization/dynamo-a4x/{user} " in said for user in users):
         raise ProofError(f"not refused for {users}: {error}")
-    lost = {key for key in before if key not in owner.world.snapshot()}
+    lost = {key for key in before if key not in owner.state.snapshot()}
     if lost:
         raise ProofError(f"refused, but these went before: {lost}")
 
@@ -173,13 +173,13 @@ def guarded() -> Tally:
 
 def _refused_up(owner: Rehearsal, *users: str) -> None:
     """An `up` that gives the platform up takes away what is the owner's alone at most, and no release."""
-    releases = owner.world.find(RELEASE)
+    releases = owner.state.find(RELEASE)
     error = life.failed(owner.up)
     said = str(error.causes) if error else ""
     if not all(f"organization/dynamo-a4x/{user} " in said for user in users):
         raise ProofError(f"not refused for {users}: {error}")
-    if owner.world.find(RELEASE) != releases:
-        raise ProofError(f"refused, but a release went: {owner.world.find(RELEASE)}")
+    if owner.state.find(RELEASE) != releases:
+        raise ProofError(f"refused, but a release went: {owner.state.find(RELEASE)}")
 
 
 def unguarded() -> Tally:
@@ -190,8 +190,8 @@ def unguarded() -> Tally:
         alice.up()
         with life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob:
             bob.up()
-            for binding in alice.world.find(BINDING):
-                alice.world.remove(binding.key)
+            for binding in alice.state.find(BINDING):
+                alice.state.remove(binding.key)
             error = life.failed(alice.destroy)
             if error is None or "nvidia-dra-driver-gpu stays in Terminating" not in str(error.causes):
                 raise ProofError(f"the driver's namespace did not hang: {error}")
@@ -217,7 +217,7 @@ def _apart(alice: Rehearsal, bob: Rehearsal) -> None:
     his = {(str(r["type"]), str(r["id"])) for r in life.resources(bob.export())}
     if hers & his:
         raise ProofError(f"both own {hers & his}")
-    real = {*((thing.kind, thing.id) for thing in life.in_the_cloud(alice)), *life.patched(alice)}
+    real = {*((resource.kind, resource.id) for resource in life.in_the_cloud(alice)), *life.patched(alice)}
     known = {entry for entry in hers | his if not entry[0].startswith("random:")}
     if real != known:
         raise ProofError(f"states and cloud disagree: {real ^ known}")
@@ -239,7 +239,7 @@ def same_name() -> list[str]:
 
 
 def _of(rehearsal: Rehearsal, namespace: str) -> dict[str, Any]:
-    def inside(thing: Thing) -> bool:
-        return thing.id.startswith(f"{namespace}/") or thing.id == namespace
+    def inside(resource: CloudResource) -> bool:
+        return resource.id.startswith(f"{namespace}/") or resource.id == namespace
 
-    return {thing.id: thing.outputs for thing in rehearsal.world.find(where=inside)}
+    return {resource.id: resource.outputs for resource in rehearsal.state.find(where=inside)}

@@ -4,9 +4,9 @@ Three proofs, each of which can fail by itself:
 
 - a witness looks at the whole cloud after every delete, with rules of its own;
 - every object is offered to the cloud for deletion while everything lives: what is in use must be refused, or missed
-  by the witness (Helm refuses nothing);
-- twins: the edges of the state that order a destroy are cut, one resource at a time, and the real engine, which
-  then deletes it first, must be refused, or the witness must see it.
+  by the checker (Helm refuses nothing);
+- negative controls: the edges of the state that order a destroy are cut, one resource at a time, and the real engine,
+  which then deletes it first, must be refused, or the checker must see it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 from proofs import life
 from proofs.life import ProofError, Say, Tally
-from rehearsal import Call, Refusal, Rehearsal, Thing
-from rehearsal.cloud import helm, kubernetes_admission, pods, serving
-from rehearsal.cloud.gcp_rules import CLUSTER, NETWORK, NODE_POOL, RESOURCE_POLICY, SUBNETWORK
-from rehearsal.cloud.values import items, mapping, text
+from rehearsal import ApiError, Call, CloudResource, Rehearsal
+from rehearsal.simulator import helm, kubernetes_admission, pods, serving
+from rehearsal.simulator.gcp_rules import CLUSTER, NETWORK, NODE_POOL, RESOURCE_POLICY, SUBNETWORK
+from rehearsal.simulator.values import items, mapping, text
 
 GRAPH, DOMAIN, RELEASE = serving.GRAPH, serving.COMPUTE_DOMAIN, serving.RELEASE
 NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -32,7 +32,7 @@ SHARD = "kubernetes:kai.scheduler/v1:SchedulingShard"
 
 
 @dataclass
-class Witness:
+class InvariantChecker:
     """Looks at the cloud after every create and delete."""
 
     rehearsal: Rehearsal
@@ -60,10 +60,10 @@ class Witness:
             return
         self.looks += 1
         self.events.append((call.op, call.kind, call.id))
-        with self.rehearsal.world.lock:
+        with self.rehearsal.state.lock:
             self.wrong += lacking(self.rehearsal)
             pools: dict[str, int] = {}
-            for graph in self.rehearsal.world.find(GRAPH):
+            for graph in self.rehearsal.state.find(GRAPH):
                 for pool in {p for role in serving.roles(graph.outputs) for p in pods.pools_of(role.pod)}:
                     pools[pool] = pools.get(pool, 0) + 1
             self.most_graphs_on_a_node_pool = max([self.most_graphs_on_a_node_pool, *pools.values()])
@@ -71,42 +71,44 @@ class Witness:
 
 def lacking(rehearsal: Rehearsal) -> list[str]:
     """What living objects need and do not have, by rules that are not the cloud's own refusals."""
-    world = rehearsal.world
+    state = rehearsal.state
     wrong: list[str] = []
-    for cluster in world.find(CLUSTER):
-        inside = world.find(scope=cluster.id)
+    for cluster in state.find(CLUSTER):
+        inside = state.find(scope=cluster.id)
         charts = {text(t.outputs, "status.chart") for t in inside if t.kind == RELEASE}
         spaces = {t.id for t in inside if t.kind == NAMESPACE}
         priorities = {t.id for t in inside if t.kind == PRIORITY_CLASS}
-        pools = {text(t.outputs, "name") for t in world.find(NODE_POOL)}
-        for thing in inside:
-            if "/" in thing.id and thing.id.split("/")[0] not in spaces:
-                wrong.append(f"{thing} lives without its namespace")
+        pools = {text(t.outputs, "name") for t in state.find(NODE_POOL)}
+        for resource in inside:
+            if "/" in resource.id and resource.id.split("/")[0] not in spaces:
+                wrong.append(f"{resource} lives without its namespace")
             needed = {GRAPH: {"dynamo-platform", "nvidia-dra-driver-gpu"}, DOMAIN: {"nvidia-dra-driver-gpu"}}
-            wrong += [f"{thing} lives without {chart}" for chart in needed.get(thing.kind, set()) - charts]
-            if thing.kind == GRAPH and mapping(thing.outputs, "metadata.annotations").get(serving.QUEUE_ANNOTATION):
-                wrong += [] if SHARD in {t.kind for t in inside} else [f"{thing} lives without a SchedulingShard"]
-            if thing.kind == GRAPH:
-                roles = serving.roles(thing.outputs)
+            wrong += [f"{resource} lives without {chart}" for chart in needed.get(resource.kind, set()) - charts]
+            if resource.kind == GRAPH and mapping(resource.outputs, "metadata.annotations").get(
+                serving.QUEUE_ANNOTATION
+            ):
+                wrong += [] if SHARD in {t.kind for t in inside} else [f"{resource} lives without a SchedulingShard"]
+            if resource.kind == GRAPH:
+                roles = serving.roles(resource.outputs)
                 classes = {text(role.pod, "priorityClassName") for role in roles} - {"", *priorities}
-                wrong += [f"{thing} lives without PriorityClass {name}" for name in sorted(classes)]
+                wrong += [f"{resource} lives without PriorityClass {name}" for name in sorted(classes)]
                 gone = {p for role in roles for p in pods.pools_of(role.pod)} - pools
-                wrong += [f"{thing} lives without node pool {pool}" for pool in gone]
+                wrong += [f"{resource} lives without node pool {pool}" for pool in gone]
                 # Another claim is on the NICs, with DRANET.
                 channels = {t for role in roles for t in _templates(role.pod) if t.endswith("-channel")}
                 claims = {channel.removesuffix("-channel") for channel in channels}
                 domains = {t.id.split("/")[1] for t in inside if t.kind == DOMAIN}
-                wrong += [f"{thing} lives without ComputeDomain {name}" for name in claims - domains]
-    networks = {text(t.outputs, "name") for t in world.find(NETWORK)}
+                wrong += [f"{resource} lives without ComputeDomain {name}" for name in claims - domains]
+    networks = {text(t.outputs, "name") for t in state.find(NETWORK)}
     wrong += [
         f"{t} lives without its network"
-        for t in world.find(SUBNETWORK)
+        for t in state.find(SUBNETWORK)
         if text(t.outputs, "network").rsplit("/", 1)[-1] not in networks
     ]
     wrong += [
         f"{scoped} lives without its cluster"
-        for scoped in world.find(where=lambda t: t.kind.startswith("kubernetes:"))
-        if world.get(CLUSTER, scoped.scope) is None
+        for scoped in state.find(where=lambda t: t.kind.startswith("kubernetes:"))
+        if state.get(CLUSTER, scoped.scope) is None
     ]
     return wrong
 
@@ -120,13 +122,13 @@ def witnessed(environment: str, say: Say) -> Tally:
     tally = Tally(f"{environment}, up and destroy witnessed")
     started = time.monotonic()
     with life.rehearse(environment) as rehearsal:
-        witness = Witness(rehearsal)
-        witness.arm()
+        checker = InvariantChecker(rehearsal)
+        checker.arm()
         rehearsal.up()
         rehearsal.destroy()
-        witness.require(environment)
+        checker.require(environment)
         life.require_empty(rehearsal, environment)
-        tally.tried = tally.survived = witness.looks
+        tally.tried = tally.survived = checker.looks
     tally.seconds = time.monotonic() - started
     tally.notes.append("a look at the whole cloud after every create and delete")
     say(str(tally))
@@ -140,12 +142,12 @@ def offered(environment: str, say: Say) -> Tally:
     with life.rehearse(environment) as rehearsal:
         rehearsal.up()
         free: list[str] = []
-        for thing in life.in_the_cloud(rehearsal):
-            if _refused_or_missed(rehearsal, thing):
+        for resource in life.in_the_cloud(rehearsal):
+            if _refused_or_missed(rehearsal, resource):
                 tally.tried += 1
                 tally.survived += 1
             else:
-                free.append(f"{thing.kind.rsplit(':', 1)[-1]} {thing.id.rsplit('/', 1)[-1]}")
+                free.append(f"{resource.kind.rsplit(':', 1)[-1]} {resource.id.rsplit('/', 1)[-1]}")
     must = {"Cluster", "NodePool", "Network", "Subnetwork", "Release", "ComputeDomain", "Router"}
     wrong = [f for f in free if f.split()[0] in must and f not in _FREE_BY_NATURE and not f.startswith(_DEVICES)]
     if wrong:
@@ -163,23 +165,23 @@ _DEVICES = ("Network gvnic-", "Network rdma-")
 """GKE's Network objects: whether GKE refuses to delete one that nodes use is not known, so nothing is modelled."""
 
 
-def _refused_or_missed(rehearsal: Rehearsal, thing: Thing) -> bool:
-    world = rehearsal.world
-    before = dict(world._things)  # noqa: SLF001 - put back below
+def _refused_or_missed(rehearsal: Rehearsal, resource: CloudResource) -> bool:
+    state = rehearsal.state
+    before = dict(state._resources)  # noqa: SLF001 - put back below
     try:
-        if thing.kind.startswith("gcp:"):
-            rehearsal.cloud.gcp.delete(Call(op="delete", kind=thing.kind), thing.id)
-        elif thing.kind == RELEASE:
-            helm.delete(world, thing)
+        if resource.kind.startswith("gcp:"):
+            rehearsal.cloud.gcp.delete(Call(op="delete", kind=resource.kind), resource.id)
+        elif resource.kind == RELEASE:
+            helm.delete(state, resource)
         else:
-            kubernetes_admission.at_delete(world, thing)
-            world.remove(thing.key)
+            kubernetes_admission.at_delete(state, resource)
+            state.remove(resource.key)
         return bool(lacking(rehearsal))
-    except Refusal:
+    except ApiError:
         return True
     finally:
-        world._things = before  # noqa: SLF001
-        for living in world:
+        state._resources = before  # noqa: SLF001
+        for living in state:
             living.dying = False
 
 
@@ -202,9 +204,9 @@ EDGES: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
 """Edges of the delete order, and the resource that goes too early when they are cut."""
 
 
-def twins(environment: str, say: Say, only: int | None = None) -> Tally:
+def negative_controls(environment: str, say: Say, only: int | None = None) -> Tally:
     """Cut the edges of one resource after another and let the engine destroy: refused, or seen by the witness."""
-    tally = Tally(f"{environment}, twins with a broken order")
+    tally = Tally(f"{environment}, negative controls with a broken order")
     started = time.monotonic()
     with life.rehearse(environment) as rehearsal:
         rehearsal.up()
@@ -225,7 +227,7 @@ def twins(environment: str, say: Say, only: int | None = None) -> Tally:
                 whole = rehearsal.export()
         rehearsal.cli(["stack", "import"], text=json.dumps(whole))
         rehearsal.destroy()
-        life.require_empty(rehearsal, f"{environment}, after the twins")
+        life.require_empty(rehearsal, f"{environment}, after the negative controls")
     tally.seconds = time.monotonic() - started
     say(str(tally))
     return tally
@@ -233,21 +235,21 @@ def twins(environment: str, say: Say, only: int | None = None) -> Tally:
 
 def _caught(rehearsal: Rehearsal, victim: str, what: str) -> str:
     """What stopped a destroy that begins with `victim`: the refusal, or what the witness saw once it was gone."""
-    witness = Witness(rehearsal)
-    witness.arm()
+    checker = InvariantChecker(rehearsal)
+    checker.arm()
     error = life.failed(lambda: rehearsal.destroy(parallel=1))
     rehearsal.cloud.faults.clear()
     refused = [cause for cause in error.causes if cause.startswith(life.spoken(victim))] if error else []
     if refused:
         return f"refused: {refused[0]}"
-    if not witness.wrong:
+    if not checker.wrong:
         raise ProofError(f"{rehearsal.name}: {what}: nobody refused, and nobody saw it: {error}")
-    return f"seen: {witness.wrong[0]}"
+    return f"seen: {checker.wrong[0]}"
 
 
 def _missing(rehearsal: Rehearsal, state: dict[str, Any]) -> bool:
     """Whether something of a state is no longer in the cloud."""
-    real = {(thing.kind, thing.id) for thing in rehearsal.world}
+    real = {(resource.kind, resource.id) for resource in rehearsal.state}
     return any(
         (str(r["type"]), str(r["id"])) not in real
         for r in life.resources(state)
@@ -272,4 +274,8 @@ def broken(state: dict[str, Any], victim: str) -> dict[str, Any]:
 
 def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     """All of it."""
-    return [witnessed(environment, say), offered(environment, say), twins(environment, say, 5 if short else None)]
+    return [
+        witnessed(environment, say),
+        offered(environment, say),
+        negative_controls(environment, say, 5 if short else None),
+    ]

@@ -17,7 +17,7 @@ from collections import Counter
 from proofs import life
 from proofs.life import ProofError, Say, Tally
 from proofs.order import GRAPH
-from rehearsal import Call, Refusal, Rehearsal
+from rehearsal import ApiError, Call, Rehearsal
 
 _FAULT = "made-up fault: no capacity"
 _GONE = "gone when it stopped"
@@ -68,9 +68,9 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
 
     def nothing_is_made(call: Call) -> None:
         if call.op == "create" and not call.preview:
-            raise Refusal(_FAULT)
+            raise ApiError(_FAULT)
 
-    before = len(rehearsal.world.journal)
+    before = len(rehearsal.state.journal)
     rehearsal.cloud.faults.before.append(nothing_is_made)
     error = life.failed(lambda: rehearsal.up(replace=[urn]))
     rehearsal.cloud.faults.clear()
@@ -81,7 +81,7 @@ def _stopped(rehearsal: Rehearsal, urn: str) -> str:
         return _GONE
     if all(_FAULT in cause for cause in error.causes):
         return "made first, so nothing was gone"
-    if any(call.op == "delete" and call.refused for call in rehearsal.world.journal[before:]):
+    if any(call.op == "delete" and call.refused for call in rehearsal.state.journal[before:]):
         return "in use, and refused"
     if any(_CLOSING in cause for cause in error.causes):
         return "given up by the engine"
@@ -93,7 +93,7 @@ def _given_up(rehearsal: Rehearsal, urn: str) -> None:
     hung = life.free_hanging_namespaces(rehearsal)
     missing = [r for r in life.resources(rehearsal.export()) if r.get("pendingReplacement")]
     if missing or hung:
-        # On Dynamo 0.7.0 a graph that is made anew needs a new name: the runbook replaces its suffix.
+        # On Dynamo 0.7.0 a graph that is recreated needs a new name: the runbook replaces its suffix.
         graph = any(resource["type"] == GRAPH for resource in missing)
         anew = [f"**{rehearsal.settings.stacks[0].name}-suffix"] if graph else []
         rehearsal.up(replace=anew)

@@ -19,7 +19,7 @@ from typing import Any, Self
 from proofs import life
 from proofs.life import ProofError, Say, Tally
 from rehearsal import Call, Rehearsal
-from rehearsal.cloud.faults import LostConnection
+from rehearsal.simulator.faults import LostConnectionError
 
 SECRETS: Mapping[str, str] = {
     "ngcApiKey": "nvapi-made-up~key/with+signs&0123456789",
@@ -173,7 +173,7 @@ def _lost_and_found(rehearsal: Rehearsal) -> None:
     def answer_lost(call: Call) -> None:
         if call.op == "create" and call.kind == _SECRET and not call.preview and not lost:
             lost.append(call.urn)
-            raise LostConnection("made-up fault")
+            raise LostConnectionError("made-up fault")
 
     rehearsal.cloud.faults.after.append(answer_lost)
     if life.failed(rehearsal.up) is None:
@@ -183,10 +183,10 @@ def _lost_and_found(rehearsal: Rehearsal) -> None:
 
 def _objects(search: Search, rehearsal: Rehearsal) -> None:
     """Objects in the cluster, but Secrets; of a Helm release all but what its provider keeps to itself."""
-    for thing in rehearsal.world:
-        if thing.kind == _SECRET:
+    for resource in rehearsal.state:
+        if resource.kind == _SECRET:
             continue
-        content = {**thing.inputs, **{f"outputs.{key}": value for key, value in thing.outputs.items()}}
+        content = {**resource.inputs, **{f"outputs.{key}": value for key, value in resource.outputs.items()}}
         for key in ("repositoryOpts", "outputs.repositoryOpts"):
             content.pop(key, None)
-        search.value(f"{thing}", content)
+        search.value(f"{resource}", content)

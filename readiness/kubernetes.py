@@ -67,7 +67,7 @@ class Kubernetes:
     ) -> web.Answer:
         url = self._base + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
         try:
-            # read anew for each request: the kubelet replaces token and certificate while the check runs
+            # read again for each request: the kubelet replaces token and certificate while the check runs
             context = ssl.create_default_context(cafile=str(self._folder / "ca.crt"))
             token = (self._folder / "token").read_text(encoding="utf-8").strip()
         except (OSError, ssl.SSLError) as error:

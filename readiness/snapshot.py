@@ -128,7 +128,7 @@ class Graph:
     failed: str
     """Its message while its state is `failed`; else empty."""
     marked: str
-    """When its Ready condition changed, as text. Dynamo 0.7.0 writes it anew at every attempt."""
+    """When its Ready condition changed, as text. Dynamo 0.7.0 writes it again at every attempt."""
     failed_since: float
     """Since when it fails, as far as that can be known."""
 

@@ -54,7 +54,7 @@ _CONTROL_PLANE: Final = 28
 
 
 class AddressPlanError(RuleError):
-    """The ranges cannot be planned. The message names the key, the value, the rule and the cure."""
+    """The ranges cannot be planned. The message names the key, the value, the rule and the fix."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,13 @@ def check_range(cidr: str, key: str) -> None:
 
     That is network and prefix length: no host bits (10.0.0.1/8), no netmask (10.0.0.0/255.0.0.0), no bare address.
     """
-    cure = "Write it as network/prefix, such as 203.0.113.0/24"
+    fix = "Write it as network/prefix, such as 203.0.113.0/24"
     if not _RANGE.fullmatch(cidr):
-        raise AddressPlanError(key, cidr, "not an IPv4 range in CIDR notation", cure)
+        raise AddressPlanError(key, cidr, "not an IPv4 range in CIDR notation", fix)
     try:
         ipaddress.IPv4Network(cidr)
     except ValueError as error:
-        raise AddressPlanError(key, cidr, f"not an IPv4 range in CIDR notation ({error})", cure) from error
+        raise AddressPlanError(key, cidr, f"not an IPv4 range in CIDR notation ({error})", fix) from error
 
 
 def overlaps(ranges: Mapping[str, str]) -> list[str]:

@@ -28,16 +28,16 @@ def address(source: str, name: str, version: str) -> str:
 
 def check_source(source: str, key: str = "dynamo.chartSource") -> None:
     """Raise `RuleError` unless Helm can fetch charts below `source`."""
-    cure = "Write https://HOST/FOLDER, oci://REGISTRY/FOLDER, or the path of a local folder"
+    fix = "Write https://HOST/FOLDER, oci://REGISTRY/FOLDER, or the path of a local folder"
     if not source.strip("/") or re.search(r"\s", source) or not source.isprintable():
-        raise RuleError(key, source, "the place of the charts is a URL or a folder, without spaces", cure)
+        raise RuleError(key, source, "the place of the charts is a URL or a folder, without spaces", fix)
     if _SCHEME.match(source) and not source.startswith((OCI, *_WEB)):
-        raise RuleError(key, source, "Helm fetches charts by https, http or oci, or from a local folder", cure)
+        raise RuleError(key, source, "Helm fetches charts by https, http or oci, or from a local folder", fix)
     if source.startswith((OCI, *_WEB)) and not _HOST.fullmatch(source):
         rule = "the address names a host, and no user: a password would stand in clear text in the config"
-        raise RuleError(key, HIDDEN if "@" in source else source, rule, cure)
+        raise RuleError(key, HIDDEN if "@" in source else source, rule, fix)
     if source.startswith(_WEB) and re.search(r"[?#]", source):
-        raise RuleError(key, source, "chart and version come behind the address: it has no ? and no #", cure)
+        raise RuleError(key, source, "chart and version come behind the address: it has no ? and no #", fix)
     if source.rstrip("/").endswith(".tgz") or _TAG.match(source):
         rule = "the place that holds all charts is named, no single chart or version of it"
         raise RuleError(key, source, rule, "Leave out the last part of it: the program adds chart and version")

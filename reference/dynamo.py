@@ -38,7 +38,7 @@ operator gives these rights only to an account of its own (its `internal/discove
 
 
 @dataclass(frozen=True)
-class Change:
+class ArgumentMigration:
     """A server argument or an environment variable that a release does not know as the layouts write it."""
 
     name: str
@@ -96,7 +96,7 @@ class DynamoProfile:
     decode_needs_round_robin_balance: bool = False
     """Whether SGLang refuses a decode role with data parallelism without `prefill-round-robin-balance`."""
 
-    changes: tuple[Change, ...] = ()
+    migrations: tuple[ArgumentMigration, ...] = ()
     """What the layouts' arguments and variables, which are written for 0.7.0, become on this release."""
 
     @property
@@ -186,17 +186,17 @@ def _from_1(version: str) -> DynamoProfile:
         values_style="global",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
-        changes=(
-            Change(
+        migrations=(
+            ArgumentMigration(
                 "prefill-round-robin-balance",
                 "SGLang 0.5.9 does without it, and its --config reader refuses the deprecated argument",
             ),
-            Change(
+            ArgumentMigration(
                 "SGLANG_ENABLE_FLASHINFER_GEMM",
                 "deprecated in SGLang 0.5.9 for an argument",
                 arguments={"fp8-gemm-backend": "flashinfer_trtllm"},
             ),
-            Change(
+            ArgumentMigration(
                 "SGL_DISABLE_TP_MEMORY_INBALANCE_CHECK",
                 "SGLang 0.5.9 copies its value to SGLANG_ENABLE_..., which means the opposite: 1 switches the check on",
                 environment={"SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"},
@@ -217,6 +217,6 @@ PROFILES: Final[Mapping[str, DynamoProfile]] = {
 }
 
 REFUSED: Final[Mapping[str, str]] = {
-    "0.9.0": "the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (mended in 0.9.0-post1)",
+    "0.9.0": "the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (fixed in 0.9.0-post1)",
 }
 """Releases that must not be deployed, with the reason."""

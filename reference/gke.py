@@ -1,7 +1,7 @@
 """Rules of GKE for A4X: versions, zones, reservations, node counts, roles. Pure: they hold before a cloud is
 asked.
 
-Every refusal is a `GkeRuleError` whose message names the key, the value, the rule and the cure.
+Every refusal is a `GkeRuleError` whose message names the key, the value, the rule and the fix.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ _PROJECT: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?[a-z][-a-z0-9]{
 
 
 class GkeRuleError(RuleError):
-    """A value breaks a rule of GKE or of A4X. The message names the key, the value, the rule and the cure."""
+    """A value breaks a rule of GKE or of A4X. The message names the key, the value, the rule and the fix."""
 
 
 def alias(version: str, key: str = "cluster.version") -> str:

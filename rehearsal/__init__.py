@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-from rehearsal.cloud import Call, EmbeddedCloud, Refusal, Thing, World
 from rehearsal.engine import EngineError
 from rehearsal.run import ConfigError, Output, Phase, Rehearsal, RehearsalError, Step
+from rehearsal.simulator import ApiError, Call, CloudResource, CloudState, EmbeddedCloud
 
 __all__ = [
+    "ApiError",
     "Call",
+    "CloudResource",
+    "CloudState",
     "ConfigError",
     "EmbeddedCloud",
     "EngineError",
     "Output",
     "Phase",
-    "Refusal",
     "Rehearsal",
     "RehearsalError",
     "Step",
-    "Thing",
-    "World",
 ]

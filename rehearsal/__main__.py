@@ -83,7 +83,7 @@ def _show(drawn: timeline.Timeline | None, options: argparse.Namespace, progress
 def _take_down(rehearsal: Rehearsal, console: Console, deployed: Phase | None) -> int:
     rehearsal.destroy()
     report.summary(console, rehearsal, deployed)
-    left = rehearsal.world.leftovers()
+    left = rehearsal.state.leftovers()
     report.leftovers(console, left)
     return 1 if left else 0
 

@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 class EngineError(Exception):
-    """No engine, and why; the text names the cure."""
+    """No engine, and why; the text names the fix."""
 
 
 @dataclass(frozen=True)

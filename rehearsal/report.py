@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from rehearsal.cloud import Thing
 from rehearsal.run import RUNS_AGAIN, Phase, Rehearsal, Step
+from rehearsal.simulator import CloudResource
 
 _HEARTBEAT_SECONDS = 10.0
 _LONGEST = 100
@@ -83,31 +83,31 @@ def summary(console: Console, rehearsal: Rehearsal, deployed: Phase | None) -> N
     console.print(_times(rehearsal.phases))
     for warning in dict.fromkeys(w for phase in rehearsal.phases for w in phase.warnings):
         console.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
-    for line in kept_lines(rehearsal.world.kept()):
+    for line in kept_lines(rehearsal.state.kept()):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def kept_lines(kept: list[Thing]) -> list[str]:
+def kept_lines(kept: list[CloudResource]) -> list[str]:
     """What stays by design, each by its name."""
     if not kept:
         return []
     names: dict[str, list[str]] = {}
-    for thing in kept:
-        names.setdefault(thing.kind.rsplit(":", 1)[-1], []).append(thing.id)
+    for resource in kept:
+        names.setdefault(resource.kind.rsplit(":", 1)[-1], []).append(resource.id)
     lines = [f"  {len(found)} {kind}: {', '.join(sorted(found))}" for kind, found in sorted(names.items())]
     return ["kept by the charts that made them (Helm never deletes these):", *lines]
 
 
-def leftovers(console: Console, things: list[Thing]) -> None:
+def leftovers(console: Console, resources: list[CloudResource]) -> None:
     """What the program made and did not take away again."""
-    if not things:
+    if not resources:
         console.print("objects left in the embedded cloud after destroy: none", highlight=False)
         return
     table = Table(title="Objects left in the embedded cloud after destroy")
     table.add_column("kind")
     table.add_column("id", overflow="fold")
-    for thing in things:
-        table.add_row(thing.kind, thing.id)
+    for resource in resources:
+        table.add_row(resource.kind, resource.id)
     console.print(table)
 
 

@@ -35,11 +35,11 @@ import yaml
 from pulumi import automation as auto
 
 from rehearsal import sdk, seeds
-from rehearsal.cloud import CloudServer, EmbeddedCloud, World
-from rehearsal.cloud.provider import kind_of, name_of
-from rehearsal.cloud.values import mapping
 from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
+from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
+from rehearsal.simulator.provider import kind_of, name_of
+from rehearsal.simulator.values import mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project: where Pulumi.yaml and `__main__.py` are."""
@@ -191,7 +191,7 @@ class Rehearsal:
         self.settings: Any = self._parse(self._raw)
         self._shared = cloud is not None
         self.cloud = cloud or EmbeddedCloud(
-            World(),
+            CloudState(),
             kubernetes_version=seeds.kubernetes_version(self.settings),
             dynamo_version=seeds.dynamo_version(self.settings),
         )
@@ -203,9 +203,9 @@ class Rehearsal:
         self._loops: list[asyncio.AbstractEventLoop] = []
 
     @property
-    def world(self) -> World:
+    def state(self) -> CloudState:
         """What exists in the embedded cloud."""
-        return self.cloud.world
+        return self.cloud.state
 
     @property
     def stack(self) -> auto.Stack:
@@ -352,7 +352,7 @@ class Rehearsal:
         if not path.is_file():
             known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
             raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
-        # The program's own reader takes a file as the engine does: what goes on to the engine is written anew.
+        # The program's own reader takes a file as the engine does: what goes on to the engine is rewritten.
         reader = self._of_program("settings.stack_file")
         try:
             if reader is None:

@@ -1,4 +1,4 @@
-"""Two mends in the Pulumi SDK (3.259) for a process in which many engines come and go, as a rehearsal's does.
+"""Two fixes in the Pulumi SDK (3.259) for a process in which many engines come and go, as a rehearsal's does.
 
 - gRPC keeps one connection for all channels of a process with the same options to one address, dead ones too. A new
   engine that is given the port of an earlier one is met with that one's "connection refused"; the SDK takes this for
@@ -22,7 +22,7 @@ OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
 
 
 def mend() -> None:
-    """Put both mends in place; may be called again."""
+    """Put both fixes in place; may be called again."""
     options = channel_options()
     if OWN_CONNECTIONS not in options:
         options.append(OWN_CONNECTIONS)

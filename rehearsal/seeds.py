@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.cloud import EmbeddedCloud, Thing, helm, kai
-from rehearsal.cloud import gcp_rules as gcp
+from rehearsal.simulator import CloudResource, EmbeddedCloud, helm, kai
+from rehearsal.simulator import gcp_rules as gcp
 
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"
@@ -77,7 +77,7 @@ def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) ->
     return dict(zip(_DEVICE_NETWORKS, pairs, strict=True))
 
 
-def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> Thing:
+def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> CloudResource:
     inputs = {
         "name": settings.cluster.name,
         "datapathProvider": "ADVANCED_DATAPATH",
@@ -90,7 +90,7 @@ def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> 
 
 
 def _pool(
-    cloud: EmbeddedCloud, cluster: Thing, domain: Any, names: dict[str, tuple[str, str]], *, dranet: bool
+    cloud: EmbeddedCloud, cluster: CloudResource, domain: Any, names: dict[str, tuple[str, str]], *, dranet: bool
 ) -> None:
     attached = [{"network": network, "subnetwork": subnetwork} for network, subnetwork in names.values()]
     networks: dict[str, Any] = {"additionalNodeNetworkConfigs": attached}
@@ -109,7 +109,7 @@ def _pool(
     cloud.gcp.seed(gcp.NODE_POOL, inputs, project=project, region=region)
 
 
-def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: str, subnetwork: str) -> None:
+def _device_network(cloud: EmbeddedCloud, cluster: CloudResource, name: str, network: str, subnetwork: str) -> None:
     mode = "NetDevice" if name.startswith("gvnic") else "RDMA"
     group = {"apiVersion": "networking.gke.io/v1", "metadata": {"name": name}}
     spec: dict[str, Any] = {"vpc": network, "vpcSubnet": subnetwork, "deviceMode": mode}
@@ -122,28 +122,28 @@ def _device_network(cloud: EmbeddedCloud, cluster: Thing, name: str, network: st
     )
 
 
-def _kai(cloud: EmbeddedCloud, cluster: Thing) -> None:
+def _kai(cloud: EmbeddedCloud, cluster: CloudResource) -> None:
     """A KAI as its own documentation installs it: shard and queues of the chart's."""
     release = {"chart": kai.CHART, "version": KAI_VERSION, "namespace": "kai-scheduler"}
-    helm.seed(cloud.world, cluster.id, release)
-    for thing in cloud.world.find(scope=cluster.id):
-        kai.settle(cloud.world, thing)
+    helm.seed(cloud.state, cluster.id, release)
+    for resource in cloud.state.find(scope=cluster.id):
+        kai.settle(cloud.state, resource)
 
 
-def _platform(cloud: EmbeddedCloud, cluster: Thing, settings: Any) -> None:
+def _platform(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any) -> None:
     version, namespace = settings.dynamo.version, settings.dynamo.namespace
     if helm.early(version):
         crds = {"chart": "dynamo-crds", "version": version, "namespace": "default"}
-        helm.seed(cloud.world, cluster.id, crds)
+        helm.seed(cloud.state, cluster.id, crds)
         values: dict[str, Any] = {"grove": {"enabled": True}}
     else:
         scheduler = {"install": False, "enabled": settings.kai.mode != "none"}
         values = {"global": {"grove": {"install": True}, "kai-scheduler": scheduler}}
     release = {"chart": "dynamo-platform", "version": version, "namespace": namespace, "values": values}
-    helm.seed(cloud.world, cluster.id, release)
+    helm.seed(cloud.state, cluster.id, release)
 
 
-def _driver(cloud: EmbeddedCloud, cluster: Thing) -> None:
+def _driver(cloud: EmbeddedCloud, cluster: CloudResource) -> None:
     name = "nvidia-dra-driver-gpu"
     release = {"chart": name, "version": DRIVER_VERSION, "namespace": name}
-    helm.seed(cloud.world, cluster.id, release)
+    helm.seed(cloud.state, cluster.id, release)

@@ -50,7 +50,7 @@ _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class Known:
+class ArgumentSpec:
     """One argument of a release."""
 
     name: str
@@ -77,7 +77,7 @@ class Catalog:
 
     sglang: str
     dynamo: str
-    arguments: Mapping[str, Known]
+    arguments: Mapping[str, ArgumentSpec]
     """Every name, aliases too, to its argument."""
     environment: Mapping[str, Mapping[str, Any]]
     """Environment variables to `type`, and `unread` or `deprecated`."""
@@ -200,7 +200,7 @@ def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
 
 
 def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> tuple[str, str] | None:
-    """Rule and cure of what is wrong with one argument."""
+    """Rule and fix of what is wrong with one argument."""
     entry = known.arguments.get(name)
     if entry is None:
         return _unknown(name, known)
@@ -224,7 +224,7 @@ def _unknown(name: str, known: Catalog) -> tuple[str, str]:
     return rule, guess
 
 
-def _place(entry: Known, profile: DynamoProfile) -> tuple[str, str] | None:
+def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | None:
     """Arguments that have no place in the file, though the server knows them."""
     if entry.name in INJECTED:
         return "the Dynamo operator gives this argument itself", "leave it out"
@@ -238,7 +238,7 @@ def _place(entry: Known, profile: DynamoProfile) -> tuple[str, str] | None:
     return None
 
 
-def _action(entry: Known, known: Catalog) -> tuple[str, str] | None:
+def _action(entry: ArgumentSpec, known: Catalog) -> tuple[str, str] | None:
     if entry.action in ("store", "store_true") or not known.plain_only:
         return None
     if entry.action == "DeprecatedAction":
@@ -247,7 +247,7 @@ def _action(entry: Known, known: Catalog) -> tuple[str, str] | None:
     return f"the --config reader of SGLang {known.sglang} takes flags and values only", "leave it out"
 
 
-def _value(entry: Known, value: Argument) -> tuple[str, str] | None:
+def _value(entry: ArgumentSpec, value: Argument) -> tuple[str, str] | None:
     if entry.flag:
         if isinstance(value, bool):
             return None
@@ -259,7 +259,7 @@ def _value(entry: Known, value: Argument) -> tuple[str, str] | None:
     return _typed(entry, str(value))
 
 
-def _typed(entry: Known, text: str) -> tuple[str, str] | None:
+def _typed(entry: ArgumentSpec, text: str) -> tuple[str, str] | None:
     pattern, description = _NUMBERS.get(entry.type, ("", ""))
     if pattern and not re.fullmatch(pattern, text):
         return f"it takes {description}", f"give {description}, or leave it out"
@@ -281,13 +281,13 @@ def _twice(layout: Layout, role: WorkerRole, known: Catalog) -> Iterator[Problem
             yield Problem(layout.key(role, name), value, rule, f"keep one of the two; as an override, write {first}")
 
 
-def _expected(entry: Known) -> str:
+def _expected(entry: ArgumentSpec) -> str:
     if entry.choices:
         return f"one of {_choices(entry)}"
     return _NUMBERS.get(entry.type, ("", "a text"))[1]
 
 
-def _choices(entry: Known) -> str:
+def _choices(entry: ArgumentSpec) -> str:
     return ", ".join(str(choice) for choice in entry.choices)
 
 
@@ -299,14 +299,14 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _names(sglang: str) -> Mapping[str, Known]:
+def _names(sglang: str) -> Mapping[str, ArgumentSpec]:
     return _arguments(_read(f"sglang-{sglang}")["arguments"], "SGLang")
 
 
-def _arguments(entries: Mapping[str, Mapping[str, Any]], owner: str) -> dict[str, Known]:
-    found: dict[str, Known] = {}
+def _arguments(entries: Mapping[str, Mapping[str, Any]], owner: str) -> dict[str, ArgumentSpec]:
+    found: dict[str, ArgumentSpec] = {}
     for name, entry in entries.items():
-        known = Known(
+        known = ArgumentSpec(
             name=name,
             action=entry["action"],
             type=entry.get("type", "str"),

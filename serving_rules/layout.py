@@ -239,7 +239,7 @@ class Layout:
         changed = self
         for role in WORKER_ROLES:
             arguments, environment = dict(self.arguments(role)), dict(self.environment(role))
-            for change in profile.changes:
+            for change in profile.migrations:
                 overridden = any((role, part, change.name) in self.origins for part in PARTS)
                 known = change.name in arguments or change.name in environment
                 if known and not overridden:
@@ -307,16 +307,16 @@ def resolve(
 
 
 def _read(path: Path, shown: str) -> Any:
-    cure = f"write {shown} as a YAML mapping; compare with a layout that ships"
+    fix = f"write {shown} as a YAML mapping; compare with a layout that ships"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LayoutError([Problem(shown, None, "this file is required", cure)]) from None
+        raise LayoutError([Problem(shown, None, "this file is required", fix)]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise LayoutError([Problem(shown, reason, "must be YAML", cure)]) from None
+        raise LayoutError([Problem(shown, reason, "must be YAML", fix)]) from None
     if not isinstance(content, dict):
-        raise LayoutError([Problem(shown, content, "must be a mapping of keys to values", cure)])
+        raise LayoutError([Problem(shown, content, "must be a mapping of keys to values", fix)])
     return content  # pyright: ignore[reportUnknownVariableType] - YAML is untyped; the models check it
 
 
@@ -328,8 +328,8 @@ def _read_arguments(path: Path, shown: str) -> Arguments:
             arguments[key] = value
         else:
             rule = "an argument is a name with one text, number or `true`"
-            cure = "quote nested JSON as one string; leave an argument out to get SGLang's default"
-            problems.append(Problem(f"{shown}: {key}", value, rule, cure))
+            fix = "quote nested JSON as one string; leave an argument out to get SGLang's default"
+            problems.append(Problem(f"{shown}: {key}", value, rule, fix))
     if problems:
         raise LayoutError(problems)
     return arguments

@@ -2,7 +2,7 @@
 
 `parse` is a pure function of the config, so that tests and the rehearsal can use it without an engine; `load`
 reads `pulumi.Config`. Both end before a resource is registered when a key is unknown, a type is wrong or a rule
-of the field is broken.
+about a value is broken.
 """
 
 from __future__ import annotations

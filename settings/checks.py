@@ -177,8 +177,8 @@ def _fabric_tests(settings: Settings) -> Iterator[Problem]:
             )
         elif domain.tested_nodes > domain.nodes:
             rule = f"domain {domain.name!r} has {domain.nodes} nodes"
-            cure = "choose as many or fewer, or leave the key out to test all"
-            yield Problem(f"{key}.nodes", domain.tested_nodes, rule, cure)
+            fix = "choose as many or fewer, or leave the key out to test all"
+            yield Problem(f"{key}.nodes", domain.tested_nodes, rule, fix)
 
 
 def _one_rack_each(settings: Settings) -> Iterator[Problem]:
@@ -227,19 +227,19 @@ def _dynamo(settings: Settings) -> Iterator[Problem]:
 
 def _namespaces(settings: Settings) -> Iterator[Problem]:
     """The platform and each stack have a namespace that nobody else uses."""
-    platform, cure = settings.dynamo.namespace, "choose another name, such as"
+    platform, fix = settings.dynamo.namespace, "choose another name, such as"
     taken = namespaces.owner(platform)
     # A platform that somebody else installed may well be in `default`; one that is made has a namespace made with it.
     if taken and not (settings.dynamo.mode == "adopt" and platform == namespaces.DEFAULT):
         rule = f"this namespace has another use: it belongs to {taken}"
-        yield Problem("dynamo.namespace", platform, rule, f"{cure} dynamo-cloud")
+        yield Problem("dynamo.namespace", platform, rule, f"{fix} dynamo-cloud")
     names = [stack.name for stack in settings.stacks]
     yield from _unique("stacks", names, "a stack's name is used once")
     for i, name in enumerate(names):
         taken = "the Dynamo platform (dynamo.namespace)" if name == platform else namespaces.owner(name)
         if taken:
             rule = f"a stack's name is its namespace, and this namespace has another use: it belongs to {taken}"
-            yield Problem(f"stacks[{i}].name", name, rule, f"{cure} r1")
+            yield Problem(f"stacks[{i}].name", name, rule, f"{fix} r1")
 
 
 def _stack_readiness(settings: Settings) -> Iterator[Problem]:
@@ -264,7 +264,7 @@ def _stack_layouts(settings: Settings) -> Iterator[Problem]:
         except layout.LayoutError as error:
             for problem in error.problems:
                 key = f"stacks[{i}].layout" if problem.key == "layout" else f"stacks[{i}].layout: {problem.key}"
-                yield Problem(key, problem.value, problem.rule, problem.cure)
+                yield Problem(key, problem.value, problem.rule, problem.fix)
             continue
         if profile is None:
             continue
@@ -306,7 +306,7 @@ def _refused(check: Callable[[], object], key: str | None = None) -> Iterator[Pr
     try:
         check()
     except RuleError as error:
-        yield Problem(key or error.key, error.value, error.rule, error.cure)
+        yield Problem(key or error.key, error.value, error.rule, error.fix)
 
 
 def _unique(key: str, names: list[str], rule: str) -> Iterator[Problem]:

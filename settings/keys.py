@@ -47,8 +47,8 @@ def sort(
             if not colon:
                 rule = "a key has a namespace in front"
             written = HIDDEN if name in secrets else value
-            cure = f"write {PREFIX}{name}" if name in {*known, *secrets} else nearest(name, [*known, *secrets])
-            problems.append(Problem(text, written, rule, cure))
+            fix = f"write {PREFIX}{name}" if name in {*known, *secrets} else nearest(name, [*known, *secrets])
+            problems.append(Problem(text, written, rule, fix))
             meant[name] = value
     return {**{name: value for name, value in meant.items() if name in known}, **values}, problems
 
@@ -63,10 +63,10 @@ def _is_slip(namespace: str, name: str, known: Collection[str], secrets: Collect
 def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[str]) -> Problem:
     names = [key for key in known if ":" not in key]
     top = name.replace("[", ".").partition(".")[0]
-    cure = nearest(name, [*names, *secrets])
+    fix = nearest(name, [*names, *secrets])
     if top != name and top in names:
-        cure = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
-    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", cure)
+        fix = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
+    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", fix)
 
 
 def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:

@@ -32,13 +32,13 @@ BANDWIDTH_MAX: Final = 1800
 
 
 def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
-    """A validator from a rule of the field that raises `RuleError`."""
+    """A validator from a rule that raises `RuleError`."""
 
     def validate(value: str) -> str:
         try:
             check(value)
         except RuleError as error:
-            raise broken(error.rule, error.cure, hide=error.value == HIDDEN) from None
+            raise broken(error.rule, error.fix, hide=error.value == HIDDEN) from None
         return value
 
     return validate

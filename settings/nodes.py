@@ -26,7 +26,7 @@ def versions(settings: Settings) -> Iterator[Problem]:
             if profile is not None:
                 gke.version_window(profile).check(version, key)
         except RuleError as error:
-            yield Problem(error.key, error.value, error.rule, error.cure)
+            yield Problem(error.key, error.value, error.rule, error.fix)
 
 
 def software(settings: Settings) -> Iterator[Problem]:

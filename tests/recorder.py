@@ -7,7 +7,7 @@ test has to sit inside `.apply()`, where a false one can pass unseen.
 
 Every run has a context, an event loop and a monitor of its own, so runs cannot see each other. `settings` and
 `components` stay imported between runs, as they are within one run of the engine; only the program file is
-executed anew. RPCs are served on the loop's own thread, in the order the program made them.
+executed again. RPCs are served on the loop's own thread, in the order the program made them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes the catalogs of custom kinds in rehearsal/cloud/catalog/ from CustomResourceDefinitions.
+"""Makes the catalogs of custom kinds in rehearsal/simulator/catalog/ from CustomResourceDefinitions.
 
 A catalog has the fields of the kinds that the program writes, as strict JSON schemas: types, required fields, limits
 and choices, and what is not named is refused unless the definition leaves it open. Descriptions, defaults, `status`
@@ -23,7 +23,7 @@ from typing import Any, Final
 import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-CATALOG: Final = ROOT / "rehearsal" / "cloud" / "catalog"
+CATALOG: Final = ROOT / "rehearsal" / "simulator" / "catalog"
 CRDS: Final = Path(os.environ.get("DYNAMO_A4X_CRDS") or ROOT.parent / "shared" / "reference" / "crds")
 
 RELEASES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -1,8 +1,8 @@
-"""What a wrong input is told: key, value, rule and cure, all problems at once.
+"""What a wrong input is told: key, value, rule and fix, all problems at once.
 
 A run that stops at the first mistake costs a user one round trip per mistake, so every reader of user data
 (stack config, layout files) collects `Problem`s and raises them together. Pydantic's own errors are translated
-here, so that a typo in a nested key reads the same as a broken rule of the field.
+here, so that a typo in a nested key reads the same as a broken rule.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ class Problem:
     key: str
     value: object
     rule: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.key} = {_shown(self.value)}\n    rule: {self.rule}\n    cure: {self.cure}"
+        return f"{self.key} = {_shown(self.value)}\n    rule: {self.rule}\n    fix: {self.fix}"
 
 
 class RuleError(ValueError):
-    """A value breaks a rule of the field; carries the parts of a `Problem`."""
+    """A value breaks a rule; carries the parts of a `Problem`."""
 
-    def __init__(self, key: str, value: object, rule: str, cure: str) -> None:
-        super().__init__(f"{key} = {value!r}: {rule}. {cure}")
+    def __init__(self, key: str, value: object, rule: str, fix: str) -> None:
+        super().__init__(f"{key} = {value!r}: {rule}. {fix}")
         self.key = key
         self.value = value
         self.rule = rule
-        self.cure = cure
+        self.fix = fix
 
 
 def report(subject: str, problems: Sequence[Problem]) -> str:
@@ -62,13 +62,13 @@ HIDDEN: Final = "(hidden)"
 """Stands for a value that holds a secret."""
 
 
-def broken(rule: str, cure: str, *, hide: bool = False) -> PydanticCustomError:
-    """An error for a pydantic validator to raise; `from_pydantic` turns it back into rule and cure."""
-    return PydanticCustomError("broken_rule", "{rule}", {"rule": rule, "cure": cure, "hide": hide})
+def broken(rule: str, fix: str, *, hide: bool = False) -> PydanticCustomError:
+    """An error for a pydantic validator to raise; `from_pydantic` turns it back into rule and fix."""
+    return PydanticCustomError("broken_rule", "{rule}", {"rule": rule, "fix": fix, "hide": hide})
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A cure for a name that is not known: the nearest right one first, then all of them."""
+    """A fix for a name that is not known: the nearest right one first, then all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(word[:_WORD_MAX], names, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
@@ -107,7 +107,7 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
     kind = details["type"]
     context = details.get("ctx", {})
     if kind == "broken_rule":
-        return Problem(key, HIDDEN if context["hide"] else value, str(context["rule"]), str(context["cure"]))
+        return Problem(key, HIDDEN if context["hide"] else value, str(context["rule"]), str(context["fix"]))
     if kind == "extra_forbidden":
         return Problem(key, value, *_unknown(spot))
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(value, Mapping):
@@ -116,7 +116,7 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
 
 
 def _unknown(spot: _Spot) -> tuple[str, str]:
-    """Rule and cure of a key that its model does not have."""
+    """Rule and fix of a key that its model does not have."""
     moved: Mapping[str, str] = getattr(spot.owner, "moved", {})
     if spot.name in moved:
         return "this key does not exist", moved[spot.name]
@@ -140,7 +140,7 @@ def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
 
 
 def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
-    """Rule and cure of a value that is missing, or has the wrong type or size."""
+    """Rule and fix of a value that is missing, or has the wrong type or size."""
     kind = details["type"]
     if kind == "missing":
         return "this key is required", f"set it: {description}"

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.gcp import cluster_access
 from components.gcp.gke_cluster import GkeCluster
-from components.gcp.reading import Subject, found
+from components.gcp.reading import ReadTarget, found
 from reference import gke
 
 
@@ -47,7 +47,7 @@ class AdoptedCluster(pulumi.ComponentResource):
     """A cluster that exists already: read, checked, never changed.
 
     Reading is an invoke, so a preview needs credentials and the network. What the recipe needs and the
-    cluster lacks is told all at once, with the gcloud command that mends it where one does. It is read and checked
+    cluster lacks is told all at once, with the gcloud command that fixes it where one does. It is read and checked
     before anything in it is registered, so nothing is made in a cluster that fails the check.
     """
 
@@ -113,8 +113,8 @@ Cluster = GkeCluster | AdoptedCluster
 and `provider`."""
 
 
-def _subject(args: AdoptedClusterArgs) -> Subject:
-    return Subject(
+def _subject(args: AdoptedClusterArgs) -> ReadTarget:
+    return ReadTarget(
         "cluster.name",
         args["cluster"],
         f"GKE cluster in {args['location']} of project {args['project']}",

@@ -65,7 +65,7 @@ def provider(
         kubeconfig=config,
         cluster_identifier=cluster_id,
         enable_server_side_apply=True,
-        # A new key or token is written into the secret that pods use; else it is deleted first and made anew.
+        # A new key or token is written into the secret that pods use; else it is deleted first and recreated.
         enable_secret_mutable=True,
         opts=pulumi.ResourceOptions(parent=parent),
     )

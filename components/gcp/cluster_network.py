@@ -1,4 +1,4 @@
-"""The cluster's own VPC: eth0 of every node, pods, services, and the way out to the internet."""
+"""The cluster's own VPC: eth0 of every node, pods, services, and the recovery to the internet."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class ClusterFoundation(pulumi.ComponentResource):
     second gVNIC and the RoCE network beside the cluster's own.
 
     What replaces the cluster or its A4X pools is gathered in one value without a cloud, which everything waits for.
-    Networks can be made anew beside the old ones, so the engine would begin with them and meet a protected cluster or
+    Networks can be recreated beside the old ones, so the engine would begin with them and meet a protected cluster or
     pool too late; this value is protected with them, and met first.
     """
 

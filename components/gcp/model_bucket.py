@@ -11,7 +11,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.reading import Subject, found
+from components.gcp.reading import ReadTarget, found
 from reference import naming
 
 
@@ -73,7 +73,7 @@ def adopted_bucket(name: str, project: str, region: str) -> pulumi.Output[str]:
     bucket = found(
         # Without its project the plugin asks Compute Engine for it, which takes one more permission.
         lambda: gcp.storage.get_bucket(name=name, project=project),
-        Subject("modelBucket.name", name, "bucket", project, listing, "storage"),
+        ReadTarget("modelBucket.name", name, "bucket", project, listing, "storage"),
     )
     if bucket.location.lower() != region.lower():
         pulumi.log.warn(

@@ -1,7 +1,7 @@
 """Reading what exists already, and what a failed reading means for the config.
 
 The SDK ends a failed function call in a traceback that names no key. Here it becomes one message: key, value, rule and
-cure, as everywhere else.
+fix, as everywhere else.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MISSING: Final = re.compile(r"Error 404|not ?found|does not exist", re.IGNORECA
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReadTarget:
     """What is read."""
 
     key: str
@@ -61,7 +61,7 @@ class Subject:
     """The service that answers: a key of `_ROLES`."""
 
 
-def found(read: Callable[[], T], subject: Subject) -> T:
+def found(read: Callable[[], T], subject: ReadTarget) -> T:
     """What `read` answers, or `pulumi.RunError` with what its failure means for the config.
 
     It is waited for, so that a program which cannot read what it adopts ends here, and with this message alone.
@@ -72,13 +72,13 @@ def found(read: Callable[[], T], subject: Subject) -> T:
         raise pulumi.RunError(str(problem(subject, str(error)))) from None
 
 
-def problem(subject: Subject, answer: str) -> Problem:
+def problem(subject: ReadTarget, answer: str) -> Problem:
     """What the failed reading of `subject` means, from Google Cloud's or the plugin's own words."""
-    rule, cure = _meaning(subject, answer)
-    return Problem(subject.key, subject.value, rule, cure)
+    rule, fix = _meaning(subject, answer)
+    return Problem(subject.key, subject.value, rule, fix)
 
 
-def _meaning(subject: Subject, answer: str) -> tuple[str, str]:
+def _meaning(subject: ReadTarget, answer: str) -> tuple[str, str]:
     project = subject.project
     # A token that cannot be fetched for want of a network is a matter of the network.
     if _UNREACHED.search(answer) and "default credentials" not in answer:

@@ -37,7 +37,7 @@ class GibInstallerArgs(TypedDict):
     replaced: let the component depend on them."""
     version: NotRequired[str]
     """Tag of the plugin's image; default `DEFAULT_VERSION`. After a change restart the serving stacks, so
-    that they read the plugin's environment (set_nccl_env.sh) anew."""
+    that they read the plugin's environment (set_nccl_env.sh) again."""
     install_nccl: NotRequired[bool]
     """Whether the plugin's own NCCL is put beside it, where the serving image's library path finds it before
     the image's NCCL; default True, as the recipe was tuned. Switch it off for an image that needs a newer

@@ -81,7 +81,7 @@ class PlatformGuard(pulumi.ComponentResource):
             return kubernetes.core.v1.ConfigMap(
                 f"{name}-{child}",
                 metadata={"name": what, "namespace": NAMESPACE, "labels": labels},
-                # Another value makes it anew, which is refused as a deletion is: only what names the part stands here.
+                # Another value recreates it, which is refused as a deletion is: only what names the part stands here.
                 data={"guards": child, **data},
                 # Deleted before what it guards, and while it is enforced.
                 opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[binding, *before]),

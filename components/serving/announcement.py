@@ -81,7 +81,7 @@ def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
     return (
         f"domains.{domain}.fabricTest was added while stack {stack!r} is in the domain\n"
         "    rule: the test needs all GPUs of its nodes, which the stack holds\n"
-        f"    cure: leave it out; or take the stacks of {domain} away (`pulumi up` without them), then put them back"
+        f"    fix: leave it out; or take the stacks of {domain} away (`pulumi up` without them), then put them back"
     )
 
 

@@ -33,7 +33,7 @@ UID_ANNOTATION: Final = f"{naming.PROJECT}/graph-uid"
 
 START_SECONDS: Final = 900
 """How long the check's own pod may take to start. Kubernetes ends the Job after the check's deadline and this; only
-that ends the wait when the pod cannot start (the provider's time-out starts anew at every event in the namespace)."""
+that ends the wait when the pod cannot start (the provider's time-out starts again at every event in the namespace)."""
 
 _CODE_FOLDER, _CONFIG_FOLDER = "/opt/check", "/config"
 _USER = 65532

@@ -123,7 +123,7 @@ def apis(site: Site) -> Outcome:
     if not disabled:
         return passed(f"all {len(gke.APIS)} are on")
     finding = f"off: {', '.join(disabled)}"
-    cure = f"gcloud services enable {' '.join(disabled)} --project {name}"
+    fix = f"gcloud services enable {' '.join(disabled)} --project {name}"
     if site.creates_cluster:
-        return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {cure}")
-    return failed(finding, cure)
+        return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {fix}")
+    return failed(finding, fix)

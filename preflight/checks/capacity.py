@@ -129,7 +129,7 @@ def sub_block(site: Site, domain: CreateDomain) -> Outcome:
 
 
 def _names(site: Site, domain: CreateDomain) -> str:
-    """A cure that names the blocks, or the sub-blocks of the block, that do exist."""
+    """A fix that names the blocks, or the sub-blocks of the block, that do exist."""
     wanted, owner = site.reservation(domain)
     key = f"domains.{domain.name}.reservation"
     blocks = site.cloud.blocks(owner, domain.zone, wanted.name)
@@ -267,6 +267,6 @@ def _worse(one: Outcome, other: Outcome) -> Outcome:
     order = ("skip", "pass", "warn", "fail")
     first, second = sorted((one, other), key=lambda outcome: order.index(outcome.status), reverse=True)
     if first.status == second.status and first.status != "skip":
-        cures = [cure for cure in (first.cure, second.cure) if cure]
-        return Outcome(first.status, f"{first.finding}; {second.finding}", "; ".join(cures))
+        fixes = [fix for fix in (first.fix, second.fix) if fix]
+        return Outcome(first.status, f"{first.finding}; {second.finding}", "; ".join(fixes))
     return first

@@ -43,7 +43,7 @@ def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
     try:
         window.check(newest)
     except RuleError as error:
-        return failed(f"{wanted} stands for {newest} in {where}: {error.rule}", error.cure)
+        return failed(f"{wanted} stands for {newest} in {where}: {error.rule}", error.fix)
     if window.warning(newest):
         return warned(f"{where} offers {newest} for {wanted}, which was not run", _NOT_RUN)
     return passed(f"{where} offers {newest} for {wanted}")
@@ -58,7 +58,7 @@ def running_version(site: Site) -> Outcome:
     try:
         window.check(cluster.version)
     except RuleError as error:
-        return failed(f"the cluster runs {cluster.version}: {error.rule}", error.cure)
+        return failed(f"the cluster runs {cluster.version}: {error.rule}", error.fix)
     if window.warning(cluster.version):
         return warned(f"the cluster runs {cluster.version}, which was not run", _NOT_RUN)
     return passed(f"the cluster runs {cluster.version}")
@@ -155,7 +155,7 @@ def pool(site: Site, domain: Domain) -> Outcome:
     size = sum(site.cloud.group_size(group) for group in found.groups)
     problems = list(_pool_problems(found, size, domain, dranet=site.dranet))
     if problems:
-        return failed("; ".join(finding for finding, _ in problems), "; ".join(cure for _, cure in problems))
+        return failed("; ".join(finding for finding, _ in problems), "; ".join(fix for _, fix in problems))
     finding = f"{size} nodes of {found.machine_type} in {domain.zone}"
     if found.status != "RUNNING":
         return warned(f"{finding}, and it is {found.status}", "wait until it is RUNNING")
@@ -163,7 +163,7 @@ def pool(site: Site, domain: Domain) -> Outcome:
 
 
 def _pool_problems(found: NodePool, size: int, domain: Domain, *, dranet: bool) -> Iterator[tuple[str, str]]:
-    """Finding and cure of each way in which the pool is not the domain."""
+    """Finding and fix of each way in which the pool is not the domain."""
     key, attached = f"domains.{domain.name}", len(gke.DEVICE_NETWORKS)
     if not found.machine_type.startswith(A4X.machine_type):
         yield f"its machines are {found.machine_type}, not {A4X.machine_type}", "name a pool of A4X nodes"

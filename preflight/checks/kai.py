@@ -70,10 +70,10 @@ def _adopted(found: Kai) -> Outcome:
     what = f"KAI {found.version} in {found.namespace}"
     broken = list(_broken(found))
     if broken:
-        return failed(f"{what}: {'; '.join(text for text, _ in broken)}", "; ".join(cure for _, cure in broken))
+        return failed(f"{what}: {'; '.join(text for text, _ in broken)}", "; ".join(fix for _, fix in broken))
     doubts = list(_doubts(found))
     if doubts:
-        return warned(f"{what}: {'; '.join(text for text, _ in doubts)}", "; ".join(cure for _, cure in doubts))
+        return warned(f"{what}: {'; '.join(text for text, _ in doubts)}", "; ".join(fix for _, fix in doubts))
     return passed(f"{what}: ready, with SchedulingShard {', '.join(sorted(found.shards))}")
 
 

@@ -39,10 +39,10 @@ def frontends(site: Site) -> Outcome:
     if not said:
         return skipped("their node pool does not exist yet")
     finding = "; ".join(said)
-    cure = "set frontend.replicas lower, or frontend.placement to nodes with more room"
+    fix = "set frontend.replicas lower, or frontend.placement to nodes with more room"
     if any(short):
-        return failed(finding, cure)
-    return warned(finding, f"{cure}; or let the x86 node pools grow") if short else passed(finding)
+        return failed(finding, fix)
+    return warned(finding, f"{fix}; or let the x86 node pools grow") if short else passed(finding)
 
 
 def _wanted(site: Site) -> Counter[str]:

@@ -48,10 +48,10 @@ def adopted(site: Site) -> Outcome:
     if found is None:
         return failed(f"there is no bucket {name}", "correct modelBucket.name, or set modelBucket.mode: create")
     if not found.uniform_access:
-        cure = f"gcloud storage buckets update gs://{name} --uniform-bucket-level-access"
+        fix = f"gcloud storage buckets update gs://{name} --uniform-bucket-level-access"
         if site.settings.workload_identity == "direct":
-            return failed("uniform bucket-level access is off, and principal:// grants need it", cure)
-        return warned("uniform bucket-level access is off: access may come from forgotten object ACLs", cure)
+            return failed("uniform bucket-level access is off, and principal:// grants need it", fix)
+        return warned("uniform bucket-level access is off: access may come from forgotten object ACLs", fix)
     if found.location.lower() != region:
         return warned(
             f"gs://{name} is in {found.location}, the nodes are in {region}: slow loading, and egress is charged",
@@ -105,10 +105,10 @@ def _nothing_yet(site: Site, name: str) -> Outcome:
     where = f"gs://{bucket.name}/{name}/{INDEX}"
     if bucket.download:
         return skipped(f"{where} is not there yet; the program downloads the model")
-    cure = f"set modelBucket.download: true, or upload the model's files to gs://{bucket.name}/{name}/"
+    fix = f"set modelBucket.download: true, or upload the model's files to gs://{bucket.name}/{name}/"
     if isinstance(bucket, CreateModelBucket):
-        return warned(f"{where} is not there yet, and the program does not download it: pods wait for it", cure)
-    return failed(f"there is no {where}", cure)
+        return warned(f"{where} is not there yet, and the program does not download it: pods wait for it", fix)
+    return failed(f"there is no {where}", fix)
 
 
 def _shards(content: bytes) -> list[str] | None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from rehearsal.cloud.values import mapping
+from rehearsal.simulator.values import mapping
 
 Op = Literal["up", "destroy"]
 Waits = Mapping[str, Mapping[str, float]]

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rehearsal.cloud.faults import Call, Hook
-from rehearsal.cloud.world import Entry
+from rehearsal.simulator.faults import Call, Hook
+from rehearsal.simulator.state import Entry
 from rehearsal.timeline.graph import Minutes, Op, Span, Waits, closure
 
 _CALLS = {"up": "create", "destroy": "delete"}

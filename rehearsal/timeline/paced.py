@@ -27,7 +27,7 @@ def watch(rehearsal: Rehearsal, seconds: float = SECONDS) -> Timeline:
 def _run(rehearsal: Rehearsal, timeline: Timeline, op: Op, seconds: float) -> observed.Observed:
     judged = timeline.verdicts[op]
     scale = seconds / max(judged.makespan, 1.0)
-    faults, journal = rehearsal.cloud.faults, rehearsal.world.journal
+    faults, journal = rehearsal.cloud.faults, rehearsal.state.journal
     hook = observed.pace(judged.minutes, op, scale)
     begin = len(journal)
     faults.before.append(hook)

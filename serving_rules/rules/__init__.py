@@ -1,8 +1,8 @@
 """Rules of a layout: arithmetic and names that a running server would refuse, or would follow into nonsense.
 
-Each rule is one function from a `Case` to the problems it finds, with its source in the docstring: SGLang's
+Each rule is one function from a `Context` to the problems it finds, with its source in the docstring: SGLang's
 `server_args.py` (both releases, 0.5.4.post3 and 0.5.9, unless it says one), its DeepEP dispatcher, Dynamo's operator,
-or the field. `check` collects all of them with the checks of single arguments and variables.
+or plain arithmetic. `check` collects all of them with the checks of single arguments and variables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reference.dynamo import DynamoProfile
 from serving_rules import arguments, environment
 from serving_rules.layout import Layout
 from serving_rules.rules import experts, requests, roles, shape
-from serving_rules.rules.context import Case, Rule
+from serving_rules.rules.context import Context, Rule
 from validation.problems import Problem
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -50,13 +50,13 @@ RULES: Final[tuple[Rule, ...]] = (
 
 def check(layout: Layout, profile: DynamoProfile) -> list[Problem]:
     """Everything that is wrong with `layout`, as `profile` runs it (see `layout.resolve`)."""
-    case = Case(layout, profile)
+    context = Context(layout, profile)
     single = [*arguments.check(layout, profile), *environment.check(layout, profile)]
     told = {problem.key for problem in single}
     # A value that is wrong by itself takes part in no arithmetic.
     return [
         *single,
-        *(problem for rule in RULES for problem in rule(case) if problem.key not in told),
+        *(problem for rule in RULES for problem in rule(context) if problem.key not in told),
     ]
 
 

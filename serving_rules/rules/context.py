@@ -14,17 +14,17 @@ from validation.problems import Problem
 
 
 @dataclass(frozen=True)
-class Side:
+class RoleContext:
     """One role of a layout, with its arguments read."""
 
     layout: Layout
-    role: WorkerRole
+    name: WorkerRole
     values: Values
 
     @property
     def nodes(self) -> int:
         """Nodes of one replica."""
-        return self.layout.workers(self.role).nodes_per_replica
+        return self.layout.workers(self.name).nodes_per_replica
 
     @property
     def gpus(self) -> int:
@@ -41,13 +41,13 @@ class Side:
         """Whether experts are reached through DeepEP."""
         return self.values.text("moe-a2a-backend") == "deepep"
 
-    def problem(self, name: str, rule: str, cure: str) -> Problem:
+    def problem(self, name: str, rule: str, fix: str) -> Problem:
         """A problem with the argument whose first name is `name`."""
-        return Problem(self.layout.key(self.role, self.values.name(name)), self.values.raw(name), rule, cure)
+        return Problem(self.layout.key(self.name, self.values.name(name)), self.values.raw(name), rule, fix)
 
 
 @dataclass(frozen=True)
-class Case:
+class Context:
     """A layout as a Dynamo release runs it."""
 
     layout: Layout
@@ -63,22 +63,22 @@ class Case:
         """Sizes of the model, where the layout gives them."""
         return self.file.model_facts
 
-    def side(self, role: WorkerRole) -> Side:
+    def role(self, name: WorkerRole) -> RoleContext:
         """One role of the layout."""
         known = arguments.of(self.profile)
-        return Side(self.layout, role, arguments.values(self.layout.arguments(role), known))
+        return RoleContext(self.layout, name, arguments.values(self.layout.arguments(name), known))
 
     @property
-    def sides(self) -> tuple[Side, ...]:
-        """Both roles."""
-        return tuple(self.side(role) for role in WORKER_ROLES)
+    def roles(self) -> tuple[RoleContext, ...]:
+        """All worker roles."""
+        return tuple(self.role(name) for name in WORKER_ROLES)
 
-    def problem(self, key: str, value: object, rule: str, cure: str) -> Problem:
+    def problem(self, key: str, value: object, rule: str, fix: str) -> Problem:
         """A problem with `key` of the layout's own file."""
-        return Problem(f"{self.layout.folder}/{self.layout.name}/layout.yaml: {key}", value, rule, cure)
+        return Problem(f"{self.layout.folder}/{self.layout.name}/layout.yaml: {key}", value, rule, fix)
 
 
-Rule = Callable[[Case], Iterator[Problem]]
+Rule = Callable[[Context], Iterator[Problem]]
 
 
 def shown(value: object) -> str:

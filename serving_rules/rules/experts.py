@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from serving_rules.layout import Layout
-from serving_rules.rules.context import Case
+from serving_rules.rules.context import Context
 from validation.problems import Problem
 
 DISPATCH: Final = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK"
@@ -30,176 +30,176 @@ _BALANCE_ALGORITHMS: Final = (
 )
 
 
-def deepep_mode_suits_the_role(case: Case) -> Iterator[Problem]:
+def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
     """Prefill sends whole chunks (normal mode, no CUDA graphs), decode sends few tokens fast (low latency).
 
     Source: `_handle_a2a_moe` switches CUDA graphs off in normal mode; the low-latency dispatcher holds at most 1024
     tokens of a rank, fewer than a prompt's chunk has.
     """
-    for side in case.sides:
-        if not side.deepep:
+    for role in context.roles:
+        if not role.deepep:
             continue
-        mode = side.values.text("deepep-mode") or "auto"
-        if side.role == "decode" and mode == "normal":
-            yield side.problem(
+        mode = role.values.text("deepep-mode") or "auto"
+        if role.name == "decode" and mode == "normal":
+            yield role.problem(
                 "deepep-mode", "normal mode switches CUDA graphs off, which decode lives by", "set low_latency"
             )
-        if side.role == "prefill" and mode == "low_latency":
-            yield side.problem(
+        if role.name == "prefill" and mode == "low_latency":
+            yield role.problem(
                 "deepep-mode",
                 f"the low-latency dispatcher takes up to {DISPATCH_MAX} tokens of a rank, fewer than a prompt's chunk",
                 "set normal",
             )
-        if mode == "normal" and not side.values.flag("disable-cuda-graph"):
-            yield side.problem(
+        if mode == "normal" and not role.values.flag("disable-cuda-graph"):
+            yield role.problem(
                 "disable-cuda-graph",
                 "deepep-mode: normal runs without CUDA graphs; a layout says what runs",
                 "set disable-cuda-graph: true",
             )
 
 
-def dispatch_buffer_holds_a_batch(case: Case) -> Iterator[Problem]:
+def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
     """Every token of a decode batch finds room in DeepEP's low-latency dispatch buffer.
 
     Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024; a rank's batch is the running requests
     over the data-parallel ranks, and CUDA graphs are captured up to cuda-graph-max-bs.
     """
-    side = case.side("decode")
-    if not side.deepep or side.values.text("deepep-mode") == "normal":
+    role = context.role("decode")
+    if not role.deepep or role.values.text("deepep-mode") == "normal":
         return
-    key, buffer = case.layout.key("decode", DISPATCH, "environment"), _dispatch(case.layout)
+    key, buffer = context.layout.key("decode", DISPATCH, "environment"), _dispatch(context.layout)
     if buffer is None:
         return
-    value = case.layout.environment("decode").get(DISPATCH)
+    value = context.layout.environment("decode").get(DISPATCH)
     if not 0 < buffer <= DISPATCH_MAX:
         yield Problem(key, value, f"DeepEP takes 1 to {DISPATCH_MAX} tokens a rank", "set it to cuda-graph-max-bs")
         return
-    ranks = max(side.parallel.data, 1)
+    ranks = max(role.parallel.data, 1)
     for name, most in (("cuda-graph-max-bs", buffer), ("max-running-requests", buffer * ranks)):
-        if side.values.raw(name) is None:
-            yield side.problem(
+        if role.values.raw(name) is None:
+            yield role.problem(
                 name,
                 f"SGLang then chooses by the GPU's memory, and the dispatch buffer holds {buffer} tokens a rank",
                 f"set it to {most}",
             )
-    graphs, running = side.values.integer("cuda-graph-max-bs"), side.values.integer("max-running-requests")
+    graphs, running = role.values.integer("cuda-graph-max-bs"), role.values.integer("max-running-requests")
     batch = None if running is None else -(-running // ranks)
     if graphs is not None and graphs != buffer:
-        yield side.problem(
+        yield role.problem(
             "cuda-graph-max-bs",
             f"graphs up to this batch size dispatch through a buffer of {buffer} tokens a rank ({DISPATCH})",
             "make the two equal",
         )
     if batch is not None and batch > buffer:
-        yield side.problem(
+        yield role.problem(
             "max-running-requests",
             f"over {ranks} ranks it is {batch} requests a rank, and the dispatch buffer holds {buffer} ({DISPATCH})",
             f"set it to {buffer * ranks} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
         )
 
 
-def deepep_is_switched_on(case: Case) -> Iterator[Problem]:
+def deepep_is_switched_on(context: Context) -> Iterator[Problem]:
     """DeepEP's own arguments are there only where DeepEP is.
 
     Source: SGLang reads them in the DeepEP dispatcher, which `moe-a2a-backend: deepep` makes; without it they say
     nothing and experts are reached by collectives.
     """
-    for side in case.sides:
-        own = [side.values.name(name) for name in _DEEPEP if name in side.values.written]
-        if own and not side.deepep:
-            yield side.problem(
+    for role in context.roles:
+        own = [role.values.name(name) for name in _DEEPEP if name in role.values.written]
+        if own and not role.deepep:
+            yield role.problem(
                 "moe-a2a-backend",
                 f"SGLang reads {' and '.join(own)} only with moe-a2a-backend: deepep",
                 "set moe-a2a-backend: deepep, or leave the others out",
             )
 
 
-def experts_are_dispatched(case: Case) -> Iterator[Problem]:
+def experts_are_dispatched(context: Context) -> Iterator[Problem]:
     """Tokens reach the copies of experts by an algorithm that there is, and that serves.
 
     Source: `ExpertLocationDispatchInfo` (static, dynamic, or fake, which routes at random and is for measuring
     only; none at all leaves the redundant experts idle) and `EplbAlgorithm` in SGLang's eplb package. SGLang's
     parser takes any text here.
     """
-    for side in case.sides:
-        algorithm, balance = side.values.text("ep-dispatch-algorithm"), side.values.text("eplb-algorithm")
-        redundant = side.values.integer("ep-num-redundant-experts") or 0
+    for role in context.roles:
+        algorithm, balance = role.values.text("ep-dispatch-algorithm"), role.values.text("eplb-algorithm")
+        redundant = role.values.integer("ep-num-redundant-experts") or 0
         if algorithm is not None and algorithm not in _DISPATCH_ALGORITHMS:
-            yield side.problem(
+            yield role.problem(
                 "ep-dispatch-algorithm",
                 f"algorithms that serve are {', '.join(_DISPATCH_ALGORITHMS)}",
                 "set dynamic on prefill, static on decode, as the recipe",
             )
         elif algorithm is None and redundant > 0:
-            yield side.problem(
+            yield role.problem(
                 "ep-dispatch-algorithm",
                 f"without it no token reaches the {redundant} redundant experts, which take memory all the same",
                 "set dynamic on prefill, static on decode, as the recipe",
             )
         if balance is not None and balance not in _BALANCE_ALGORITHMS:
-            yield side.problem(
+            yield role.problem(
                 "eplb-algorithm",
                 f"algorithms are {', '.join(_BALANCE_ALGORITHMS)}",
                 "set deepseek as the recipe, or leave it out",
             )
 
 
-def experts_divide(case: Case) -> Iterator[Problem]:
+def experts_divide(context: Context) -> Iterator[Problem]:
     """Every rank of the expert group holds the same number of experts.
 
     Source: `ExpertLocationMetadata` in SGLang's eplb package: (routed + redundant) % ep == 0; DeepSeek-R1 has 256
     routed experts.
     """
-    if case.facts is None:
+    if context.facts is None:
         return
-    for side in case.sides:
-        experts = case.facts.routed_experts + (side.values.integer("ep-num-redundant-experts") or 0)
-        parallel = side.parallel
-        ranks = parallel.tensor if side.deepep else parallel.expert
+    for role in context.roles:
+        experts = context.facts.routed_experts + (role.values.integer("ep-num-redundant-experts") or 0)
+        parallel = role.parallel
+        ranks = parallel.tensor if role.deepep else parallel.expert
         if ranks > 1 and parallel.tensor % ranks == 0 and experts % ranks:
-            yield side.problem(
+            yield role.problem(
                 "ep-num-redundant-experts",
-                f"{case.facts.routed_experts} experts and the redundant ones are {experts}, which {ranks} ranks cannot "
-                "share evenly",
-                f"set it to {-case.facts.routed_experts % ranks}, or that plus a multiple of {ranks}",
+                f"{context.facts.routed_experts} experts and the redundant ones are {experts}, which {ranks} ranks "
+                "cannot share evenly",
+                f"set it to {-context.facts.routed_experts % ranks}, or that plus a multiple of {ranks}",
             )
 
 
-def expert_kernels_suit_the_weights(case: Case) -> Iterator[Problem]:
+def expert_kernels_suit_the_weights(context: Context) -> Iterator[Problem]:
     """Some expert kernels run some kinds of quantised weights only.
 
     Source: `_handle_moe_kernel_config`. For flashinfer_cutlass 0.5.4.post3 takes modelopt_fp4 alone; what 0.5.9
     takes beside it is let through on both.
     """
-    for side in case.sides:
-        backend, weights = side.values.text("moe-runner-backend"), side.values.text("quantization")
+    for role in context.roles:
+        backend, weights = role.values.text("moe-runner-backend"), role.values.text("quantization")
         suited = _EXPERT_KERNELS.get(backend or "")
         if suited is not None and weights not in suited:
             named = ", ".join(kind for kind in suited if kind)
-            yield side.problem(
+            yield role.problem(
                 "quantization",
                 f"moe-runner-backend: {backend} runs experts in {named} only",
                 "set quantization to one of these, or choose another moe-runner-backend",
             )
 
 
-def dense_layers_are_not_cut(case: Case) -> Iterator[Problem]:
+def dense_layers_are_not_cut(context: Context) -> Iterator[Problem]:
     """The tensor-parallel size of dense layers is 1 or left out.
 
     Source: `check_server_args`.
     """
-    for side in case.sides:
-        if side.values.integer("moe-dense-tp-size") not in (None, 1):
-            yield side.problem("moe-dense-tp-size", "SGLang takes 1 or nothing", "set it to 1, or leave it out")
+    for role in context.roles:
+        if role.values.integer("moe-dense-tp-size") not in (None, 1):
+            yield role.problem("moe-dense-tp-size", "SGLang takes 1 or nothing", "set it to 1, or leave it out")
 
 
-def deepep_config_is_complete(case: Case) -> Iterator[Problem]:
+def deepep_config_is_complete(context: Context) -> Iterator[Problem]:
     """DeepEP's tuning has both halves, with one number of SMs.
 
     Source: `DeepEPConfig` in SGLang's DeepEP dispatcher. A value that is a path is not looked into.
     """
-    for side in case.sides:
-        text = side.values.text("deepep-config") or ""
+    for role in context.roles:
+        text = role.values.text("deepep-config") or ""
         if not text.lstrip().startswith("{"):
             continue
         try:
@@ -208,7 +208,7 @@ def deepep_config_is_complete(case: Case) -> Iterator[Problem]:
             continue
         dispatch, combine = (_sms(tuning.get(half)) for half in ("normal_dispatch", "normal_combine"))
         if dispatch is None or dispatch != combine:
-            yield side.problem(
+            yield role.problem(
                 "deepep-config",
                 "it holds normal_dispatch and normal_combine, both with the same num_sms",
                 "compare with deepseek-r1-fp8-10p8d",

@@ -7,7 +7,7 @@ from typing import Final
 
 from reference.machines import A4X
 from serving_rules import estimate
-from serving_rules.rules.context import Case, shown
+from serving_rules.rules.context import Context, shown
 from validation.problems import Problem
 
 _COUNTS: Final = (
@@ -26,72 +26,72 @@ _COUNTS: Final = (
 )
 
 
-def context_holds_a_request(case: Case) -> Iterator[Problem]:
+def context_holds_a_request(context: Context) -> Iterator[Problem]:
     """The longest request of the layout's own load fits, on both roles alike, and the model can read it.
 
-    Source: the field: prompt and answer share the context; a request goes through both roles.
+    Reason: prompt and answer share the context; a request goes through both roles.
     """
-    load = case.file.benchmark
+    load = context.file.benchmark
     longest = load.input_tokens + load.output_tokens
-    lengths = {side.role: side.values.integer("context-length") for side in case.sides}
-    for side in case.sides:
-        length = lengths[side.role]
+    lengths = {role.name: role.values.integer("context-length") for role in context.roles}
+    for role in context.roles:
+        length = lengths[role.name]
         if length is None:
             continue
         if length < longest:
-            yield side.problem(
+            yield role.problem(
                 "context-length",
                 f"the load has requests of {load.input_tokens} + {load.output_tokens} = {longest} tokens",
                 f"set it to {longest} or more",
             )
-        elif case.facts is not None and length > case.facts.max_context:
-            yield side.problem(
+        elif context.facts is not None and length > context.facts.max_context:
+            yield role.problem(
                 "context-length",
-                f"the model was made for {case.facts.max_context} tokens",
-                f"set it to {case.facts.max_context} or fewer",
+                f"the model was made for {context.facts.max_context} tokens",
+                f"set it to {context.facts.max_context} or fewer",
             )
     if lengths["prefill"] != lengths["decode"]:
-        yield case.side("decode").problem(
+        yield context.role("decode").problem(
             "context-length",
             f"a request goes through both roles, and prefill's is {shown(lengths['prefill'])}",
             "make the two equal",
         )
 
 
-def prefill_holds_a_prompt(case: Case) -> Iterator[Problem]:
+def prefill_holds_a_prompt(context: Context) -> Iterator[Problem]:
     """The token limit of a prefill rank lets at least one prompt of the load in.
 
-    Source: the field: a prompt longer than `max-total-tokens` waits for ever.
+    Reason: a prompt longer than `max-total-tokens` waits for ever.
     """
-    side = case.side("prefill")
-    tokens, prompt = side.values.integer("max-total-tokens"), case.file.benchmark.input_tokens
+    role = context.role("prefill")
+    tokens, prompt = role.values.integer("max-total-tokens"), context.file.benchmark.input_tokens
     if tokens is not None and 0 < tokens < prompt:
-        yield side.problem(
+        yield role.problem(
             "max-total-tokens",
             f"a prompt of the load has up to {prompt} tokens",
             f"set it to {prompt} or more",
         )
 
 
-def weights_leave_room(case: Case) -> Iterator[Problem]:
+def weights_leave_room(context: Context) -> Iterator[Problem]:
     """Weights fit into the memory that SGLang may take, and one request's KV cache beside them.
 
     Source: estimate.py; the sizes are estimates, so only what is far off is refused.
     """
-    if case.facts is None:
+    if context.facts is None:
         return
-    for side in case.sides:
-        share = side.values.number("mem-fraction-static")
+    for role in context.roles:
+        share = role.values.number("mem-fraction-static")
         if share is not None and not 0 < share < 1:
-            yield side.problem("mem-fraction-static", "it is a share of a GPU's memory", "choose one between 0 and 1")
+            yield role.problem("mem-fraction-static", "it is a share of a GPU's memory", "choose one between 0 and 1")
             continue
-        if side.parallel.gpus != side.gpus:
+        if role.parallel.gpus != role.gpus:
             continue
-        found = estimate.memory(case.facts, side.values)
-        needed = side.values.integer("context-length") or case.file.benchmark.input_tokens
-        ranks = max(side.parallel.data, 1)
-        if found.cache <= 0 or (side.values.integer("max-total-tokens") is None and found.tokens < needed * ranks):
-            yield side.problem(
+        found = estimate.memory(context.facts, role.values)
+        needed = role.values.integer("context-length") or context.file.benchmark.input_tokens
+        ranks = max(role.parallel.data, 1)
+        if found.cache <= 0 or (role.values.integer("max-total-tokens") is None and found.tokens < needed * ranks):
+            yield role.problem(
                 "mem-fraction-static",
                 f"weights take an estimated {found.weights / 1e9:.0f} GB of a GPU's "
                 f"{A4X.gpu_memory / 1e9:.0f} GB, which leaves no room for the KV cache of one request",
@@ -99,38 +99,38 @@ def weights_leave_room(case: Case) -> Iterator[Problem]:
             )
 
 
-def load_fits_the_roles(case: Case) -> Iterator[Problem]:
+def load_fits_the_roles(context: Context) -> Iterator[Problem]:
     """The layout is measured with no more requests in flight than its roles run, and with enough to keep them so.
 
-    Source: the field: beyond that the benchmark measures its own queue.
+    Reason: beyond that the benchmark measures its own queue.
     """
-    load = case.file.benchmark
+    load = context.file.benchmark
     if load.prompts < load.concurrency:
-        yield case.problem(
+        yield context.problem(
             "benchmark.prompts",
             load.prompts,
             f"fewer requests than are to be in flight ({load.concurrency})",
             f"set it to {load.concurrency} or more",
         )
-    for side in case.sides:
-        running = side.values.integer("max-running-requests")
-        limit = None if running is None else running * case.layout.workers(side.role).replicas
+    for role in context.roles:
+        running = role.values.integer("max-running-requests")
+        limit = None if running is None else running * context.layout.workers(role.name).replicas
         if limit is not None and 0 < limit < load.concurrency:
-            yield case.problem(
+            yield context.problem(
                 "benchmark.concurrency",
                 load.concurrency,
-                f"all {side.role} replicas together run {limit} requests (max-running-requests)",
+                f"all {role.name} replicas together run {limit} requests (max-running-requests)",
                 f"set it to {limit} or fewer",
             )
 
 
-def counts_are_positive(case: Case) -> Iterator[Problem]:
+def counts_are_positive(context: Context) -> Iterator[Problem]:
     """What counts something is 1 or more.
 
-    Source: the field; SGLang takes 0 and negative numbers here and fails later, or never does its work.
+    Reason: SGLang takes 0 and negative numbers here and fails later, or never does its work.
     """
-    for side in case.sides:
+    for role in context.roles:
         for name in _COUNTS:
-            number = side.values.integer(name)
+            number = role.values.integer(name)
             if number is not None and number < 1:
-                yield side.problem(name, "it counts something, so it is 1 or more", "set it to 1 or more")
+                yield role.problem(name, "it counts something, so it is 1 or more", "set it to 1 or more")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reference.machines import A4X
-from serving_rules.rules.context import Case, shown
+from serving_rules.rules.context import Context, shown
 from validation.problems import Problem
 
 SYSTEM_PORT: Final = 9090
@@ -15,18 +15,18 @@ START_PORT: Final = 29500
 _TRTLLM_CACHE: Final = ("fp8_e4m3", "fp4_e2m1", "auto")
 
 
-def decode_balances_like_prefill(case: Case) -> Iterator[Problem]:
+def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
     """A decode role with data parallelism knows how prefill spread its requests.
 
     Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does without (the profile says which).
     """
-    if not case.profile.decode_needs_round_robin_balance:
+    if not context.profile.decode_needs_round_robin_balance:
         return
-    prefill, decode = case.side("prefill"), case.side("decode")
+    prefill, decode = context.role("prefill"), context.role("decode")
     if decode.parallel.data > 1 and not decode.values.flag("prefill-round-robin-balance"):
         yield decode.problem(
             "prefill-round-robin-balance",
-            f"SGLang {case.profile.sglang} refuses decode with a data-parallel size over 1 without it",
+            f"SGLang {context.profile.sglang} refuses decode with a data-parallel size over 1 without it",
             "set prefill-round-robin-balance: true",
         )
     method = prefill.values.text("load-balance-method")
@@ -38,124 +38,124 @@ def decode_balances_like_prefill(case: Case) -> Iterator[Problem]:
         )
 
 
-def roles_meet_at_one_port(case: Case) -> Iterator[Problem]:
+def roles_meet_at_one_port(context: Context) -> Iterator[Problem]:
     """Decode finds prefill's bootstrap server: the same port on both roles, and not one that is taken.
 
     Source: dynamo issue 4855 (connection refused); 9090 is the operator's system port, 29500 its rendezvous.
     """
-    prefill, decode = case.side("prefill"), case.side("decode")
+    prefill, decode = context.role("prefill"), context.role("decode")
     name = "disaggregation-bootstrap-port"
-    ports = [side.values.integer(name) for side in (prefill, decode)]
-    for side, port in zip((prefill, decode), ports, strict=True):
-        own = side.values.integer("port")
+    ports = [role.values.integer(name) for role in (prefill, decode)]
+    for role, port in zip((prefill, decode), ports, strict=True):
+        own = role.values.integer("port")
         if port is None:
             rule = "without it dynamo.sglang takes a free port, which the other role does not know"
-            yield side.problem(name, rule, "set it on both roles, to 30001 as the recipe")
+            yield role.problem(name, rule, "set it on both roles, to 30001 as the recipe")
         elif port in (SYSTEM_PORT, START_PORT, own) or not 1024 <= port <= 65535:
             taken = f"not {SYSTEM_PORT} (system port), {START_PORT} (rendezvous) or the role's own port"
-            yield side.problem(name, f"a free port from 1024 to 65535, {taken}", "set it to 30001 as the recipe")
+            yield role.problem(name, f"a free port from 1024 to 65535, {taken}", "set it to 30001 as the recipe")
     if None not in ports and ports[0] != ports[1]:
         yield decode.problem(name, f"prefill listens on {ports[0]}", f"set it to {ports[0]}, or change both")
 
 
-def roles_listen_to_all(case: Case) -> Iterator[Problem]:
+def roles_listen_to_all(context: Context) -> Iterator[Problem]:
     """Both roles listen on all addresses of the pod.
 
     Source: dynamo issues 4855 and 1148: SGLang's default is 127.0.0.1, which no other pod reaches.
     """
-    for side in case.sides:
-        if side.values.text("host") != "0.0.0.0":  # noqa: S104 - the rule itself
-            yield side.problem("host", "other pods reach the bootstrap server only on all addresses", "set 0.0.0.0")
+    for role in context.roles:
+        if role.values.text("host") != "0.0.0.0":  # noqa: S104 - the rule itself
+            yield role.problem("host", "other pods reach the bootstrap server only on all addresses", "set 0.0.0.0")
 
 
-def port_is_one(case: Case) -> Iterator[Problem]:
+def port_is_one(context: Context) -> Iterator[Problem]:
     """The server's own port is one.
 
-    Source: the field. SGLang derives further ports from it (port + 100 and up), so room is left above.
+    Reason: SGLang derives further ports from it (port + 100 and up), so room is left above.
     """
-    for side in case.sides:
-        port = side.values.integer("port")
+    for role in context.roles:
+        port = role.values.integer("port")
         if port is not None and not 1024 <= port <= 60000:
-            yield side.problem("port", "a port from 1024 to 60000", "set it to 9090 as the recipe, or leave it out")
+            yield role.problem("port", "a port from 1024 to 60000", "set it to 9090 as the recipe, or leave it out")
 
 
-def roles_are_themselves(case: Case) -> Iterator[Problem]:
+def roles_are_themselves(context: Context) -> Iterator[Problem]:
     """Each role's arguments say the role.
 
     Source: the operator hands the role to no argument; two prefill roles start and answer nothing.
     """
-    for side in case.sides:
-        if side.values.text("disaggregation-mode") != side.role:
-            yield side.problem(
-                "disaggregation-mode", f"these are the arguments of {side.role}", f"set it to {side.role}"
+    for role in context.roles:
+        if role.values.text("disaggregation-mode") != role.name:
+            yield role.problem(
+                "disaggregation-mode", f"these are the arguments of {role.name}", f"set it to {role.name}"
             )
 
 
-def cache_is_moved_for_real(case: Case) -> Iterator[Problem]:
+def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
     """The KV cache travels from prefill to decode.
 
     Source: SGLang's `fake` transfer backend is for measuring one role alone: decode answers from an empty cache.
     """
-    for side in case.sides:
-        if side.values.text("disaggregation-transfer-backend") == "fake":
-            yield side.problem(
+    for role in context.roles:
+        if role.values.text("disaggregation-transfer-backend") == "fake":
+            yield role.problem(
                 "disaggregation-transfer-backend",
                 "fake moves nothing, so decode answers from an empty cache",
                 "set nixl or mooncake",
             )
 
 
-def roles_share_the_cache(case: Case) -> Iterator[Problem]:
+def roles_share_the_cache(context: Context) -> Iterator[Problem]:
     """What decode gets from prefill is what it expects: bytes of the KV cache, moved the same way, same weights.
 
     Source: SGLang moves pages of the KV cache as they lie in memory; a layout sets these on both roles or on none.
     """
-    prefill, decode = case.side("prefill"), case.side("decode")
+    prefill, decode = context.role("prefill"), context.role("decode")
     for name in ("kv-cache-dtype", "page-size", "disaggregation-transfer-backend", "quantization", "attention-backend"):
         ours, theirs = decode.values.text(name), prefill.values.text(name)
         if ours != theirs:
             yield decode.problem(name, f"both roles share it, and prefill's is {shown(theirs)}", "make the two equal")
 
 
-def trtllm_attention_reads_the_cache(case: Case) -> Iterator[Problem]:
+def trtllm_attention_reads_the_cache(context: Context) -> Iterator[Problem]:
     """TRT-LLM's MLA kernels read these types of KV cache only.
 
     Source: `_handle_attention_backend_compatibility`.
     """
-    for side in case.sides:
-        cache = side.values.text("kv-cache-dtype") or "auto"
-        if side.values.text("attention-backend") == "trtllm_mla" and cache not in _TRTLLM_CACHE:
-            yield side.problem(
+    for role in context.roles:
+        cache = role.values.text("kv-cache-dtype") or "auto"
+        if role.values.text("attention-backend") == "trtllm_mla" and cache not in _TRTLLM_CACHE:
+            yield role.problem(
                 "kv-cache-dtype",
                 "attention-backend: trtllm_mla does not read it",
                 f"set it to one of {', '.join(_TRTLLM_CACHE)}",
             )
 
 
-def served_name_is_the_model(case: Case) -> Iterator[Problem]:
+def served_name_is_the_model(context: Context) -> Iterator[Problem]:
     """Workers are known by the model's id, by which frontends find the tokenizer and users ask.
 
     Source: dynamo issues 4748, 4976, 11650.
     """
-    for side in case.sides:
-        if side.values.text("served-model-name") != case.layout.model:
-            yield side.problem(
+    for role in context.roles:
+        if role.values.text("served-model-name") != context.layout.model:
+            yield role.problem(
                 "served-model-name",
-                f"frontends load the tokenizer by this name, and the model is {case.layout.model}",
-                f"set it to {case.layout.model}",
+                f"frontends load the tokenizer by this name, and the model is {context.layout.model}",
+                f"set it to {context.layout.model}",
             )
 
 
-def fits_one_rack(case: Case) -> Iterator[Problem]:
+def fits_one_rack(context: Context) -> Iterator[Problem]:
     """Prefill and decode share one NVLink domain.
 
     Source: Google's A4X pages: 18 nodes of 4 GPUs; the ComputeDomain counts exactly the layout's nodes.
     """
-    if case.layout.nodes > A4X.nodes_per_domain:
-        counted = " + ".join(f"{w.replicas} x {w.nodes_per_replica}" for w in case.file.roles.values())
-        yield case.problem(
+    if context.layout.nodes > A4X.nodes_per_domain:
+        counted = " + ".join(f"{w.replicas} x {w.nodes_per_replica}" for w in context.file.roles.values())
+        yield context.problem(
             "prefill.replicas",
-            case.file.prefill.replicas,
-            f"{counted} = {case.layout.nodes} nodes, and one NVLink domain has {A4X.nodes_per_domain}",
+            context.file.prefill.replicas,
+            f"{counted} = {context.layout.nodes} nodes, and one NVLink domain has {A4X.nodes_per_domain}",
             "take fewer replicas or nodes; two layouts make two stacks in two domains",
         )

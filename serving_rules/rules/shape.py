@@ -7,7 +7,7 @@ from typing import Final
 
 from reference.machines import A4X
 from serving_rules.arguments import Values
-from serving_rules.rules.context import Case, Side
+from serving_rules.rules.context import Context, RoleContext
 from validation.problems import Problem
 
 PAGE: Final = 64
@@ -16,111 +16,111 @@ PAGE: Final = 64
 _WHOLE_EXPERTS: Final = ("deepep", "mooncake")
 
 
-def parallelism_fills_the_nodes(case: Case) -> Iterator[Problem]:
+def parallelism_fills_the_nodes(context: Context) -> Iterator[Problem]:
     """One process a GPU, on every GPU of every node of a replica.
 
     Source: `check_server_args`: tp x pp is a multiple of nnodes; the operator starts one process group over
     nodeCount pods with 4 GPUs each. Data parallelism outside the tensor-parallel group multiplies the GPUs.
     """
-    for side in case.sides:
-        parallel = side.parallel
-        if parallel.gpus != side.gpus and not _attention_is_missing(side):
-            yield side.problem(
+    for role in context.roles:
+        parallel = role.parallel
+        if parallel.gpus != role.gpus and not _attention_is_missing(role):
+            yield role.problem(
                 "tensor-parallel-size",
-                f"a {side.role} replica has {side.gpus} GPUs ({side.nodes} x {A4X.gpus}), and its parallel "
+                f"a {role.name} replica has {role.gpus} GPUs ({role.nodes} x {A4X.gpus}), and its parallel "
                 f"sizes take {parallel.gpus}",
-                f"make tp-size x pp-size {side.gpus}, or change {side.role}.nodesPerReplica",
+                f"make tp-size x pp-size {role.gpus}, or change {role.name}.nodesPerReplica",
             )
 
 
-def data_parallel_attention_divides(case: Case) -> Iterator[Problem]:
+def data_parallel_attention_divides(context: Context) -> Iterator[Problem]:
     """Data parallelism over nodes is data-parallel attention, which cuts the tensor-parallel group evenly.
 
     Source: `check_server_args` (multi-node data parallel needs it), `_handle_data_parallelism` (tp % dp == 0; a
     size of 1 switches the flag off again without a word).
     """
-    for side in case.sides:
-        parallel, wanted = side.parallel, side.values.flag("enable-dp-attention")
-        if _attention_is_missing(side):
-            yield side.problem(
+    for role in context.roles:
+        parallel, wanted = role.parallel, role.values.flag("enable-dp-attention")
+        if _attention_is_missing(role):
+            yield role.problem(
                 "enable-dp-attention",
-                f"data parallelism ({parallel.data}) over {side.nodes} nodes needs it",
+                f"data parallelism ({parallel.data}) over {role.nodes} nodes needs it",
                 "set enable-dp-attention: true",
             )
         elif wanted and parallel.data <= 1:
-            yield side.problem(
+            yield role.problem(
                 "enable-dp-attention",
                 f"SGLang switches it off without a word when the data-parallel size is {parallel.data}",
                 "set dp-size, or leave the flag out",
             )
         elif wanted and parallel.tensor % parallel.data:
-            yield side.problem(
+            yield role.problem(
                 "data-parallel-size",
                 f"with enable-dp-attention it divides the tensor-parallel size ({parallel.tensor})",
                 "choose a divisor of it; DeepSeek layouts use the size itself",
             )
 
 
-def expert_parallelism_is_whole(case: Case) -> Iterator[Problem]:
+def expert_parallelism_is_whole(context: Context) -> Iterator[Problem]:
     """With DeepEP every GPU of the replica is a rank of the expert group.
 
     Source: `_handle_a2a_moe` sets the expert-parallel size to the tensor-parallel size, whatever was asked for;
     without it the size divides the tensor-parallel size.
     """
-    for side in case.sides:
-        parallel, backend = side.parallel, side.values.text("moe-a2a-backend")
-        written = "expert-parallel-size" in side.values.written
+    for role in context.roles:
+        parallel, backend = role.parallel, role.values.text("moe-a2a-backend")
+        written = "expert-parallel-size" in role.values.written
         if backend in _WHOLE_EXPERTS and written and parallel.expert != parallel.tensor:
-            yield side.problem(
+            yield role.problem(
                 "expert-parallel-size",
                 f"moe-a2a-backend: {backend} makes it the tensor-parallel size ({parallel.tensor}), whatever is given",
                 f"set it to {parallel.tensor}",
             )
         elif backend not in _WHOLE_EXPERTS and parallel.expert > 0 and parallel.tensor % parallel.expert:
-            yield side.problem(
+            yield role.problem(
                 "expert-parallel-size",
                 f"it divides the tensor-parallel size ({parallel.tensor})",
                 "choose a divisor of it, or 1",
             )
 
 
-def prefill_chunks_are_whole_pages(case: Case) -> Iterator[Problem]:
+def prefill_chunks_are_whole_pages(context: Context) -> Iterator[Problem]:
     """A chunk of a prompt fills whole pages of the KV cache, on every data-parallel rank.
 
     Source: `_handle_data_parallelism` divides the chunk by dp and drops the rest; `check_server_args` wants a
     multiple of the page size, except on decode; trtllm_mla's page has 64 tokens (32 if asked for).
     """
-    for side in case.sides:
-        chunk, parallel = side.values.integer("chunked-prefill-size"), side.parallel
+    for role in context.roles:
+        chunk, parallel = role.values.integer("chunked-prefill-size"), role.parallel
         ranks = parallel.data if parallel.attention else 1
         if chunk is None or chunk <= 0:
             continue
-        page = _page(side.values) if side.role == "prefill" else 1
+        page = _page(role.values) if role.name == "prefill" else 1
         if chunk % (ranks * page):
             pages = f"whole pages of {page} tokens" if page > 1 else "the same number of tokens"
-            yield side.problem(
+            yield role.problem(
                 "chunked-prefill-size",
                 f"each of {ranks} data-parallel ranks gets {pages}" if ranks > 1 else f"a chunk is {pages}",
                 f"choose a multiple of {ranks * page}",
             )
 
 
-def lm_head_needs_attention(case: Case) -> Iterator[Problem]:
+def lm_head_needs_attention(context: Context) -> Iterator[Problem]:
     """A data-parallel output layer needs data-parallel attention.
 
     Source: `_handle_data_parallelism`.
     """
-    for side in case.sides:
-        if side.values.flag("enable-dp-lm-head") and not side.parallel.attention:
-            yield side.problem(
+    for role in context.roles:
+        if role.values.flag("enable-dp-lm-head") and not role.parallel.attention:
+            yield role.problem(
                 "enable-dp-lm-head",
                 "it needs enable-dp-attention with a data-parallel size over 1",
                 "set both, or leave it out",
             )
 
 
-def _attention_is_missing(side: Side) -> bool:
-    return side.parallel.data > 1 and side.nodes > 1 and not side.values.flag("enable-dp-attention")
+def _attention_is_missing(role: RoleContext) -> bool:
+    return role.parallel.data > 1 and role.nodes > 1 and not role.values.flag("enable-dp-attention")
 
 
 def _page(values: Values) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.cloud import kubernetes_schema
+from rehearsal.simulator import kubernetes_schema
 
 KUBERNETES = ("1.34", "1.35")
 """Releases that the program supports with its default Dynamo profile."""

@@ -57,7 +57,7 @@ def test_the_kinds_that_serving_stands_on_are_among_the_objects(deployed: Record
     assert all(None not in schemas.kind_of(manifest) for _, manifest in deployed.manifests())
 
 
-# --- twins: what is wrong is refused ----------------------------------------------------------------------
+# --- negative controls: what is wrong is refused ----------------------------------------------------------------------
 
 
 def one_of_each_kind() -> dict[schemas.Kind, dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from pulumi.provider.experimental import provider as sdk
 
-from rehearsal.cloud import EmbeddedCloud, Thing, World
-from rehearsal.cloud.provider import inputs_on_record
-from rehearsal.cloud.values import Props, dig, props_from_plain, props_to_plain
+from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
+from rehearsal.simulator.provider import inputs_on_record
+from rehearsal.simulator.values import Props, dig, props_from_plain, props_to_plain
 
 PROJECT, REGION, ZONE = "my-project", "us-central1", "us-central1-b"
 CLUSTER = "gcp:container/cluster:Cluster"
@@ -36,12 +36,12 @@ class Driver:
     """An embedded cloud with a configured project; `cluster()` adds a cluster and points Kubernetes at it."""
 
     def __init__(self, *, dynamo_version: str = "0.7.0") -> None:
-        self.cloud = EmbeddedCloud(World(seed=7), dynamo_version=dynamo_version)
+        self.cloud = EmbeddedCloud(CloudState(seed=7), dynamo_version=dynamo_version)
         self.cloud.gcp.configure("", {"project": PROJECT, "region": REGION})
 
     @property
-    def world(self) -> World:
-        return self.cloud.world
+    def state(self) -> CloudState:
+        return self.cloud.state
 
     def check(self, kind: str, name: str, inputs: Props, olds: Props | None = None) -> Props:
         """The completed inputs; raises CheckError."""
@@ -51,12 +51,12 @@ class Driver:
             raise CheckError({failure.property: failure.reason for failure in response.failures})
         return props_to_plain(response.inputs or {})
 
-    def create(self, kind: str, name: str, inputs: Props) -> Thing:
+    def create(self, kind: str, name: str, inputs: Props) -> CloudResource:
         """Check and create; returns what is in the world then."""
         checked = self.check(kind, name, inputs)
         request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=False)
         response = asyncio.run(self.cloud.create(request))
-        found = self.world.find(kind, where=lambda thing: thing.id == response.resource_id)
+        found = self.state.find(kind, where=lambda resource: resource.id == response.resource_id)
         assert found, f"{kind} {response.resource_id} is not in the world"
         return found[-1]
 
@@ -66,26 +66,26 @@ class Driver:
         request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=True)
         return props_to_plain(asyncio.run(self.cloud.create(request)).properties)
 
-    def diff(self, thing: Thing, inputs: Props, ignored: Sequence[str] = ()) -> sdk.DiffResponse:
+    def diff(self, resource: CloudResource, inputs: Props, ignored: Sequence[str] = ()) -> sdk.DiffResponse:
         """How new inputs differ from those that the object was made with."""
-        name = thing.urn.rsplit("::", 1)[-1]
-        checked = self.check(thing.kind, name, inputs, thing.inputs)
-        token = inputs_on_record.set(thing.inputs)
+        name = resource.urn.rsplit("::", 1)[-1]
+        checked = self.check(resource.kind, name, inputs, resource.inputs)
+        token = inputs_on_record.set(resource.inputs)
         try:
             request = sdk.DiffRequest(
-                thing.urn, thing.id, props_from_plain(thing.outputs), props_from_plain(checked), list(ignored)
+                resource.urn, resource.id, props_from_plain(resource.outputs), props_from_plain(checked), list(ignored)
             )
             return asyncio.run(self.cloud.diff(request))
         finally:
             inputs_on_record.reset(token)
 
-    def update(self, thing: Thing, inputs: Props, *, preview: bool = False) -> Props:
+    def update(self, resource: CloudResource, inputs: Props, *, preview: bool = False) -> Props:
         """Check and update."""
-        checked = self.check(thing.kind, thing.urn.rsplit("::", 1)[-1], inputs, thing.inputs)
+        checked = self.check(resource.kind, resource.urn.rsplit("::", 1)[-1], inputs, resource.inputs)
         request = sdk.UpdateRequest(
-            thing.urn,
-            thing.id,
-            props_from_plain(thing.outputs),
+            resource.urn,
+            resource.id,
+            props_from_plain(resource.outputs),
             props_from_plain(checked),
             timeout=0,
             ignore_changes=[],
@@ -93,8 +93,8 @@ class Driver:
         )
         return props_to_plain(asyncio.run(self.cloud.update(request)).properties)
 
-    def delete(self, thing: Thing) -> None:
-        request = sdk.DeleteRequest(thing.urn, thing.id, props_from_plain(thing.outputs), timeout=0)
+    def delete(self, resource: CloudResource) -> None:
+        request = sdk.DeleteRequest(resource.urn, resource.id, props_from_plain(resource.outputs), timeout=0)
         asyncio.run(self.cloud.delete(request))
 
     def read(self, kind: str, id_: str) -> sdk.ReadResponse:
@@ -111,7 +111,7 @@ class Driver:
 
     # What tests stand on
 
-    def cluster(self, name: str = "a4x", **more: Any) -> Thing:
+    def cluster(self, name: str = "a4x", **more: Any) -> CloudResource:
         """Make a cluster and let the Kubernetes provider point to it."""
         inputs = {
             "name": name,
@@ -129,20 +129,20 @@ class Driver:
         config = {"kubeconfig": kubeconfig(f"https://{host}"), "clusterIdentifier": "c"}
         self.cloud.kubernetes.configure("", config)
 
-    def pool(self, name: str = "a4x-0", nodes: int = 2, **node_config: Any) -> Thing:
+    def pool(self, name: str = "a4x-0", nodes: int = 2, **node_config: Any) -> CloudResource:
         """Make an A4X node pool in cluster a4x."""
         inputs = pool_inputs(name, nodes)
         inputs["nodeConfig"].update(node_config)
         return self.create(NODE_POOL, name, inputs)
 
-    def namespace(self, name: str) -> Thing:
+    def namespace(self, name: str) -> CloudResource:
         return self.kube("v1", "Namespace", name)
 
-    def kube(self, api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> Thing:
+    def kube(self, api_version: str, kind: str, name: str, namespace: str = "", **fields: Any) -> CloudResource:
         """Make a Kubernetes object."""
         return self.create(token(api_version, kind), name, kube_inputs(api_version, kind, name, namespace, **fields))
 
-    def release(self, chart: str, namespace: str, version: str = "0.7.0", **fields: Any) -> Thing:
+    def release(self, chart: str, namespace: str, version: str = "0.7.0", **fields: Any) -> CloudResource:
         inputs = {
             "name": chart,
             "namespace": namespace,
@@ -164,7 +164,7 @@ class Driver:
         self.kube("scheduling.run.ai/v2", "Queue", "root", spec={})
         self.kube("scheduling.run.ai/v2", "Queue", "team", spec={"parentQueue": "root"})
 
-    def kai(self, version: str = "0.17.0", **values: Any) -> Thing:
+    def kai(self, version: str = "0.17.0", **values: Any) -> CloudResource:
         """KAI as the program installs it: its release without a shard, its operands, and a shard."""
         self.namespace("kai-scheduler")
         off = {"defaultShard": {"enabled": False}, "defaultQueue": {"createDefaultQueue": False}}
@@ -181,20 +181,20 @@ class Driver:
         request = sdk.CreateRequest(urn(CONFIG_PATCH, "operands"), props_from_plain(checked), 0, preview=False)
         asyncio.run(self.cloud.create(request))
 
-    def shard(self, **args: str) -> Thing:
+    def shard(self, **args: str) -> CloudResource:
         spec = {"partitionLabelValue": "", "args": {"default-staleness-grace-period": "-1s", **args}}
         return self.kube("kai.scheduler/v1", "SchedulingShard", "default", spec=spec)
 
-    def driver(self) -> Thing:
+    def driver(self) -> CloudResource:
         self.namespace("nvidia-dra-driver-gpu")
         self.kube("v1", "ResourceQuota", "critical", "nvidia-dra-driver-gpu", spec={"hard": {"pods": "37"}})
         return self.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
 
-    def domain(self, name: str = "domain", template: str = "channel", nodes: int = 2) -> Thing:
+    def domain(self, name: str = "domain", template: str = "channel", nodes: int = 2) -> CloudResource:
         spec = {"numNodes": nodes, "channel": {"resourceClaimTemplate": {"name": template}}}
         return self.kube("resource.nvidia.com/v1beta1", "ComputeDomain", name, "serving", spec=spec)
 
-    def graph(self, name: str = "r1-abcd", **changes: Any) -> Thing:
+    def graph(self, name: str = "r1-abcd", **changes: Any) -> CloudResource:
         return self.create(GRAPH, name, graph_inputs(name, **changes))
 
 
@@ -274,5 +274,5 @@ def graph_inputs(name: str = "r1-abcd", queue: str = "team", **services: Any) ->
     return inputs
 
 
-def state_of(thing: Thing) -> str:
-    return str(dig(thing.outputs, "status.state"))
+def state_of(resource: CloudResource) -> str:
+    return str(dig(resource.outputs, "status.state"))

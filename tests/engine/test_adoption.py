@@ -1,4 +1,4 @@
-"""What an environment adopts and cannot read: one message with key, value, rule and cure, and nothing is made."""
+"""What an environment adopts and cannot read: one message with key, value, rule and fix, and nothing is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from proofs import life
 from rehearsal import Rehearsal
-from rehearsal.cloud.gcp_rules import BUCKET, CLUSTER
+from rehearsal.simulator.gcp_rules import BUCKET, CLUSTER
 from tests.engine.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -24,12 +24,12 @@ def _refusal(rehearsal: Rehearsal, answer: str) -> str:
     """The one cause that a preview ends with, when Google Cloud answers every question of the program so."""
     rehearsal.cloud.faults.clear()
     rehearsal.cloud.faults.fail(lambda call: call.op == "invoke", answer)
-    before = len(rehearsal.world.journal)
+    before = len(rehearsal.state.journal)
     error = life.failed(rehearsal.preview)
     rehearsal.cloud.faults.clear()
     assert error is not None
     assert len(error.causes) == 1
-    assert {entry.op for entry in rehearsal.world.journal[before:]}.isdisjoint({"create", "update", "delete"})
+    assert {entry.op for entry in rehearsal.state.journal[before:]}.isdisjoint({"create", "update", "delete"})
     return error.causes[0]
 
 
@@ -40,14 +40,14 @@ def _refusal(rehearsal: Rehearsal, answer: str) -> str:
 def test_what_is_adopted_and_does_not_exist_is_named_with_its_key(
     rehearsal: Rehearsal, kind: str, key: str, what: str
 ) -> None:
-    (thing,) = rehearsal.world.find(kind)
-    rehearsal.world.remove(thing.key)
+    (resource,) = rehearsal.state.find(kind)
+    rehearsal.state.remove(resource.key)
     error = life.failed(rehearsal.preview)
-    rehearsal.world.add(thing)
+    rehearsal.state.add(resource)
     assert error is not None
     (cause,) = error.causes
-    assert cause.startswith(f"{key} = {thing.outputs['name']!r} rule: there is no such {what}")
-    assert "cure: Correct the name, or set its mode to create" in cause
+    assert cause.startswith(f"{key} = {resource.outputs['name']!r} rule: there is no such {what}")
+    assert "fix: Correct the name, or set its mode to create" in cause
 
 
 NO_BUCKET = (
@@ -70,7 +70,7 @@ NO_NETWORK = (
 
 
 @pytest.mark.parametrize(
-    ("answer", "rule", "cure"),
+    ("answer", "rule", "fix"),
     [
         (NO_BUCKET, "whoever runs this lacks storage.buckets.get", "--role=roles/storage.admin"),
         (NO_GROUPS, "lacks compute.instanceGroupManagers.list", "Grant roles/compute.viewer"),
@@ -82,12 +82,12 @@ NO_NETWORK = (
     ids=["bucket", "cluster", "api", "credentials", "network", "other"],
 )
 def test_a_reading_that_google_cloud_refuses_says_why_and_what_to_do(
-    rehearsal: Rehearsal, answer: str, rule: str, cure: str
+    rehearsal: Rehearsal, answer: str, rule: str, fix: str
 ) -> None:
     cause = _refusal(rehearsal, answer)
     assert cause.startswith("modelBucket.name = 'my-project-models' rule: ")
     assert rule in cause
-    assert cure in cause
+    assert fix in cause
 
 
 def test_once_it_can_be_read_the_environment_is_previewed(rehearsal: Rehearsal) -> None:

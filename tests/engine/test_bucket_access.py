@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from rehearsal.cloud import bucket_access
-from rehearsal.cloud.world import Thing
 from rehearsal.run import Rehearsal
+from rehearsal.simulator import bucket_access
+from rehearsal.simulator.state import CloudResource
 from tests.engine.driver import GRAPH, PROJECT, Driver, role
 from tests.engine.proof import needs_engine
 
@@ -21,7 +21,7 @@ VOLUME = {"csi": {"driver": bucket_access.DRIVER, "volumeAttributes": {"bucketNa
 
 
 @pytest.fixture
-def graph() -> tuple[Driver, Thing]:
+def graph() -> tuple[Driver, CloudResource]:
     cloud = Driver()
     cloud.platform()
     annotations = {"iam.gke.io/gcp-service-account": EMAIL}
@@ -32,11 +32,11 @@ def graph() -> tuple[Driver, Thing]:
 
 
 def _grant(cloud: Driver, kind: str, outputs: Mapping[str, str]) -> None:
-    cloud.world.add(Thing(kind, "", f"grant-{len(cloud.world)}", {}, dict(outputs)))
+    cloud.state.add(CloudResource(kind, "", f"grant-{len(cloud.state)}", {}, dict(outputs)))
 
 
-def _hindrances(cloud: Driver, graph: Thing) -> list[str]:
-    return list(bucket_access.hindrances(cloud.world, graph.scope, graph.outputs))
+def _hindrances(cloud: Driver, graph: CloudResource) -> list[str]:
+    return list(bucket_access.hindrances(cloud.state, graph.scope, graph.outputs))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def _hindrances(cloud: Driver, graph: Thing) -> list[str]:
     ],
 )
 def test_a_direct_grant_reaches_the_account_that_it_names(
-    graph: tuple[Driver, Thing], member: str, bucket: str, wanted: str, reads: bool
+    graph: tuple[Driver, CloudResource], member: str, bucket: str, wanted: str, reads: bool
 ) -> None:
     cloud, made = graph
     _grant(cloud, BUCKET_MEMBER, {"bucket": bucket, "role": f"roles/storage.{wanted}", "member": member})
@@ -65,7 +65,7 @@ def test_a_direct_grant_reaches_the_account_that_it_names(
     [(f"{POOL}[serving/ksa]", True), (f"{POOL}[serving/default]", False), (f"{POOL}[x/ksa]", False)],
 )
 def test_a_google_account_is_reached_by_who_may_impersonate_it(
-    graph: tuple[Driver, Thing], identity: str, reads: bool
+    graph: tuple[Driver, CloudResource], identity: str, reads: bool
 ) -> None:
     cloud, made = graph
     reader = {"bucket": "weights", "role": "roles/storage.objectViewer", "member": f"serviceAccount:{EMAIL}"}
@@ -92,9 +92,9 @@ def test_the_programs_pods_may_read_their_bucket_by_a_grant_to_their_account(ver
     }
     with Rehearsal("dev", config=config) as rehearsal:
         rehearsal.up()
-        world, made = rehearsal.world, rehearsal.world.find(GRAPH)[0]
-        assert list(bucket_access.hindrances(world, made.scope, made.outputs)) == []
-        [grant] = world.find(BUCKET_MEMBER)
+        state, made = rehearsal.state, rehearsal.state.find(GRAPH)[0]
+        assert list(bucket_access.hindrances(state, made.scope, made.outputs)) == []
+        [grant] = state.find(BUCKET_MEMBER)
         assert not str(grant.outputs["member"]).startswith("principalSet:")
-        world.remove(grant.key)
-        assert len(list(bucket_access.hindrances(world, made.scope, made.outputs))) == 3
+        state.remove(grant.key)
+        assert len(list(bucket_access.hindrances(state, made.scope, made.outputs))) == 3

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from rehearsal.cloud import Call, CloudServer, EmbeddedCloud, Refusal, Thing, World
-from rehearsal.cloud.provider import kind_of, name_of
-from rehearsal.cloud.values import (
+from rehearsal.simulator import ApiError, Call, CloudResource, CloudServer, CloudState, EmbeddedCloud
+from rehearsal.simulator.provider import kind_of, name_of
+from rehearsal.simulator.values import (
     UNKNOWN,
     changes,
     dig,
@@ -42,7 +42,7 @@ def cloud() -> Driver:
     return Driver()
 
 
-def make_bucket(cloud: Driver, name: str = "weights") -> Thing:
+def make_bucket(cloud: Driver, name: str = "weights") -> CloudResource:
     return cloud.create(BUCKET, name, {"name": name, "location": REGION})
 
 
@@ -110,57 +110,57 @@ def test_the_kind_of_a_child_is_read_without_its_parents() -> None:
 
 
 def test_an_owned_object_goes_with_its_owner() -> None:
-    world = World()
-    owner = world.add(Thing("k", "", "owner", {}, {}))
-    world.add(Thing("k", "", "owned", {}, {}, origin="service", owner=owner.key))
-    assert [thing.id for thing in world.remove(owner.key)] == ["owner", "owned"]
-    assert not world.remove(owner.key)
+    state = CloudState()
+    owner = state.add(CloudResource("k", "", "owner", {}, {}))
+    state.add(CloudResource("k", "", "owned", {}, {}, origin="service", owner=owner.key))
+    assert [resource.id for resource in state.remove(owner.key)] == ["owner", "owned"]
+    assert not state.remove(owner.key)
 
 
 def test_only_what_the_program_made_is_left_over() -> None:
-    world = World()
-    world.add(Thing("k", "", "a", {}, {}))
-    world.add(Thing("k", "", "b", {}, {}, origin="seed"))
-    world.add(Thing("k", "", "c", {}, {}, origin="service"))
-    assert [thing.id for thing in world.leftovers()] == ["a"]
-    assert [thing.id for thing in world.kept()] == ["c"]
+    state = CloudState()
+    state.add(CloudResource("k", "", "a", {}, {}))
+    state.add(CloudResource("k", "", "b", {}, {}, origin="seed"))
+    state.add(CloudResource("k", "", "c", {}, {}, origin="service"))
+    assert [resource.id for resource in state.leftovers()] == ["a"]
+    assert [resource.id for resource in state.kept()] == ["c"]
 
 
 def test_a_used_name_is_remembered() -> None:
-    world = World()
-    key = world.add(Thing("k", "", "a", {}, {})).key
-    world.remove(key)
-    assert world.times_made(key) == 1
-    assert not world.times_made(("k", "", "b"))
+    state = CloudState()
+    key = state.add(CloudResource("k", "", "a", {}, {})).key
+    state.remove(key)
+    assert state.times_made(key) == 1
+    assert not state.times_made(("k", "", "b"))
 
 
 def test_many_threads_make_as_many_objects() -> None:
-    world = World()
+    state = CloudState()
 
     def work(number: int) -> None:
         for index in range(100):
-            world.add(Thing("k", "", f"{number}-{index}", {}, {}))
+            state.add(CloudResource("k", "", f"{number}-{index}", {}, {}))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({thing.born for thing in world}) == 800
+    assert len({resource.born for resource in state}) == 800
 
 
 def test_the_journal_holds_every_call_with_its_outcome(cloud: Driver) -> None:
     make_bucket(cloud)
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         make_bucket(cloud)
-    told = [(entry.op, entry.kind, entry.name, bool(entry.refused)) for entry in cloud.world.journal]
+    told = [(entry.op, entry.kind, entry.name, bool(entry.refused)) for entry in cloud.state.journal]
     assert told == [
         ("check", BUCKET, "weights", False),
         ("create", BUCKET, "weights", False),
         ("check", BUCKET, "weights", False),
         ("create", BUCKET, "weights", True),
     ]
-    assert all(entry.started <= entry.ended for entry in cloud.world.journal)
+    assert all(entry.started <= entry.ended for entry in cloud.state.journal)
 
 
 # Faults
@@ -172,18 +172,18 @@ def creates(call: Call) -> bool:
 
 def test_a_call_can_fail_before_it_is_carried_out(cloud: Driver) -> None:
     cloud.cloud.faults.fail(creates, "the network is down")
-    with pytest.raises(Refusal, match="the network is down"):
+    with pytest.raises(ApiError, match="the network is down"):
         make_bucket(cloud)
-    assert not cloud.world.leftovers()
+    assert not cloud.state.leftovers()
     make_bucket(cloud)
 
 
 def test_a_call_can_fail_after_it_was_carried_out(cloud: Driver) -> None:
     cloud.cloud.faults.fail(creates, "no answer", carried_out=True)
-    with pytest.raises(Refusal, match="no answer"):
+    with pytest.raises(ApiError, match="no answer"):
         make_bucket(cloud)
-    assert len(cloud.world.leftovers()) == 1
-    assert cloud.world.journal[-1].refused == "no answer"
+    assert len(cloud.state.leftovers()) == 1
+    assert cloud.state.journal[-1].refused == "no answer"
 
 
 def test_a_call_can_be_late(cloud: Driver) -> None:
@@ -196,8 +196,8 @@ def test_a_call_can_be_late(cloud: Driver) -> None:
 
 
 def test_a_kind_can_take_its_time_on_a_scaled_clock(cloud: Driver) -> None:
-    cloud.world.durations[BUCKET] = 60.0
-    cloud.world.time_scale = 0.001
+    cloud.state.durations[BUCKET] = 60.0
+    cloud.state.time_scale = 0.001
     started = time.monotonic()
     make_bucket(cloud)
     assert time.monotonic() - started >= 0.06
@@ -224,7 +224,7 @@ def test_new_keepers_draw_a_new_value(cloud: Driver) -> None:
 def test_two_equal_random_values_are_two_objects(cloud: Driver) -> None:
     for name in ("a", "b"):
         cloud.create("random:index/randomPassword:RandomPassword", name, {"length": 8})
-    assert len(cloud.world.leftovers()) == 2
+    assert len(cloud.state.leftovers()) == 2
 
 
 def test_a_random_string_that_cannot_be_drawn_is_refused(cloud: Driver) -> None:
@@ -238,13 +238,13 @@ def test_a_random_value_is_unknown_in_a_preview(cloud: Driver) -> None:
 
 
 def test_a_random_kind_that_is_not_modelled_is_named(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="the embedded cloud has no random:index/randomPet:RandomPet"):
+    with pytest.raises(ApiError, match="the embedded cloud has no random:index/randomPet:RandomPet"):
         cloud.check("random:index/randomPet:RandomPet", "p", {})
 
 
 def test_a_random_value_is_never_changed_in_place(cloud: Driver) -> None:
     made = cloud.create(STRING, "s", {"length": 4})
-    with pytest.raises(Refusal, match="only made anew"):
+    with pytest.raises(ApiError, match="only recreated"):
         cloud.update(made, {"length": 5})
 
 
@@ -294,7 +294,7 @@ def test_each_connection_has_its_own_configuration(server: CloudServer) -> None:
     assert not server.cloud.kubernetes.clients
 
 
-def test_a_changed_provider_configuration_is_told_as_a_change(server: CloudServer) -> None:
+def test_a_changed_provider_configuration_is_reported_as_a_change(server: CloudServer) -> None:
     request = provider_pb2.DiffRequest(id="p", urn="urn:pulumi:t::t::pulumi:providers:kubernetes::p")
     request.old_inputs.update({"clusterIdentifier": "a"})
     request.news.update({"clusterIdentifier": "b"})

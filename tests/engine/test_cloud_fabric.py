@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Thing
-from rehearsal.cloud.faults import NotReady
-from rehearsal.cloud.jobs import JOB
-from rehearsal.cloud.values import Props
+from rehearsal.simulator import CloudResource
+from rehearsal.simulator.faults import NotReadyError
+from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.values import Props
 from tests.engine.driver import NODE_POOL, TOLERATIONS, Driver, kube_inputs, role, urn
 
 LABELS = {"app.kubernetes.io/name": "fabric-test"}
@@ -49,12 +49,12 @@ def inputs(**changes: Any) -> Props:
     return kube_inputs("batch/v1", "Job", "measure", "serving", spec=whole)
 
 
-def measure(cloud: Driver, **changes: Any) -> Thing:
+def measure(cloud: Driver, **changes: Any) -> CloudResource:
     return cloud.create(JOB, "measure", inputs(**changes))
 
 
 def words(cloud: Driver, **changes: Any) -> str:
-    with pytest.raises(NotReady) as caught:
+    with pytest.raises(NotReadyError) as caught:
         measure(cloud, **changes)
     return str(caught.value)
 
@@ -64,7 +64,7 @@ def test_a_healthy_domain_passes(cloud: Driver) -> None:
 
 
 def test_a_slow_domain_fails_with_each_minimum_that_it_misses_and_the_next_command(cloud: Driver) -> None:
-    cloud.world.fabric[cloud.world.find(NODE_POOL)[0].id] = 220.0
+    cloud.state.fabric[cloud.state.find(NODE_POOL)[0].id] = 220.0
     said = words(cloud)
     assert said.startswith("[Pod serving/measure-")
     assert "all_reduce 220.0 GB/s, at least 250 wanted" in said
@@ -77,23 +77,23 @@ def test_without_a_channel_there_is_only_the_network(cloud: Driver) -> None:
 
 
 def test_a_node_that_takes_no_pods_is_missed_by_the_others(cloud: Driver) -> None:
-    cloud.world.cordoned[cloud.world.find(NODE_POOL)[0].id] = 1
+    cloud.state.cordoned[cloud.state.find(NODE_POOL)[0].id] = 1
     assert "1 of 2 pods did not come" in words(cloud)
 
 
 def test_fewer_pods_than_the_test_waits_for_are_missed(cloud: Driver) -> None:
     assert "1 of 2 pods did not come" in words(cloud, spec={"completions": 1, "parallelism": 1})
-    cloud.delete(cloud.world.find(JOB)[0])
+    cloud.delete(cloud.state.find(JOB)[0])
     assert "1 of 2 pods did not come" in words(cloud, spec={"parallelism": 1})
 
 
 def test_where_a_graph_has_the_nodes_nobody_has_a_word_to_say(cloud: Driver) -> None:
     graph = cloud.graph(Prefill=role(), Decode=role())
     assert f"{DEADLINE} (DeadlineExceeded)" in words(cloud)
-    (job,) = cloud.world.find(JOB)
+    (job,) = cloud.state.find(JOB)
     job.urn = urn(JOB, "measure")
     # P2: nor has an update of it.
-    with pytest.raises(NotReady, match="DeadlineExceeded"):
+    with pytest.raises(NotReadyError, match="DeadlineExceeded"):
         cloud.update(job, copy.deepcopy(job.inputs))
     cloud.delete(job)
     cloud.delete(graph)
@@ -122,7 +122,7 @@ def test_pods_without_a_name_do_not_find_each_other(cloud: Driver, change: Props
 
 @pytest.mark.parametrize("spec", [{"clusterIP": "10.0.0.7"}, {"selector": {"app": "other"}}], ids=["address", "labels"])
 def test_a_service_gives_pods_their_names_only_without_an_address_and_for_its_own(cloud: Driver, spec: Props) -> None:
-    (service,) = cloud.world.find("kubernetes:core/v1:Service")
+    (service,) = cloud.state.find("kubernetes:core/v1:Service")
     service.outputs["spec"].update(spec)
     assert "did not reach pod 0" in words(cloud)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal
-from rehearsal.cloud.values import UNKNOWN, Props
+from rehearsal.simulator import ApiError
+from rehearsal.simulator.values import UNKNOWN, Props
 from tests.engine.driver import CLUSTER, NODE_POOL, PROJECT, REGION, ZONE, CheckError, Driver, pool_inputs
 
 BUCKET = "gcp:storage/bucket:Bucket"
@@ -80,7 +80,7 @@ def test_an_unknown_value_is_judged_by_nobody(cloud: Driver) -> None:
 
 
 def test_a_kind_that_the_sdk_does_not_have_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="has no gcp:storage/bukket:Bukket"):
+    with pytest.raises(ApiError, match="has no gcp:storage/bukket:Bukket"):
         cloud.check("gcp:storage/bukket:Bukket", "x", {})
 
 
@@ -117,7 +117,7 @@ def test_a_name_that_the_service_does_not_take_is_refused(cloud: Driver, kind: s
 
 def test_a_second_object_of_the_same_name_is_refused(cloud: Driver) -> None:
     cloud.create(BUCKET, "one", bucket())
-    with pytest.raises(Refusal, match="409"):
+    with pytest.raises(ApiError, match="409"):
         cloud.create(BUCKET, "two", bucket())
 
 
@@ -128,13 +128,13 @@ def test_the_same_name_in_another_place_is_another_object(cloud: Driver) -> None
 
 
 def test_a_pool_of_a_cluster_that_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="Cluster 'a4x' was not found"):
+    with pytest.raises(ApiError, match="Cluster 'a4x' was not found"):
         cloud.pool()
 
 
 def test_a_pool_of_a_cluster_in_another_place_is_refused(cloud: Driver) -> None:
     cloud.cluster()
-    with pytest.raises(Refusal, match="Cluster 'a4x' was not found"):
+    with pytest.raises(ApiError, match="Cluster 'a4x' was not found"):
         cloud.create(NODE_POOL, "pool", {**pool_inputs(), "location": "europe-west4"})
 
 
@@ -152,14 +152,14 @@ def test_a_pool_of_a_cluster_in_another_place_is_refused(cloud: Driver) -> None:
     ],
 )
 def test_a_reference_to_what_is_not_there_is_refused(cloud: Driver, kind: str, inputs: Props, missing: str) -> None:
-    with pytest.raises(Refusal, match=missing):
+    with pytest.raises(ApiError, match=missing):
         cloud.create(kind, "x", inputs)
 
 
 def test_a_grant_to_an_account_that_is_not_there_is_refused(cloud: Driver) -> None:
     cloud.create(BUCKET, "b", bucket())
     member = f"serviceAccount:nobody-here@{PROJECT}.iam.gserviceaccount.com"
-    with pytest.raises(Refusal, match="does not exist"):
+    with pytest.raises(ApiError, match="does not exist"):
         cloud.create(MEMBER, "m", {"bucket": "weights", "role": "roles/storage.objectViewer", "member": member})
 
 
@@ -173,7 +173,7 @@ def test_a_grant_to_an_account_that_is_not_there_is_refused(cloud: Driver) -> No
 def test_a_grant_to_a_workload_pool_needs_a_cluster_that_has_made_it(cloud: Driver, member: str) -> None:
     cloud.create(BUCKET, "b", bucket())
     inputs = {"bucket": "weights", "role": "roles/storage.objectViewer", "member": member}
-    with pytest.raises(Refusal, match="Identity Pool does not exist"):
+    with pytest.raises(ApiError, match="Identity Pool does not exist"):
         cloud.create(MEMBER, "m", inputs)
     cloud.cluster()
     cloud.create(MEMBER, "m", inputs)
@@ -198,7 +198,7 @@ def test_a_role_that_is_no_role_is_refused(cloud: Driver) -> None:
 def test_without_a_project_nothing_can_be_made() -> None:
     cloud = Driver()
     cloud.cloud.gcp.configure("", {})
-    with pytest.raises(Refusal, match="gcp:project"):
+    with pytest.raises(ApiError, match="gcp:project"):
         cloud.create(NETWORK, "net", {"name": "net"})
 
 
@@ -215,14 +215,14 @@ def test_a_pool_under_a_1x72_policy_takes_18_nodes_and_no_more(cloud: Driver) ->
     policy(cloud)
     placed = {"type": "COMPACT", "policyName": "nvl72"}
     cloud.create(NODE_POOL, "full", {**pool_inputs("full", 18), "placementPolicy": placed})
-    with pytest.raises(Refusal, match="19 nodes do not fit"):
+    with pytest.raises(ApiError, match="19 nodes do not fit"):
         cloud.create(NODE_POOL, "more", {**pool_inputs("more", 19), "placementPolicy": placed})
 
 
 def test_two_pools_on_one_sub_block_are_refused(cloud: Driver) -> None:
     cloud.cluster()
     first = cloud.pool("one")
-    with pytest.raises(Refusal, match="held by node pool 'one'"):
+    with pytest.raises(ApiError, match="held by node pool 'one'"):
         cloud.pool("two", reservationAffinity=first.inputs["nodeConfig"]["reservationAffinity"])
 
 
@@ -266,7 +266,7 @@ def device_network(cloud: Driver) -> None:
 def test_a_pool_before_its_network_objects_is_refused(cloud: Driver) -> None:
     cloud.cluster()
     rdma(cloud)
-    with pytest.raises(Refusal, match="network objects must be there before"):
+    with pytest.raises(ApiError, match="network objects must be there before"):
         cloud.create(NODE_POOL, "pool", attached())
     device_network(cloud)
     cloud.create(NODE_POOL, "pool", attached())
@@ -276,13 +276,13 @@ def test_a_pool_on_a_network_profile_of_another_zone_is_refused(cloud: Driver) -
     cloud.cluster()
     rdma(cloud, "us-central1-a")
     device_network(cloud)
-    with pytest.raises(Refusal, match="not of the pool's zone"):
+    with pytest.raises(ApiError, match="not of the pool's zone"):
         cloud.create(NODE_POOL, "pool", attached())
 
 
 def test_a_firewall_rule_on_a_roce_network_is_refused(cloud: Driver) -> None:
     rdma(cloud)
-    with pytest.raises(Refusal, match="takes no firewall rules"):
+    with pytest.raises(ApiError, match="takes no firewall rules"):
         cloud.create(FIREWALL, "fw", {"network": "rdma", "allows": [{"protocol": "tcp"}]})
 
 
@@ -290,7 +290,7 @@ def test_overlapping_ranges_in_one_network_are_refused(cloud: Driver) -> None:
     cloud.create(NETWORK, "net", {"name": "net"})
     secondary = [{"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"}]
     cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20", secondaryIpRanges=secondary))
-    with pytest.raises(Refusal, match=r"10\.5\.0\.0/16 conflicts"):
+    with pytest.raises(ApiError, match=r"10\.5\.0\.0/16 conflicts"):
         cloud.create(SUBNET, "b", subnet("b", "net", "10.5.0.0/16"))
 
 
@@ -310,7 +310,7 @@ def test_overlapping_ranges_of_a_pools_networks_are_refused(cloud: Driver) -> No
     cloud.kube(api, "Network", "gvnic-1", spec={"type": "Device", "parametersRef": reference})
     inputs = attached()
     inputs["networkConfig"]["additionalNodeNetworkConfigs"].append({"network": "gvnic", "subnetwork": "gvnic-1"})
-    with pytest.raises(Refusal, match="overlap"):
+    with pytest.raises(ApiError, match="overlap"):
         cloud.create(NODE_POOL, "pool", inputs)
 
 
@@ -318,7 +318,7 @@ def test_a_range_can_grow_and_not_shrink(cloud: Driver) -> None:
     cloud.create(NETWORK, "net", {"name": "net"})
     made = cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20"))
     cloud.update(made, subnet("a", "net", "10.0.0.0/18"))
-    with pytest.raises(Refusal, match="can only grow"):
+    with pytest.raises(ApiError, match="can only grow"):
         cloud.update(made, subnet("a", "net", "10.0.0.0/24"))
 
 
@@ -328,17 +328,17 @@ def test_a_range_can_grow_and_not_shrink(cloud: Driver) -> None:
 def test_a_network_in_use_cannot_go(cloud: Driver) -> None:
     network = cloud.create(NETWORK, "net", {"name": "net"})
     inside = cloud.create(SUBNET, "a", subnet("a", "net", "10.0.0.0/20"))
-    with pytest.raises(Refusal, match="already being used by Subnetwork"):
+    with pytest.raises(ApiError, match="already being used by Subnetwork"):
         cloud.delete(network)
     cloud.delete(inside)
     cloud.delete(network)
-    assert not cloud.world.leftovers()
+    assert not cloud.state.leftovers()
 
 
 def test_a_network_of_a_cluster_cannot_go(cloud: Driver) -> None:
     network = cloud.create(NETWORK, "net", {"name": "net"})
     cloud.cluster(network="net")
-    with pytest.raises(Refusal, match="already being used by Cluster"):
+    with pytest.raises(ApiError, match="already being used by Cluster"):
         cloud.delete(network)
 
 
@@ -347,62 +347,62 @@ def test_a_policy_of_a_pool_cannot_go(cloud: Driver) -> None:
     policy(cloud)
     placed = {"type": "COMPACT", "policyName": "nvl72"}
     cloud.create(NODE_POOL, "pool", {**pool_inputs(), "placementPolicy": placed})
-    with pytest.raises(Refusal, match="already being used by NodePool"):
-        cloud.delete(cloud.world.find(POLICY)[0])
+    with pytest.raises(ApiError, match="already being used by NodePool"):
+        cloud.delete(cloud.state.find(POLICY)[0])
 
 
 def test_a_cluster_with_pools_of_the_program_cannot_go(cloud: Driver) -> None:
     cluster = cloud.cluster()
     cloud.pool()
-    with pytest.raises(Refusal, match="already being used by NodePool"):
+    with pytest.raises(ApiError, match="already being used by NodePool"):
         cloud.delete(cluster)
 
 
 def test_a_cluster_with_objects_of_the_program_cannot_go(cloud: Driver) -> None:
     cluster = cloud.cluster()
     namespace = cloud.namespace("mine")
-    with pytest.raises(Refusal, match="still holds 1 Kubernetes objects"):
+    with pytest.raises(ApiError, match="still holds 1 Kubernetes objects"):
         cloud.delete(cluster)
     cloud.delete(namespace)
     cloud.delete(cluster)
-    assert len(cloud.world) == 0
+    assert len(cloud.state) == 0
 
 
 @pytest.mark.parametrize("protection", [True, None])
 def test_a_cluster_is_protected_from_deletion_unless_it_says_otherwise(cloud: Driver, protection: bool | None) -> None:
     cluster = cloud.cluster(deletionProtection=protection)
-    with pytest.raises(Refusal, match="deletion_protection"):
+    with pytest.raises(ApiError, match="deletion_protection"):
         cloud.delete(cluster)
 
 
 def test_nodes_are_never_newer_than_the_control_plane(cloud: Driver) -> None:
     cloud.cluster(minMasterVersion="1.35.1-gke.1000000")
-    with pytest.raises(Refusal, match="must not have a greater version than the master"):
+    with pytest.raises(ApiError, match="must not have a greater version than the master"):
         cloud.create(NODE_POOL, "pool", {**pool_inputs(), "version": "1.35.1-gke.1000001"})
     made = cloud.create(NODE_POOL, "pool", {**pool_inputs(), "version": "1.35.1-gke.999999"})
     assert made.outputs["version"] == "1.35.1-gke.999999"
-    with pytest.raises(Refusal, match="must not have a greater version than the master"):
+    with pytest.raises(ApiError, match="must not have a greater version than the master"):
         cloud.update(made, {**pool_inputs(), "version": "1.36.0-gke.1"})
 
 
 def test_a_pool_on_which_a_graph_runs_cannot_go(cloud: Driver) -> None:
     cloud.platform()
     cloud.graph()
-    with pytest.raises(Refusal, match="still runs DynamoGraphDeployment serving/r1-abcd"):
-        cloud.delete(cloud.world.find(NODE_POOL)[0])
+    with pytest.raises(ApiError, match="still runs DynamoGraphDeployment serving/r1-abcd"):
+        cloud.delete(cloud.state.find(NODE_POOL)[0])
 
 
 def test_a_pool_on_which_a_graph_runs_cannot_shrink_below_it(cloud: Driver) -> None:
     cloud.platform()
     cloud.graph()
-    with pytest.raises(Refusal, match="2 are in use"):
-        cloud.update(cloud.world.find(NODE_POOL)[0], pool_inputs(nodes=1))
+    with pytest.raises(ApiError, match="2 are in use"):
+        cloud.update(cloud.state.find(NODE_POOL)[0], pool_inputs(nodes=1))
 
 
 def test_a_bucket_with_files_goes_only_by_force(cloud: Driver) -> None:
     made = cloud.create(BUCKET, "b", bucket())
     cloud.create("gcp:storage/bucketObject:BucketObject", "o", {"bucket": "weights", "name": "f", "content": "x"})
-    with pytest.raises(Refusal, match="without force_destroy"):
+    with pytest.raises(ApiError, match="without force_destroy"):
         cloud.delete(made)
     cloud.update(made, bucket(forceDestroy=True))
     cloud.delete(made)
@@ -417,7 +417,7 @@ def test_deleting_what_is_gone_is_no_error(cloud: Driver) -> None:
 def test_changing_what_is_gone_fails(cloud: Driver) -> None:
     made = cloud.create(BUCKET, "b", bucket())
     cloud.delete(made)
-    with pytest.raises(Refusal, match="Error 404"):
+    with pytest.raises(ApiError, match="Error 404"):
         cloud.update(made, bucket(forceDestroy=True))
 
 
@@ -451,7 +451,7 @@ def test_a_pool_whose_networks_are_unknown_cannot_be_compared(cloud: Driver) -> 
     """E8: what the engine asks about a pool when a network that it names is to be deleted first."""
     cloud.cluster()
     made = cloud.pool()
-    with pytest.raises(Refusal, match="ElementIterator on unknown value, in nodePoolAcceleratorNetworkProfile"):
+    with pytest.raises(ApiError, match="ElementIterator on unknown value, in nodePoolAcceleratorNetworkProfile"):
         cloud.diff(made, {**pool_inputs(), "networkConfig": UNKNOWN})
     assert cloud.diff(made, {**pool_inputs(), "cluster": UNKNOWN}).replaces == ["cluster"]
 
@@ -546,7 +546,7 @@ def test_a_clusters_endpoint_is_unknown_before_it_exists(cloud: Driver) -> None:
     outputs = cloud.preview(CLUSTER, "c", {"name": "c", "location": REGION})
     assert outputs["endpoint"] is UNKNOWN
     assert outputs["masterAuth"] is UNKNOWN
-    assert not cloud.world.find(CLUSTER)
+    assert not cloud.state.find(CLUSTER)
 
 
 def test_a_cluster_can_be_looked_up_as_adoption_does(cloud: Driver) -> None:
@@ -568,12 +568,12 @@ def test_a_cluster_can_be_looked_up_as_adoption_does(cloud: Driver) -> None:
     ],
 )
 def test_looking_up_what_is_not_there_fails(cloud: Driver, function: str, args: Props) -> None:
-    with pytest.raises(Refusal, match="404"):
+    with pytest.raises(ApiError, match="404"):
         cloud.invoke(function, args)
 
 
 def test_a_function_without_an_answer_is_named(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="gcp:compute/getZones:getZones"):
+    with pytest.raises(ApiError, match="gcp:compute/getZones:getZones"):
         cloud.invoke("gcp:compute/getZones:getZones", {})
 
 
@@ -585,5 +585,5 @@ def test_reading_what_is_gone_says_so(cloud: Driver) -> None:
 
 
 def test_a_package_that_nobody_stands_in_for_is_named(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="no package aws"):
+    with pytest.raises(ApiError, match="no package aws"):
         cloud.check("aws:s3/bucket:Bucket", "b", {})

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pulumi.provider.experimental import provider as sdk
 
-from rehearsal.cloud import Thing
-from rehearsal.cloud.faults import NotReady
-from rehearsal.cloud.jobs import JOB
-from rehearsal.cloud.values import Props, props_from_plain
+from rehearsal.simulator import CloudResource
+from rehearsal.simulator.faults import NotReadyError
+from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.values import Props, props_from_plain
 from tests.engine.driver import GRAPH, NODE_POOL, Driver, graph_inputs, kube_inputs, role, urn
 
 _RULE: Props = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
@@ -68,7 +68,7 @@ def cloud() -> Driver:
     return made
 
 
-def graph(cloud: Driver, decode: Props | None = None) -> Thing:
+def graph(cloud: Driver, decode: Props | None = None) -> CloudResource:
     inputs = graph_inputs()
     inputs["spec"]["services"] = {**SERVICES, "Decode": decode or SERVICES["Decode"]}
     return cloud.create(GRAPH, "r1-abcd", inputs)
@@ -84,14 +84,14 @@ def job_inputs(config_map: str = "check", **spec: Any) -> Props:
     return kube_inputs("batch/v1", "Job", "check", "serving", spec={"template": {"spec": pod}, **spec})
 
 
-def check(cloud: Driver, config: Props = CONFIG, **spec: Any) -> Thing:
+def check(cloud: Driver, config: Props = CONFIG, **spec: Any) -> CloudResource:
     data = {"__main__.py": "raise SystemExit('never read')", "check.json": json.dumps(config)}
     cloud.kube("v1", "ConfigMap", "check", "serving", data=data)
     return cloud.create(JOB, "check", job_inputs(**spec))
 
 
 def last_words(cloud: Driver, config: Props = CONFIG) -> str:
-    with pytest.raises(NotReady) as caught:
+    with pytest.raises(NotReadyError) as caught:
         check(cloud, config)
     assert caught.value.id == "serving/check"
     assert caught.value.outputs is not None
@@ -110,20 +110,20 @@ def test_a_check_that_fails_exists_and_ends_with_its_last_words(cloud: Driver) -
     assert said.startswith("[Pod serving/check-")
     assert "]: [Error] DynamoGraphDeployment serving/r1-abcd stays pending: 3 GPU nodes wanted" in said
     assert said.endswith("\nwhat to run next")
-    (job,) = cloud.world.find(JOB)
+    (job,) = cloud.state.find(JOB)
     assert job.outputs["status"]["failed"] == 1
 
 
 def test_an_update_of_a_job_that_failed_fails_at_once_without_its_words(cloud: Driver) -> None:
     """P2: only a Job that is deleted and made again runs again."""
-    pool = cloud.world.find(NODE_POOL)[0]
-    cloud.world.cordoned[pool.id] = 1
+    pool = cloud.state.find(NODE_POOL)[0]
+    cloud.state.cordoned[pool.id] = 1
     graph(cloud)
     last_words(cloud)
-    cloud.world.cordoned.clear()
-    (job,) = cloud.world.find(JOB)
+    cloud.state.cordoned.clear()
+    (job,) = cloud.state.find(JOB)
     job.urn = urn(JOB, "check")
-    with pytest.raises(NotReady, match="reached the specified backoff limit") as caught:
+    with pytest.raises(NotReadyError, match="reached the specified backoff limit") as caught:
         cloud.update(job, copy.deepcopy(job.inputs))
     assert "GPU nodes" not in str(caught.value)
     cloud.delete(job)
@@ -165,13 +165,13 @@ def test_a_check_that_waits_for_what_the_graph_does_not_make_fails(cloud: Driver
 
 def test_a_check_whose_account_may_not_list_pods_fails(cloud: Driver) -> None:
     graph(cloud)
-    binding = cloud.world.find("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding")[0]
-    cloud.world.remove(binding.key)
+    binding = cloud.state.find("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding")[0]
+    cloud.state.remove(binding.key)
     assert 'User "system:serviceaccount:serving:check" cannot list resource "pods"' in last_words(cloud)
 
 
 def test_a_service_that_selects_no_frontend_refuses_connections(cloud: Driver) -> None:
-    service = cloud.world.find("kubernetes:core/v1:Service")[0]
+    service = cloud.state.find("kubernetes:core/v1:Service")[0]
     service.outputs["spec"]["selector"] = {"dynamo-a4x/stack": "r2"}
     graph(cloud)
     assert "selects none of the graph's frontends" in last_words(cloud)
@@ -185,8 +185,8 @@ def test_another_model_than_the_workers_serve_is_not_listed(cloud: Driver) -> No
 
 
 def test_a_graph_that_nobody_waits_for_is_watched_by_nobody(cloud: Driver) -> None:
-    pool = cloud.world.find(NODE_POOL)[0]
-    cloud.world.cordoned[pool.id] = 2
+    pool = cloud.state.find(NODE_POOL)[0]
+    cloud.state.cordoned[pool.id] = 2
     made = graph(cloud)
     (said,) = cloud.cloud.unwatched()
     assert said.startswith(f"DynamoGraphDeployment {made.id} stays pending")

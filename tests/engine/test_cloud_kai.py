@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal, Thing, hindrances, kai
-from rehearsal.cloud.values import Props
+from rehearsal.simulator import ApiError, CloudResource, hindrances, kai
+from rehearsal.simulator.values import Props
 from tests.engine.driver import QUEUE, RELEASE, Driver, role, state_of
 
 CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
@@ -27,7 +27,7 @@ def cloud() -> Driver:
     return made
 
 
-def platform(cloud: Driver, version: str = "0.7.0", *, bundled: bool, **more: Any) -> Thing:
+def platform(cloud: Driver, version: str = "0.7.0", *, bundled: bool, **more: Any) -> CloudResource:
     """The Dynamo platform, with or without the KAI of its chart."""
     values: Props = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": bundled, **more}}
     if version.startswith("0."):
@@ -39,36 +39,36 @@ def platform(cloud: Driver, version: str = "0.7.0", *, bundled: bool, **more: An
     return cloud.release("dynamo-platform", "dynamo-cloud", version, values=values)
 
 
-def chart(cloud: Driver, version: str, **values: Any) -> Thing:
+def chart(cloud: Driver, version: str, **values: Any) -> CloudResource:
     """KAI's own chart, as it comes."""
     cloud.namespace("kai-scheduler")
     return cloud.release("kai-scheduler", "kai-scheduler", version, values=values)
 
 
-def serve(cloud: Driver, **changes: Any) -> Thing:
+def serve(cloud: Driver, **changes: Any) -> CloudResource:
     """A graph whose pods run; raises `Refusal` with what keeps them from it."""
-    if not cloud.world.find(QUEUE, where=lambda queue: queue.id == "team"):
+    if not cloud.state.find(QUEUE, where=lambda queue: queue.id == "team"):
         cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
-    graph = cloud.graph(f"r1-{cloud.world.text(4)}", **changes)
-    reasons = list(hindrances.of(cloud.world, graph.scope, graph.outputs))
+    graph = cloud.graph(f"r1-{cloud.state.text(4)}", **changes)
+    reasons = list(hindrances.of(cloud.state, graph.scope, graph.outputs))
     if reasons:
         cloud.delete(graph)
-        raise Refusal("; ".join(reasons))
+        raise ApiError("; ".join(reasons))
     return graph
 
 
 def cluster_policy(cloud: Driver) -> None:
-    scope = cloud.world.find("gcp:container/cluster:Cluster")[0].id
-    cloud.world.add(Thing(CRD, scope, "clusterpolicies.nvidia.com", {}, {}, origin="seed"))
+    scope = cloud.state.find("gcp:container/cluster:Cluster")[0].id
+    cloud.state.add(CloudResource(CRD, scope, "clusterpolicies.nvidia.com", {}, {}, origin="seed"))
 
 
-def job(cloud: Driver, name: str = "job", **pod: Any) -> Thing:
+def job(cloud: Driver, name: str = "job", **pod: Any) -> CloudResource:
     spec: Props = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1"}], **pod}
     return cloud.kube("batch/v1", "Job", name, "serving", spec={"template": {"spec": spec}})
 
 
-def ids(things: list[Thing]) -> list[str]:
-    return sorted(thing.id for thing in things)
+def ids(resources: list[CloudResource]) -> list[str]:
+    return sorted(resource.id for resource in resources)
 
 
 # The program's way
@@ -85,18 +85,18 @@ def test_one_kai_of_its_own_serves_both_lines_of_dynamo(cloud: Driver, version: 
 def test_nothing_but_crds_and_one_namespace_stays_of_it_and_pods_can_be_created(cloud: Driver) -> None:
     """K8."""
     release = cloud.kai()
-    cloud.delete(cloud.world.find(SHARD)[0])
+    cloud.delete(cloud.state.find(SHARD)[0])
     cloud.delete(release)
-    assert ids([thing for thing in cloud.world.kept() if thing.kind != CRD]) == ["kai-resource-reservation"]
-    assert len([thing for thing in cloud.world.kept() if thing.kind == CRD]) == 6
-    assert not cloud.world.find(where=lambda thing: "Webhook" in thing.kind or "PriorityClass" in thing.kind)
+    assert ids([resource for resource in cloud.state.kept() if resource.kind != CRD]) == ["kai-resource-reservation"]
+    assert len([resource for resource in cloud.state.kept() if resource.kind == CRD]) == 6
+    assert not cloud.state.find(where=lambda resource: "Webhook" in resource.kind or "PriorityClass" in resource.kind)
     job(cloud)
 
 
 def test_no_gang_of_it_is_evicted_for_one_lost_pod(cloud: Driver) -> None:
     """K3, N18."""
     cloud.kai()
-    assert not kai.evicts_gangs(cloud.world, cloud.world.find(SHARD)[0].scope)
+    assert not kai.evicts_gangs(cloud.state, cloud.state.find(SHARD)[0].scope)
 
 
 # The ways that were there before
@@ -105,14 +105,14 @@ def test_no_gang_of_it_is_evicted_for_one_lost_pod(cloud: Driver) -> None:
 def test_the_bundled_kai_of_0_7_never_schedules_a_pod_without_the_gpu_operator(cloud: Driver) -> None:
     """R1."""
     platform(cloud, bundled=True)
-    with pytest.raises(Refusal, match=r"operator of KAI 0\.9\.4 ends every 2 minutes: .* ClusterPolicy"):
+    with pytest.raises(ApiError, match=r"operator of KAI 0\.9\.4 ends every 2 minutes: .* ClusterPolicy"):
         serve(cloud)
 
 
 def test_with_that_kind_it_works_once_its_hook_has_won_the_race(cloud: Driver) -> None:
     """R1's fix, and R10: three of three installs were rolled back."""
     cluster_policy(cloud)
-    with pytest.raises(Refusal, match=r"Hook post-install .*connection refused.*rolled back"):
+    with pytest.raises(ApiError, match=r"Hook post-install .*connection refused.*rolled back"):
         platform(cloud, bundled=True)
 
 
@@ -122,7 +122,7 @@ def test_gpu_pods_of_these_are_refused_for_a_runtime_class_that_gke_does_not_hav
     if own:
         chart(cloud, "0.12.17")
     platform(cloud, "0.7.0" if own else "1.0.1", bundled=not own)
-    with pytest.raises(Refusal, match='RuntimeClass "nvidia" not found'):
+    with pytest.raises(ApiError, match='RuntimeClass "nvidia" not found'):
         serve(cloud)
 
 
@@ -148,7 +148,7 @@ def test_what_the_value_must_be_for_no_runtime_class_is_the_releases_own(
     if works:
         serve(cloud)
         return
-    with pytest.raises(Refusal, match='RuntimeClass "nvidia" not found'):
+    with pytest.raises(ApiError, match='RuntimeClass "nvidia" not found'):
         serve(cloud)
 
 
@@ -164,14 +164,14 @@ def test_after_these_no_pod_can_be_created_and_a_new_up_hangs(cloud: Driver, own
     """R3, R13."""
     release = chart(cloud, "0.12.17") if own else platform(cloud, "1.0.1", bundled=True)
     cloud.delete(release)
-    kept = ids([thing for thing in cloud.world.kept() if thing.kind != CRD])
+    kept = ids([resource for resource in cloud.state.kept() if resource.kind != CRD])
     assert {"kai-config", "default", "mutating-kai-admission", "kai-queue-validation-v2"} <= set(kept)
-    with pytest.raises(Refusal, match=r'failed calling webhook .* service "admission" not found'):
+    with pytest.raises(ApiError, match=r'failed calling webhook .* service "admission" not found'):
         job(cloud)
     cloud.namespace("again")
-    with pytest.raises(Refusal, match=r"timed out waiting: pods cannot be created"):
+    with pytest.raises(ApiError, match=r"timed out waiting: pods cannot be created"):
         cloud.release("kai-scheduler", "again", "0.17.0")
-    cloud.world.remove(cloud.world.find(CONFIG)[0].key)
+    cloud.state.remove(cloud.state.find(CONFIG)[0].key)
     job(cloud)
 
 
@@ -181,7 +181,7 @@ def test_a_later_kai_whose_hooks_did_not_run_leaves_webhooks_for_its_own_pods_on
     cloud.update(release, {**release.inputs, "disableWebhooks": True})
     cloud.delete(release)
     job(cloud)
-    with pytest.raises(Refusal, match="failed calling webhook"):
+    with pytest.raises(ApiError, match="failed calling webhook"):
         job(cloud, "other", schedulerName="kai-scheduler")
 
 
@@ -189,7 +189,7 @@ def test_a_later_kai_whose_hooks_did_not_run_leaves_webhooks_for_its_own_pods_on
 def test_other_releases_take_their_config_with_them(cloud: Driver, version: str) -> None:
     """R3, K2."""
     cloud.delete(chart(cloud, version))
-    assert not cloud.world.find(CONFIG)
+    assert not cloud.state.find(CONFIG)
     job(cloud)
 
 
@@ -197,8 +197,8 @@ def test_a_release_without_a_shard_has_no_scheduler(cloud: Driver) -> None:
     """K6, K8."""
     cloud.kai()
     platform(cloud, bundled=False)
-    cloud.delete(cloud.world.find(SHARD)[0])
-    with pytest.raises(Refusal, match="there is no SchedulingShard"):
+    cloud.delete(cloud.state.find(SHARD)[0])
+    with pytest.raises(ApiError, match="there is no SchedulingShard"):
         serve(cloud)
     cloud.shard()
     serve(cloud)
@@ -207,9 +207,9 @@ def test_a_release_without_a_shard_has_no_scheduler(cloud: Driver) -> None:
 def test_a_queue_is_refused_until_the_operands_were_waited_for(cloud: Driver) -> None:
     """K7."""
     chart(cloud, "0.17.0", defaultShard={"enabled": False})
-    with pytest.raises(Refusal, match="failed calling webhook"):
+    with pytest.raises(ApiError, match="failed calling webhook"):
         cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
-    with pytest.raises(Refusal, match="failed calling webhook"):
+    with pytest.raises(ApiError, match="failed calling webhook"):
         platform(cloud, bundled=False)
     cloud.operands()
     cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
@@ -222,22 +222,22 @@ def test_helm_does_not_change_a_shard_that_an_earlier_release_left(cloud: Driver
     cloud.release(
         "kai-scheduler", "second", "0.17.0", values={"scheduler": {"args": {"default-staleness-grace-period": "-1s"}}}
     )
-    shard = cloud.world.find(SHARD)[0]
+    shard = cloud.state.find(SHARD)[0]
     assert "args" not in shard.outputs["spec"]
-    assert kai.evicts_gangs(cloud.world, shard.scope)
+    assert kai.evicts_gangs(cloud.state, shard.scope)
 
 
 def test_on_a_fresh_cluster_the_charts_values_arrive(cloud: Driver) -> None:
     """K4, M10."""
     chart(cloud, "0.17.0", scheduler={"args": {"default-staleness-grace-period": "-1s"}})
-    assert not kai.evicts_gangs(cloud.world, cloud.world.find(SHARD)[0].scope)
+    assert not kai.evicts_gangs(cloud.state, cloud.state.find(SHARD)[0].scope)
 
 
 def test_a_chart_does_not_take_over_a_shard_made_by_hand(cloud: Driver) -> None:
     """K10."""
     cloud.delete(cloud.kai())
     cloud.namespace("second")
-    with pytest.raises(Refusal, match="cannot be imported into the current release"):
+    with pytest.raises(ApiError, match="cannot be imported into the current release"):
         cloud.release("kai-scheduler", "second", "0.17.0")
     cloud.release("kai-scheduler", "second", "0.17.0", values={"defaultShard": {"enabled": False}})
 
@@ -245,9 +245,9 @@ def test_a_chart_does_not_take_over_a_shard_made_by_hand(cloud: Driver) -> None:
 def test_a_second_kai_is_refused(cloud: Driver) -> None:
     cloud.kai()
     cloud.namespace("second")
-    with pytest.raises(Refusal, match="invalid ownership metadata"):
+    with pytest.raises(ApiError, match="invalid ownership metadata"):
         cloud.release("kai-scheduler", "second", "0.17.0")
-    with pytest.raises(Refusal, match="invalid ownership metadata"):
+    with pytest.raises(ApiError, match="invalid ownership metadata"):
         platform(cloud, bundled=True)
 
 
@@ -266,7 +266,7 @@ def test_claims_are_bound_on_1_36_only_by_a_kai_with_the_right_for_it() -> None:
         if bound:
             serve(cloud, Decode=role(**claims))
         else:
-            with pytest.raises(Refusal, match="may not write resourceclaims/binding"):
+            with pytest.raises(ApiError, match="may not write resourceclaims/binding"):
                 serve(cloud, Decode=role(**claims))
 
 
@@ -274,7 +274,7 @@ def test_the_operator_of_0_7_hands_pods_to_a_kai_whose_kinds_are_all_that_is_lef
     release = cloud.kai()
     cloud.delete(release)
     platform(cloud, bundled=False)
-    scope = cloud.world.find(RELEASE)[0].scope
-    assert "dynamo" in ids(cloud.world.find(QUEUE, scope=scope))
-    with pytest.raises(Refusal, match="ask for the scheduler kai-scheduler, and none runs"):
+    scope = cloud.state.find(RELEASE)[0].scope
+    assert "dynamo" in ids(cloud.state.find(QUEUE, scope=scope))
+    with pytest.raises(ApiError, match="ask for the scheduler kai-scheduler, and none runs"):
         serve(cloud)

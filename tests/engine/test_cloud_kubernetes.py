@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal, Thing, kubernetes_admission
-from rehearsal.cloud.values import UNKNOWN, Props
+from rehearsal.simulator import ApiError, CloudResource, kubernetes_admission
+from rehearsal.simulator.values import UNKNOWN, Props
 from tests.engine.driver import (
     DOMAIN,
     GRAPH,
@@ -69,7 +69,7 @@ def test_an_object_through_the_default_provider_is_refused(cloud: Driver) -> Non
 
 def test_a_cluster_that_is_not_there_cannot_be_reached(cloud: Driver) -> None:
     cloud.point_to("192.0.2.1")
-    with pytest.raises(Refusal, match="cluster is unreachable"):
+    with pytest.raises(ApiError, match="cluster is unreachable"):
         cloud.namespace("a")
 
 
@@ -77,14 +77,14 @@ def test_objects_of_one_cluster_are_not_in_another(cloud: Driver) -> None:
     cloud.namespace("mine")
     cloud.cluster("other")
     cloud.namespace("mine")
-    assert len(cloud.world.find(NAMESPACE, where=lambda thing: thing.id == "mine")) == 2
+    assert len(cloud.state.find(NAMESPACE, where=lambda resource: resource.id == "mine")) == 2
 
 
 def test_deleting_from_an_unreachable_cluster_works_only_where_the_provider_says_so(cloud: Driver) -> None:
     made = cloud.namespace("mine")
     config = {"kubeconfig": kubeconfig("https://192.0.2.1")}
     cloud.cloud.kubernetes.configure("", config)
-    with pytest.raises(Refusal, match="unreachable"):
+    with pytest.raises(ApiError, match="unreachable"):
         cloud.delete(made)
     cloud.cloud.kubernetes.configure("", {**config, "deleteUnreachable": True})
     cloud.delete(made)
@@ -94,7 +94,7 @@ def test_a_release_cannot_be_deleted_from_an_unreachable_cluster(cloud: Driver) 
     made = cloud.release("other-chart", "default")
     config = {"kubeconfig": kubeconfig("https://192.0.2.1"), "deleteUnreachable": True}
     cloud.cloud.kubernetes.configure("", config)
-    with pytest.raises(Refusal, match="unreachable"):
+    with pytest.raises(ApiError, match="unreachable"):
         cloud.delete(made)
 
 
@@ -167,13 +167,13 @@ def test_a_cluster_wide_object_has_no_namespace(cloud: Driver) -> None:
 
 
 def test_an_object_in_a_namespace_that_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match='namespaces "nowhere" not found'):
+    with pytest.raises(ApiError, match='namespaces "nowhere" not found'):
         cloud.kube("v1", "ConfigMap", "conf", "nowhere")
 
 
 def test_a_second_object_of_the_same_name_is_refused(cloud: Driver) -> None:
     cloud.kube("v1", "ConfigMap", "conf", "default")
-    with pytest.raises(Refusal, match='configmaps "conf" already exists'):
+    with pytest.raises(ApiError, match='configmaps "conf" already exists'):
         cloud.kube("v1", "ConfigMap", "conf", "default")
 
 
@@ -198,7 +198,7 @@ def test_the_same_name_in_another_namespace_is_another_object(cloud: Driver) -> 
 def test_an_object_of_a_kind_whose_chart_is_not_installed_is_refused(
     cloud: Driver, api_version: str, kind: str, spec: Props
 ) -> None:
-    with pytest.raises(Refusal, match="has not been installed yet"):
+    with pytest.raises(ApiError, match="has not been installed yet"):
         cloud.kube(api_version, kind, "x", "default", spec=spec)
 
 
@@ -225,19 +225,19 @@ def test_a_param_set_that_gke_cannot_resolve_is_refused(cloud: Driver, spec: Pro
     secondary = [{"rangeName": "pods", "ipCidrRange": "10.4.0.0/14"}]
     inputs = {"name": "pods", "network": "n", "ipCidrRange": "10.1.0.0/24", "secondaryIpRanges": secondary}
     cloud.create(kind, "pods", inputs)
-    with pytest.raises(Refusal, match=reason):
+    with pytest.raises(ApiError, match=reason):
         cloud.kube("networking.gke.io/v1", "GKENetworkParamSet", "p", spec=spec)
 
 
 def test_a_device_network_needs_its_param_set_and_holds_it(cloud: Driver) -> None:
     reference = {"group": "networking.gke.io", "kind": "GKENetworkParamSet", "name": "p"}
     spec = {"type": "Device", "parametersRef": reference}
-    with pytest.raises(Refusal, match="GNPNotFound"):
+    with pytest.raises(ApiError, match="GNPNotFound"):
         cloud.kube("networking.gke.io/v1", "Network", "p", spec=spec)
     test_gke_has_its_own_kinds_from_the_start(cloud)
     made = cloud.kube("networking.gke.io/v1", "Network", "p", spec=spec)
-    param_set = cloud.world.find(token("networking.gke.io/v1", "GKENetworkParamSet"))[0]
-    with pytest.raises(Refusal, match="used by Network p"):
+    param_set = cloud.state.find(token("networking.gke.io/v1", "GKENetworkParamSet"))[0]
+    with pytest.raises(ApiError, match="used by Network p"):
         cloud.delete(param_set)
     cloud.delete(made)
     cloud.delete(param_set)
@@ -284,7 +284,7 @@ def job(name: str = "j", **pod: Any) -> Props:
     ],
 )
 def test_pods_that_name_what_is_not_there_are_refused(cloud: Driver, pod: Props, missing: str) -> None:
-    with pytest.raises(Refusal, match=f"{missing} .* not found in namespace default"):
+    with pytest.raises(ApiError, match=f"{missing} .* not found in namespace default"):
         cloud.create(token("batch/v1", "Job"), "j", job(**pod))
 
 
@@ -295,7 +295,7 @@ def test_pods_that_need_a_key_which_a_secret_does_not_have_are_refused(cloud: Dr
         ref = {"secretKeyRef": {"name": "hf", "key": key}}
         return {"containers": [{"name": "a", "image": "b", "env": [{"name": "T", "valueFrom": ref}]}]}
 
-    with pytest.raises(Refusal, match="no key HF_TOKEN in Secret default/hf"):
+    with pytest.raises(ApiError, match="no key HF_TOKEN in Secret default/hf"):
         cloud.create(token("batch/v1", "Job"), "j", job(**env("HF_TOKEN")))
     cloud.create(token("batch/v1", "Job"), "j", job(**env("token")))
 
@@ -306,7 +306,7 @@ def test_what_is_optional_may_be_missing(cloud: Driver) -> None:
 
 
 def test_a_priority_class_that_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="no PriorityClass with name inference"):
+    with pytest.raises(ApiError, match="no PriorityClass with name inference"):
         cloud.create(token("batch/v1", "Job"), "j", job(priorityClassName="inference"))
 
 
@@ -365,14 +365,14 @@ def test_the_spec_of_a_compute_domain_cannot_change_not_even_in_a_preview(previe
     spec = {"numNodes": 18, "channel": {"resourceClaimTemplate": {"name": "channel"}}}
     changed = kube_inputs("resource.nvidia.com/v1beta1", "ComputeDomain", "domain", "serving", spec=spec)
     assert not cloud.diff(made, changed).replaces
-    with pytest.raises(Refusal, match=r"A computeDomain\.spec is immutable"):
+    with pytest.raises(ApiError, match=r"A computeDomain\.spec is immutable"):
         cloud.update(made, changed, preview=preview)
 
 
 def test_changing_what_is_gone_fails(cloud: Driver) -> None:
     made = cloud.kube("v1", "ConfigMap", "conf", "default")
     cloud.delete(made)
-    with pytest.raises(Refusal, match="ConfigMap default/conf not found"):
+    with pytest.raises(ApiError, match="ConfigMap default/conf not found"):
         cloud.update(made, config_map(data={"a": "b"}))
 
 
@@ -415,7 +415,7 @@ def test_a_namespace_takes_everything_in_it_along(cloud: Driver) -> None:
 def test_a_namespace_with_a_release_of_the_program_cannot_go(cloud: Driver) -> None:
     namespace = cloud.namespace("n")
     cloud.release("other-chart", "n")
-    with pytest.raises(Refusal, match="the release must go first"):
+    with pytest.raises(ApiError, match="the release must go first"):
         cloud.delete(namespace)
 
 
@@ -423,10 +423,10 @@ def test_a_namespace_with_a_compute_domain_and_no_driver_hangs() -> None:
     cloud = Driver()
     cloud.platform()
     cloud.domain()
-    driver = next(t for t in cloud.world.find(RELEASE) if "dra-driver" in t.id)
-    cloud.world.remove(driver.key)
-    with pytest.raises(Refusal, match="stays in Terminating: ComputeDomain serving/domain have finalizers"):
-        cloud.delete(cloud.world.find(NAMESPACE, where=lambda t: t.id == "serving")[0])
+    driver = next(t for t in cloud.state.find(RELEASE) if "dra-driver" in t.id)
+    cloud.state.remove(driver.key)
+    with pytest.raises(ApiError, match="stays in Terminating: ComputeDomain serving/domain have finalizers"):
+        cloud.delete(cloud.state.find(NAMESPACE, where=lambda t: t.id == "serving")[0])
 
 
 # Releases
@@ -461,12 +461,12 @@ def test_a_chart_may_come_from_a_registry_or_a_folder(cloud: Driver, chart: str)
 
 def test_a_release_name_that_is_in_use_is_refused(cloud: Driver) -> None:
     cloud.release("dynamo-crds", "default")
-    with pytest.raises(Refusal, match="cannot re-use a name"):
+    with pytest.raises(ApiError, match="cannot re-use a name"):
         cloud.release("dynamo-crds", "default")
 
 
 def test_a_release_in_a_namespace_that_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match='namespaces "nowhere" not found'):
+    with pytest.raises(ApiError, match='namespaces "nowhere" not found'):
         cloud.release("dynamo-crds", "nowhere")
     cloud.release("dynamo-crds", "nowhere", createNamespace=True)
 
@@ -496,7 +496,7 @@ def test_a_release_tells_its_status(cloud: Driver) -> None:
 
 
 def test_the_platform_without_its_crds_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="no CRDs DynamoGraphDeployment, DynamoGraphDeploymentRequest"):
+    with pytest.raises(ApiError, match="no CRDs DynamoGraphDeployment, DynamoGraphDeploymentRequest"):
         cloud.release("dynamo-platform", "default")
 
 
@@ -508,14 +508,14 @@ def test_a_second_cluster_wide_operator_is_refused(cloud: Driver) -> None:
     cloud.release("dynamo-crds", "default")
     cloud.release("dynamo-platform", "default")
     cloud.namespace("other")
-    with pytest.raises(Refusal, match="existing cluster-wide Dynamo operator"):
+    with pytest.raises(ApiError, match="existing cluster-wide Dynamo operator"):
         cloud.release("dynamo-platform", "other")
 
 
 def test_the_ssh_secret_cannot_be_switched_off_on_0_7(cloud: Driver) -> None:
     cloud.release("dynamo-crds", "default")
     values = {"dynamo-operator": {"dynamo": {"mpiRun": {"sshKeygen": {"enabled": False}}}}}
-    with pytest.raises(Refusal, match=r"leave mpiRun\.sshKeygen on"):
+    with pytest.raises(ApiError, match=r"leave mpiRun\.sshKeygen on"):
         cloud.release("dynamo-platform", "default", values=values)
 
 
@@ -536,22 +536,22 @@ def test_kai_comes_only_with_the_value_names_of_the_release(
     if installed:
         cloud.kube("scheduling.run.ai/v2", "Queue", "mine", spec={})
     else:
-        with pytest.raises(Refusal, match="has not been installed yet"):
+        with pytest.raises(ApiError, match="has not been installed yet"):
             cloud.kube("scheduling.run.ai/v2", "Queue", "mine", spec={})
 
 
 def test_the_dra_driver_needs_a_quota_for_critical_pods(cloud: Driver) -> None:
     cloud.namespace("nvidia-dra-driver-gpu")
-    with pytest.raises(Refusal, match="insufficient quota"):
+    with pytest.raises(ApiError, match="insufficient quota"):
         cloud.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
 
 
-def released(cloud: Driver, chart: str) -> Thing:
-    return next(t for t in cloud.world.find(RELEASE) if chart in t.id)
+def released(cloud: Driver, chart: str) -> CloudResource:
+    return next(t for t in cloud.state.find(RELEASE) if chart in t.id)
 
 
-def namespace_of(cloud: Driver, name: str) -> Thing:
-    return cloud.world.find(NAMESPACE, where=lambda t: t.id == name)[0]
+def namespace_of(cloud: Driver, name: str) -> CloudResource:
+    return cloud.state.find(NAMESPACE, where=lambda t: t.id == name)[0]
 
 
 def test_helm_uninstalls_a_driver_under_its_compute_domains_and_its_namespace_hangs() -> None:
@@ -559,9 +559,9 @@ def test_helm_uninstalls_a_driver_under_its_compute_domains_and_its_namespace_ha
     cloud.platform()
     domain = cloud.domain()
     cloud.delete(released(cloud, "dra-driver"))
-    with pytest.raises(Refusal, match=r"stays in Terminating: DaemonSet .*, ResourceClaimTemplate .* have finalizers"):
+    with pytest.raises(ApiError, match=r"stays in Terminating: DaemonSet .*, ResourceClaimTemplate .* have finalizers"):
         cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
-    with pytest.raises(Refusal, match="stays in Terminating: finalizer"):
+    with pytest.raises(ApiError, match="stays in Terminating: finalizer"):
         cloud.delete(domain)
 
 
@@ -570,11 +570,11 @@ def test_nothing_new_comes_into_a_namespace_that_is_being_deleted() -> None:
     cloud.platform()
     cloud.domain()
     cloud.delete(released(cloud, "dra-driver"))
-    with pytest.raises(Refusal, match="stays in Terminating"):
+    with pytest.raises(ApiError, match="stays in Terminating"):
         cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
-    with pytest.raises(Refusal, match="it is being terminated"):
+    with pytest.raises(ApiError, match="it is being terminated"):
         cloud.kube("v1", "ConfigMap", "conf", "nvidia-dra-driver-gpu")
-    with pytest.raises(Refusal, match="it is being terminated"):
+    with pytest.raises(ApiError, match="it is being terminated"):
         cloud.release("nvidia-dra-driver-gpu", "nvidia-dra-driver-gpu", "25.12.0")
 
 
@@ -583,10 +583,10 @@ def test_a_namespace_that_hung_goes_once_its_finalizers_are_dropped() -> None:
     cloud.platform()
     cloud.domain()
     cloud.delete(released(cloud, "dra-driver"))
-    with pytest.raises(Refusal, match="stays in Terminating"):
+    with pytest.raises(ApiError, match="stays in Terminating"):
         cloud.delete(namespace_of(cloud, "nvidia-dra-driver-gpu"))
-    for thing in cloud.world.find(where=lambda t: "/computedomain-daemon" in t.id):
-        cloud.world.remove(thing.key)
+    for resource in cloud.state.find(where=lambda t: "/computedomain-daemon" in t.id):
+        cloud.state.remove(resource.key)
     assert cloud.read(NAMESPACE, "nvidia-dra-driver-gpu").resource_id == ""
     cloud.driver()
 
@@ -605,7 +605,7 @@ def test_helm_uninstalls_an_operator_under_its_graphs(chart: str) -> None:
     cloud.platform()
     graph = cloud.graph()
     cloud.delete(released(cloud, chart))
-    assert cloud.world.find(GRAPH) == [graph]
+    assert cloud.state.find(GRAPH) == [graph]
 
 
 def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back() -> None:
@@ -613,7 +613,7 @@ def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back()
     cloud.platform()
     graph = cloud.graph()
     cloud.delete(released(cloud, "dynamo-platform"))
-    with pytest.raises(Refusal, match=r"stays in Terminating: finalizer nvidia.com/finalizer"):
+    with pytest.raises(ApiError, match=r"stays in Terminating: finalizer nvidia.com/finalizer"):
         cloud.delete(graph)
     values = {"grove": {"enabled": True}, "kai-scheduler": {"enabled": False}}
     cloud.release("dynamo-platform", "dynamo-cloud", values=values)
@@ -621,20 +621,20 @@ def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back()
 
 
 def test_the_namespace_default_cannot_be_deleted(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match='namespaces "default" is forbidden: this namespace may not be deleted'):
-        kubernetes_admission.at_delete(cloud.world, namespace_of(cloud, "default"))
+    with pytest.raises(ApiError, match='namespaces "default" is forbidden: this namespace may not be deleted'):
+        kubernetes_admission.at_delete(cloud.state, namespace_of(cloud, "default"))
 
 
-def test_what_charts_leave_behind_on_purpose_is_told_and_is_no_leftover() -> None:
+def test_what_charts_leave_behind_on_purpose_is_reported_and_is_no_leftover() -> None:
     cloud = Driver()
     cloud.cluster()
     cloud.delete(cloud.release("dynamo-crds", "default"))
-    assert len(cloud.world.kept()) == 4
-    assert {thing.kind for thing in cloud.world.leftovers()} == {"gcp:container/cluster:Cluster"}
+    assert len(cloud.state.kept()) == 4
+    assert {resource.kind for resource in cloud.state.leftovers()} == {"gcp:container/cluster:Cluster"}
 
 
 def test_a_list_kind_is_named_as_not_modelled(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="has no kubernetes:core/v1:ServiceAccountList"):
+    with pytest.raises(ApiError, match="has no kubernetes:core/v1:ServiceAccountList"):
         cloud.check(token("v1", "ServiceAccountList"), "x", {})
 
 
@@ -643,12 +643,12 @@ def test_a_compute_domain_makes_its_claim_template_and_takes_it_along() -> None:
     cloud.platform()
     domain = cloud.domain()
     kind = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
-    assert [thing.id for thing in cloud.world.find(kind)] == [
+    assert [resource.id for resource in cloud.state.find(kind)] == [
         "serving/channel",
         "nvidia-dra-driver-gpu/computedomain-daemon-domain-claim",
     ]
-    with pytest.raises(Refusal, match='resourceclaimtemplates "channel" already exists'):
+    with pytest.raises(ApiError, match='resourceclaimtemplates "channel" already exists'):
         cloud.domain("second")
     cloud.delete(domain)
-    assert not cloud.world.find(kind)
-    assert not cloud.world.find(DOMAIN)
+    assert not cloud.state.find(kind)
+    assert not cloud.state.find(DOMAIN)

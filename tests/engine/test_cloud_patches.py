@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pulumi.provider.experimental import provider as sdk
 
-from rehearsal.cloud import Refusal, Thing
-from rehearsal.cloud.faults import NotReady
-from rehearsal.cloud.values import Props, mapping, props_from_plain, props_to_plain
+from rehearsal.simulator import ApiError, CloudResource
+from rehearsal.simulator.faults import NotReadyError
+from rehearsal.simulator.values import Props, mapping, props_from_plain, props_to_plain
 from tests.engine.driver import NAMESPACE, CheckError, Driver, kube_inputs, token, urn
 
 CONFIG_MAP = token("v1", "ConfigMap")
@@ -68,25 +68,25 @@ def annotated(key: str, value: str = "yes", *, kind: str = "ConfigMap", name: st
     return inputs
 
 
-def config_map(cloud: Driver, **annotations: str) -> Thing:
+def config_map(cloud: Driver, **annotations: str) -> CloudResource:
     inputs = kube_inputs("v1", "ConfigMap", "conf", "default", data={"a": "b"})
     inputs["metadata"]["annotations"] = annotations
     return cloud.create(CONFIG_MAP, "conf", inputs)
 
 
-def annotations_of(thing: Thing) -> Props:
-    return mapping(thing.outputs, "metadata.annotations")
+def annotations_of(resource: CloudResource) -> Props:
+    return mapping(resource.outputs, "metadata.annotations")
 
 
 def test_a_patch_adds_its_fields_and_its_end_takes_only_them_away(cloud: Driver) -> None:
-    thing = config_map(cloud, mine="1")
+    resource = config_map(cloud, mine="1")
     first, second = patch(cloud, "p", annotated("user/one")), patch(cloud, "q", annotated("user/two"))
-    assert annotations_of(thing) == {"mine": "1", "user/one": "yes", "user/two": "yes"}
+    assert annotations_of(resource) == {"mine": "1", "user/one": "yes", "user/two": "yes"}
     first.delete()
-    assert annotations_of(thing) == {"mine": "1", "user/two": "yes"}
+    assert annotations_of(resource) == {"mine": "1", "user/two": "yes"}
     second.delete()
-    assert annotations_of(thing) == {"mine": "1"}
-    assert thing.outputs["data"] == {"a": "b"}
+    assert annotations_of(resource) == {"mine": "1"}
+    assert resource.outputs["data"] == {"a": "b"}
 
 
 def test_a_patch_has_a_field_manager_of_its_own_and_keeps_it(cloud: Driver) -> None:
@@ -99,40 +99,40 @@ def test_a_patch_has_a_field_manager_of_its_own_and_keeps_it(cloud: Driver) -> N
 
 
 def test_a_field_that_a_patch_no_longer_names_goes(cloud: Driver) -> None:
-    thing = config_map(cloud)
+    resource = config_map(cloud)
     made = patch(cloud, "p", annotated("one"))
     made.update(annotated("two"))
-    assert annotations_of(thing) == {"two": "yes"}
+    assert annotations_of(resource) == {"two": "yes"}
 
 
 def test_a_preview_of_a_changed_patch_changes_nothing(cloud: Driver) -> None:
-    thing = config_map(cloud)
+    resource = config_map(cloud)
     patch(cloud, "p", annotated("one")).update(annotated("two"), preview=True)
-    assert annotations_of(thing) == {"one": "yes"}
+    assert annotations_of(resource) == {"one": "yes"}
 
 
 def test_another_managers_field_is_a_conflict_and_the_same_value_is_none(cloud: Driver) -> None:
-    thing = config_map(cloud, mine="1")
+    resource = config_map(cloud, mine="1")
     patch(cloud, "p", annotated("shared", "1"))
     patch(cloud, "q", annotated("shared", "1")).delete()
-    assert annotations_of(thing) == {"mine": "1", "shared": "1"}
+    assert annotations_of(resource) == {"mine": "1", "shared": "1"}
     with pytest.raises(
-        Refusal, match=r'1 conflict: conflict with "pulumi-kubernetes-.*": .metadata.annotations.shared'
+        ApiError, match=r'1 conflict: conflict with "pulumi-kubernetes-.*": .metadata.annotations.shared'
     ):
         patch(cloud, "q", annotated("shared", "2"))
-    with pytest.raises(Refusal, match=r'conflict with "pulumi-kubernetes": .metadata.annotations.mine'):
+    with pytest.raises(ApiError, match=r'conflict with "pulumi-kubernetes": .metadata.annotations.mine'):
         patch(cloud, "q", annotated("mine", "2"))
 
 
 def test_a_forced_patch_takes_the_field_and_its_end_removes_it(cloud: Driver) -> None:
-    thing = config_map(cloud, mine="1")
+    resource = config_map(cloud, mine="1")
     force = {"pulumi.com/patchForce": "true"}
     forced = patch(cloud, "p", annotated("mine", "2", **force))
-    assert annotations_of(thing)["mine"] == "2"
-    with pytest.raises(Refusal, match="conflict"):
-        cloud.update(thing, {**thing.inputs, "data": {"a": "c"}})
+    assert annotations_of(resource)["mine"] == "2"
+    with pytest.raises(ApiError, match="conflict"):
+        cloud.update(resource, {**resource.inputs, "data": {"a": "c"}})
     forced.delete()
-    assert annotations_of(thing) == {}
+    assert annotations_of(resource) == {}
 
 
 def test_an_update_by_the_maker_keeps_what_patches_added(cloud: Driver) -> None:
@@ -154,20 +154,20 @@ def test_the_makers_read_finds_no_drift_in_what_patches_added(cloud: Driver) -> 
 
 def test_a_patch_of_an_absent_object_makes_it_and_its_end_leaves_it(cloud: Driver) -> None:
     made = patch(cloud, "p", annotated("user/one"))
-    thing = cloud.world.get(CONFIG_MAP, "default/conf", cloud.world.find("gcp:container/cluster:Cluster")[0].id)
-    assert thing is not None
-    assert thing in cloud.world.leftovers()
+    resource = cloud.state.get(CONFIG_MAP, "default/conf", cloud.state.find("gcp:container/cluster:Cluster")[0].id)
+    assert resource is not None
+    assert resource in cloud.state.leftovers()
     made.delete()
-    assert cloud.world.get(thing.kind, thing.id, thing.scope) is thing
-    assert annotations_of(thing) == {}
+    assert cloud.state.get(resource.kind, resource.id, resource.scope) is resource
+    assert annotations_of(resource) == {}
 
 
 def test_the_end_of_a_patch_makes_what_went_before_it(cloud: Driver) -> None:
-    thing = cloud.namespace("guard")
+    resource = cloud.namespace("guard")
     made = patch(cloud, "p", annotated("user/one", kind="Namespace", name="guard"))
-    cloud.delete(thing)
+    cloud.delete(resource)
     made.delete()
-    assert [t.id for t in cloud.world.leftovers() if t.kind == NAMESPACE] == ["guard"]
+    assert [t.id for t in cloud.state.leftovers() if t.kind == NAMESPACE] == ["guard"]
 
 
 def test_the_end_of_a_patch_fails_in_a_namespace_that_went_before_it(cloud: Driver) -> None:
@@ -175,17 +175,17 @@ def test_the_end_of_a_patch_fails_in_a_namespace_that_went_before_it(cloud: Driv
     inputs = kube_inputs("v1", "ConfigMap", "conf", "guard")
     made = patch(cloud, "p", inputs)
     cloud.delete(namespace)
-    with pytest.raises(Refusal, match='namespaces "guard" not found'):
+    with pytest.raises(ApiError, match='namespaces "guard" not found'):
         made.delete()
 
 
 def test_a_patch_of_an_object_that_went_is_gone_after_a_refresh_and_cannot_be_changed(cloud: Driver) -> None:
-    thing = config_map(cloud)
+    resource = config_map(cloud)
     made = patch(cloud, "p", annotated("one"))
     assert props_to_plain(made.read().inputs or {}) == made.inputs
-    cloud.delete(thing)
+    cloud.delete(resource)
     assert not made.read().resource_id
-    with pytest.raises(Refusal, match='configmaps "conf" not found'):
+    with pytest.raises(ApiError, match='configmaps "conf" not found'):
         made.update(annotated("two"))
 
 
@@ -198,18 +198,18 @@ def test_a_patch_that_would_make_half_an_object_is_refused(cloud: Driver) -> Non
 
 def test_a_patch_needs_a_name_and_server_side_apply(cloud: Driver) -> None:
     kind = token("v1", "ConfigMapPatch")
-    with pytest.raises(Refusal, match=r"require the `\.metadata\.name` field"):
+    with pytest.raises(ApiError, match=r"require the `\.metadata\.name` field"):
         cloud.check(kind, "p", {"apiVersion": "v1", "kind": "ConfigMap"})
     config: dict[str, Any] = cloud.cloud.kubernetes.clients[""]
     cloud.cloud.kubernetes.configure("", {**config, "enableServerSideApply": False})
-    with pytest.raises(Refusal, match="require Server-Side Apply mode"):
+    with pytest.raises(ApiError, match="require Server-Side Apply mode"):
         cloud.check(kind, "p", annotated("one"))
 
 
 def test_a_changed_patch_is_updated_in_place_and_another_target_is_another_patch(cloud: Driver) -> None:
     config_map(cloud)
     made = patch(cloud, "p", kube_inputs("v1", "ConfigMap", "conf", "default", data={"more": "1"}))
-    record = Thing(made.kind, "", made.id, made.inputs, made.state, urn=made.urn)
+    record = CloudResource(made.kind, "", made.id, made.inputs, made.state, urn=made.urn)
     assert not cloud.diff(record, {**made.inputs, "data": {"more": "2"}}).replaces
     assert cloud.diff(record, {**made.inputs, "metadata": {"name": "other", "namespace": "default"}}).replaces
 
@@ -218,28 +218,28 @@ def test_a_custom_kind_is_patched_once_its_definition_is_there() -> None:
     cloud = Driver()
     cloud.platform()
     queues = "queues.scheduling.run.ai"
-    definition = cloud.world.find(where=lambda thing: thing.id == queues)[0]
-    cloud.world.remove(definition.key)
+    definition = cloud.state.find(where=lambda resource: resource.id == queues)[0]
+    cloud.state.remove(definition.key)
     inputs = kube_inputs("scheduling.run.ai/v2", "Queue", "root")
     inputs["metadata"]["annotations"] = {"one": "yes"}
-    with pytest.raises(Refusal, match="no matches for kind"):
+    with pytest.raises(ApiError, match="no matches for kind"):
         patch(cloud, "p", inputs)
-    cloud.world.add(definition)
+    cloud.state.add(definition)
     patch(cloud, "p", inputs)
-    thing = next(t for t in cloud.world if t.id == "root")
-    assert annotations_of(thing) == {"one": "yes"}
+    resource = next(t for t in cloud.state if t.id == "root")
+    assert annotations_of(resource) == {"one": "yes"}
 
 
 @pytest.mark.parametrize("wanted", ["condition=Ready", "jsonpath={.status.phase}=Gone", '["jsonpath={.status.no}"]'])
 def test_a_patch_waits_for_what_its_annotation_names(cloud: Driver, wanted: str) -> None:
     cloud.namespace("guard")
-    with pytest.raises(NotReady, match="timed out waiting") as caught:
+    with pytest.raises(NotReadyError, match="timed out waiting") as caught:
         patch(cloud, "p", annotated("pulumi.com/waitFor", wanted, kind="Namespace", name="guard"))
     assert (caught.value.id, bool(caught.value.outputs)) == ("guard", True)
 
 
 def test_a_patch_ends_when_what_it_waits_for_is_true(cloud: Driver) -> None:
-    thing = cloud.namespace("guard")
-    thing.outputs["status"] = {"phase": "Active", "conditions": [{"type": "Ready", "status": "True"}]}
+    resource = cloud.namespace("guard")
+    resource.outputs["status"] = {"phase": "Active", "conditions": [{"type": "Ready", "status": "True"}]}
     wanted = '["jsonpath={.status.phase}=Active", "condition=Ready"]'
     patch(cloud, "p", annotated("pulumi.com/waitFor", wanted, kind="Namespace", name="guard"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal, Thing
-from rehearsal.cloud.values import Props
+from rehearsal.simulator import ApiError, CloudResource
+from rehearsal.simulator.values import Props
 from tests.engine.driver import CheckError, Driver, kube_inputs, token
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
@@ -35,12 +35,12 @@ def policy(expression: str = IN_USE, *, names: tuple[str, ...] = ("guard",), **m
     return kube_inputs(GROUP, POLICY, "p", spec={**spec, **more})
 
 
-def enforced(cloud: Driver, inputs: Props) -> Thing:
+def enforced(cloud: Driver, inputs: Props) -> CloudResource:
     cloud.create(token(GROUP, POLICY), "p", inputs)
     return cloud.kube(GROUP, BINDING, "b", spec={"policyName": "p", "validationActions": ["Deny"]})
 
 
-def guard(cloud: Driver, *, used: bool = True, name: str = "guard") -> Thing:
+def guard(cloud: Driver, *, used: bool = True, name: str = "guard") -> CloudResource:
     made = cloud.namespace("n")
     if used:
         made.outputs["metadata"]["annotations"] = {"used": "yes"}
@@ -53,7 +53,7 @@ def test_a_bound_policy_refuses_the_deletion_in_the_api_servers_words(cloud: Dri
         "^configmaps \"guard\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "
         "used in ConfigMap$"
     )
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(ApiError, match=words):
         cloud.delete(guard(cloud))
 
 
@@ -79,21 +79,21 @@ def test_an_expression_that_fails_refuses_unless_the_policy_says_otherwise(cloud
     inputs = policy("namespaceObject.metadata.annotations.exists(k, k == 'x')")
     enforced(cloud, inputs)
     made = guard(cloud, used=False)
-    with pytest.raises(Refusal, match="resulted in error"):
+    with pytest.raises(ApiError, match="resulted in error"):
         cloud.delete(made)
-    cloud.world.find(token(GROUP, POLICY))[0].outputs["spec"]["failurePolicy"] = "Ignore"
+    cloud.state.find(token(GROUP, POLICY))[0].outputs["spec"]["failurePolicy"] = "Ignore"
     cloud.delete(made)
 
 
 def test_without_the_reason_forbidden_nobody_learns_why(cloud: Driver) -> None:
     enforced(cloud, policy(said={"reason": "Invalid"}))
-    with pytest.raises(Refusal, match="garbles"):
+    with pytest.raises(ApiError, match="garbles"):
         cloud.delete(guard(cloud))
 
 
 def test_a_message_of_two_lines_gives_way_to_the_fixed_one(cloud: Driver) -> None:
     enforced(cloud, policy(said={"messageExpression": "'one' + '\\n' + 'two'", "message": "in use"}))
-    with pytest.raises(Refusal, match=r"denied request: in use$"):
+    with pytest.raises(ApiError, match=r"denied request: in use$"):
         cloud.delete(guard(cloud))
 
 
@@ -103,7 +103,7 @@ def test_variables_are_known_to_what_comes_after_them(cloud: Driver) -> None:
         {"name": "text", "expression": "variables.keys.map(k, k + '!').join(', ')"},
     ]
     enforced(cloud, policy("false", variables=variables, said={"messageExpression": "variables.text"}))
-    with pytest.raises(Refusal, match=r"denied request: a!, b!$"):
+    with pytest.raises(ApiError, match=r"denied request: a!, b!$"):
         cloud.delete(guard(cloud))
 
 

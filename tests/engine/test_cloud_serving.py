@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import Refusal, Thing, hindrances
-from rehearsal.cloud.faults import NotReady
-from rehearsal.cloud.values import Props
+from rehearsal.simulator import ApiError, CloudResource, hindrances
+from rehearsal.simulator.faults import NotReadyError
+from rehearsal.simulator.values import Props
 from tests.engine.driver import (
     GRAPH,
     NAMESPACE,
@@ -36,19 +36,19 @@ def cloud() -> Driver:
     return made
 
 
-def hindered(cloud: Driver, graph: Thing, message: str) -> bool:
+def hindered(cloud: Driver, graph: CloudResource, message: str) -> bool:
     """Whether something that matches `message` keeps the graph's pods from running, and nothing does else."""
-    found = list(hindrances.of(cloud.world, graph.scope, graph.outputs))
+    found = list(hindrances.of(cloud.state, graph.scope, graph.outputs))
     assert bool(found) == (state_of(graph) != "successful")
     return any(re.search(message, reason) for reason in found)
 
 
-def runs(cloud: Driver, graph: Thing) -> bool:
-    return not list(hindrances.of(cloud.world, graph.scope, graph.outputs))
+def runs(cloud: Driver, graph: CloudResource) -> bool:
+    return not list(hindrances.of(cloud.state, graph.scope, graph.outputs))
 
 
-def release(cloud: Driver, chart: str) -> Thing:
-    return next(thing for thing in cloud.world.find(RELEASE) if chart in thing.id)
+def release(cloud: Driver, chart: str) -> CloudResource:
+    return next(resource for resource in cloud.state.find(RELEASE) if chart in resource.id)
 
 
 def test_a_graph_that_can_run_is_successful(cloud: Driver) -> None:
@@ -56,7 +56,7 @@ def test_a_graph_that_can_run_is_successful(cloud: Driver) -> None:
 
 
 def test_a_graph_without_an_operator_stays_pending(cloud: Driver) -> None:
-    cloud.world.remove(release(cloud, "dynamo-platform").key)
+    cloud.state.remove(release(cloud, "dynamo-platform").key)
     assert hindered(cloud, cloud.graph(), "no Dynamo operator")
 
 
@@ -87,12 +87,12 @@ def test_a_name_of_27_characters_fits_and_one_of_28_does_not(cloud: Driver) -> N
 
 @pytest.mark.parametrize("queue", ["nothing", ""])
 def test_a_queue_that_is_not_there_fails_the_graph(cloud: Driver, queue: str) -> None:
-    cloud.world.remove((QUEUE, cloud.world.find(QUEUE)[0].scope, "dynamo"))
+    cloud.state.remove((QUEUE, cloud.state.find(QUEUE)[0].scope, "dynamo"))
     assert hindered(cloud, cloud.graph(queue=queue), r"KAI queue .* does not exist")
 
 
 def test_a_queue_whose_parent_is_not_there_is_refused(cloud: Driver) -> None:
-    with pytest.raises(Refusal, match="parent queue nothing"):
+    with pytest.raises(ApiError, match="parent queue nothing"):
         cloud.kube("scheduling.run.ai/v2", "Queue", "child", spec={"parentQueue": "nothing"})
 
 
@@ -200,18 +200,18 @@ def test_pods_that_run_keep_their_nodes_when_an_older_graph_grows(cloud: Driver)
 
 
 def test_a_cordoned_node_takes_no_pod_until_it_is_uncordoned(cloud: Driver) -> None:
-    pool = cloud.world.find(NODE_POOL)[0]
-    cloud.world.cordoned[pool.id] = 1
+    pool = cloud.state.find(NODE_POOL)[0]
+    cloud.state.cordoned[pool.id] = 1
     graph = cloud.graph()
     assert hindered(cloud, graph, "2 GPU nodes wanted in node pool a4x-0, 1 of 2 are free")
-    cloud.world.cordoned.clear()
+    cloud.state.cordoned.clear()
     assert runs(cloud, graph)
 
 
 def test_a_cordoned_node_keeps_its_pods_until_they_are_made_anew(cloud: Driver) -> None:
     graph = cloud.graph()
     assert runs(cloud, graph)
-    cloud.world.cordoned[cloud.world.find(NODE_POOL)[0].id] = 1
+    cloud.state.cordoned[cloud.state.find(NODE_POOL)[0].id] = 1
     assert runs(cloud, graph)
     changed = copy.deepcopy(graph.inputs)
     changed["spec"]["services"]["Decode"]["extraPodSpec"]["mainContainer"]["image"] = "example/worker:2"
@@ -290,9 +290,9 @@ def test_waiting_for_the_status_fails_although_every_pod_runs(cloud: Driver) -> 
     inputs = waited_for(2)
     for service in inputs["spec"]["services"].values():
         service["extraPodSpec"]["nodeSelector"]["cloud.google.com/gke-nodepool"] = "wide"
-    with pytest.raises(NotReady, match=r"timed out waiting for jsonpath=\{.status.state\}=successful"):
+    with pytest.raises(NotReadyError, match=r"timed out waiting for jsonpath=\{.status.state\}=successful"):
         cloud.create(GRAPH, "r1-abcd", inputs)
-    (graph,) = cloud.world.find(GRAPH)
+    (graph,) = cloud.state.find(GRAPH)
     assert runs(cloud, graph)
 
 
@@ -318,7 +318,7 @@ def test_pods_that_fit_on_no_node_have_no_place(cloud: Driver) -> None:
     for frontend in (_asking(60, "50Gi"), _asking(57, "1Gi"), _asking(221, "1Mi", "10m")):
         graph = cloud.graph(Frontend=frontend, Decode=role())
         assert hindered(cloud, graph, r"Frontend: 0/2 nodes are available: Insufficient cpu or memory")
-        cloud.world.remove(graph.key)
+        cloud.state.remove(graph.key)
 
 
 def test_grove_refuses_topology_spread_constraints(cloud: Driver) -> None:
@@ -336,8 +336,8 @@ def test_what_a_graph_needs_outlives_it(cloud: Driver) -> None:
     secret = cloud.kube("v1", "Secret", "nvcr-secret", "serving", stringData={"a": "b"})
     config = cloud.kube("v1", "ConfigMap", "conf", "serving", data={"a": "b"})
     account = cloud.kube("v1", "ServiceAccount", "ksa", "serving")
-    domain = cloud.world.find("kubernetes:resource.nvidia.com/v1beta1:ComputeDomain")[0]
-    queue = cloud.world.find(QUEUE, where=lambda thing: thing.id == "team")[0]
+    domain = cloud.state.find("kubernetes:resource.nvidia.com/v1beta1:ComputeDomain")[0]
+    queue = cloud.state.find(QUEUE, where=lambda resource: resource.id == "team")[0]
     pod = {
         "imagePullSecrets": [{"name": "nvcr-secret"}],
         "serviceAccountName": "ksa",
@@ -346,24 +346,24 @@ def test_what_a_graph_needs_outlives_it(cloud: Driver) -> None:
     }
     graph = cloud.graph(Decode=role(**pod))
     needed = [secret, config, account, domain, queue]
-    for thing in needed:
-        with pytest.raises(Refusal, match="still used by DynamoGraphDeployment serving/r1-abcd"):
-            cloud.delete(thing)
+    for resource in needed:
+        with pytest.raises(ApiError, match="still used by DynamoGraphDeployment serving/r1-abcd"):
+            cloud.delete(resource)
     cloud.delete(graph)
-    for thing in needed:
-        cloud.delete(thing)
+    for resource in needed:
+        cloud.delete(resource)
 
 
 def test_a_graph_whose_operator_is_gone_cannot_go(cloud: Driver) -> None:
     graph = cloud.graph()
-    cloud.world.remove(release(cloud, "dynamo-platform").key)
-    with pytest.raises(Refusal, match="its operator is gone"):
+    cloud.state.remove(release(cloud, "dynamo-platform").key)
+    with pytest.raises(ApiError, match="its operator is gone"):
         cloud.delete(graph)
-    with pytest.raises(Refusal, match="stays in Terminating: DynamoGraphDeployment"):
-        cloud.delete(cloud.world.find(NAMESPACE, where=lambda thing: thing.id == "serving")[0])
+    with pytest.raises(ApiError, match="stays in Terminating: DynamoGraphDeployment"):
+        cloud.delete(cloud.state.find(NAMESPACE, where=lambda resource: resource.id == "serving")[0])
 
 
 def test_the_namespace_is_a_way_to_end_a_graph_while_its_operator_lives(cloud: Driver) -> None:
     cloud.graph()
-    cloud.delete(cloud.world.find(NAMESPACE, where=lambda thing: thing.id == "serving")[0])
-    assert not cloud.world.find(GRAPH)
+    cloud.delete(cloud.state.find(NAMESPACE, where=lambda resource: resource.id == "serving")[0])
+    assert not cloud.state.find(GRAPH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proofs import drift, faults, life, order
-from rehearsal.cloud.gcp_rules import NETWORK, NODE_POOL
+from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
 from tests.engine.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -13,19 +13,19 @@ pytestmark = [pytest.mark.engine, needs_engine]
 
 def test_an_environment_with_dranet_goes_up_changes_comes_down_and_goes_up_again() -> None:
     with life.rehearse("prod+dranet") as rehearsal:
-        witness = order.Witness(rehearsal)
-        witness.arm()
+        checker = order.InvariantChecker(rehearsal)
+        checker.arm()
         for _ in range(2):
             rehearsal.up()
             rehearsal.up_without_change()
-            assert len(rehearsal.world.find(NETWORK)) == 1
-            (pool,) = rehearsal.world.find(NODE_POOL, where=lambda thing: "::domain-" in thing.urn)
+            assert len(rehearsal.state.find(NETWORK)) == 1
+            (pool,) = rehearsal.state.find(NODE_POOL, where=lambda resource: "::domain-" in resource.urn)
             assert pool.outputs["networkConfig"]["acceleratorNetworkProfile"] == "auto"
             rehearsal.refresh()
             rehearsal.up_without_change()
             rehearsal.destroy()
             life.require_empty(rehearsal, "with DRANET")
-        witness.require("with DRANET")
+        checker.require("with DRANET")
 
 
 def test_drift_is_put_right_with_dranet() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from proofs import life
 from proofs.changes import raw_config
-from proofs.order import Witness
-from rehearsal import Phase, Rehearsal, RehearsalError, Thing
-from rehearsal.cloud.gcp_rules import NODE_POOL
-from rehearsal.cloud.jobs import JOB
-from rehearsal.cloud.serving import GRAPH
+from proofs.order import InvariantChecker
+from rehearsal import CloudResource, Phase, Rehearsal, RehearsalError
+from rehearsal.simulator.gcp_rules import NODE_POOL
+from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.serving import GRAPH
 from rehearsal.timeline import graph as timeline
 from rehearsal.timeline.needs import necessary
 from tests.engine.proof import needs_engine
@@ -38,12 +38,12 @@ def rehearsal() -> Iterator[Rehearsal]:
 
 
 def pool(rehearsal: Rehearsal) -> str:
-    (found,) = rehearsal.world.find(NODE_POOL)
+    (found,) = rehearsal.state.find(NODE_POOL)
     return found.id
 
 
-def measuring(rehearsal: Rehearsal) -> list[Thing]:
-    return rehearsal.world.find(JOB, where=lambda job: job.id.endswith("/fabric-test"))
+def measuring(rehearsal: Rehearsal) -> list[CloudResource]:
+    return rehearsal.state.find(JOB, where=lambda job: job.id.endswith("/fabric-test"))
 
 
 def uid(rehearsal: Rehearsal) -> str:
@@ -62,10 +62,10 @@ def failed_up(rehearsal: Rehearsal) -> str:
 
 
 def test_it_runs_once_before_the_stack_and_again_when_the_domain_was_empty(rehearsal: Rehearsal) -> None:
-    witness = Witness(rehearsal)
-    witness.arm()
+    checker = InvariantChecker(rehearsal)
+    checker.arm()
     made = [step.name for step in rehearsal.up().changed if step.op == "create"]
-    witness.require("up")
+    checker.require("up")
     assert made.index("fabric-a4x-0-job") < made.index("r1-namespace") < made.index("r1-graph")
     first = uid(rehearsal)
     rehearsal.up_without_change()
@@ -91,22 +91,22 @@ def test_it_runs_once_before_the_stack_and_again_when_the_domain_was_empty(rehea
     life.require_clean(rehearsal, "after the second test")
     gone = [step.name for step in rehearsal.destroy().changed if step.op == "delete"]
     assert gone.index("r1-graph") < gone.index("fabric-a4x-0-job") < gone.index("dra-driver-release")
-    witness.require("destroy")
+    checker.require("destroy")
     life.require_empty(rehearsal, "after the destroy")
 
 
 def test_a_slow_fabric_stops_the_up_before_the_stack_and_is_tested_again_by_the_next(rehearsal: Rehearsal) -> None:
-    rehearsal.world.fabric[pool(rehearsal)] = 143.2
+    rehearsal.state.fabric[pool(rehearsal)] = 143.2
     said = failed_up(rehearsal)
     assert said.startswith(f"{JOB} fabric-a4x-0-job: ")
     assert "[Pod fabric-test-dev-a4x-0/fabric-test-" in said
     assert "is slow: all_gather 143.2 GB/s, at least 200 wanted, all_reduce 143.2 GB/s, at least 250 wanted" in said
     assert "pulumi up --stack dev" in said
-    assert rehearsal.world.find(GRAPH) == []
-    assert rehearsal.world.find("kubernetes:core/v1:Namespace", where=lambda n: n.id == "r1") == []
+    assert rehearsal.state.find(GRAPH) == []
+    assert rehearsal.state.find("kubernetes:core/v1:Namespace", where=lambda n: n.id == "r1") == []
     # Nothing was repaired: the reason again, and not only that a Job had failed.
     assert "143.2 GB/s" in failed_up(rehearsal)
-    rehearsal.world.fabric.clear()
+    rehearsal.state.fabric.clear()
     assert "create" in {step.op for step in rehearsal.up().changed if step.name == "r1-graph"}
     rehearsal.up_without_change()
     life.require_clean(rehearsal, "after the repair")
@@ -114,10 +114,10 @@ def test_a_slow_fabric_stops_the_up_before_the_stack_and_is_tested_again_by_the_
 
 def test_a_test_that_failed_takes_the_config_as_it_is_then(rehearsal: Rehearsal) -> None:
     """What `ignore_changes` must not keep: a minimum, an image or a number that was wrong."""
-    rehearsal.world.cordoned[pool(rehearsal)] = 1
+    rehearsal.state.cordoned[pool(rehearsal)] = 1
     assert "1 of 2 pods did not come" in failed_up(rehearsal)
-    rehearsal.world.cordoned.clear()
-    rehearsal.world.fabric[pool(rehearsal)] = 700.0
+    rehearsal.state.cordoned.clear()
+    rehearsal.state.fabric[pool(rehearsal)] = 700.0
     rehearsal.set_config(config({"allGatherGBps": 750}, image="example.com/worker:2"))
     assert "all_gather 700.0 GB/s, at least 750 wanted" in failed_up(rehearsal)
     (job,) = measuring(rehearsal)
@@ -132,7 +132,7 @@ def test_a_test_that_failed_takes_the_config_as_it_is_then(rehearsal: Rehearsal)
 def test_without_the_option_a_new_image_would_test_a_domain_that_serves(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: what `ignore_changes=["spec"]` is for. All nodes are taken, so no pod of the test ever runs."""
+    """The negative control of `ignore_changes=["spec"]`: all nodes are taken, so no pod of the test ever runs."""
     make = kubernetes.batch.v1.Job
 
     def job(*args: Any, **options: Any) -> kubernetes.batch.v1.Job:
@@ -162,11 +162,11 @@ def test_a_test_that_is_added_under_a_stack_is_refused_and_nothing_is_touched() 
         rehearsal.up()
         assert len(measuring(rehearsal)) == 1
         # Taken out again, it leaves the stack alone.
-        (graph,) = rehearsal.world.find(GRAPH)
+        (graph,) = rehearsal.state.find(GRAPH)
         rehearsal.set_config(config(None))
         rehearsal.up()
         assert measuring(rehearsal) == []
-        assert [thing.id for thing in rehearsal.world.find(GRAPH)] == [graph.id]
+        assert [resource.id for resource in rehearsal.state.find(GRAPH)] == [graph.id]
         life.require_clean(rehearsal, "without the test")
 
 

@@ -10,7 +10,7 @@ import pytest
 from proofs import faults, life
 from proofs.faults import Fault
 from proofs.life import ProofError
-from rehearsal import Rehearsal, Thing
+from rehearsal import CloudResource, Rehearsal
 from tests.engine.proof import command, needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -50,13 +50,13 @@ def test_the_ledger_finds_orphans_ghosts_and_doubles(monkeypatch: pytest.MonkeyP
     def entry(id_: str) -> Mapping[str, Any]:
         return {"type": bucket, "id": id_, "urn": f"urn::{id_}", "custom": True}
 
-    state = {"deployment": {"resources": [entry("known"), entry("ghost")]}}
+    state = {"deployment": {"resources": [entry("known"), entry("stale entry")]}}
     rehearsal = Rehearsal("dev")
     monkeypatch.setattr(rehearsal, "export", lambda: state)
     for id_, urn in (("known", "urn::known"), ("orphan", "urn::known")):
-        rehearsal.world.add(Thing(bucket, "", id_, {}, {}, urn=urn))
+        rehearsal.state.add(CloudResource(bucket, "", id_, {}, {}, urn=urn))
     found = life.ledger(rehearsal)
     assert found.orphans == (f"{bucket} orphan",)
-    assert found.ghosts == (f"{bucket} ghost",)
+    assert found.stale == (f"{bucket} stale entry",)
     assert len(found.doubles) == 1
     assert not found.clean

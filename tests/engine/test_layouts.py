@@ -41,8 +41,8 @@ def _config(stack: str, name: str, version: str) -> dict[str, Any]:
 def test_a_layout_comes_up_stays_and_goes_on_this_release(stack: str, name: str, version: str) -> None:
     with Rehearsal(stack, config=_config(stack, name, version)) as rehearsal:
         rehearsal.up()
-        graphs = [thing for thing in rehearsal.world.find() if thing.kind.endswith("DynamoGraphDeployment")]
+        graphs = [resource for resource in rehearsal.state.find() if resource.kind.endswith("DynamoGraphDeployment")]
         assert len(graphs) == 1
         rehearsal.up_without_change()
         rehearsal.destroy()
-        assert rehearsal.world.leftovers() == []
+        assert rehearsal.state.leftovers() == []

@@ -60,4 +60,4 @@ def _live(chosen: Modes) -> None:
             rehearsal.set_config({"dynamo-a4x:stacks": stacks, "dynamo-a4x:protect": False})
             rehearsal.up("as shipped, without protection")
             rehearsal.destroy(f"{life} destroy")
-            assert rehearsal.world.leftovers() == []
+            assert rehearsal.state.leftovers() == []

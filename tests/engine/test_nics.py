@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.cloud import hindrances
-from rehearsal.cloud.values import Props
+from rehearsal.simulator import hindrances
+from rehearsal.simulator.values import Props
 from tests.engine.driver import CLUSTER, NODE_POOL, Driver, graph_inputs, pool_inputs, role
 
 NETWORK = "gcp:compute/network:Network"
@@ -53,15 +53,15 @@ def _why(cloud: Driver, *, networks: tuple[str, ...] = (), claim: str = "") -> s
     if networks:
         entries = [{"interfaceName": f"eth{i}", "network": name} for i, name in enumerate(networks)]
         decode["extraPodMetadata"] = {"annotations": {"networking.gke.io/interfaces": json.dumps(entries)}}
-    (cluster,) = cloud.world.find(CLUSTER)
-    reasons = list(hindrances.of(cloud.world, cluster.id, graph_inputs(Decode=decode)))
+    (cluster,) = cloud.state.find(CLUSTER)
+    reasons = list(hindrances.of(cloud.state, cluster.id, graph_inputs(Decode=decode)))
     return "; ".join(why for why in reasons if "Network " in why or "mrdma" in why)
 
 
 def test_each_way_works_on_the_pool_that_was_made_for_it(cloud: Driver) -> None:
     _pool(cloud, dranet=False)
     assert _why(cloud, networks=("default", "rdma-0")) == ""
-    (pool,) = cloud.world.find(NODE_POOL)
+    (pool,) = cloud.state.find(NODE_POOL)
     cloud.delete(pool)
     _pool(cloud, dranet=True)
     assert _why(cloud, claim="nics") == ""

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from rehearsal import engine as engines
-from rehearsal.cloud import Thing, hindrances, operator
-from rehearsal.cloud.values import Props
 from rehearsal.run import Rehearsal
+from rehearsal.simulator import CloudResource, hindrances, operator
+from rehearsal.simulator.values import Props
 from tests.engine.driver import GRAPH, Driver, role
 
 
@@ -32,8 +32,8 @@ def _pull_secret(cloud: Driver, name: str = "nvcr-secret", host: str = "nvcr.io"
 
 
 def _rolled(cloud: Driver) -> list[str]:
-    scope = cloud.world.find(GRAPH)[0].scope
-    return [rolled.role for rolled in operator.restart(cloud.world, scope)]
+    scope = cloud.state.find(GRAPH)[0].scope
+    return [rolled.role for rolled in operator.restart(cloud.state, scope)]
 
 
 def test_a_restart_of_the_operator_rolls_pods_whose_secret_it_finds_by_itself(cloud: Driver) -> None:
@@ -82,8 +82,8 @@ def _bound(cloud: Driver, rules: list[dict[str, list[str]]], **subject: str) -> 
     cloud.kube(f"{group}/v1", "RoleBinding", "discovery", "serving", subjects=[who], roleRef=ref)
 
 
-def _hindrances(cloud: Driver, graph: Thing) -> str:
-    return "\n".join(hindrances.of(cloud.world, graph.scope, graph.outputs))
+def _hindrances(cloud: Driver, graph: CloudResource) -> str:
+    return "\n".join(hindrances.of(cloud.state, graph.scope, graph.outputs))
 
 
 def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Driver) -> None:
@@ -126,9 +126,9 @@ def test_a_restart_of_the_operator_leaves_every_pod_of_the_program_alone(version
     }
     with Rehearsal("dev", config=config) as rehearsal:
         rehearsal.up()
-        graph = rehearsal.world.find(GRAPH)[0]
-        assert operator.restart(rehearsal.world, graph.scope) == []
+        graph = rehearsal.state.find(GRAPH)[0]
+        assert operator.restart(rehearsal.state, graph.scope) == []
         # The same graph without the switch: the model does see what it is asked about.
         for service in graph.outputs["spec"]["services"].values():
             del service["annotations"], service["extraPodSpec"]["imagePullSecrets"]
-        assert len(operator.restart(rehearsal.world, graph.scope)) == 3
+        assert len(operator.restart(rehearsal.state, graph.scope)) == 3

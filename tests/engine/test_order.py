@@ -6,7 +6,7 @@ import pytest
 
 from proofs import order
 from rehearsal import Rehearsal
-from rehearsal.cloud.gcp_rules import CLUSTER
+from rehearsal.simulator.gcp_rules import CLUSTER
 from tests.engine.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -22,7 +22,7 @@ def test_what_is_in_use_is_refused_or_missed_when_it_is_deleted() -> None:
 
 
 def test_a_destroy_in_a_broken_order_is_refused_or_seen() -> None:
-    assert order.twins("dev", silent).survived == 5
+    assert order.negative_controls("dev", silent).survived == 5
 
 
 def test_the_witness_sees_a_graph_whose_operator_is_gone() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from proofs import life
 from rehearsal import Phase, Rehearsal, RehearsalError
-from rehearsal.cloud.gcp_rules import NODE_POOL
-from rehearsal.cloud.jobs import JOB
-from rehearsal.cloud.serving import GRAPH
 from rehearsal.run import RUNS_AGAIN
+from rehearsal.simulator.gcp_rules import NODE_POOL
+from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.serving import GRAPH
 from tests.engine.proof import needs_engine
 
 pytestmark = needs_engine
@@ -32,8 +32,8 @@ def rehearsal() -> Iterator[Rehearsal]:
 
 
 def cordon(rehearsal: Rehearsal, nodes: int) -> None:
-    (pool,) = rehearsal.world.find(NODE_POOL)
-    rehearsal.world.cordoned[pool.id] = nodes
+    (pool,) = rehearsal.state.find(NODE_POOL)
+    rehearsal.state.cordoned[pool.id] = nodes
 
 
 def failed_up(rehearsal: Rehearsal) -> str:
@@ -68,7 +68,7 @@ def test_a_check_that_failed_runs_again_when_only_the_cluster_was_repaired(rehea
 def test_without_the_trigger_a_check_that_failed_stays_failed(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: what `replace_on_changes=["#initerror"]` is for."""
+    """The negative control: what `replace_on_changes=["#initerror"]` is for."""
     make = kubernetes.batch.v1.Job
 
     def job(*args: Any, **options: Any) -> kubernetes.batch.v1.Job:
@@ -86,13 +86,13 @@ def test_without_the_trigger_a_check_that_failed_stays_failed(
 
 def test_a_change_runs_the_check_again_and_replaces_nothing(rehearsal: Rehearsal) -> None:
     rehearsal.up()
-    (graph,) = rehearsal.world.find(GRAPH)
+    (graph,) = rehearsal.state.find(GRAPH)
     rehearsal.set_config(stacks(image="example.com/worker:2"))
     for seen in (rehearsal.preview(), rehearsal.up()):
         assert changed(seen) == {RUNS_AGAIN, f"update {GRAPH} r1-graph"}
         assert seen.count()[RUNS_AGAIN] == 1
         assert not {"replace", "create-replacement", "delete-replaced"} & set(seen.count())
-    assert [thing.id for thing in rehearsal.world.find(GRAPH)] == [graph.id]
+    assert [resource.id for resource in rehearsal.state.find(GRAPH)] == [graph.id]
     # R7: with the graph's own status, a change in place that has no room was green and then stuck for good.
     cordon(rehearsal, 1)
     rehearsal.set_config(stacks(image="example.com/worker:3"))
@@ -104,13 +104,13 @@ def test_a_change_runs_the_check_again_and_replaces_nothing(rehearsal: Rehearsal
 
 def test_a_check_whose_job_was_deleted_by_hand_is_made_again(rehearsal: Rehearsal) -> None:
     rehearsal.up()
-    (job,) = rehearsal.world.find(JOB)
-    rehearsal.world.remove(job.key)
+    (job,) = rehearsal.state.find(JOB)
+    rehearsal.state.remove(job.key)
     rehearsal.refresh()
     assert changed(rehearsal.up()) == {f"create {JOB} r1-readiness-job"}
 
 
-def test_a_stack_that_nobody_waits_for_is_told_by_the_rehearsal_when_it_cannot_run() -> None:
+def test_a_stack_that_nobody_waits_for_is_reported_by_the_rehearsal_when_it_cannot_run() -> None:
     with life.rehearse("dev", stacks(wait=False)) as rehearsal:
         cordon(rehearsal, 1)
         said = failed_up(rehearsal)

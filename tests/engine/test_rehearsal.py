@@ -46,19 +46,19 @@ def rehearsal() -> Iterator[Rehearsal]:
 def test_a_program_lives_from_preview_to_destroy_and_leaves_nothing(rehearsal: Rehearsal) -> None:
     preview = rehearsal.preview()
     assert {step.op for step in preview.steps} == {"create"}
-    assert not rehearsal.world.leftovers()
+    assert not rehearsal.state.leftovers()
     up = rehearsal.up()
     assert {str(s) for s in up.steps} == {str(s) for s in preview.steps}
     assert up.outputs["bucket"].value == "gs://sample-weights"
     assert up.outputs["kubeconfig"].secret
     assert not up.outputs["settings"].secret
     assert re.fullmatch(r"settings-\w{4}", up.outputs["settings"].value)
-    assert {thing.kind for thing in rehearsal.world.leftovers()} >= {"gcp:storage/bucket:Bucket"}
+    assert {resource.kind for resource in rehearsal.state.leftovers()} >= {"gcp:storage/bucket:Bucket"}
     assert not rehearsal.up_without_change().changed
     refreshed = rehearsal.refresh()
     assert {step.op for step in refreshed.steps} <= {"same", "refresh"}
     assert len(rehearsal.destroy().steps) == len(up.steps)
-    assert not rehearsal.world.leftovers()
+    assert not rehearsal.state.leftovers()
     assert not up.warnings
 
 
@@ -82,7 +82,7 @@ def test_a_change_of_config_reaches_the_program(rehearsal: Rehearsal) -> None:
     rehearsal.set_config({"sample:suffix": "two"})
     assert {step.name for step in rehearsal.up().changed} == {"suffix", "settings"}
     rehearsal.destroy()
-    assert not rehearsal.world.leftovers()
+    assert not rehearsal.state.leftovers()
 
 
 @needs_engine
@@ -94,14 +94,14 @@ def test_a_create_that_fails_once_is_named_and_made_by_the_next_up(rehearsal: Re
     assert "\n" not in str(caught.value)
     rehearsal.up()
     rehearsal.destroy()
-    assert not rehearsal.world.leftovers()
+    assert not rehearsal.state.leftovers()
 
 
 @needs_engine
 def test_an_object_that_vanished_is_found_by_refresh_and_made_again(rehearsal: Rehearsal) -> None:
     rehearsal.up()
-    bucket = rehearsal.world.find("gcp:storage/bucket:Bucket")[0]
-    rehearsal.world.remove(bucket.key)
+    bucket = rehearsal.state.find("gcp:storage/bucket:Bucket")[0]
+    rehearsal.state.remove(bucket.key)
     assert [step.name for step in rehearsal.refresh().steps if step.op == "delete"] == ["bucket"]
     assert "create bucket" in {f"{step.op} {step.name}" for step in rehearsal.up().changed}
 
@@ -109,7 +109,7 @@ def test_an_object_that_vanished_is_found_by_refresh_and_made_again(rehearsal: R
 @needs_engine
 def test_an_object_that_was_changed_by_hand_is_put_right(rehearsal: Rehearsal) -> None:
     rehearsal.up()
-    bucket = rehearsal.world.find("gcp:storage/bucket:Bucket")[0]
+    bucket = rehearsal.state.find("gcp:storage/bucket:Bucket")[0]
     for props in (bucket.inputs, bucket.outputs):
         props["labels"] = {"by": "hand"}
     rehearsal.refresh()
@@ -192,7 +192,7 @@ def command_line(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProc
     )
 
 
-def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
+def test_an_unknown_stack_is_reported_with_those_that_exist() -> None:
     result = command_line("--stack", "staging")
     assert result.returncode == 2
     assert "there is no stack 'staging': Pulumi.staging.yaml is missing (stacks: dev, prod)" in result.stderr
@@ -215,7 +215,7 @@ def test_a_wrong_config_ends_with_the_programs_own_message_and_without_an_engine
     assert "Traceback" not in str(caught.value)
 
 
-def test_a_stack_file_that_is_no_yaml_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_stack_file_that_is_no_yaml_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.dev.yaml").write_text("config: [", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"Pulumi\.dev\.yaml is no YAML") as caught:
         Rehearsal("dev", root=tmp_path, program=PROGRAM)

@@ -9,9 +9,9 @@ from proofs import life, replacements
 from proofs.changes import CASES, raw_config
 from proofs.life import ProofError
 from rehearsal import Rehearsal
-from rehearsal.cloud.gcp_rules import NETWORK, NODE_POOL
-from rehearsal.cloud.kubernetes_admission import PARAM_SET
-from rehearsal.cloud.provider import name_of
+from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
+from rehearsal.simulator.kubernetes_admission import PARAM_SET
+from rehearsal.simulator.provider import name_of
 from tests.engine.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -29,7 +29,7 @@ def _a_reservation_that_turns_out_wrong_and_is_put_back() -> None:
         assert any("no such reservation" in cause for cause in error.causes)
         rehearsal.set_config({key: raw[key] for key in wrong})
         life.finish(rehearsal, "the right reservation again")
-        assert "a4x-0" in {thing.id.rsplit("/", 1)[-1] for thing in rehearsal.world.find(NODE_POOL)}
+        assert "a4x-0" in {resource.id.rsplit("/", 1)[-1] for resource in rehearsal.state.find(NODE_POOL)}
 
 
 def test_a_pool_comes_back_when_a_zone_without_capacity_is_given_up() -> None:
@@ -37,17 +37,17 @@ def test_a_pool_comes_back_when_a_zone_without_capacity_is_given_up() -> None:
     wrong = next(case for case in CASES if case.key == "domains[0].zone").apply(raw)
     with life.rehearse("prod", {"dynamo-a4x:stacks": []}) as rehearsal:
         rehearsal.up()
-        networks = {thing.id for thing in rehearsal.world.find(NETWORK)}
+        networks = {resource.id for resource in rehearsal.state.find(NETWORK)}
         rehearsal.set_config(wrong)
         rehearsal.cloud.faults.fail(lambda call: call.kind == NODE_POOL and call.op == "create", "no capacity")
         error = life.failed(rehearsal.up)
         assert error is not None
         assert any("no capacity" in cause for cause in error.causes)
         # The old zone's network still stands, and is taken again.
-        assert networks < {thing.id for thing in rehearsal.world.find(NETWORK)}
+        assert networks < {resource.id for resource in rehearsal.state.find(NETWORK)}
         rehearsal.set_config({key: raw[key] for key in wrong})
         life.finish(rehearsal, "the right zone again")
-        assert {thing.id for thing in rehearsal.world.find(NETWORK)} == networks
+        assert {resource.id for resource in rehearsal.state.find(NETWORK)} == networks
 
 
 def test_a_domain_changes_its_zone_in_one_up() -> None:
@@ -59,10 +59,10 @@ def test_a_domain_changes_its_zone_in_one_up() -> None:
         rehearsal.set_config(changed)
         rehearsal.preview()
         life.finish(rehearsal, "in the other zone")
-        (roce,) = rehearsal.world.find(NETWORK, where=lambda thing: "networkProfile" in thing.inputs)
+        (roce,) = rehearsal.state.find(NETWORK, where=lambda resource: "networkProfile" in resource.inputs)
         assert roce.outputs["networkProfile"].endswith("us-central1-a-vpc-roce")
-        sets = rehearsal.world.find(PARAM_SET, where=lambda thing: thing.id.startswith("rdma-"))
-        assert {thing.outputs["spec"]["vpc"] for thing in sets} == {roce.outputs["name"]}
+        sets = rehearsal.state.find(PARAM_SET, where=lambda resource: resource.id.startswith("rdma-"))
+        assert {resource.outputs["spec"]["vpc"] for resource in sets} == {roce.outputs["name"]}
 
 
 def test_protection_refuses_another_zone_before_anything_is_made() -> None:
@@ -72,11 +72,11 @@ def test_protection_refuses_another_zone_before_anything_is_made() -> None:
         rehearsal.up()
         rehearsal.set_config(changed)
         for run in (rehearsal.preview, rehearsal.up):
-            before = len(rehearsal.world.journal)
+            before = len(rehearsal.state.journal)
             error = life.failed(run)
             assert error is not None
             assert all("marked for protection" in cause for cause in error.causes)
-            acted = {entry.op for entry in rehearsal.world.journal[before:] if not entry.preview}
+            acted = {entry.op for entry in rehearsal.state.journal[before:] if not entry.preview}
             assert acted.isdisjoint({"create", "update", "delete"})
 
 
@@ -86,7 +86,7 @@ def test_a_pool_comes_back_when_a_wrong_reservation_is_put_right() -> None:
 
 def test_without_the_rule_of_replacement_the_pool_is_made_and_deleted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "delete_first", lambda: None)
-    with pytest.raises(ProofError, match=r"ghosts: .*nodePools/a4x-0"):
+    with pytest.raises(ProofError, match=r"stale entries: .*nodePools/a4x-0"):
         _a_reservation_that_turns_out_wrong_and_is_put_back()
 
 

@@ -1,4 +1,4 @@
-"""What the rehearsal mends in the SDK: engines that come and go in one process do not disturb each other."""
+"""What the rehearsal fixes in the SDK: engines that come and go in one process do not disturb each other."""
 
 from __future__ import annotations
 

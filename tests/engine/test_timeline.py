@@ -54,13 +54,13 @@ def test_the_engine_lets_steps_overlap_where_the_order_does(timeline: Timeline) 
 
 
 def test_another_order_would_be_contradicted(timeline: Timeline, rehearsal: Rehearsal) -> None:
-    """The twin of the tests above: a wait that the program has not is missed in what the engine did."""
+    """The negative control of the tests above: a wait that the program has not is missed in what the engine did."""
     tasks = timeline.plan.tasks
     scale = 10.0 / timeline.verdicts["up"].makespan
     graph_urn = next(urn for urn, task in tasks.items() if task.role == "ServingStack/DynamoGraphDeployment")
     bench = next(urn for urn, task in tasks.items() if task.role == "BenchmarkClient/Deployment")
     order = graph.union(timeline.plan.waits, {bench: {graph_urn: 0.0}})
-    spans = observed.spans_of(rehearsal.world.journal, "up")
+    spans = observed.spans_of(rehearsal.state.journal, "up")
     last = {urn: list(found)[-1:] for urn, found in spans.items()}
     found = observed.compare(order, timeline.verdicts["up"].spans, last, scale)
     assert any(line.startswith(bench) for line in found.contradictions)
@@ -70,7 +70,7 @@ def test_dev_has_no_needless_wait_and_every_step_a_place_in_the_recipe(timeline:
     assert failures(timeline) == []
 
 
-def test_what_is_told_names_makespan_chain_and_ratio(timeline: Timeline) -> None:
+def test_what_is_reported_names_makespan_chain_and_ratio(timeline: Timeline) -> None:
     said = "\n".join(tell(timeline))
     for op in OPS:
         judged = timeline.verdicts[op]

@@ -18,7 +18,7 @@ def test_two_users_share_a_cluster_and_neither_can_break_the_other() -> None:
     assert neighbours.two_environments().survived > 20
 
 
-def test_two_users_with_one_name_for_their_stacks_are_told_what_exists_already() -> None:
+def test_two_users_with_one_name_for_their_stacks_are_reported_what_exists_already() -> None:
     causes = neighbours.same_name()
     assert any('queues.scheduling.run.ai "dynamo-a4x-dev" already exists' in cause for cause in causes)
 

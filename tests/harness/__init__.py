@@ -1,1 +1,1 @@
-"""The harness itself: what it records, the guards and their twins, the closing count."""
+"""The harness itself: what it records, the guards and their negative controls, the closing count."""

@@ -51,7 +51,7 @@ class Net(pulumi.ComponentResource):
         net = gcp.compute.Network(f"{name}-net", opts=pulumi.ResourceOptions(parent=self))
         self.register_outputs({"id": net.id})
 '''
-"""A component as it should be; the twins below break it in one place each."""
+"""A component as it should be; the negative controls below break it in one place each."""
 
 
 def source(path: str, text: str) -> Source:
@@ -100,7 +100,7 @@ def test_ci_runs_what_a_developer_runs() -> None:
     assert [x for x in lines if x and not x.startswith(("#", "set ", "cd "))] == ["make test"]
 
 
-# --- twins: each rule bites -------------------------------------------------------------------------------
+# --- negative controls: each rule bites -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

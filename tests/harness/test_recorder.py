@@ -175,7 +175,7 @@ def test_an_invoke_that_nobody_answers_is_refused() -> None:
 # --- secrets ----------------------------------------------------------------------------------------------
 
 
-def test_secret_inputs_and_outputs_are_told_from_plain_ones() -> None:
+def test_secret_inputs_and_outputs_are_reported_from_plain_ones() -> None:
     def program() -> None:
         token = pulumi.Output.secret(TOKEN)
         secret = k8s.core.v1.Secret("s", string_data={"token": token, "user": "u"})

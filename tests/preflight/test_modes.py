@@ -246,7 +246,7 @@ def test_every_check_sees_what_is_wrong_in_every_mode_that_has_it(wrong: Wrong) 
         for name in (name for name in bad if kind(name) == wrong.check and bad[name] != healthy[name]):
             # Nodes that a mode has still to make are not judged.
             assert bad[name].status in {"fail", "warn", "skip"}, (name, bad[name])
-            assert bool(bad[name].cure) == (bad[name].status != "skip")
+            assert bool(bad[name].fix) == (bad[name].status != "skip")
             seen += bad[name].status == wrong.status
     assert seen
 

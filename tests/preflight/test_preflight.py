@@ -140,7 +140,7 @@ def test_one_fault_changes_exactly_the_checks_that_own_it(name: str) -> None:
         outcome = found[check]
         assert outcome.status == expected["status"], outcome
         assert expected["finding"] in outcome.finding
-        assert expected["cure"] in outcome.cure
+        assert expected["fix"] in outcome.fix
     gate_failed = content["expect"].get("project", {}).get("status") == "fail"
     others = {check for check in found if check not in content["expect"]}
     changed = {check: found[check] for check in others if found[check] != healthy[check]}
@@ -163,8 +163,8 @@ def test_every_question_is_recorded_bounded_in_time_and_a_reading_one(name: str)
 def test_whoever_has_no_pass_has_a_finding_and_whoever_warns_or_fails_a_cure(name: str) -> None:
     for outcome in inspect(name)[0].values():
         assert outcome.finding
-        assert "\n" not in outcome.finding + outcome.cure
-        assert bool(outcome.cure) == (outcome.status in {"warn", "fail"})
+        assert "\n" not in outcome.finding + outcome.fix
+        assert bool(outcome.fix) == (outcome.status in {"warn", "fail"})
         assert "itself broke" not in outcome.finding
 
 
@@ -395,15 +395,15 @@ def login(monkeypatch: pytest.MonkeyPatch, found: Any) -> Outcome:
         return next(run(plan(site)[:1], limit=30)).outcome
 
 
-def test_without_credentials_the_user_is_told_to_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_the_user_is_reported_to_log_in(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(**_: Any) -> Any:
         raise auth_errors.DefaultCredentialsError("Your default credentials were not found.")
 
     outcome = login(monkeypatch, absent)
-    assert (outcome.status, outcome.cure) == ("fail", "log in: gcloud auth application-default login")
+    assert (outcome.status, outcome.fix) == ("fail", "log in: gcloud auth application-default login")
 
 
-def test_expired_credentials_are_told_like_absent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_credentials_are_reported_like_absent_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     class Expired(AnonymousCredentials):
         @property
         def valid(self) -> bool:

@@ -172,7 +172,7 @@ def test_plain_lines_hold_status_finding_and_cure() -> None:
     assert shown(False, RESULTS).splitlines() == [
         "[1/2] pass  bucket      gs://models",
         "[2/2] fail  pool        domains[0] is [wrong]",
-        "                        cure: set it: [cluster]",
+        "                        fix: set it: [cluster]",
         "1 pass, 0 warn, 1 fail, 0 skip",
     ]
 
@@ -213,7 +213,7 @@ def test_a_wrong_config_ends_with_code_two_before_the_cloud_is_asked(
     assert message in capsys.readouterr().err
 
 
-def test_a_check_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_that_does_not_exist_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--stack", "dev", "--root", str(DATA), "--only", "buckets"], lambda *_: None) == 2  # pyright: ignore[reportArgumentType] - never asked
     assert "no check is called buckets; this stack has: credentials, project" in capsys.readouterr().err
 

@@ -186,17 +186,17 @@ def main(release: str, packages: str) -> None:
         folder = Path(name)
         for part in ("world", "check"):
             (folder / part).mkdir()
-        world = _World(release, packages, folder / "world")
+        state = _World(release, packages, folder / "world")
         with site(folder / "check") as running:
             running.cluster.pods = objects.all_ready()
-            found: dict[str, Any] = {"model": world.model}
-            with world.frontend(), world.worker("prefill", "--bootstrap-ports", "9101"):
-                world.await_prefill()
-                found["without_decode"] = _check(running, world.model, deadlineSeconds=10)
-                with world.worker("decode"):
-                    found["whole"] = _check(running, world.model, deadlineSeconds=60)
-                    found["again"] = _check(running, world.model, deadlineSeconds=60)
-                found["decode_gone"] = _check(running, world.model, deadlineSeconds=10)
+            found: dict[str, Any] = {"model": state.model}
+            with state.frontend(), state.worker("prefill", "--bootstrap-ports", "9101"):
+                state.await_prefill()
+                found["without_decode"] = _check(running, state.model, deadlineSeconds=10)
+                with state.worker("decode"):
+                    found["whole"] = _check(running, state.model, deadlineSeconds=60)
+                    found["again"] = _check(running, state.model, deadlineSeconds=60)
+                found["decode_gone"] = _check(running, state.model, deadlineSeconds=10)
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -24,7 +24,7 @@ READY = "pods ready: frontend 2 of 2, prefill 1 of 1, decode 2 of 2"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Site]:
+def state(tmp_path: Path) -> Iterator[Site]:
     with site(tmp_path) as running:
         running.cluster.pods = o.all_ready()
         yield running
@@ -33,32 +33,32 @@ def world(tmp_path: Path) -> Iterator[Site]:
 # The end that is wanted
 
 
-def test_it_succeeds_when_pods_are_ready_and_the_model_answers(world: Site) -> None:
-    ran = world.run()
+def test_it_succeeds_when_pods_are_ready_and_the_model_answers(state: Site) -> None:
+    ran = state.run()
     assert ran.code == 0, ran.log
     assert ran.message.startswith("ready after ")
     assert ran.message.rstrip().endswith(f"{READY}; the model answers: 3 tokens, finish_reason stop")
 
 
-def test_it_is_safe_to_run_twice(world: Site) -> None:
-    assert [world.run().code for _ in range(2)] == [0, 0]
+def test_it_is_safe_to_run_twice(state: Site) -> None:
+    assert [state.run().code for _ in range(2)] == [0, 0]
 
 
-def test_it_asks_for_one_short_completion_of_the_model(world: Site) -> None:
-    world.run()
-    [asked] = world.endpoint.asked
+def test_it_asks_for_one_short_completion_of_the_model(state: Site) -> None:
+    state.run()
+    [asked] = state.endpoint.asked
     assert asked["model"] == o.MODEL
     assert asked["max_tokens"] <= 64
     assert asked["stream"] is False
 
 
-def test_the_endpoint_is_not_asked_before_all_pods_are_ready(world: Site) -> None:
-    world.cluster.pods[-1] = o.loading("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.asked) > 20)
-    assert not world.endpoint.asked
-    world.cluster.pods[-1] = o.ready("decode")
-    assert world.finish(process).code == 0
+def test_the_endpoint_is_not_asked_before_all_pods_are_ready(state: Site) -> None:
+    state.cluster.pods[-1] = o.loading("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.asked) > 20)
+    assert not state.endpoint.asked
+    state.cluster.pods[-1] = o.ready("decode")
+    assert state.finish(process).code == 0
 
 
 # What the endpoint answers
@@ -72,23 +72,23 @@ def test_the_endpoint_is_not_asked_before_all_pods_are_ready(world: Site) -> Non
         completion("", reasoning_content="Hm", finish="length"),
     ],
 )
-def test_content_or_reasoning_is_an_answer(world: Site, answer: dict[str, Any]) -> None:
-    world.endpoint.completion = lambda _body: (200, answer)
-    assert world.run().code == 0
+def test_content_or_reasoning_is_an_answer(state: Site, answer: dict[str, Any]) -> None:
+    state.endpoint.completion = lambda _body: (200, answer)
+    assert state.run().code == 0
 
 
 @pytest.mark.parametrize(
     "answer", [completion(""), completion(None), completion("  \n"), {"choices": []}, {}, "", "null"]
 )
-def test_an_answer_with_nothing_in_it_is_a_split_domain(world: Site, answer: Any) -> None:
-    world.endpoint.completion = lambda _body: (200, answer)
-    ran = world.run()
+def test_an_answer_with_nothing_in_it_is_a_split_domain(state: Site, answer: Any) -> None:
+    state.endpoint.completion = lambda _body: (200, answer)
+    ran = state.run()
     assert ran.code == 1
     assert ran.lines[0].startswith(
         "the model answers with nothing, 3 times: a split NVLink domain answers 200 with nothing in it; the last answer"
     )
     assert ran.lines[-1] == NEXT
-    assert len(world.endpoint.asked) == 3
+    assert len(state.endpoint.asked) == 3
 
 
 @pytest.mark.parametrize(
@@ -98,74 +98,74 @@ def test_an_answer_with_nothing_in_it_is_a_split_domain(world: Site, answer: Any
         (completion("ready", tokens=0), "HTTP 200 with usage.completion_tokens 0"),
     ],
 )
-def test_an_answer_that_is_none_fails(world: Site, answer: dict[str, Any], said: str) -> None:
-    world.endpoint.completion = lambda _body: (200, answer)
-    ran = world.run()
+def test_an_answer_that_is_none_fails(state: Site, answer: dict[str, Any], said: str) -> None:
+    state.endpoint.completion = lambda _body: (200, answer)
+    ran = state.run()
     assert ran.code == 1
     assert ran.lines[0].startswith(f"no answer of the model can be used, 3 times; the last one: {said}: ")
 
 
-def test_an_empty_answer_now_and_then_passes(world: Site) -> None:
+def test_an_empty_answer_now_and_then_passes(state: Site) -> None:
     answers = iter([completion(""), completion(""), completion("ready")])
-    world.endpoint.completion = lambda _body: (200, next(answers))
-    assert world.run().code == 0
+    state.endpoint.completion = lambda _body: (200, next(answers))
+    assert state.run().code == 0
 
 
-def test_errors_of_the_endpoint_are_asked_again(world: Site) -> None:
+def test_errors_of_the_endpoint_are_asked_again(state: Site) -> None:
     answers = iter(
         [(500, "boom"), (503, {"error": "overloaded"}), (404, "no route"), (429, "slow"), (200, completion("x"))]
     )
     models = iter([(500, "boom"), (200, {"data": []}), (200, "no json"), *[(200, {"data": [{"id": o.MODEL}]})] * 9])
-    world.endpoint.models, world.endpoint.completion = lambda: next(models), lambda _body: next(answers)
-    assert world.run().code == 0
+    state.endpoint.models, state.endpoint.completion = lambda: next(models), lambda _body: next(answers)
+    assert state.run().code == 0
 
 
-def test_a_model_that_is_not_listed_is_named_at_the_deadline(world: Site) -> None:
-    world.endpoint.models = lambda: (200, {"data": [{"id": "one"}]})
-    ran = world.run(deadlineSeconds=1)
+def test_a_model_that_is_not_listed_is_named_at_the_deadline(state: Site) -> None:
+    state.endpoint.models = lambda: (200, {"data": [{"id": "one"}]})
+    ran = state.run(deadlineSeconds=1)
     assert ran.code == 1
     assert ran.lines[0] == (
         f"not answering after 1 s, with all pods ready; the last answer: /v1/models does not list {o.MODEL}, but one"
     )
 
 
-def test_an_endpoint_that_refuses_connections_is_asked_until_the_deadline(world: Site) -> None:
+def test_an_endpoint_that_refuses_connections_is_asked_until_the_deadline(state: Site) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    ran = world.run(deadlineSeconds=1, url=f"http://127.0.0.1:{port}")
+    ran = state.run(deadlineSeconds=1, url=f"http://127.0.0.1:{port}")
     assert ran.lines[0].endswith(f"the last answer: GET http://127.0.0.1:{port}/v1/models: connection refused")
 
 
 @pytest.mark.parametrize("slow", ["silent", "dripping"])
-def test_a_slow_answer_is_bounded(world: Site, slow: str) -> None:
+def test_a_slow_answer_is_bounded(state: Site, slow: str) -> None:
     def answer(_body: dict[str, Any]) -> tuple[int, Any]:
         if slow == "silent":
             time.sleep(5)
         return 200, Drip()
 
-    world.endpoint.completion = answer
+    state.endpoint.completion = answer
     begun = time.monotonic()
-    ran = world.run(deadlineSeconds=1)
+    ran = state.run(deadlineSeconds=1)
     assert time.monotonic() - begun < 6
     assert ran.lines[0].endswith("/v1/chat/completions: no answer within 1 s")
 
 
-def test_a_pod_that_crashes_while_the_endpoint_is_asked_is_seen(world: Site) -> None:
-    world.endpoint.completion = lambda _body: (503, "no workers")
-    process = world.start()
-    until(lambda: len(world.endpoint.asked) > 2)
-    world.cluster.pods[-1] = o.without_node("decode", "no GPUs", name="d2")
-    ran = world.finish(process)
+def test_a_pod_that_crashes_while_the_endpoint_is_asked_is_seen(state: Site) -> None:
+    state.endpoint.completion = lambda _body: (503, "no workers")
+    process = state.start()
+    until(lambda: len(state.endpoint.asked) > 2)
+    state.cluster.pods[-1] = o.without_node("decode", "no GPUs", name="d2")
+    ran = state.finish(process)
     assert ran.lines[0] == "no node for pod d2 (decode): no GPUs"
 
 
 # Failures
 
 
-def test_a_failure_tells_cause_state_and_next_command(world: Site) -> None:
-    world.cluster.pods[-1] = o.without_node("decode", "no nodes with enough resources", name="d2")
-    ran = world.run()
+def test_a_failure_tells_cause_state_and_next_command(state: Site) -> None:
+    state.cluster.pods[-1] = o.without_node("decode", "no nodes with enough resources", name="d2")
+    ran = state.run()
     assert ran.code == 1
     assert ran.lines == [
         "no node for pod d2 (decode): no nodes with enough resources",
@@ -175,40 +175,40 @@ def test_a_failure_tells_cause_state_and_next_command(world: Site) -> None:
     assert ran.message.rstrip() in ran.log
 
 
-def test_the_log_has_the_last_words_of_a_container_without_a_message(world: Site) -> None:
+def test_the_log_has_the_last_words_of_a_container_without_a_message(state: Site) -> None:
     ended = {"exitCode": 1, "reason": "Error"}
-    world.cluster.pods[-1] = o.crashed("decode", 1, ended, name="d2")
-    world.cluster.logs["d2"] = "loading\nRuntimeError: NCCL error: unhandled system error\n"
+    state.cluster.pods[-1] = o.crashed("decode", 1, ended, name="d2")
+    state.cluster.logs["d2"] = "loading\nRuntimeError: NCCL error: unhandled system error\n"
 
     def crash(cluster: Cluster, _request: Request) -> None:
         cluster.pods[-1]["status"]["containerStatuses"][0]["restartCount"] += 1
 
-    world.cluster.before = crash
-    ran = world.run()
+    state.cluster.before = crash
+    ran = state.run()
     assert ran.lines[0].startswith("container main of pod d2 (decode) keeps crashing (")
     assert ran.lines[-2:] == ["RuntimeError: NCCL error: unhandled system error", NEXT]
-    [asked] = [request for request in world.cluster.asked if request.path.endswith("/log")]
+    [asked] = [request for request in state.cluster.asked if request.path.endswith("/log")]
     assert asked.query["previous"] == ["true"]
     assert asked.query["container"] == ["main"]
 
 
-def test_the_message_fits_the_termination_log(world: Site) -> None:
+def test_the_message_fits_the_termination_log(state: Site) -> None:
     long = "語" * 3000
     ended = {"exitCode": 1, "reason": "Error", "message": f"{long}\nlast {long}"}
-    world.cluster.pods[-1] = o.crashed("decode", 1, ended, name="d2")
+    state.cluster.pods[-1] = o.crashed("decode", 1, ended, name="d2")
 
     def crash(cluster: Cluster, _request: Request) -> None:
         cluster.pods[-1]["status"]["containerStatuses"][0]["restartCount"] += 1
 
-    world.cluster.before = crash
-    ran = world.run()
+    state.cluster.before = crash
+    ran = state.run()
     assert 3000 < len(ran.message.encode()) <= message.LIMIT
     assert ran.lines[-1] == NEXT
 
 
-def test_the_deadline_says_what_was_missing(world: Site) -> None:
-    world.cluster.pods[-1] = o.loading("decode")
-    ran = world.run(deadlineSeconds=1)
+def test_the_deadline_says_what_was_missing(state: Site) -> None:
+    state.cluster.pods[-1] = o.loading("decode")
+    ran = state.run(deadlineSeconds=1)
     assert ran.code == 1
     assert ran.lines[0] == (
         "not ready after 1 s: pods ready: frontend 2 of 2, prefill 1 of 1, decode 1 of 2 (1 loading weights)"
@@ -218,78 +218,78 @@ def test_the_deadline_says_what_was_missing(world: Site) -> None:
 # The Kubernetes API
 
 
-def test_errors_of_the_kubernetes_api_are_waited_out(world: Site) -> None:
+def test_errors_of_the_kubernetes_api_are_waited_out(state: Site) -> None:
     broken = iter([(500, "etcdserver: leader changed"), (503, "shutting down"), (429, "too many requests")] * 3)
-    world.cluster.refuse = lambda _request: next(broken, None)
-    assert world.run().code == 0
+    state.cluster.refuse = lambda _request: next(broken, None)
+    assert state.run().code == 0
 
 
-def test_a_token_that_is_replaced_is_read_again(world: Site) -> None:
-    world.cluster.pods[-1] = o.loading("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.asked) > 8)
-    world.cluster.token = "second-token"
-    (world.folder / "token").write_text("second-token")
-    world.cluster.pods[-1] = o.ready("decode")
-    assert world.finish(process).code == 0
+def test_a_token_that_is_replaced_is_read_again(state: Site) -> None:
+    state.cluster.pods[-1] = o.loading("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.asked) > 8)
+    state.cluster.token = "second-token"
+    (state.folder / "token").write_text("second-token")
+    state.cluster.pods[-1] = o.ready("decode")
+    assert state.finish(process).code == 0
 
 
-def test_an_api_that_is_away_for_good_is_named_at_the_deadline(world: Site) -> None:
-    world.api_port = 1
-    ran = world.run(deadlineSeconds=1)
+def test_an_api_that_is_away_for_good_is_named_at_the_deadline(state: Site) -> None:
+    state.api_port = 1
+    ran = state.run(deadlineSeconds=1)
     assert ran.code == 1
     assert ran.lines[0] == "not ready after 1 s, and the Kubernetes API cannot be read: connection refused"
 
 
-def test_another_authoritys_certificate_is_not_accepted(world: Site) -> None:
-    with site((other := world.folder / "other", other.mkdir())[0]):
-        (world.folder / "ca.crt").write_bytes((other / "ca.crt").read_bytes())
-    ran = world.run(deadlineSeconds=1)
+def test_another_authoritys_certificate_is_not_accepted(state: Site) -> None:
+    with site((other := state.folder / "other", other.mkdir())[0]):
+        (state.folder / "ca.crt").write_bytes((other / "ca.crt").read_bytes())
+    ran = state.run(deadlineSeconds=1)
     assert ran.code == 1
     assert "CERTIFICATE_VERIFY_FAILED" in ran.lines[0]
-    assert not world.cluster.asked
+    assert not state.cluster.asked
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_what_the_role_does_not_allow_is_named_soon(world: Site, status: int) -> None:
+def test_what_the_role_does_not_allow_is_named_soon(state: Site, status: int) -> None:
     words = 'pods is forbidden: User "system:serviceaccount:serving:readiness-check" cannot list resource "pods"'
-    world.cluster.refuse = lambda request: (status, words) if request.path.endswith("/pods") else None
-    ran = world.run()
+    state.cluster.refuse = lambda request: (status, words) if request.path.endswith("/pods") else None
+    ran = state.run()
     assert ran.code == 1
     assert ran.lines[0] == f"the check may not read what it must: {words}"
 
 
-def test_a_role_that_comes_late_is_waited_for(world: Site) -> None:
+def test_a_role_that_comes_late_is_waited_for(state: Site) -> None:
     refused = iter([(403, "forbidden")] * 4)
-    world.cluster.refuse = lambda _request: next(refused, None)
-    assert world.run().code == 0
+    state.cluster.refuse = lambda _request: next(refused, None)
+    assert state.run().code == 0
 
 
-def test_an_api_server_that_restarts_is_waited_for_and_what_was_seen_stays_told(world: Site) -> None:
+def test_an_api_server_that_restarts_is_waited_for_and_what_was_seen_stays_told(state: Site) -> None:
     """It is away, and then forbids everything until it has read its roles (seen on Kubernetes 1.34.4)."""
-    world.cluster.pods[-1] = o.loading("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.shown) == 1)
-    world.cluster.refuse = lambda request: (403, "pods is forbidden") if request.method == "GET" else None
-    until(lambda: len(world.cluster.shown) == 2)
-    world.cluster.pods[-1] = o.ready("decode")
-    world.cluster.refuse = lambda _request: None
-    assert world.finish(process).code == 0
-    assert "decode 1 of 2 (1 loading weights); the Kubernetes API says: pods is forbidden; " in world.cluster.shown[1]
+    state.cluster.pods[-1] = o.loading("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.shown) == 1)
+    state.cluster.refuse = lambda request: (403, "pods is forbidden") if request.method == "GET" else None
+    until(lambda: len(state.cluster.shown) == 2)
+    state.cluster.pods[-1] = o.ready("decode")
+    state.cluster.refuse = lambda _request: None
+    assert state.finish(process).code == 0
+    assert "decode 1 of 2 (1 loading weights); the Kubernetes API says: pods is forbidden; " in state.cluster.shown[1]
 
 
-def test_a_graph_that_is_not_there_is_no_error(world: Site) -> None:
-    world.cluster.graph = None
-    assert world.run().code == 0
+def test_a_graph_that_is_not_there_is_no_error(state: Site) -> None:
+    state.cluster.graph = None
+    assert state.run().code == 0
 
 
-def test_a_cluster_without_grove_is_no_error(world: Site) -> None:
-    world.cluster.refuse = lambda request: (404, "not found") if request.path.endswith("/podcliques") else None
-    assert world.run().code == 0
+def test_a_cluster_without_grove_is_no_error(state: Site) -> None:
+    state.cluster.refuse = lambda request: (404, "not found") if request.path.endswith("/podcliques") else None
+    assert state.run().code == 0
 
 
-def test_it_asks_for_nothing_that_its_rules_do_not_allow(world: Site) -> None:
-    world.cluster.pods = [o.crashed("decode", 1, {"exitCode": 1})]
+def test_it_asks_for_nothing_that_its_rules_do_not_allow(state: Site) -> None:
+    state.cluster.pods = [o.crashed("decode", 1, {"exitCode": 1})]
 
     def crash(cluster: Cluster, _request: Request) -> None:
         # only once both lines of the log were written
@@ -298,11 +298,11 @@ def test_it_asks_for_nothing_that_its_rules_do_not_allow(world: Site) -> None:
         if len(cluster.shown) > 1:
             cluster.pods[0]["status"]["containerStatuses"][0]["restartCount"] += 1
 
-    world.cluster.before = crash
-    world.run()
+    state.cluster.before = crash
+    state.run()
     verbs = {"GET": "list", "POST": "create", "PATCH": "patch"}
     used: set[tuple[str, str, str]] = set()
-    for request in world.cluster.asked:
+    for request in state.cluster.asked:
         before, after = request.path.split(f"/namespaces/{o.NAMESPACE}/")
         group = before.split("/")[2] if before.startswith("/apis") else ""
         kind, *name = after.split("/")
@@ -323,23 +323,23 @@ def test_it_asks_for_nothing_that_its_rules_do_not_allow(world: Site) -> None:
 # Progress
 
 
-def test_each_change_is_one_line_of_the_log_and_of_one_event_on_the_job(world: Site) -> None:
-    world.cluster.pods = [o.gated("decode")]
-    process = world.start()
-    until(lambda: len(world.cluster.shown) == 1)
-    world.cluster.pods = [*o.all_ready()[:3], o.loading("decode"), o.loading("decode")]
-    until(lambda: len(world.cluster.shown) == 2)
-    until(lambda: len(world.cluster.asked) > 40)
-    world.cluster.pods = o.all_ready()
-    ran = world.finish(process)
+def test_each_change_is_one_line_of_the_log_and_of_one_event_on_the_job(state: Site) -> None:
+    state.cluster.pods = [o.gated("decode")]
+    process = state.start()
+    until(lambda: len(state.cluster.shown) == 1)
+    state.cluster.pods = [*o.all_ready()[:3], o.loading("decode"), o.loading("decode")]
+    until(lambda: len(state.cluster.shown) == 2)
+    until(lambda: len(state.cluster.asked) > 40)
+    state.cluster.pods = o.all_ready()
+    ran = state.finish(process)
     assert ran.code == 0
-    assert world.cluster.shown == [line for line in ran.log.splitlines() if "min left" in line]
-    assert world.cluster.shown[0] == (
+    assert state.cluster.shown == [line for line in ran.log.splitlines() if "min left" in line]
+    assert state.cluster.shown[0] == (
         "pods ready: frontend 0 of 2 (2 not made yet), prefill 0 of 1 (1 not made yet), "
         "decode 0 of 2 (1 waiting for the gang, 1 not made yet); 0 h 00 min left"
     )
-    assert "decode 0 of 2 (2 loading weights)" in world.cluster.shown[1]
-    [event] = world.cluster.events.values()
+    assert "decode 0 of 2 (2 loading weights)" in state.cluster.shown[1]
+    [event] = state.cluster.events.values()
     assert event["type"] == "Warning"
     assert event["involvedObject"] == {
         "apiVersion": "batch/v1",
@@ -348,38 +348,38 @@ def test_each_change_is_one_line_of_the_log_and_of_one_event_on_the_job(world: S
         "namespace": "serving",
         "uid": "job-uid",
     }
-    assert event["count"] == len(world.cluster.shown) >= 2
+    assert event["count"] == len(state.cluster.shown) >= 2
 
 
-def test_lines_keep_their_distance(world: Site) -> None:
+def test_lines_keep_their_distance(state: Site) -> None:
     def change(cluster: Cluster, _request: Request) -> None:
         cluster.pods[-1] = o.loading("decode") if time.monotonic() % 0.5 < 0.25 else o.gated("decode")
 
-    world.cluster.before = change
-    ran = world.run(deadlineSeconds=3, bounds=FAST | {"progress": 1.0, "poll": 0.1})
+    state.cluster.before = change
+    ran = state.run(deadlineSeconds=3, bounds=FAST | {"progress": 1.0, "poll": 0.1})
     assert 2 <= len([line for line in ran.log.splitlines() if "min left" in line]) <= 4
 
 
-def test_an_event_that_has_lived_its_hour_is_made_again(world: Site) -> None:
-    world.cluster.pods[-1] = o.gated("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.events) == 1)
-    world.cluster.events.clear()
-    world.cluster.pods[-1] = o.loading("decode")
-    until(lambda: len(world.cluster.events) == 1)
-    world.cluster.pods[-1] = o.ready("decode")
-    assert world.finish(process).code == 0
+def test_an_event_that_has_lived_its_hour_is_made_again(state: Site) -> None:
+    state.cluster.pods[-1] = o.gated("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.events) == 1)
+    state.cluster.events.clear()
+    state.cluster.pods[-1] = o.loading("decode")
+    until(lambda: len(state.cluster.events) == 1)
+    state.cluster.pods[-1] = o.ready("decode")
+    assert state.finish(process).code == 0
 
 
-def test_an_event_that_cannot_be_written_stops_nothing(world: Site) -> None:
-    world.cluster.refuse = lambda request: (403, "events is forbidden") if request.method != "GET" else None
-    world.cluster.pods[-1] = o.gated("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.asked) > 20)
-    world.cluster.pods[-1] = o.loading("decode")
-    until(lambda: len(world.cluster.asked) > 40)
-    world.cluster.pods[-1] = o.ready("decode")
-    ran = world.finish(process)
+def test_an_event_that_cannot_be_written_stops_nothing(state: Site) -> None:
+    state.cluster.refuse = lambda request: (403, "events is forbidden") if request.method != "GET" else None
+    state.cluster.pods[-1] = o.gated("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.asked) > 20)
+    state.cluster.pods[-1] = o.loading("decode")
+    until(lambda: len(state.cluster.asked) > 40)
+    state.cluster.pods[-1] = o.ready("decode")
+    ran = state.finish(process)
     assert ran.code == 0
     assert ran.log.count("the progress event cannot be written: events is forbidden") == 1
 
@@ -387,11 +387,11 @@ def test_an_event_that_cannot_be_written_stops_nothing(world: Site) -> None:
 # The process
 
 
-def test_a_stopped_check_says_what_it_waited_for(world: Site) -> None:
-    world.cluster.pods[-1] = o.loading("decode")
-    process = world.start()
-    until(lambda: len(world.cluster.shown) == 1)
-    ran = world.stop(process)
+def test_a_stopped_check_says_what_it_waited_for(state: Site) -> None:
+    state.cluster.pods[-1] = o.loading("decode")
+    process = state.start()
+    until(lambda: len(state.cluster.shown) == 1)
+    ran = state.stop(process)
     assert ran.code == 1
     assert ran.lines[0].startswith("stopped after ")
     assert ran.lines[0].endswith("pods ready: frontend 2 of 2, prefill 1 of 1, decode 1 of 2 (1 loading weights)")
@@ -399,42 +399,42 @@ def test_a_stopped_check_says_what_it_waited_for(world: Site) -> None:
     assert "Traceback" not in ran.log
 
 
-def test_a_check_that_is_stopped_in_the_middle_of_a_question_ends_at_once(world: Site) -> None:
+def test_a_check_that_is_stopped_in_the_middle_of_a_question_ends_at_once(state: Site) -> None:
     def silent(_body: dict[str, Any]) -> tuple[int, Any]:
         time.sleep(3)
         return 200, ""
 
-    world.endpoint.completion = silent
-    process = world.start(bounds=FAST | {"completion_request": 60})
-    until(lambda: len(world.endpoint.asked) == 1)
+    state.endpoint.completion = silent
+    process = state.start(bounds=FAST | {"completion_request": 60})
+    until(lambda: len(state.endpoint.asked) == 1)
     begun = time.monotonic()
-    ran = world.stop(process)
+    ran = state.stop(process)
     assert time.monotonic() - begun < 2
     assert ran.code == 1
     assert ran.lines[0].startswith("stopped after ")
 
 
-def test_a_faulty_configuration_is_a_message(world: Site) -> None:
-    ran = world.run(url="nowhere")
+def test_a_faulty_configuration_is_a_message(state: Site) -> None:
+    ran = state.run(url="nowhere")
     assert ran.code == 1
     assert ran.lines[0] == "the readiness check cannot begin: url: must be http://host:port, is 'nowhere'"
     assert "Traceback" not in ran.log
 
 
 def test_a_fault_of_the_check_itself_is_a_message_and_a_traceback_in_the_log(
-    world: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fault(_config: Config) -> Reply:
         raise KeyError("choices")
 
     monkeypatch.setattr(endpoint, "ask", fault)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(world.api_port))
-    config, written = world.folder / "check.json", world.folder / "termination-log"
-    config.write_text(json.dumps(world.configuration()))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(state.api_port))
+    config, written = state.folder / "check.json", state.folder / "termination-log"
+    config.write_text(json.dumps(state.configuration()))
     before = signal.getsignal(signal.SIGTERM)
     try:
-        code = main([str(config), "--service-account", str(world.folder), "--termination-log", str(written)])
+        code = main([str(config), "--service-account", str(state.folder), "--termination-log", str(written)])
     finally:
         signal.signal(signal.SIGTERM, before)
     assert code == 1
@@ -443,9 +443,9 @@ def test_a_fault_of_the_check_itself_is_a_message_and_a_traceback_in_the_log(
     assert "Traceback" in capsys.readouterr().out
 
 
-def test_without_a_termination_log_the_exit_code_and_the_log_remain(world: Site) -> None:
-    (world.folder / "termination-log").mkdir()
-    process = world.start()
+def test_without_a_termination_log_the_exit_code_and_the_log_remain(state: Site) -> None:
+    (state.folder / "termination-log").mkdir()
+    process = state.start()
     log, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "the termination message cannot be written" in log

@@ -180,7 +180,7 @@ def test_each_pod_has_its_own_time_without_a_node() -> None:
         assert isinstance(found, verdict.Waiting)
 
 
-def test_a_pod_that_no_scheduler_looks_at_is_told_as_such() -> None:
+def test_a_pod_that_no_scheduler_looks_at_is_reported_as_such() -> None:
     end = hold(WHOLE, o.state([*o.all_ready()[:-1], o.unseen("decode", name="d2")]), HOUR)
     assert end.at == 600
     assert failed(end).cause == "pod d2 (decode) was not looked at by its scheduler kai-scheduler"
@@ -207,7 +207,7 @@ def test_a_refused_pod_fails_with_the_api_servers_words() -> None:
     assert end.at == 60
 
 
-def test_in_a_roll_only_the_api_servers_words_are_told() -> None:
+def test_in_a_roll_only_the_api_servers_words_are_reported() -> None:
     after = "\n[Operation: Sync, Code: ERR_CONTINUE_RECONCILE_AND_REQUEUE] message: rolling update is not complete"
     cliques = [o.clique("decode", 2, errors=[o.create_error("decode", REFUSAL, after=after)])]
     assert failed(hold(WHOLE, o.state(o.all_ready()[:3], cliques=cliques), HOUR)).cause.endswith("in this namespace")
@@ -328,7 +328,7 @@ def test_a_container_that_keeps_crashing_fails_with_its_last_words() -> None:
     assert failed(found).log_of is None
 
 
-def test_between_two_crashes_it_is_told_as_well() -> None:
+def test_between_two_crashes_it_is_reported_as_well() -> None:
     end = {"exitCode": 1, "reason": "Error", "message": TRACEBACK}
     found = hold(WHOLE, o.state([*o.all_ready()[:-1], o.crashed("decode", 2, end, state=o.RUNNING)]), HOUR)
     assert "keeps crashing" in failed(found).cause
@@ -375,7 +375,7 @@ def test_a_finished_init_container_did_not_crash() -> None:
     waits(o.state([*o.all_ready()[:-1], pod]))
 
 
-def test_an_init_container_that_keeps_crashing_is_told() -> None:
+def test_an_init_container_that_keeps_crashing_is_reported() -> None:
     pod = o.pod("decode", name="d2")
     pod["status"]["initContainerStatuses"] = [
         {
@@ -491,7 +491,7 @@ def test_the_line_says_why_a_pod_does_not_start() -> None:
     )
 
 
-def test_one_crash_at_the_deadline_is_told_as_one() -> None:
+def test_one_crash_at_the_deadline_is_reported_as_one() -> None:
     pod = o.crashed("decode", 1, {"exitCode": 1}, state=o.RUNNING, name="d2")
     config = replace(WHOLE, deadline=60)
     end = hold(config, o.state([*o.all_ready()[:-1], pod]), HOUR, unchanged)

@@ -20,7 +20,7 @@ def test_previews_within_every_target_miss_none() -> None:
     assert _results() == []
 
 
-def test_a_program_that_costs_more_than_its_imports_is_told() -> None:
+def test_a_program_that_costs_more_than_its_imports_is_reported() -> None:
     assert _results(ratio=1.6) == ["prod takes 1.60 x its floor, the target is 1.5"]
 
 
@@ -29,6 +29,6 @@ def test_each_further_resource_has_a_price() -> None:
     assert [line.partition(":")[0] for line in missed] == [f"prod, {count} domains" for count in (4, 16, 64)]
 
 
-def test_growth_that_is_not_linear_and_memory_are_told() -> None:
+def test_growth_that_is_not_linear_and_memory_are_reported() -> None:
     assert any("growth is not linear" in line for line in _results(late=2.0))
     assert any("2000 MB, the target is 1024" in line for line in _results(megabytes=2000.0))

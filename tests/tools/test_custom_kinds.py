@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from rehearsal.cloud.custom_kinds import kinds
+from rehearsal.simulator.custom_kinds import kinds
 from tools import custom_kinds
 
 CATALOGS = sorted(custom_kinds.CATALOG.glob("*.json"))
@@ -66,7 +66,7 @@ def test_a_form_that_is_there_twice_is_written_once_and_its_name_is_the_only_one
     assert made["types"]["live"]["properties"] == {key: {"$ref": "#/types/live.get"} for key in ("get", "tcp")}
 
 
-# --- twins: what the tool makes of a definition -----------------------------------------------------------
+# --- negative controls: what the tool makes of a definition -----------------------------------------------------------
 
 
 DEFINITION: Mapping[str, Any] = {

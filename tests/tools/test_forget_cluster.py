@@ -80,7 +80,7 @@ def test_without_a_confirmation_nothing_is_changed(
     assert "nothing was changed" in capsys.readouterr().out
 
 
-def test_a_machine_without_pulumi_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_machine_without_pulumi_is_reported_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(state.StateError, match="install the Pulumi CLI"):
         state.pulumi(["version"], None)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehearsal.cloud.world import Entry
 from rehearsal.run import ROOT
+from rehearsal.simulator.state import Entry
 from rehearsal.timeline import compute, draw, durations, failures, graph, needs, observed, tell
 from rehearsal.timeline.graph import Span
 from rehearsal.timeline.verdict import needless
@@ -117,7 +117,7 @@ def test_what_works_late_delays_only_its_user() -> None:
     assert spans["other"].start == 1.0
 
 
-def test_of_equal_chains_the_necessary_one_is_told() -> None:
+def test_of_equal_chains_the_necessary_one_is_reported() -> None:
     waits = {"a": {}, "b": {}, "c": {"a": 0.0, "b": 0.0}}
     spans = graph.schedule(waits, dict.fromkeys(waits, 1.0))
     assert graph.longest_chain(waits, spans) == ["a", "c"]

@@ -156,7 +156,7 @@ def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(name
     assert found == (["prefill-round-robin-balance"] if role == "decode" else [])
 
 
-def test_the_recipes_dead_variables_are_told() -> None:
+def test_the_recipes_dead_variables_are_reported() -> None:
     name = "deepseek-r1-fp8-10p8d"
     scripts = ("SERVER_ARGS_FILE", "MODEL_PATH")
     variables = {key: value for key, value in recipe.variables(name, "decode").items() if key not in scripts}
@@ -252,7 +252,7 @@ def test_what_a_user_has_set_survives_the_adaptation() -> None:
     )
 
 
-def test_an_override_that_the_newer_release_does_not_take_is_told_not_dropped() -> None:
+def test_an_override_that_the_newer_release_does_not_take_is_reported_not_dropped() -> None:
     own = _overrides(decode={"arguments": {"prefill-round-robin-balance": True}})
     chosen = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"], own, "stacks[0].overrides")
     assert [problem.key for problem in arguments.check(chosen, PROFILES["1.0.1"])] == [

@@ -20,7 +20,7 @@ LARGE = "deepseek-r1-fp8-10p8d"
 MAX = "deepseek-r1-fp8-12p6d"
 
 Told = tuple[str, object, str, str]
-"""File and key below the layout's folder, value, rule, cure."""
+"""File and key below the layout's folder, value, rule, fix."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Bad:
         return [
             f"sglang_configs/{self.base}/{key} = {'(not set)' if value is None else repr(value)}\n"
             f"    rule: {rule}\n"
-            f"    cure: {cure}"
-            for key, value, rule, cure in self.told
+            f"    fix: {fix}"
+            for key, value, rule, fix in self.told
         ]
 
 
@@ -1280,7 +1280,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_a_wrong_layout_is_told_in_full(bad: Bad) -> None:
+def test_a_wrong_layout_is_reported_in_full(bad: Bad) -> None:
     assert [str(problem) for problem in rules.check(bad.layout, PROFILES[bad.version])] == bad.messages
 
 
@@ -1315,7 +1315,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.decode.arguments.tp-sise = 4\n"
             "    rule: SGLang 0.5.4.post3 has no argument of this name\n"
-            "    cure: did you mean 'tp-size'? or leave it out"
+            "    fix: did you mean 'tp-size'? or leave it out"
         ),
     ),
     (
@@ -1324,7 +1324,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.decode.arguments.tensor-parallel-size = 8\n"
             "    rule: a decode replica has 4 GPUs (1 x 4), and its parallel sizes take 8\n"
-            "    cure: make tp-size x pp-size 4, or change decode.nodesPerReplica"
+            "    fix: make tp-size x pp-size 4, or change decode.nodesPerReplica"
         ),
     ),
     (
@@ -1333,7 +1333,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.prefill.arguments.tp-size = 4\n"
             "    rule: it is another name of tensor-parallel-size, which is given too\n"
-            "    cure: keep one of the two; as an override, write tensor-parallel-size"
+            "    fix: keep one of the two; as an override, write tensor-parallel-size"
         ),
     ),
     (
@@ -1342,7 +1342,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.prefill.environment.POD_NAME = 'x'\n"
             "    rule: the Dynamo operator sets it\n"
-            "    cure: leave it out"
+            "    fix: leave it out"
         ),
     ),
     (
@@ -1351,7 +1351,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.decod = {}\n"
             "    rule: this key does not exist\n"
-            "    cure: did you mean 'decode'? known: decode, prefill"
+            "    fix: did you mean 'decode'? known: decode, prefill"
         ),
     ),
     (
@@ -1360,7 +1360,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.decode.args = {}\n"
             "    rule: this key does not exist\n"
-            "    cure: did you mean 'arguments'? known: arguments, environment"
+            "    fix: did you mean 'arguments'? known: arguments, environment"
         ),
     ),
     (
@@ -1369,7 +1369,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "stacks[0].overrides.decode.environment.UCX_TLS = 0.5\n"
             "    rule: must be a text\n"
-            "    cure: put it in quotes: a value for UCX_TLS"
+            "    fix: put it in quotes: a value for UCX_TLS"
         ),
     ),
     (
@@ -1378,7 +1378,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "dynamo.kai = 'own'\n"
             "    rule: this key does not exist\n"
-            "    cure: KAI is a part of its own now: set kai.mode (create, adopt, none) and kai.version"
+            "    fix: KAI is a part of its own now: set kai.mode (create, adopt, none) and kai.version"
         ),
     ),
     (
@@ -1387,7 +1387,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "dynamo.kaiBindingRole = True\n"
             "    rule: this key does not exist\n"
-            "    cure: leave it out: the KAI that is installed has the right itself"
+            "    fix: leave it out: the KAI that is installed has the right itself"
         ),
     ),
     (
@@ -1396,7 +1396,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "kai.mode = 'bundled'\n"
             "    rule: must be one of 'none', 'adopt' or 'create'\n"
-            "    cure: choose one: `create` to have it created, `adopt` to use one that exists, "
+            "    fix: choose one: `create` to have it created, `adopt` to use one that exists, "
             "`none` for a cluster with another scheduler"
         ),
     ),
@@ -1407,7 +1407,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
             "kai.mode = 'create'\n"
             "    rule: a platform that is adopted was installed after its scheduler, and finds KAI only when it "
             "starts\n"
-            "    cure: set kai.mode: adopt for the KAI that runs there, or none where there is none"
+            "    fix: set kai.mode: adopt for the KAI that runs there, or none where there is none"
         ),
     ),
     (
@@ -1417,7 +1417,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
             "kai.version = 'v0.9.4'\n"
             "    rule: its operator needs the kind ClusterPolicy of NVIDIA's GPU operator, which GKE does not have: "
             "no pod is ever scheduled\n"
-            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+            "    fix: set 0.17.0, or run it yourself and set kai.mode: adopt"
         ),
     ),
     (
@@ -1427,7 +1427,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
             "kai.version = '0.12.17'\n"
             "    rule: it gives every GPU pod the RuntimeClass nvidia, which GKE does not have, and when it is "
             "uninstalled its webhooks stay and refuse every pod of the cluster\n"
-            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+            "    fix: set 0.17.0, or run it yourself and set kai.mode: adopt"
         ),
     ),
     (
@@ -1437,7 +1437,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
             "kai.version = '0.13.4'\n"
             "    rule: its chart always makes the SchedulingShard itself, which Helm never changes again, so that a "
             "gang which lacks one pod would be evicted after 60 s\n"
-            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+            "    fix: set 0.17.0, or run it yourself and set kai.mode: adopt"
         ),
     ),
     (
@@ -1446,21 +1446,21 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "kai.version = '0.20.1'\n"
             "    rule: KAI has retracted this release; it is older than 0.12\n"
-            "    cure: set 0.17.0, or run it yourself and set kai.mode: adopt"
+            "    fix: set 0.17.0, or run it yourself and set kai.mode: adopt"
         ),
     ),
     (
         "no release of KAI",
         _config(kai={"version": "0.17"}),
-        ("kai.version = '0.17'\n    rule: a release of KAI has three numbers\n    cure: write it like 0.17.0"),
+        ("kai.version = '0.17'\n    rule: a release of KAI has three numbers\n    fix: write it like 0.17.0"),
     ),
     (
         "release that must not be used",
         _config(dynamo=_dynamo("0.9.0")),
         (
             "dynamo.version = '0.9.0'\n"
-            "    rule: the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (mended in 0.9.0-post1)\n"
-            "    cure: choose one of 0.7.0, 0.7.1, 1.0.0, 1.0.1, 1.0.2"
+            "    rule: the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (fixed in 0.9.0-post1)\n"
+            "    fix: choose one of 0.7.0, 0.7.1, 1.0.0, 1.0.1, 1.0.2"
         ),
     ),
     (
@@ -1469,20 +1469,20 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
         (
             "domains[0].pricePerGpuHour = 0\n"
             "    rule: must be greater than 0\n"
-            "    cure: give what one GPU costs an hour, for the line that a preview prints"
+            "    fix: give what one GPU costs an hour, for the line that a preview prints"
         ),
     ),
 ]
 
 
 @pytest.mark.parametrize(("config", "message"), [row[1:] for row in SETTINGS], ids=[row[0] for row in SETTINGS])
-def test_a_wrong_config_is_told_in_full(config: dict[str, Any], message: str) -> None:
+def test_a_wrong_config_is_reported_in_full(config: dict[str, Any], message: str) -> None:
     with pytest.raises(settings.SettingsError) as caught:
         settings.parse(config, "dev")
     assert [str(problem) for problem in caught.value.problems] == [message]
 
 
-def test_two_stacks_of_one_wrong_layout_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_stacks_of_one_wrong_layout_are_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = layout.load(SMALL)
     wrong = shipped.with_server("decode", Server({**shipped.arguments("decode"), "host": "::1"}, {}))
     monkeypatch.setattr(layout, "load", lambda _: wrong)

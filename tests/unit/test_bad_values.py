@@ -70,7 +70,7 @@ def refused(path: str, value: object, environment: str = "prod") -> Problem:
     found = problems(changed(path, value, environment), environment)
     assert [problem.key for problem in found] == [path], f"{path} = {value!r}: {found}"
     assert found[0].rule
-    assert found[0].cure
+    assert found[0].fix
     return found[0]
 
 
@@ -205,8 +205,8 @@ def test_whatever_stands_in_a_key_ends_in_one_message_or_is_taken(path: str) -> 
         for problem in told:
             assert problem.key, kind
             assert problem.rule, kind
-            assert problem.cure, kind
-            # Key, value, rule and cure, each in one line.
+            assert problem.fix, kind
+            # Key, value, rule and fix, each in one line.
             assert str(problem).count("\n") == 2, kind
 
 
@@ -314,7 +314,7 @@ def test_an_argument_keeps_the_type_that_it_was_written_in() -> None:
 
 
 def test_a_version_without_quotes_says_that_it_wants_them() -> None:
-    assert "in quotes" in refused("cluster.version", 1.35).cure
+    assert "in quotes" in refused("cluster.version", 1.35).fix
 
 
 # Namespaces ----------------------------------------------------------------------------------------------------------
@@ -450,7 +450,7 @@ def test_a_key_that_its_mode_does_not_have_is_refused(path: str, value: object) 
     (told,) = problems(changed(path, value, "dev"), "dev")
     assert (told.key, told.value) == (path, value)
     assert told.rule == "this key has no meaning with mode: adopt"
-    assert told.cure == "remove it, or set mode: create"
+    assert told.fix == "remove it, or set mode: create"
 
 
 @pytest.mark.parametrize("part", ["kai", "draDriver"])
@@ -610,18 +610,18 @@ def test_a_place_of_charts_is_taken(source: str) -> None:
     "namespace", ["", "dynamo-a4", "dynamo-a4x-prod", "Dynamo-a4x", "dynamo_a4x", "dynamoa4x", "dynamo", " dynamo-a4x"]
 )
 @pytest.mark.parametrize("name", ["protect", "protekt", "cluster", "anything"])
-def test_a_key_outside_the_program_s_namespace_is_told_once(namespace: str, name: str) -> None:
+def test_a_key_outside_the_program_s_namespace_is_reported_once(namespace: str, name: str) -> None:
     raw = config()
     key = f"{namespace}:{name}" if namespace else name
     raw[key] = raw.pop(f"dynamo-a4x:{name}", False)
     assert [problem.key for problem in problems(raw)] == [key]
 
 
-def test_a_key_in_a_stranger_s_namespace_is_told_if_it_is_ours() -> None:
+def test_a_key_in_a_stranger_s_namespace_is_reported_if_it_is_ours() -> None:
     raw = config()
     raw["a4x:modelBucket"] = raw.pop("dynamo-a4x:modelBucket")
     (problem,) = problems(raw)
-    assert (problem.key, problem.cure) == ("a4x:modelBucket", "write dynamo-a4x:modelBucket")
+    assert (problem.key, problem.fix) == ("a4x:modelBucket", "write dynamo-a4x:modelBucket")
 
 
 @pytest.mark.parametrize(
@@ -637,7 +637,7 @@ def test_other_namespaces_are_their_owners(key: str) -> None:
 
 def test_a_path_that_was_set_without_path_says_how() -> None:
     (problem,) = problems({**config(), "dynamo-a4x:cluster.name": "x"})
-    assert problem.cure == "a key inside cluster is set by its path: pulumi config set --path 'cluster.name' VALUE"
+    assert problem.fix == "a key inside cluster is set by its path: pulumi config set --path 'cluster.name' VALUE"
 
 
 @pytest.mark.parametrize(
@@ -656,7 +656,7 @@ def test_a_token_under_any_unknown_key_is_not_shown(secret: str) -> None:
 
 
 @pytest.mark.parametrize("key", [5, None, True, 1.5, ("a", "b")])
-def test_a_key_that_is_no_text_is_told(key: Any) -> None:
+def test_a_key_that_is_no_text_is_reported(key: Any) -> None:
     (problem,) = problems({**config(), key: 1})
     assert problem.key == str(key)
 

@@ -151,7 +151,7 @@ def test_a_second_stack_has_what_the_first_one_leaves() -> None:
     [problem] = caught.value.problems
     assert problem.key == "stacks[1].layout"
     assert "60 frontends and 1 clients of other stacks" in problem.rule
-    assert problem.cure.startswith("set frontend.replicas to 7 or fewer")
+    assert problem.fix.startswith("set frontend.replicas to 7 or fewer")
 
 
 def test_a_system_pool_full_of_frontends_has_room_for_a_readiness_check_of_every_stack() -> None:

@@ -231,7 +231,7 @@ def test_a_minimum_that_is_none_is_refused(key: str, value: object) -> None:
     assert told.startswith(f"domains[0].fabricTest.{key} = ")
 
 
-def test_a_key_that_does_not_exist_is_told_the_nearest_one() -> None:
+def test_a_key_that_does_not_exist_is_reported_the_nearest_one() -> None:
     (told,) = refused({"allGatherGbps": 200})
     assert "did you mean 'allGatherGBps'?" in told
 
@@ -264,4 +264,4 @@ def test_a_test_is_late_only_where_the_stack_is_in_the_domain_already(
     told = announcement.late_test("r1", old, new)
     assert (told is not None) == late
     if told:
-        assert [line.strip().split(":")[0] for line in told.splitlines()[1:]] == ["rule", "cure"]
+        assert [line.strip().split(":")[0] for line in told.splitlines()[1:]] == ["rule", "fix"]

@@ -530,7 +530,7 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, serve
         ),
     ],
 )
-def test_an_adopted_cluster_is_told_everything_it_lacks_and_the_cure(
+def test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_cure(
     answer: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(ProgramFailedError) as refusal:
@@ -744,7 +744,7 @@ def test_nodes_of_a_pool_are_counted_over_its_zones() -> None:
         ),
     ],
 )
-def test_an_adopted_pool_that_is_no_domain_is_told_all_that_is_wrong(
+def test_an_adopted_pool_that_is_no_domain_is_reported_all_that_is_wrong(
     pool: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(ProgramFailedError) as refusal:

@@ -164,7 +164,7 @@ def test_an_adopted_kai_is_left_alone_and_its_queues_are_the_environments_own(pl
 
 
 @pytest.mark.parametrize(("mode", "told"), [("create", True), ("adopt", True), ("none", False)])
-def test_an_operator_that_looks_for_no_kai_is_told_whether_there_is_one(mode: str, told: bool) -> None:
+def test_an_operator_that_looks_for_no_kai_is_reported_whether_there_is_one(mode: str, told: bool) -> None:
     values = _platform(_run(mode, "1.0.2")).inputs["values"]
     assert values["global"]["kai-scheduler"] == {"install": False, "enabled": told}
 

@@ -104,7 +104,7 @@ def test_a_network_object_goes_before_its_parameters_and_these_before_their_subn
 
 
 def test_a_reversed_order_is_no_order(prod: Recording) -> None:
-    """The twin: the check of delete orders can fail."""
+    """The negative control: the check of delete orders can fail."""
     assert prod.delete_order_violations(["Cluster", _graph]) != []
 
 

@@ -115,7 +115,7 @@ def _config(recording: Recording) -> readiness_config.Config:
     return readiness_config.parse(found.inputs["data"][package.CONFIG_KEY])
 
 
-def test_the_check_wants_what_the_graph_is_told_to_make(deployed: Recording) -> None:
+def test_the_check_wants_what_the_graph_is_reported_to_make(deployed: Recording) -> None:
     config, made = _config(deployed), deployed.find("DynamoGraphDeployment").inputs
     assert (config.namespace, config.deployment) == (made["metadata"]["namespace"], made["metadata"]["name"])
     assert set(config.roles) == set(graph.SERVICES)

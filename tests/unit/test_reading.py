@@ -6,13 +6,13 @@ import pytest
 
 from components.gcp import reading
 
-SUBJECT = reading.Subject(
+SUBJECT = reading.ReadTarget(
     "cluster.name", "a4x", "GKE cluster in us-central1 of project p", "p", "gcloud container clusters list", "container"
 )
 
 
 @pytest.mark.parametrize(
-    ("answer", "rule", "cure"),
+    ("answer", "rule", "fix"),
     [
         ("dial tcp: lookup container.googleapis.com: no such host", "was not reached", "HTTPS_PROXY"),
         ("could not find default credentials: dial tcp 169.254.169.254:80: i/o timeout", "no credentials", "Log in"),
@@ -24,8 +24,8 @@ SUBJECT = reading.Subject(
         ("Error 500: backend", "cannot be read: Error 500: backend", "python -m preflight"),
     ],
 )
-def test_each_answer_has_its_meaning(answer: str, rule: str, cure: str) -> None:
+def test_each_answer_has_its_meaning(answer: str, rule: str, fix: str) -> None:
     found = reading.problem(SUBJECT, answer)
     assert (found.key, found.value) == ("cluster.name", "a4x")
     assert rule in found.rule
-    assert cure in found.cure
+    assert fix in found.fix

@@ -195,8 +195,8 @@ ANY: list[tuple[rules.Rule, Mutation]] = [
 ]
 
 
-def _case(made: Layout) -> rules.Case:
-    return rules.Case(made, PROFILE)
+def _case(made: Layout) -> rules.Context:
+    return rules.Context(made, PROFILE)
 
 
 @pytest.mark.parametrize(("rule", "mutate"), WIDE, ids=[f"{r.__name__}-{i}" for i, (r, _) in enumerate(WIDE)])

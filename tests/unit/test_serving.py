@@ -55,13 +55,13 @@ def test_a_new_folder_is_a_new_layout(tmp_path: Path) -> None:
         ({"decode": ""}, "must be a mapping"),
     ],
 )
-def test_a_broken_layout_is_told_by_file_and_key(tmp_path: Path, files: dict[str, object], message: str) -> None:
+def test_a_broken_layout_is_reported_by_file_and_key(tmp_path: Path, files: dict[str, object], message: str) -> None:
     with pytest.raises(layout.LayoutError) as caught:
         layout.load("mine", _folder(tmp_path, **files))
     assert message in str(caught.value)
 
 
-def test_a_missing_argument_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_argument_file_is_reported(tmp_path: Path) -> None:
     (_folder(tmp_path) / "mine" / "decode.yaml").unlink()
     with pytest.raises(layout.LayoutError, match="this file is required"):
         layout.load("mine", tmp_path)
@@ -82,7 +82,7 @@ def test_the_operator_puts_its_flags_on_the_exec_line_once() -> None:
 
 
 def test_a_second_mention_of_the_server_would_mislead_the_operator() -> None:
-    """The twin of the test above: why the script may name the server only once."""
+    """The negative control of the test above: why the script may name the server only once."""
     misled = "echo python3 -m dynamo.sglang | cat\n" + launch.SCRIPT
     assert not OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1].startswith("exec python3 FLAGS")
     assert "FLAGS" not in OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1]

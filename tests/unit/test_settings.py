@@ -1,4 +1,4 @@
-"""A wrong config ends with one message that names key, value, rule and cure, for all problems at once."""
+"""A wrong config ends with one message that names key, value, rule and fix, for all problems at once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _stack(**values: object) -> Config:
 
 PROD = "prod"
 
-# (what is wrong, the config, parts that the message must have: key = value, rule, cure)
+# (what is wrong, the config, parts that the message must have: key = value, rule, fix)
 BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     (
         "unknown key",
@@ -293,7 +293,7 @@ def test_the_environments_that_ship_are_valid(environment: str) -> None:
     assert settings.parse(_config(environment), environment).environment == environment
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     config = _stack(domain="nowhere", layout="none")
     config["dynamo-a4x:dynamo"]["version"] = "9.9.9"
     config["dynamo-a4x:oops"] = 1

@@ -1,11 +1,11 @@
-"""Kills the engine in the middle of an `up` of the sample, mends the state, finishes, destroys."""
+"""Kills the engine in the middle of an `up` of the sample, fixes the state, finishes, destroys."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from rehearsal import Call, Refusal, Rehearsal, RehearsalError
+from rehearsal import ApiError, Call, Rehearsal, RehearsalError
 
 FOLDER = Path(__file__).parent
 
@@ -16,7 +16,7 @@ with Rehearsal("dev", root=FOLDER, program=FOLDER / "program.py", secrets={"toke
         if call.op == "create" and call.name == "queue":
             if rehearsal.command is not None:
                 rehearsal.command.kill()
-            raise Refusal("the power is gone")
+            raise ApiError("the power is gone")
 
     rehearsal.cloud.faults.before.append(kill)
     try:
@@ -30,4 +30,4 @@ with Rehearsal("dev", root=FOLDER, program=FOLDER / "program.py", secrets={"toke
     rehearsal.refresh(clear_pending_creates=True)
     rehearsal.up()
     rehearsal.destroy()
-    sys.stdout.write(f"left: {len(rehearsal.world.leftovers())}\n")
+    sys.stdout.write(f"left: {len(rehearsal.state.leftovers())}\n")

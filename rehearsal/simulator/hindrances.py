@@ -1,0 +1,131 @@
+"""What keeps the pods of a DynamoGraphDeployment from ever running, judge by judge.
+
+A real API server takes a graph that can never run, and the operator then leaves it `pending` or makes it `failed`:
+nobody says no. So does the embedded cloud; what stands in the way is told by whoever waits for the pods (a readiness
+check), or by the rehearsal itself where nobody does. Facts are those of Dynamo 0.7 with Grove alpha.3 and KAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from rehearsal.simulator import bucket_access, kai, nics, nodes, operator, placement, pods, serving
+from rehearsal.simulator.serving import Role
+from rehearsal.simulator.state import CloudState
+from rehearsal.simulator.values import Props, text
+
+Judge: TypeAlias = Callable[[CloudState, str, Props], Iterator[str]]
+"""Takes the world, the cluster and the graph's inputs."""
+
+NAME_LIMIT = 45
+"""Grove: length of deployment + scaling group + clique, at most."""
+
+
+def of(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    """Everything that keeps pods of a graph from running."""
+    for judge in (*REFUSED_BY_OPERATORS, *REFUSED_TO_PODS):
+        yield from judge(state, cluster, graph)
+
+
+def makes_it_fail(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    """What the operators refuse, so that the graph's state is `failed`."""
+    for judge in REFUSED_BY_OPERATORS:
+        yield from judge(state, cluster, graph)
+
+
+def _operator(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    if serving.operator(state, cluster) is None:
+        yield f"{serving.spoken(graph)} stays pending: no Dynamo operator runs in the cluster"
+
+
+def _pod_specs(_world: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
+    yield from placement.refused(graph)
+
+
+def _second_of_its_name(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    release = serving.operator(state, cluster)
+    early = release is not None and serving.version_of(release).startswith("0.")
+    if early and state.times_made(serving.key_of(graph, cluster)) > 1:
+        yield (
+            f"{serving.spoken(graph)} stays pending for ever: a graph of this name was there before, and Grove alpha.3 "
+            "keeps the old generation by name; a graph that is recreated needs a new name"
+        )
+
+
+def _names(_world: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
+    for role in serving.roles(graph):
+        yield from _name_fits(serving.spoken(graph), text(graph, "metadata.name"), role)
+
+
+def _name_fits(what: str, name: str, role: Role) -> Iterator[str]:
+    service = role.name.lower()
+    clique = f"{service}-wkr" if role.multinode else service
+    group = service if role.multinode else ""
+    length = len(name) + len(group) + len(clique)
+    if length > NAME_LIMIT:
+        yield (
+            f"{what} fails: combined resource name length {length} exceeds {NAME_LIMIT}-character limit required for "
+            f"pod naming: PodCliqueSet '{name}', PodCliqueScalingGroup '{group}', PodClique '{clique}'"
+        )
+
+
+def _queue(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    release = serving.operator(state, cluster)
+    if release is None or not kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
+        return
+    queue = serving.queue_of(graph)
+    if state.get(serving.QUEUE, queue, cluster) is None:
+        yield (
+            f"{serving.spoken(graph)} fails: KAI queue {queue} does not exist (annotation {serving.QUEUE_ANNOTATION})"
+        )
+
+
+def _scheduler(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    release = serving.operator(state, cluster)
+    if release is not None and kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
+        for reason in kai.hindrances(state, cluster, graph):
+            yield f"{serving.spoken(graph)} stays pending: {reason}"
+
+
+def _priority_class(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    classes = serving.priority_classes(state, cluster)
+    for role in serving.roles(graph):
+        priority = text(role.pod, "priorityClassName")
+        if priority and priority not in classes:
+            yield (
+                f"{serving.spoken(graph)}, {role.name}: no PriorityClass with name {priority} was found; has KAI been "
+                "installed?"
+            )
+
+
+def _named_objects(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    namespace = text(graph, "metadata.namespace")
+    for role in serving.roles(graph):
+        where = f"{serving.spoken(graph)}, {role.name}"
+        yield from pods.missing(state, cluster, namespace, serving.needs(graph, role), where)
+
+
+def _named(judge: Judge) -> Judge:
+    """A judge whose reasons begin with the role, with the graph's name before them."""
+
+    def reasons(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+        for reason in judge(state, cluster, graph):
+            yield f"{serving.spoken(graph)}, {reason}"
+
+    return reasons
+
+
+REFUSED_BY_OPERATORS: tuple[Judge, ...] = (_names, _queue, _named(_pod_specs))
+REFUSED_TO_PODS: tuple[Judge, ...] = (
+    _operator,
+    _named(operator.hindrances),
+    _second_of_its_name,
+    _scheduler,
+    _priority_class,
+    _named_objects,
+    nodes.hindrances,
+    _named(placement.hindrances),
+    _named(bucket_access.hindrances),
+    _named(nics.hindrances),
+)

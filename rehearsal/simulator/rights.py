@@ -1,0 +1,57 @@
+"""RBAC: whether a service account may do something in a namespace, by the roles that are bound to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rehearsal.simulator.state import CloudState
+from rehearsal.simulator.values import Props, items, many, text
+
+_RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing to be allowed: a verb on a kind of object."""
+
+    verb: str
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+
+
+def may(state: CloudState, cluster: str, namespace: str, account: str, deed: Deed) -> bool:
+    """Whether the service account `namespace`/`account` may do `deed` in its own namespace."""
+    return any(_allows(rule, deed) for rule in _rules(state, cluster, namespace, account))
+
+
+def _rules(state: CloudState, cluster: str, namespace: str, account: str) -> Iterator[Props]:
+    for kind in ("RoleBinding", "ClusterRoleBinding"):
+        for binding in state.find(f"{_RBAC}:{kind}", scope=cluster):
+            inside = text(binding.outputs, "metadata.namespace")
+            if kind == "RoleBinding" and inside != namespace:
+                continue
+            if not any(_names(subject, namespace, account) for subject in items(binding.outputs, "subjects")):
+                continue
+            role, name = text(binding.outputs, "roleRef.kind"), text(binding.outputs, "roleRef.name")
+            bound = state.get(f"{_RBAC}:{role}", f"{inside}/{name}" if role == "Role" else name, cluster)
+            if bound is not None:
+                yield from items(bound.outputs, "rules")
+
+
+def _names(subject: Props, namespace: str, account: str) -> bool:
+    if text(subject, "kind") == "Group":
+        everyone = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+        return text(subject, "name") in everyone
+    wanted = ("ServiceAccount", account, namespace)
+    return (text(subject, "kind"), text(subject, "name"), text(subject, "namespace")) == wanted
+
+
+def _allows(rule: Props, deed: Deed) -> bool:
+    if many(rule, "resourceNames"):
+        return False
+    wanted = (("apiGroups", deed.group), ("resources", deed.resource), ("verbs", deed.verb))
+    return all({"*", value} & set(many(rule, field)) for field, value in wanted)

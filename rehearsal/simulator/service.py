@@ -1,0 +1,108 @@
+"""What one service of the embedded cloud (Google Cloud, Kubernetes, random) must answer.
+
+A service decides; it never talks to the engine. `provider.py` carries questions and answers between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rehearsal.simulator.faults import Call
+from rehearsal.simulator.state import ApiError, CloudState
+from rehearsal.simulator.values import Change, Props, changes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that is refused: which property, and why."""
+
+    property: str
+    reason: str
+
+
+@dataclass
+class Difference:
+    """How new inputs differ from the recorded ones, and what must be recreated for it."""
+
+    changes: list[Change] = field(default_factory=list[Change])
+    replaces: list[Change] = field(default_factory=list[Change])
+    delete_first: bool = False
+    """Whether the old object must go before the new one can be made (both would have the same name)."""
+
+    def without(self, ignored: Sequence[str]) -> Difference:
+        """The same without what the program ignores, as plugins leave it out of their answer."""
+
+        def counts(change: Change) -> bool:
+            return not any(change.within(path) for path in ignored)
+
+        replaces = [change for change in self.replaces if counts(change)]
+        return Difference([c for c in self.changes if counts(c)], replaces, self.delete_first and bool(replaces))
+
+
+class Service:
+    """Base of the services: remembers the configuration of every provider instance by its connection."""
+
+    package = ""
+
+    def __init__(self, state: CloudState) -> None:
+        self.state = state
+        self.clients: dict[str, Props] = {}
+
+    def check_config(self, call: Call, props: Props) -> list[Failure]:
+        """Judge the configuration of a provider resource."""
+        return []
+
+    def configure(self, client: str, props: Props) -> None:
+        """Take the configuration of one provider instance; `client` names its connection."""
+        self.clients[client] = props
+
+    def config_differs(self, old: Props, new: Props) -> list[str]:
+        """Fields of the provider's configuration that make it another provider (all its objects are replaced)."""
+        return []
+
+    def config_of(self, call: Call) -> Props:
+        """The configuration of the provider instance that makes this call."""
+        return self.clients.get(call.client, {})
+
+    def check(self, call: Call, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
+        """Complete and judge the inputs of an object."""
+        raise ApiError(self.unmodelled(call.kind))
+
+    def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
+        """Compare the inputs on record with the new ones."""
+        return Difference(list(changes(olds, news)))
+
+    def preview(self, call: Call, inputs: Props) -> Props:
+        """The outputs as far as they are known before the object exists."""
+        raise NotImplementedError
+
+    def create(self, call: Call, inputs: Props) -> tuple[str, Props]:
+        """Make the object: its id and outputs."""
+        raise NotImplementedError
+
+    def update(self, call: Call, id_: str, inputs: Props) -> Props:
+        """Change the object: its new outputs. With `call.preview` only judge, and change nothing."""
+        raise NotImplementedError
+
+    def delete(self, call: Call, id_: str) -> None:
+        """Take the object away; nothing happens when it is gone already, as with the real providers."""
+        raise NotImplementedError
+
+    def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
+        """Inputs and outputs of an object that exists, else None."""
+        raise NotImplementedError
+
+    def invoke(self, call: Call, args: Props) -> Props:
+        """Answer a function call."""
+        raise ApiError(f"the embedded cloud has no answer for the function {call.kind}")
+
+    def unmodelled(self, kind: str) -> str:
+        """The message for a kind that is outside of what the embedded cloud stands in for."""
+        return f"the embedded cloud has no {kind}"
+
+
+def whole(outputs: Props, **more: Any) -> Props:
+    """`outputs` with more fields laid over it; fields that are None are left out."""
+    return {**outputs, **{key: value for key, value in more.items() if value is not None}}
