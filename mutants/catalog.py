@@ -221,7 +221,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/checks.py",
         "if not cluster.dns_endpoint and not cluster.authorized_networks:",
         "if not cluster.dns_endpoint and cluster.authorized_networks:",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_cure",
+        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
     ),
     Mutant(
         "a made cluster may adopt a platform that cannot be there",
@@ -256,7 +256,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/model.py",
         "        ge=1,\n        le=A4X.nodes_per_domain,\n",
         "        ge=1,\n        le=2 * A4X.nodes_per_domain,\n",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_cure",
+        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
     ),
     Mutant(
         "a destroy of an unprotected environment stops at the bucket's files",
@@ -270,7 +270,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/nodes.py",
         "gke.check_node_version(version, control_plane, key)",
         "gke.check_node_version(version, None, key)",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_cure",
+        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
     ),
     Mutant(
         "a key that stands twice in a stack file is taken",
@@ -305,7 +305,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "reference/addresses.py",
         "needed = result.max_nodes + SYSTEM_NODES\n",
         "needed = result.max_nodes\n",
-        "tests/unit/test_addresses.py::test_a_base_that_is_too_small_is_refused_and_the_cure_works",
+        "tests/unit/test_addresses.py::test_a_base_that_is_too_small_is_refused_and_the_fix_works",
     ),
     Mutant(
         "ranges that overlap in part are accepted",
@@ -501,7 +501,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "validation/strict.py",
         "strict=True,",
         "strict=False,",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_cure",
+        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
     ),
     Mutant(
         "an adopted pool has the nodes of one of its zones",
@@ -513,9 +513,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "a cluster that lacks one resource is adopted",
         "components/gcp/adopted_cluster.py",
-        "        if missing:\n            raise",
-        "        if len(missing) > 1:\n            raise",
-        "tests/unit/test_gcp_components.py::test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_cure",
+        "        if lacks:\n            raise",
+        "        if len(lacks) > 1:\n            raise",
+        "tests/unit/test_gcp_components.py::test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_fix",
     ),
     Mutant(
         "the kubeconfig of an adopted cluster is no secret",
@@ -768,9 +768,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "an adopted pool may have too few nodes",
-        "components/gcp/nvlink_domain.py",
-        'if found["nodes"] < nodes:',
-        'if found["nodes"] > nodes:',
+        "reference/cluster.py",
+        "if pool.nodes < nodes:",
+        "if pool.nodes > nodes:",
         "tests/unit/test_gcp_components.py::test_an_adopted_pool_that_is_no_domain_is_reported_all_that_is_wrong",
     ),
     Mutant(

@@ -7,7 +7,7 @@ Nothing here knows of Dynamo or of a model. A created environment goes through `
 
 from __future__ import annotations
 
-from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster, NodePoolFacts
+from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
 from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
@@ -38,7 +38,6 @@ __all__ = [
     "ModelBucketArgs",
     "NodeAccount",
     "NodeAccountArgs",
-    "NodePoolFacts",
     "NvlinkDomain",
     "NvlinkDomainArgs",
     "ProjectApis",

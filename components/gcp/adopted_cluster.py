@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TypedDict
 
 import pulumi
@@ -13,19 +13,7 @@ from components.gcp import cluster_access
 from components.gcp.gke_cluster import GkeCluster
 from components.gcp.reading import ReadTarget, found
 from reference import gke
-
-
-class NodePoolFacts(TypedDict):
-    """What is known about a node pool of an adopted cluster."""
-
-    name: str
-    machine_type: str
-    zones: list[str]
-    """Zones of its nodes."""
-    nodes: int
-    """Nodes over all zones, as the pool is sized now."""
-    additional_networks: int
-    """Networks beside the cluster's own that its nodes are attached to."""
+from reference.cluster import ClusterFacts, PoolFacts, cluster_lacks
 
 
 class AdoptedClusterArgs(TypedDict):
@@ -63,8 +51,8 @@ class AdoptedCluster(pulumi.ComponentResource):
     """What tells this cluster from another one, for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
-    node_pools: Sequence[NodePoolFacts]
-    """The cluster's node pools, for `adopted_domain` to find one."""
+    node_pools: Mapping[str, PoolFacts]
+    """The cluster's node pools by name, for `adopted_domain` to find one."""
 
     def __init__(self, name: str, args: AdoptedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
@@ -75,11 +63,11 @@ class AdoptedCluster(pulumi.ComponentResource):
             ),
             _subject(args),
         )
-        missing = _missing(cluster, f"{args['cluster']} --location {location} --project {project}", args)
-        if missing:
+        lacks = list(cluster_lacks(_facts(cluster, args), args["rdma"], args["window"]))
+        if lacks:
             raise pulumi.RunError(
                 f"cluster {args['cluster']} in {location} cannot be adopted:\n"
-                + "\n".join(f"  - {line}" for line in missing)
+                + "\n".join(f"  - {lack}" for lack in lacks)
             )
 
         context = cluster_access.context(project, location, args["cluster"])
@@ -124,40 +112,17 @@ def _subject(args: AdoptedClusterArgs) -> ReadTarget:
     )
 
 
-def _missing(cluster: gcp.container.GetClusterResult, target: str, args: AdoptedClusterArgs) -> list[str]:
-    """What the recipe needs and `cluster` lacks, a line each. `target` is its name with gcloud's flags."""
-    update = f"gcloud container clusters update {target}"
-    missing: list[str] = []
-    if not _workload_pool(cluster):
-        missing.append(
-            f"Workload Identity is off, so pods cannot read the model bucket. Switch it on: {update} "
-            "--workload-pool=PROJECT_ID.svc.id.goog (and --workload-metadata=GKE_METADATA on its node pools)"
-        )
-    if not _gcs_fuse(cluster):
-        missing.append(
-            "the Cloud Storage FUSE CSI driver is off, so the model bucket cannot be mounted. Switch it on: "
-            f"{update} --update-addons=GcsFuseCsiDriver=ENABLED"
-        )
-    if cluster.datapath_provider != "ADVANCED_DATAPATH":
-        missing.append(
-            f"the datapath is {cluster.datapath_provider or 'unset'}, and RDMA needs Dataplane V2. It is "
-            "chosen when "
-            "a cluster is created: create another one with --enable-dataplane-v2, or let the program create "
-            "it "
-            "(cluster.mode: create)"
-        )
-    if args["rdma"] == "multi-network" and not cluster.enable_multi_networking:
-        missing.append(
-            "multi-networking is off, so pods cannot get the RDMA interfaces. It is chosen when a cluster is "
-            "created: create another one with --enable-multi-networking, or let the program create it "
-            "(cluster.mode: create)"
-        )
-    if cluster.master_version:
-        try:
-            args["window"].check(cluster.master_version)
-        except gke.GkeRuleError as error:
-            missing.append(str(error))
-    return missing
+def _facts(cluster: gcp.container.GetClusterResult, args: AdoptedClusterArgs) -> ClusterFacts:
+    return ClusterFacts(
+        name=args["cluster"],
+        location=args["location"],
+        project=args["project"],
+        datapath=cluster.datapath_provider or "",
+        multi_networking=cluster.enable_multi_networking,
+        workload_pool=_workload_pool(cluster),
+        gcs_fuse=_gcs_fuse(cluster),
+        version=cluster.master_version or "",
+    )
 
 
 def _workload_pool(cluster: gcp.container.GetClusterResult) -> str:
@@ -180,19 +145,15 @@ def _dns_name(cluster: gcp.container.GetClusterResult) -> str:
     return ""
 
 
-def _node_pools(cluster: gcp.container.GetClusterResult) -> list[NodePoolFacts]:
-    pools: list[NodePoolFacts] = []
+def _node_pools(cluster: gcp.container.GetClusterResult) -> Mapping[str, PoolFacts]:
+    pools: dict[str, PoolFacts] = {}
     for pool in cluster.node_pools or []:
         zones = list(pool.node_locations or cluster.node_locations or [])
-        networks = sum(len(network.additional_node_network_configs or []) for network in pool.network_configs or [])
-        pools.append(
-            {
-                "name": pool.name,
-                "machine_type": pool.node_configs[0].machine_type if pool.node_configs else "",
-                "zones": zones,
-                # GKE counts the nodes of one zone.
-                "nodes": int(pool.node_count or 0) * max(1, len(zones)),
-                "additional_networks": networks,
-            }
+        pools[pool.name] = PoolFacts(
+            machine_type=pool.node_configs[0].machine_type if pool.node_configs else "",
+            zones=zones,
+            # GKE counts the nodes of one zone.
+            nodes=int(pool.node_count or 0) * max(1, len(zones)),
+            additional_networks=sum(len(n.additional_node_network_configs or []) for n in pool.network_configs or []),
         )
     return pools

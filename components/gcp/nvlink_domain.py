@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.adopted_cluster import NodePoolFacts
 from components.gcp.device_vpcs import DeviceInterface
 from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE
 from reference import gke, naming
+from reference.cluster import PoolFacts, pool_lacks
 from reference.machines import A4X
 
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
@@ -210,43 +210,22 @@ Domain = NvlinkDomain | AdoptedDomain
 
 
 def adopted_domain(
-    pools: Sequence[NodePoolFacts], domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode
+    pools: Mapping[str, PoolFacts], domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode
 ) -> AdoptedDomain:
-    """The domain whose node pool is among `pools`, those of an adopted cluster.
+    """The domain whose node pool is among `pools`, those of an adopted cluster by name.
 
     Raises:
         pulumi.RunError: with everything that keeps the pool from being the domain.
     """
-    found = next((pool for pool in pools if pool["name"] == domain), None)
-    if found is None:
-        listed = ", ".join(sorted(pool["name"] for pool in pools)) or "none"
+    if domain not in pools:
+        listed = ", ".join(sorted(pools)) or "none"
         raise pulumi.RunError(
             f"domains.{domain}: the cluster has no node pool of this name (it has: {listed}). "
             "Name the domain after its node pool, or set its mode to create"
         )
-    problems: list[str] = []
-    if not found["machine_type"].startswith(A4X.machine_type):
-        problems.append(f"its machine type is {found['machine_type'] or 'unknown'}, not {A4X.machine_type}")
-    if found["zones"] != [zone]:
-        problems.append(
-            f"its nodes are in {', '.join(found['zones']) or 'no zone'}, and the configuration says "
-            f"{zone}: set domains.{domain}.zone"
-        )
-    if found["nodes"] < nodes:
-        problems.append(
-            f"it has {found['nodes']} nodes, and the configuration counts on {nodes}: "
-            f"set domains.{domain}.nodes, or resize the pool"
-        )
-    attached = len(gke.DEVICE_NETWORKS)
-    if rdma == "multi-network" and found["additional_networks"] < attached:
-        problems.append(
-            f"its nodes have {found['additional_networks']} additional networks, and an A4X node needs "
-            f"{attached} "
-            f"({', '.join(gke.DEVICE_NETWORKS)}). They are chosen when a pool is created: create another pool"
-        )
-    if problems:
+    lacks = list(pool_lacks(pools[domain], domain, zone=zone, nodes=nodes, rdma=rdma))
+    if lacks:
         raise pulumi.RunError(
-            f"domains.{domain}: node pool {domain} cannot be adopted:\n"
-            + "\n".join(f"  - {problem}" for problem in problems)
+            f"domains.{domain}: node pool {domain} cannot be adopted:\n" + "\n".join(f"  - {lack}" for lack in lacks)
         )
     return AdoptedDomain(pulumi.Output.from_input(domain), pulumi.Output.from_input(nodes))

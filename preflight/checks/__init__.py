@@ -13,6 +13,7 @@ from functools import partial
 from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, room, storage
 from preflight.results import Outcome
 from preflight.site import Site
+from reference import cluster as requirements
 from settings.model import AdoptCluster, AdoptDomain, CreateCluster, CreateModelBucket
 
 
@@ -108,10 +109,14 @@ def _cluster_checks(site: Site) -> list[Check]:
         checks = [
             Check("cluster", partial(cluster.exists, site), get),
             Check("gke version", partial(cluster.running_version, site), get),
-            Check("dataplane", partial(cluster.dataplane, site), get),
-            *([] if site.dranet else [Check("multi-networking", partial(cluster.multi_networking, site), get)]),
-            Check("workload identity", partial(cluster.workload_identity, site), get),
-            Check("gcs fuse", partial(cluster.gcs_fuse, site), get),
+            Check("dataplane", partial(cluster.lacks, site, requirements.dataplane), get),
+            *(
+                []
+                if site.dranet
+                else [Check("multi-networking", partial(cluster.lacks, site, requirements.multi_networking), get)]
+            ),
+            Check("workload identity", partial(cluster.lacks, site, requirements.workload_identity), get),
+            Check("gcs fuse", partial(cluster.lacks, site, requirements.gcs_fuse), get),
             Check("system nodes", partial(nodes.system, site), "container.nodes.list and container.pods.list"),
         ]
     for domain in site.settings.domains:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from preflight.cloud import Cluster, Node, NodePool
+from preflight.cloud import Cluster, Node
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
+from reference import cluster as requirements
 from reference import gke, machines
+from reference.cluster import ClusterFacts, Lack, PoolFacts, pool_lacks
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from settings.model import CreateCluster, CreateDomain, Domain
@@ -55,10 +57,9 @@ def running_version(site: Site) -> Outcome:
     if cluster is None:
         return skipped(NO_CLUSTER)
     window = gke.version_window(PROFILES[site.settings.dynamo.version])
-    try:
-        window.check(cluster.version)
-    except RuleError as error:
-        return failed(f"the cluster runs {cluster.version}: {error.rule}", error.fix)
+    lack = requirements.version(_facts(site, cluster), window)
+    if lack is not None:
+        return failed(lack.finding, lack.fix)
     if window.warning(cluster.version):
         return warned(f"the cluster runs {cluster.version}, which was not run", _NOT_RUN)
     return passed(f"the cluster runs {cluster.version}")
@@ -91,54 +92,26 @@ def exists(site: Site) -> Outcome:
     return passed(f"{cluster.name} in {cluster.location} is running")
 
 
-def dataplane(site: Site) -> Outcome:
-    """RDMA pods need Dataplane V2."""
+def lacks(site: Site, requirement: Callable[[ClusterFacts], Lack | None]) -> Outcome:
+    """A requirement of `reference.cluster` is met by the cluster to adopt."""
     cluster = site.cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
-    if cluster.datapath != "ADVANCED_DATAPATH":
-        return failed(
-            f"the datapath is {cluster.datapath}, RDMA needs Dataplane V2",
-            "it is chosen when a cluster is created: another cluster, or cluster.mode: create",
-        )
-    return passed("Dataplane V2")
+    lack = requirement(_facts(site, cluster))
+    return passed("as it must be") if lack is None else failed(lack.finding, lack.fix)
 
 
-def multi_networking(site: Site) -> Outcome:
-    """Pods get RDMA NICs through multi-networking."""
-    cluster = site.cluster()
-    if cluster is None:
-        return skipped(NO_CLUSTER)
-    if not cluster.multi_networking:
-        return failed(
-            "multi-networking is off, so pods get no RDMA interface",
-            "it is chosen when a cluster is created: another cluster, or cluster.mode: create",
-        )
-    return passed("on")
-
-
-def workload_identity(site: Site) -> Outcome:
-    """Pods reach the bucket through Workload Identity."""
-    cluster = site.cluster()
-    if cluster is None:
-        return skipped(NO_CLUSTER)
-    if not cluster.workload_pool:
-        pool = f"{site.settings.project}.svc.id.goog"
-        return failed("Workload Identity is off", f"{_update(site, cluster)} --workload-pool={pool}")
-    return passed(cluster.workload_pool)
-
-
-def gcs_fuse(site: Site) -> Outcome:
-    """Pods mount the bucket through the Cloud Storage FUSE CSI driver."""
-    cluster = site.cluster()
-    if cluster is None:
-        return skipped(NO_CLUSTER)
-    if not cluster.gcs_fuse:
-        return failed(
-            "the Cloud Storage FUSE CSI driver is off",
-            f"{_update(site, cluster)} --update-addons=GcsFuseCsiDriver=ENABLED",
-        )
-    return passed("on")
+def _facts(site: Site, cluster: Cluster) -> ClusterFacts:
+    return ClusterFacts(
+        name=cluster.name,
+        location=cluster.location,
+        project=site.settings.project,
+        datapath=cluster.datapath,
+        multi_networking=cluster.multi_networking,
+        workload_pool=cluster.workload_pool,
+        gcs_fuse=cluster.gcs_fuse,
+        version=cluster.version,
+    )
 
 
 def pool(site: Site, domain: Domain) -> Outcome:
@@ -153,34 +126,15 @@ def pool(site: Site, domain: Domain) -> Outcome:
             f"name the domain after its pool ({known}), or set domains.{domain.name}.mode: create",
         )
     size = sum(site.cloud.group_size(group) for group in found.groups)
-    problems = list(_pool_problems(found, size, domain, dranet=site.dranet))
-    if problems:
-        return failed("; ".join(finding for finding, _ in problems), "; ".join(fix for _, fix in problems))
+    facts = PoolFacts(found.machine_type, found.zones, size, found.additional_networks, found.accelerator_profile)
+    rdma = site.settings.cluster.rdma
+    wrong = list(pool_lacks(facts, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=rdma))
+    if wrong:
+        return failed("; ".join(lack.finding for lack in wrong), "; ".join(lack.fix for lack in wrong))
     finding = f"{size} nodes of {found.machine_type} in {domain.zone}"
     if found.status != "RUNNING":
         return warned(f"{finding}, and it is {found.status}", "wait until it is RUNNING")
     return passed(finding)
-
-
-def _pool_problems(found: NodePool, size: int, domain: Domain, *, dranet: bool) -> Iterator[tuple[str, str]]:
-    """Finding and fix of each way in which the pool is not the domain."""
-    key, attached = f"domains.{domain.name}", len(gke.DEVICE_NETWORKS)
-    if not found.machine_type.startswith(A4X.machine_type):
-        yield f"its machines are {found.machine_type}, not {A4X.machine_type}", "name a pool of A4X nodes"
-    if list(found.zones) != [domain.zone]:
-        yield f"its nodes are in {', '.join(found.zones)}, not in {domain.zone}", f"set {key}.zone"
-    if dranet and found.accelerator_profile != "auto":
-        yield (
-            "its NICs are not DRANET's: it has no accelerator network profile `auto`",
-            "it is chosen when a pool is created: make another pool, or set cluster.rdma: multi-network",
-        )
-    if not dranet and found.additional_networks < attached:
-        yield (
-            f"its nodes have {found.additional_networks} additional networks, an A4X node needs {attached}",
-            "they are chosen when a pool is created: make another pool",
-        )
-    if size < domain.nodes:
-        yield f"it has {size} nodes, the config counts on {domain.nodes}", f"set {key}.nodes, or resize the pool"
 
 
 def free_nodes(site: Site, domain: Domain) -> Outcome:
@@ -228,11 +182,6 @@ def _unusable(node: Node, pods: int) -> str:
 
 def _select(domain: Domain) -> str:
     return f"-l {machines.NODE_POOL_KEY}={domain.name}"
-
-
-def _update(site: Site, cluster: Cluster) -> str:
-    settings = site.settings
-    return f"gcloud container clusters update {cluster.name} --location {cluster.location} --project {settings.project}"
 
 
 def _order(build: str) -> tuple[int, ...]:

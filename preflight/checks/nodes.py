@@ -110,17 +110,17 @@ def image(site: Site, name: str) -> Outcome:
         found = site.cloud.image(name)
     except CloudError as error:
         if error.trouble == "missing":
-            return failed(f"there is no such image: {error}", _cure(wanted))
+            return failed(f"there is no such image: {error}", _fix(wanted))
         return skipped(f"not seen from here: {error}")
     if not found.architectures:
         return passed("there; its registry does not list its architectures")
     missing = [use for use in wanted if use.architecture not in found.architectures]
     if missing:
         listed = ", ".join(sorted(found.architectures))
-        return failed(f"it is made for {listed}, and it would run on {missing[0].architecture}", _cure(missing))
+        return failed(f"it is made for {listed}, and it would run on {missing[0].architecture}", _fix(missing))
     return passed(f"there, for {', '.join(sorted(found.architectures))}")
 
 
-def _cure(wanted: list[Use]) -> str:
+def _fix(wanted: list[Use]) -> str:
     keys = ", ".join(use.key for use in wanted if use.key)
     return f"name another in {keys}" if keys else "report this line to the project"

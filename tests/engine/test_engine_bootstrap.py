@@ -159,7 +159,7 @@ printf '#!/bin/sh\\necho v{PINNED}\\n' > "$2"
     assert [path.name for path in engine.cached().parent.iterdir()] == ["pulumi"]
 
 
-def test_without_go_the_cure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_go_the_fix_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_fetch", offline)
     with pytest.raises(EngineError, match=r"there is no Go to build one\. Install Pulumi"):
         engine.ensure(lambda _: None)

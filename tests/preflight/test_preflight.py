@@ -160,7 +160,7 @@ def test_every_question_is_recorded_bounded_in_time_and_a_reading_one(name: str)
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_whoever_has_no_pass_has_a_finding_and_whoever_warns_or_fails_a_cure(name: str) -> None:
+def test_whoever_has_no_pass_has_a_finding_and_whoever_warns_or_fails_a_fix(name: str) -> None:
     for outcome in inspect(name)[0].values():
         assert outcome.finding
         assert "\n" not in outcome.finding + outcome.fix

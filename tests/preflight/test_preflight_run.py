@@ -168,7 +168,7 @@ RESULTS = [
 ]
 
 
-def test_plain_lines_hold_status_finding_and_cure() -> None:
+def test_plain_lines_hold_status_finding_and_fix() -> None:
     assert shown(False, RESULTS).splitlines() == [
         "[1/2] pass  bucket      gs://models",
         "[2/2] fail  pool        domains[0] is [wrong]",

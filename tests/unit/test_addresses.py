@@ -86,7 +86,7 @@ def test_sizes_are_those_gke_accepts(case: tuple[IPv4Network, int]) -> None:
 
 
 @given(bases())
-def test_a_base_that_is_too_small_is_refused_and_the_cure_works(base: IPv4Network) -> None:
+def test_a_base_that_is_too_small_is_refused_and_the_fix_works(base: IPv4Network) -> None:
     too_many = max(1, most_nodes(base) + 1)
     with pytest.raises(AddressPlanError) as refusal:
         planned(base, too_many)
@@ -169,7 +169,7 @@ def test_given_ranges_take_the_place_of_computed_ones() -> None:
         ("10.16.0.0/12", 18, {"gvnic": "192.168.0.0/28"}, ("12 nodes", "18 A4X nodes")),
     ],
 )
-def test_a_refusal_names_key_value_rule_and_cure(
+def test_a_refusal_names_key_value_rule_and_fix(
     base: str, nodes: int, overrides: dict[str, str], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(AddressPlanError) as refusal:

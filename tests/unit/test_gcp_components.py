@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -19,13 +20,13 @@ from components.gcp import (
     GkeCluster,
     GkeClusterArgs,
     NodeAccount,
-    NodePoolFacts,
     NvlinkDomain,
     NvlinkDomainArgs,
     ProjectApis,
     adopted_domain,
 )
 from reference import addresses, gke
+from reference.cluster import PoolFacts
 from reference.dynamo import PROFILES
 from tests import answers
 from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, record
@@ -522,7 +523,7 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, serve
         ),
         ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "--enable-dataplane-v2")),
         ({"enableMultiNetworking": False}, {}, ("multi-networking is off", "--enable-multi-networking")),
-        ({"masterVersion": "1.37.0-gke.1"}, {}, ("cluster.version", "1.34 to 1.36")),
+        ({"masterVersion": "1.37.0-gke.1"}, {}, ("the cluster runs 1.37.0-gke.1", "1.34 to 1.36")),
         (
             {"workloadIdentityConfigs": [], "addonsConfigs": [], "enableMultiNetworking": False},
             {},
@@ -530,7 +531,7 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, serve
         ),
     ],
 )
-def test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_cure(
+def test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_fix(
     answer: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(ProgramFailedError) as refusal:
@@ -692,13 +693,7 @@ def test_a_domain_that_cannot_work_is_refused_before_anything_is_registered(more
     assert refusal.value.recording.resources == []
 
 
-POOL: NodePoolFacts = {
-    "name": "a4x",
-    "machine_type": "a4x-highgpu-4g",
-    "zones": [ZONE],
-    "nodes": 2,
-    "additional_networks": 5,
-}
+POOL = PoolFacts("a4x-highgpu-4g", [ZONE], 2, 5)
 
 
 def found_domain(pools: Any, **more: Any) -> AdoptedDomain:
@@ -722,17 +717,16 @@ def test_an_adopted_domain_comes_out_of_the_cluster_and_makes_nothing(preview: b
 
 def test_nodes_of_a_pool_are_counted_over_its_zones() -> None:
     def program() -> None:
-        pulumi.export("pools", AdoptedCluster("gke", adopted()).node_pools)
+        pools = AdoptedCluster("gke", adopted()).node_pools
+        pulumi.export("pools", {name: [pool.nodes, pool.additional_networks] for name, pool in pools.items()})
 
-    pools = record(program, invokes=reading()).outputs["pools"]
-    assert {pool["name"]: pool["nodes"] for pool in pools} == {"a4x": 2, "system": 3}
-    assert {pool["name"]: pool["additional_networks"] for pool in pools} == {"a4x": 5, "system": 0}
+    assert record(program, invokes=reading()).outputs["pools"] == {"a4x": [2, 5], "system": [3, 0]}
 
 
 @pytest.mark.parametrize(
     ("pool", "more", "parts"),
     [
-        ({"name": "other"}, {}, ("no node pool of this name", "it has: other", "mode to create")),
+        (None, {}, ("no node pool of this name", "it has: other", "mode to create")),
         ({"machine_type": "a3-ultragpu-8g"}, {}, ("a3-ultragpu-8g", "a4x-highgpu-4g")),
         ({"zones": ["us-central1-a"]}, {}, ("us-central1-a", ZONE, "domains.a4x.zone")),
         ({}, {"nodes": 18}, ("it has 2 nodes", "counts on 18", "domains.a4x.nodes")),
@@ -745,14 +739,15 @@ def test_nodes_of_a_pool_are_counted_over_its_zones() -> None:
     ],
 )
 def test_an_adopted_pool_that_is_no_domain_is_reported_all_that_is_wrong(
-    pool: dict[str, Any], more: dict[str, Any], parts: tuple[str, ...]
+    pool: dict[str, Any] | None, more: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
+    pools = {"other": POOL} if pool is None else {"a4x": replace(POOL, **pool)}
     with pytest.raises(ProgramFailedError) as refusal:
-        record(lambda: found_domain([{**POOL, **pool}], **more))
+        record(lambda: found_domain(pools, **more))
     assert isinstance(refusal.value.__cause__, pulumi.RunError)
     for part in ("domains.a4x", *parts):
         assert part in str(refusal.value)
 
 
 def test_an_adopted_pool_for_dranet_needs_no_additional_networks() -> None:
-    record(lambda: found_domain([{**POOL, "additional_networks": 0}], rdma="dranet"))
+    record(lambda: found_domain({"a4x": replace(POOL, additional_networks=0)}, rdma="dranet"))

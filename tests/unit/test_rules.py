@@ -235,7 +235,9 @@ def test_every_rule_has_a_mutation_that_it_catches() -> None:
 
 
 def test_every_rule_names_its_source_or_reason() -> None:
-    assert [rule.__name__ for rule in rules.RULES if not {"Source:", "Reason:"} & set((rule.__doc__ or "").split())] == []
+    assert [
+        rule.__name__ for rule in rules.RULES if not {"Source:", "Reason:"} & set((rule.__doc__ or "").split())
+    ] == []
 
 
 @pytest.mark.parametrize("name", layout.available())

@@ -279,7 +279,7 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
 
 
 @pytest.mark.parametrize(("config", "parts"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-def test_a_wrong_config_names_key_value_rule_and_cure(config: Config, parts: tuple[str, str, str]) -> None:
+def test_a_wrong_config_names_key_value_rule_and_fix(config: Config, parts: tuple[str, str, str]) -> None:
     with pytest.raises(settings.SettingsError) as caught:
         settings.parse(config, "dev")
     message = str(caught.value)

@@ -1,0 +1,135 @@
+"""What a cluster and a node pool must have to be adopted: one list, for the program and for preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reference import gke
+from reference.machines import A4X
+
+_AT_CREATION = "it is chosen when a cluster is created: set cluster.mode: create, or create another one with"
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What is known about a cluster."""
+
+    name: str
+    location: str
+    project: str
+    datapath: str
+    multi_networking: bool
+    workload_pool: str
+    """Empty where Workload Identity is off."""
+    gcs_fuse: bool
+    version: str
+
+    @property
+    def update(self) -> str:
+        """Beginning of the command that changes the cluster."""
+        return f"gcloud container clusters update {self.name} --location {self.location} --project {self.project}"
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What is known about a node pool."""
+
+    machine_type: str
+    zones: Sequence[str]
+    nodes: int
+    """Nodes over all zones, as the pool is sized now."""
+    additional_networks: int
+    """Networks beside the cluster's own that its nodes are attached to."""
+    accelerator_profile: str | None = None
+    """Accelerator network profile; None where it is not known."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A requirement that is not met, and what to do."""
+
+    finding: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.finding}: {self.fix}"
+
+
+def dataplane(cluster: ClusterFacts) -> Lack | None:
+    """RDMA needs Dataplane V2."""
+    if cluster.datapath == "ADVANCED_DATAPATH":
+        return None
+    finding = f"the datapath is {cluster.datapath or 'unset'}, and RDMA needs Dataplane V2"
+    return Lack(finding, f"{_AT_CREATION} --enable-dataplane-v2")
+
+
+def multi_networking(cluster: ClusterFacts) -> Lack | None:
+    """Pods get RDMA NICs through multi-networking, unless DRANET attaches them."""
+    if cluster.multi_networking:
+        return None
+    finding = "multi-networking is off, so pods get no RDMA interface"
+    return Lack(finding, f"{_AT_CREATION} --enable-multi-networking")
+
+
+def workload_identity(cluster: ClusterFacts) -> Lack | None:
+    """Pods reach the model bucket through Workload Identity."""
+    if cluster.workload_pool:
+        return None
+    pool = f"{cluster.project}.svc.id.goog"
+    return Lack(
+        "Workload Identity is off, so pods cannot read the model bucket",
+        f"{cluster.update} --workload-pool={pool}, and --workload-metadata=GKE_METADATA on its node pools",
+    )
+
+
+def gcs_fuse(cluster: ClusterFacts) -> Lack | None:
+    """Pods mount the model bucket through the Cloud Storage FUSE CSI driver."""
+    if cluster.gcs_fuse:
+        return None
+    finding = "the Cloud Storage FUSE CSI driver is off, so the model bucket cannot be mounted"
+    return Lack(finding, f"{cluster.update} --update-addons=GcsFuseCsiDriver=ENABLED")
+
+
+def version(cluster: ClusterFacts, window: gke.VersionWindow) -> Lack | None:
+    """The Dynamo release runs on the version that the cluster has."""
+    try:
+        window.check(cluster.version)
+    except gke.GkeRuleError as error:
+        return Lack(f"the cluster runs {cluster.version}: {error.rule}", error.fix)
+    return None
+
+
+def cluster_lacks(cluster: ClusterFacts, rdma: gke.RdmaMode, window: gke.VersionWindow) -> Iterator[Lack]:
+    """Everything that keeps a cluster from being adopted."""
+    found = [workload_identity(cluster), gcs_fuse(cluster), dataplane(cluster)]
+    if rdma == "multi-network":
+        found.append(multi_networking(cluster))
+    if cluster.version:
+        found.append(version(cluster, window))
+    yield from (lack for lack in found if lack is not None)
+
+
+def pool_lacks(pool: PoolFacts, domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode) -> Iterator[Lack]:
+    """Everything that keeps a node pool from being the domain of that name, zone and size."""
+    key, attached = f"domains.{domain}", len(gke.DEVICE_NETWORKS)
+    created = "it is chosen when a pool is created: create another pool"
+    if not pool.machine_type.startswith(A4X.machine_type):
+        machines = pool.machine_type or "of an unknown type"
+        yield Lack(f"its machines are {machines}, not {A4X.machine_type}", "name a pool of A4X nodes")
+    if list(pool.zones) != [zone]:
+        where = ", ".join(pool.zones) or "no zone"
+        yield Lack(f"its nodes are in {where}, and the config says {zone}", f"set {key}.zone")
+    if rdma == "dranet" and pool.accelerator_profile not in ("auto", None):
+        finding = "its NICs are not DRANET's: it has no accelerator network profile `auto`"
+        yield Lack(finding, f"{created}, or set cluster.rdma: multi-network")
+    if rdma == "multi-network" and pool.additional_networks < attached:
+        yield Lack(
+            f"its nodes have {pool.additional_networks} additional networks, and an A4X node needs {attached} "
+            f"({', '.join(gke.DEVICE_NETWORKS)})",
+            created,
+        )
+    if pool.nodes < nodes:
+        yield Lack(
+            f"it has {pool.nodes} nodes, and the config counts on {nodes}", f"set {key}.nodes, or resize the pool"
+        )
