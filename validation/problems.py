@@ -1,4 +1,4 @@
-"""What a wrong input is told: key, value, rule and fix, all problems at once.
+"""How a wrong input is reported: key, value, rule and fix, all problems at once.
 
 A run that stops at the first mistake costs a user one round trip per mistake, so every reader of user data
 (stack config, layout files) collects `Problem`s and raises them together. Pydantic's own errors are translated
@@ -11,7 +11,7 @@ import difflib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -111,7 +111,8 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
     if kind == "extra_forbidden":
         return Problem(key, value, *_unknown(spot))
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(value, Mapping):
-        return _no_mode(spot, context.get("tag"), prefix)
+        # As the user wrote it: pydantic's own `tag` is a text of whatever stands there.
+        return _no_mode(spot, cast("Mapping[str, object]", value).get("mode"), prefix)
     return Problem(key, None if kind == "missing" else value, *_in_our_words(details, spot.description))
 
 

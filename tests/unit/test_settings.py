@@ -94,6 +94,16 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
         ("cluster.mode = 'addopt'", "must be one of 'adopt' or 'create'", "`create` to have it created"),
     ),
     (
+        "a mode that is no text",
+        _set("cluster.mode", 3),
+        ("cluster.mode = 3\n", "must be one of 'adopt' or 'create'", "`create` to have it created"),
+    ),
+    (
+        "a mode that is empty",
+        _set("cluster.mode", None),
+        ("cluster.mode = (not set)", "this key is required", "`create` to have it created"),
+    ),
+    (
         "unknown layout",
         _stack(layout="deepseek-r1-fp8-1p2d"),
         (
