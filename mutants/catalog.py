@@ -113,9 +113,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "the download may not write into the bucket",
-        "program/platform.py",
-        '"role": "roles/storage.objectUser"',
-        '"role": "roles/storage.objectViewer"',
+        "program/identity.py",
+        '"write": "roles/storage.objectUser"',
+        '"write": "roles/storage.objectViewer"',
         "tests/unit/test_program.py::test_serving_pods_only_read_the_bucket_and_the_download_writes_it",
     ),
     Mutant(
@@ -134,9 +134,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "the pods' account may delete the weights",
-        "program/stacks.py",
-        '"role": "roles/storage.objectViewer"',
-        '"role": "roles/storage.objectAdmin"',
+        "program/identity.py",
+        '"read": "roles/storage.objectViewer"',
+        '"read": "roles/storage.objectAdmin"',
         "tests/unit/test_program.py::test_serving_pods_only_read_the_bucket_and_the_download_writes_it",
     ),
     Mutant(
@@ -163,8 +163,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "the bucket is granted to pods of another namespace",
         "program/stacks.py",
-        '"namespace": stack.name,\n            "service_account"',
-        '"namespace": settings.dynamo.namespace,\n            "service_account"',
+        "namespace=stack.name,\n        service_account",
+        "namespace=settings.dynamo.namespace,\n        service_account",
         "tests/unit/test_program.py::test_every_pod_that_mounts_the_bucket_may_read_it",
     ),
     Mutant(

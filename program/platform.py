@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import gcp, platform
+from components import platform
 from components.serving.fabric_test import FabricTest
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
+from program.identity import bucket_access
 from program.infrastructure import Infrastructure
 from reference import kai, machines, naming
 from reference.dynamo import PROFILES
@@ -165,19 +166,13 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
     for model in sorted({layout.load(stack.layout).model for stack in settings.stacks}):
         name = f"download-{naming.content_hash(model)}"
         namespace = f"{naming.DOWNLOAD_NAMESPACE}-{settings.environment}-{naming.content_hash(model)}"
-        identity = gcp.WorkloadIdentity(
+        identity = bucket_access(
             f"{name}-identity",
-            {
-                "environment": settings.environment,
-                "mode": settings.workload_identity,
-                "project": settings.project,
-                "project_number": settings.project_number or "",
-                "workload_pool": infrastructure.cluster.workload_pool,
-                "bucket": infrastructure.bucket,
-                "role": "roles/storage.objectUser",
-                "namespace": namespace,
-                "service_account": naming.DOWNLOAD_ACCOUNT,
-            },
+            settings,
+            infrastructure,
+            access="write",
+            namespace=namespace,
+            service_account=naming.DOWNLOAD_ACCOUNT,
         )
         downloads.append(
             platform.ModelDownload(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pulumi
 
-from components import gcp
 from components.serving.benchmark import BenchmarkClient
 from components.serving.readiness_check import ReadinessCheck
 from components.serving.stack import ServingStack
 from manifests import commands
+from program.identity import bucket_access
 from program.infrastructure import Infrastructure
 from program.platform import Platform
 from reference import naming
@@ -31,19 +31,13 @@ def build_stack(
     test = platform.fabric_tests.get(stack.domain)
     frontend_image = stack.frontend.image or profile.image
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
-    identity = gcp.WorkloadIdentity(
+    identity = bucket_access(
         f"{stack.name}-identity",
-        {
-            "environment": settings.environment,
-            "mode": settings.workload_identity,
-            "project": settings.project,
-            "project_number": settings.project_number or "",
-            "workload_pool": infrastructure.cluster.workload_pool,
-            "bucket": infrastructure.bucket,
-            "role": "roles/storage.objectViewer",
-            "namespace": stack.name,
-            "service_account": naming.SERVING_ACCOUNT,
-        },
+        settings,
+        infrastructure,
+        access="read",
+        namespace=stack.name,
+        service_account=naming.SERVING_ACCOUNT,
     )
     built = ServingStack(
         stack.name,
