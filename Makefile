@@ -70,7 +70,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python -m tools.bench $(ARGS)
 
 faults: $(INSTALLED)
-	@$(BIN)/python -m proofs $(ARGS)
+	@$(BIN)/python -m tests.resilience $(ARGS)
 
 mutants: $(INSTALLED)
 	@$(BIN)/python -m mutants $(ARGS)
@@ -100,6 +100,7 @@ test: $(INSTALLED)
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
+	step resilience $(RUN_PYTEST) --junitxml=$$reports/resilience.xml tests/resilience; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
 
 # The same with every combination of the modes in place of a pairwise selection.

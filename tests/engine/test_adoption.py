@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs import life
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import BUCKET, CLUSTER
-from tests.engine.proof import needs_engine
+from tests.resilience import life
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal import Phase
 from rehearsal.run import Rehearsal
-from tests.engine.proof import needs_engine
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -10,7 +10,7 @@ from rehearsal.run import Rehearsal
 from rehearsal.simulator import bucket_access
 from rehearsal.simulator.state import CloudResource
 from tests.engine.driver import GRAPH, PROJECT, Driver, role
-from tests.engine.proof import needs_engine
+from tests.resilience.proof import needs_engine
 
 BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"

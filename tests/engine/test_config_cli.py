@@ -15,8 +15,8 @@ import settings
 from rehearsal import ConfigError, Rehearsal
 from rehearsal import engine as engines
 from settings import stack_file
-from tests.engine.proof import needs_engine
 from tests.guards import PROGRAM_PACKAGES
+from tests.resilience.proof import needs_engine
 from tests.unit.test_stack_file import SCALARS
 
 pytestmark = [pytest.mark.engine, needs_engine]

@@ -8,16 +8,16 @@ from typing import Any
 import pulumi_kubernetes as kubernetes
 import pytest
 
-from proofs import life
-from proofs.changes import raw_config
-from proofs.order import InvariantChecker
 from rehearsal import CloudResource, Phase, Rehearsal, RehearsalError
 from rehearsal.simulator.gcp_rules import NODE_POOL
 from rehearsal.simulator.jobs import JOB
 from rehearsal.simulator.serving import GRAPH
 from rehearsal.timeline import graph as timeline
 from rehearsal.timeline.needs import necessary
-from tests.engine.proof import needs_engine
+from tests.resilience import life
+from tests.resilience.changes import raw_config
+from tests.resilience.order import InvariantChecker
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

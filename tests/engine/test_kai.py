@@ -9,7 +9,7 @@ import pytest
 
 from rehearsal import Rehearsal, RehearsalError, report, seeds
 from rehearsal.simulator import helm, kai
-from tests.engine.proof import needs_engine
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -10,7 +10,7 @@ import pytest
 from rehearsal.run import Rehearsal
 from tests.engine import modes
 from tests.engine.modes import Modes
-from tests.engine.proof import needs_engine
+from tests.resilience.proof import needs_engine
 
 CHANGES: dict[str, dict[str, Any]] = {
     "fewer frontends": {"frontend": {"replicas": 2}},

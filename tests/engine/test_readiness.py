@@ -8,13 +8,13 @@ from typing import Any
 import pulumi_kubernetes as kubernetes
 import pytest
 
-from proofs import life
 from rehearsal import Phase, Rehearsal, RehearsalError
 from rehearsal.run import RUNS_AGAIN
 from rehearsal.simulator.gcp_rules import NODE_POOL
 from rehearsal.simulator.jobs import JOB
 from rehearsal.simulator.serving import GRAPH
-from tests.engine.proof import needs_engine
+from tests.resilience import life
+from tests.resilience.proof import needs_engine
 
 pytestmark = needs_engine
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
 from recovery.forget_cluster import forget_cluster
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
 
 UNREACHABLE = "unreachable"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proofs import neighbours
-from tests.engine.proof import needs_engine
+from tests.resilience import neighbours
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

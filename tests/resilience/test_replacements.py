@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 import program
-from proofs import life, replacements
-from proofs.changes import CASES, raw_config
-from proofs.life import ProofError
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
 from rehearsal.simulator.kubernetes_admission import PARAM_SET
 from rehearsal.simulator.provider import name_of
-from tests.engine.proof import needs_engine, silent
+from tests.resilience import life, replacements
+from tests.resilience.changes import CASES, raw_config
+from tests.resilience.life import ProofError
+from tests.resilience.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

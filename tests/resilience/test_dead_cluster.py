@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proofs import dead_cluster
-from tests.engine.proof import needs_engine, silent
+from tests.resilience import dead_cluster
+from tests.resilience.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from proofs import language_host
 from rehearsal import CloudResource, Rehearsal, RehearsalError
 from rehearsal.run import ROOT
 from rehearsal.simulator import finalizers
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.system_objects import NAMESPACE
+from tests.resilience import language_host
 
 ENVIRONMENTS = ("dev", "prod")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}

@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
 from rehearsal import ApiError, Call, CloudResource, Rehearsal
 from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
 from rehearsal.simulator.kubernetes_admission import NAMESPACE
@@ -21,6 +19,8 @@ from rehearsal.simulator.provider import name_of
 from rehearsal.simulator.service import Service
 from rehearsal.simulator.serving import GRAPH
 from rehearsal.simulator.values import Props, dig
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
 
 BY_HAND = "changed-by-hand"
 

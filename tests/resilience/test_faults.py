@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from proofs import faults, life
-from proofs.faults import Fault
-from proofs.life import ProofError
 from rehearsal import CloudResource, Rehearsal
-from tests.engine.proof import command, needs_engine, silent
+from tests.resilience import faults, life
+from tests.resilience.faults import Fault
+from tests.resilience.life import ProofError
+from tests.resilience.proof import command, needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from proofs import changes
-from proofs.changes import Case
-from proofs.life import ProofError
 from rehearsal import Step
 from settings.model import Settings
-from tests.engine.proof import needs_engine, silent
+from tests.resilience import changes
+from tests.resilience.changes import Case
+from tests.resilience.life import ProofError
+from tests.resilience.proof import needs_engine, silent
 
 
 @pytest.mark.engine

@@ -1,12 +1,12 @@
-"""What is proven with multi-networking holds with DRANET too; the long forms are in `python -m proofs`."""
+"""What is proven with multi-networking holds with DRANET too; the long forms are in `python -m tests.resilience`."""
 
 from __future__ import annotations
 
 import pytest
 
-from proofs import drift, faults, life, order
 from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
-from tests.engine.proof import needs_engine, silent
+from tests.resilience import drift, faults, life, order
+from tests.resilience.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

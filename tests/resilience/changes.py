@@ -17,12 +17,12 @@ from typing import Any
 
 import yaml
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
-from proofs.order import DOMAIN, GRAPH, InvariantChecker
 from rehearsal import CloudState, ConfigError, Rehearsal, RehearsalError, Step, seeds
 from rehearsal.run import ROOT, RUNS_AGAIN
 from rehearsal.simulator import EmbeddedCloud
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
+from tests.resilience.order import DOMAIN, GRAPH, InvariantChecker
 
 DOCUMENT = ROOT / "docs" / "reference" / "changes.md"
 SECRETS = ("ngcApiKey", "hfToken")
@@ -478,7 +478,9 @@ def proof(environment: str, short: bool, say: Say) -> list[Tally]:
     started = time.monotonic()
     found = rows(environment, say)
     if documented(environment) != table(environment, found):
-        raise ProofError(f"docs/reference/changes.md differs for {environment}; rewrite it: python -m proofs table")
+        raise ProofError(
+            f"docs/reference/changes.md differs for {environment}; rewrite it: python -m tests.resilience table"
+        )
     tally = Tally(f"{environment}, changes previewed", len(found), len(found), 0, time.monotonic() - started)
     say(str(tally))
     return [tally, *([] if short else [applied(environment, say)])]
@@ -494,8 +496,8 @@ def write(say: Say) -> None:
 
 _HEAD = """# What a change of the config does
 
-Made by `python -m proofs table`: each field is changed alone on the deployed environment, and the real engine's
-preview says what would happen, against the embedded cloud's rules. `make test` checks the part of `dev`, `make
+Made by `python -m tests.resilience table`: each field is changed alone on the deployed environment, and the real
+engine's preview says what would happen, against the embedded cloud's rules. `make test` checks the part of `dev`, `make
 faults` both. A replaced graph means that the stack is down until the new one has loaded its weights; a replaced
 node pool gives up to 72 GPUs back first, and is refused while `protect` is on.
 

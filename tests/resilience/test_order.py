@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from proofs import order
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import CLUSTER
-from tests.engine.proof import needs_engine, silent
+from tests.resilience import order
+from tests.resilience.proof import needs_engine, silent
 
 pytestmark = [pytest.mark.engine, needs_engine]
 

@@ -20,11 +20,11 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
 from rehearsal import ApiError, Call, Rehearsal
 from rehearsal.simulator import gcp_rules
 from rehearsal.simulator.faults import LostConnectionError, NotReadyError
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
 
 
 class Fault(Enum):

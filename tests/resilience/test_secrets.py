@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from proofs import secrets
 from rehearsal import Rehearsal
-from tests.engine.proof import needs_engine, silent
+from rehearsal.run import ROOT
+from tests.resilience import secrets
+from tests.resilience.proof import needs_engine, silent
 
-SAMPLE = Path(__file__).parent / "sample"
+SAMPLE = ROOT / "tests" / "engine" / "sample"
 KEY = secrets.SECRETS["ngcApiKey"]
 
 

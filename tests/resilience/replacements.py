@@ -14,10 +14,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
-from proofs.order import GRAPH
 from rehearsal import ApiError, Call, Rehearsal
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
+from tests.resilience.order import GRAPH
 
 _FAULT = "made-up fault: no capacity"
 _GONE = "gone when it stopped"

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
-from proofs.order import GRAPH
 from recovery import pending_creates
 from rehearsal import ApiError, Call, Rehearsal
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
+from tests.resilience.order import GRAPH
 
 POINTS = 10
 _SETTLE_SECONDS = 0.3

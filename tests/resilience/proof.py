@@ -22,9 +22,9 @@ def silent(_: str) -> None:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """`python -m proofs` in a process of its own: the SDK closes neither its loop nor its stream after a kill."""
+    """The command line in a process of its own: the SDK closes neither its loop nor its stream after a kill."""
     return subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "proofs", *arguments],
+        [sys.executable, "-m", "tests.resilience", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
         capture_output=True,

@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
 from rehearsal import ApiError, Call, CloudResource, Rehearsal
 from rehearsal.simulator import helm, kubernetes_admission, pods, serving
 from rehearsal.simulator.gcp_rules import CLUSTER, NETWORK, NODE_POOL, RESOURCE_POLICY, SUBNETWORK
 from rehearsal.simulator.values import items, mapping, text
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
 
 GRAPH, DOMAIN, RELEASE = serving.GRAPH, serving.COMPUTE_DOMAIN, serving.RELEASE
 NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -167,7 +167,7 @@ _DEVICES = ("Network gvnic-", "Network rdma-")
 
 def _refused_or_missed(rehearsal: Rehearsal, resource: CloudResource) -> bool:
     state = rehearsal.state
-    before = dict(state._resources)  # noqa: SLF001 - put back below
+    before = dict(state._resources)
     try:
         if resource.kind.startswith("gcp:"):
             rehearsal.cloud.gcp.delete(Call(op="delete", kind=resource.kind), resource.id)
@@ -180,7 +180,7 @@ def _refused_or_missed(rehearsal: Rehearsal, resource: CloudResource) -> bool:
     except ApiError:
         return True
     finally:
-        state._resources = before  # noqa: SLF001
+        state._resources = before
         for living in state:
             living.dying = False
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from proofs import life, order
-from proofs.life import ProofError, Say, Tally
 from rehearsal import CloudResource, Rehearsal
 from rehearsal.simulator.admission_policies import BINDING
 from rehearsal.simulator.serving import GRAPH, RELEASE
+from tests.resilience import life, order
+from tests.resilience.life import ProofError, Say, Tally
 
 _LAYOUT = "deepseek-r1-fp8-1p1d"
 _ZONE = "us-central1-b"

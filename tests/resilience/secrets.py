@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from proofs import life
-from proofs.life import ProofError, Say, Tally
 from rehearsal import Call, Rehearsal
 from rehearsal.simulator.faults import LostConnectionError
+from tests.resilience import life
+from tests.resilience.life import ProofError, Say, Tally
 
 SECRETS: Mapping[str, str] = {
     "ngcApiKey": "nvapi-made-up~key/with+signs&0123456789",

@@ -1,4 +1,4 @@
-"""`python -m proofs [NAME] [--stack dev|prod] [--short]`: run one proof, or `all`; counts last.
+"""`python -m tests.resilience [NAME] [--stack dev|prod] [--short]`: run one proof, or `all`; counts last.
 
 Exit codes: 0 everything survived; 1 something did not.
 """
@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 from pulumi.automation import CommandError
 
-from proofs import changes, dead_cluster, drift, faults, kill, life, neighbours, order, replacements, secrets
-from proofs.life import ProofError, Say, Tally
 from rehearsal import ConfigError, EngineError, RehearsalError
+from tests.resilience import changes, dead_cluster, drift, faults, kill, life, neighbours, order, replacements, secrets
+from tests.resilience.life import ProofError, Say, Tally
 
 Proof = Callable[[str, bool, Say], list[Tally]]
 """A proof of one environment; the flag asks for its short form."""
@@ -89,7 +89,7 @@ def _say(text: str) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     what = "\n".join(f"  {name:12} {text}" for name, (text, _) in PROOFS.items())
     parser = argparse.ArgumentParser(
-        prog="python -m proofs",
+        prog="python -m tests.resilience",
         description="Break things on purpose and prove that nothing is lost:\n" + what,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
