@@ -121,8 +121,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "the NGC key is sent to KAI's own registry",
         "program/platform.py",
-        "if dynamo.chart_login and dynamo.chart_source:",
-        "if dynamo.chart_login:",
+        "if dynamo.chart_login and dynamo.chart_source else None",
+        "if dynamo.chart_login else None",
         "tests/unit/test_charts.py::test_a_login_reaches_every_chart_of_nvidia_and_stays_secret",
     ),
     Mutant(
@@ -484,9 +484,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "a DRA driver whose device classes GKE does not serve is accepted",
-        "reference/releases.py",
-        "DRA_DRIVER_FLOOR: Final = (25, 3, 2)",
-        "DRA_DRIVER_FLOOR: Final = (25, 3, 1)",
+        "reference/dra_driver.py",
+        "FLOOR: Final = (25, 3, 2)",
+        "FLOOR: Final = (25, 3, 1)",
         "tests/unit/test_bad_values.py::test_a_dra_driver_that_cannot_serve_is_refused",
     ),
     Mutant(
@@ -825,14 +825,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "the DRA driver is installed before its quota",
         "components/platform/dra_driver.py",
-        'depends_on=[quota, *args.get("node_pools", [])]',
-        'depends_on=[*args.get("node_pools", [])]',
+        'depends_on=[quota, *args["node_pools"]]',
+        'depends_on=[*args["node_pools"]]',
         "tests/unit/test_node_software.py::test_the_quota_stands_in_the_drivers_namespace_before_the_chart",
     ),
     Mutant(
         "the DRA driver outlives the nodes of its pools",
         "components/platform/dra_driver.py",
-        'depends_on=[quota, *args.get("node_pools", [])]',
+        'depends_on=[quota, *args["node_pools"]]',
         "depends_on=[quota]",
         "tests/unit/test_program.py::test_a_created_environment_goes_from_the_stack_down_to_the_networks",
     ),
@@ -855,7 +855,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "the Dynamo operator starts before KAI",
         "components/platform/dynamo_platform.py",
-        '[pull_secret, *args.get("scheduler", [])]',
+        '[pull_secret, *args["scheduler"]]',
         "[pull_secret]",
         "tests/unit/test_kai.py::test_the_platform_and_the_queues_wait_until_scheduler_and_webhooks_answer",
     ),

@@ -26,9 +26,8 @@ def bucket_access(
         name,
         {
             "environment": settings.environment,
-            "mode": settings.workload_identity,
             "project": settings.project,
-            "project_number": settings.project_number or "",
+            "direct": settings.project_number if settings.workload_identity == "direct" else None,
             "workload_pool": infrastructure.cluster.workload_pool,
             "bucket": infrastructure.bucket,
             "role": ROLES[access],

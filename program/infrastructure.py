@@ -108,8 +108,9 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
 
 def _network_admin(settings: Settings, cluster: CreateCluster) -> str | None:
     """The account by which GKE creates DRANET's networks, where it is to be given the right."""
-    wanted = cluster.dranet_network_admin and settings.project_number
-    return gke.service_agent(settings.project_number or "") if wanted else None
+    if not cluster.dranet_network_admin or settings.project_number is None:
+        return None
+    return gke.service_agent(settings.project_number)
 
 
 def _pools(

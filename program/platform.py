@@ -96,10 +96,9 @@ def _dra_driver(
         "nodes": pulumi.Output.all(*nodes).apply(sum),
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
+        "chart_key": secrets.ngc_api_key if settings.dynamo.chart_login else None,
         "system_tolerations": _system_tolerations(settings),
     }
-    if settings.dynamo.chart_login:
-        args["chart_key"] = secrets.ngc_api_key
     # Its controller runs on a system node, which it does not name.
     return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=infrastructure.system_nodes))
 
@@ -123,11 +122,10 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "provider": infrastructure.cluster.provider,
         "kubeconfig": infrastructure.cluster.kubeconfig,
         "cluster_identifier": infrastructure.cluster.identifier,
+        # KAI's own registry knows no NGC key.
+        "chart_key": secrets.ngc_api_key if dynamo.chart_login and dynamo.chart_source else None,
         "system_tolerations": _system_tolerations(settings),
     }
-    if dynamo.chart_login and dynamo.chart_source:
-        # KAI's own registry knows no NGC key.
-        args["chart_key"] = secrets.ngc_api_key
     # Its pods need nodes.
     options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure))
     installed = platform.KaiScheduler("kai", args, options)
@@ -148,7 +146,7 @@ def _dynamo(
             "namespace": dynamo.namespace,
             "provider": infrastructure.cluster.provider,
             "chart_source": dynamo.chart_source,
-            "chart_login": dynamo.chart_login,
+            "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
             "system_tolerations": _system_tolerations(settings),
         },

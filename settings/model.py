@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from reference import addresses, buckets, charts, gke, images, kai, naming, releases
+from reference import addresses, buckets, charts, dra_driver, gib, gke, images, kai, naming
 from reference.dynamo import CHARTS
 from reference.machines import A4X
 from serving_rules.layout import Overrides
@@ -109,8 +109,8 @@ Range = Annotated[str, AfterValidator(_ruled(lambda cidr: addresses.check_range(
 ClusterVersion = Annotated[str, AfterValidator(_ruled(gke.alias))]
 Reservation = Annotated[str, AfterValidator(_ruled(gke.parse_reservation))]
 KaiVersion = Annotated[str, AfterValidator(_ruled(kai.check))]
-DraDriverVersion = Annotated[str, AfterValidator(_ruled(releases.check_dra_driver))]
-GibVersion = Annotated[str, AfterValidator(_ruled(releases.check_gib))]
+DraDriverVersion = Annotated[str, AfterValidator(_ruled(dra_driver.check))]
+GibVersion = Annotated[str, AfterValidator(_ruled(gib.check))]
 ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
 StackName = Annotated[str, AfterValidator(_stack_name)]
 ChartSource = Annotated[str, AfterValidator(_chart_source)]
@@ -337,7 +337,9 @@ class CreateDraDriver(StrictModel):
     """NVIDIA's DRA driver, which creates ComputeDomains."""
 
     mode: Literal["create"] = Field(description=_MODE)
-    version: DraDriverVersion = Field(default="25.12.0", description="the chart's release, such as 25.12.0")
+    version: DraDriverVersion = Field(
+        default=dra_driver.DEFAULT_VERSION, description="the chart's release, such as 25.12.0"
+    )
 
 
 DraDriver = Annotated[AdoptDraDriver | CreateDraDriver, Field(discriminator="mode")]

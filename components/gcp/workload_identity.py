@@ -1,21 +1,19 @@
 """Workload Identity: lets one Kubernetes service account use the model bucket, without a key.
 
-Two ways lead there. `direct` grants the bucket to the Kubernetes identity itself, which is what Google recommends
-now; `serviceAccount` is the recipe's way through a Google service account that the Kubernetes one impersonates.
+Two ways lead there: a direct grant to the Kubernetes identity itself, which is what Google recommends now, and the
+recipe's way through a Google service account that the Kubernetes one impersonates.
 Grants are additive: they never take away what others have granted, and they go to one account, never to a namespace.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.ordering import once
 from reference import naming
-
-Mode = Literal["direct", "serviceAccount"]
 
 
 class WorkloadIdentityArgs(TypedDict):
@@ -24,14 +22,12 @@ class WorkloadIdentityArgs(TypedDict):
     environment: str
     """Name of the environment: two of them may serve stacks of one name in one project."""
 
-    mode: Mode
-    """`direct` (principal://) or `serviceAccount` (impersonation of a Google service account)."""
-
     project: str
     """Id of the project that holds the cluster, and with it the workload identity pool."""
 
-    project_number: str
-    """Number of that project (only `direct` needs it: the principal's name wants number and id)."""
+    direct: str | None
+    """Number of that project, by which a direct grant names the principal; None: a Google service account of its own
+    has the grant, and the Kubernetes one impersonates it."""
 
     workload_pool: pulumi.Input[str]
     """The cluster's workload pool, `<project>.svc.id.goog`."""
@@ -58,9 +54,9 @@ class WorkloadIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:WorkloadIdentity", name, {}, opts)
         subject, pool = f"{args['namespace']}/{args['service_account']}", args["workload_pool"]
-        if args["mode"] == "direct":
+        if args["direct"] is not None:
             member = pulumi.Output.concat(
-                f"principal://iam.googleapis.com/projects/{args['project_number']}/locations/global/workloadIdentityPools/",
+                f"principal://iam.googleapis.com/projects/{args['direct']}/locations/global/workloadIdentityPools/",
                 pool,
                 f"/subject/ns/{args['namespace']}/sa/{args['service_account']}",
             )

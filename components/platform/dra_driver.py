@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import charts, machines, namespaces, naming
+from components.platform.chart_login import chart_login
+from reference import charts, dra_driver, machines, naming
 from reference.machines import A4X
-from reference.registry import NGC_USER
-
-CHART: Final = "nvidia-dra-driver-gpu"
-CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
-"""Where NVIDIA publishes the chart, readable without an account."""
-
-NAMESPACE: Final = namespaces.DRA_DRIVER
-
-DEFAULT_VERSION: Final = "25.12.0"
-"""First release that works on every GKE minor from 1.34 on; 25.3.0 and 25.3.1 make v1beta1 device classes,
-which a 1.34 cluster does not serve."""
 
 TIMEOUT_SECONDS: Final = 1200
 """Until all kubelet plugins run; a new node pulls the image through the NAT first."""
@@ -36,17 +26,17 @@ class DraDriverArgs(TypedDict):
     nodes: pulumi.Input[int]
     """A4X nodes of the cluster, over all domains: the sum of their `nodes`. No value of a pool itself, or the quota
     would be deleted before the pool is replaced."""
-    node_pools: NotRequired[Sequence[pulumi.Resource]]
+    node_pools: Sequence[pulumi.Resource]
     """The pools of these nodes: when the release is installed it ends once the driver runs on all of them, and it
     goes before them."""
-    version: NotRequired[str]
-    """Version of the chart; default `DEFAULT_VERSION`."""
-    chart_source: NotRequired[str | None]
-    """Mirror of the charts (URL, folder or `oci://`); default: NVIDIA's own place."""
-    chart_key: NotRequired[pulumi.Input[str]]
-    """NGC key to fetch the chart with; default: without a login."""
-    system_tolerations: NotRequired[Sequence[machines.Toleration]]
-    """Tolerations of the controller, for clusters whose system nodes are tainted; default none."""
+    version: str
+    """Version of the chart."""
+    chart_source: str | None
+    """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own place."""
+    chart_key: pulumi.Input[str] | None
+    """NGC key to fetch the chart with; None: without a login."""
+    system_tolerations: Sequence[machines.Toleration]
+    """Tolerations of the controller, for clusters whose system nodes are tainted."""
 
 
 class DraDriver(pulumi.ComponentResource):
@@ -66,20 +56,17 @@ class DraDriver(pulumi.ComponentResource):
     def __init__(self, name: str, args: DraDriverArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:DraDriver", name, {}, opts)
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
-        version = args.get("version", DEFAULT_VERSION)
-        repository: kubernetes.helm.v3.RepositoryOptsArgsDict = (
-            {"username": NGC_USER, "password": args["chart_key"]} if "chart_key" in args else {}
-        )
+        version = args["version"]
 
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": NAMESPACE, "labels": labels},
+            metadata={"name": dra_driver.NAMESPACE, "labels": labels},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         quota = kubernetes.core.v1.ResourceQuota(
             f"{name}-quota",
             metadata={
-                "name": f"{NAMESPACE}-quota",
+                "name": f"{dra_driver.NAMESPACE}-quota",
                 "namespace": namespace.metadata.name,
                 "labels": labels,
             },
@@ -99,19 +86,19 @@ class DraDriver(pulumi.ComponentResource):
         )
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
-            name=CHART,
+            name=dra_driver.CHART,
             namespace=namespace.metadata.name,
-            chart=charts.address(args.get("chart_source") or CHARTS, CHART, version),
+            chart=charts.address(args["chart_source"] or dra_driver.CHARTS, dra_driver.CHART, version),
             version=version,
-            repository_opts=repository,
-            values=_values(args.get("system_tolerations", [])),
+            repository_opts=chart_login(args["chart_key"]),
+            values=_values(args["system_tolerations"]),
             atomic=True,
             timeout=TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
                 # The chart names neither: none of its pods is admitted without the quota, and they run on the pools.
-                depends_on=[quota, *args.get("node_pools", [])],
+                depends_on=[quota, *args["node_pools"]],
             ),
         )
 

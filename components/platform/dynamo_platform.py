@@ -11,14 +11,15 @@ when it starts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.platform.chart_login import chart_login
 from reference import machines, naming
 from reference.dynamo import DynamoProfile
-from reference.registry import NGC_USER, PULL_SECRET, docker_config_json
+from reference.registry import PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
 """Where the recipe installs `dynamo-crds`. The objects are cluster-wide; only Helm's record lives there."""
@@ -36,7 +37,7 @@ class DynamoPlatformArgs(TypedDict):
     kai: bool
     """Whether KAI runs in the cluster."""
 
-    scheduler: NotRequired[Sequence[pulumi.Resource]]
+    scheduler: Sequence[pulumi.Resource]
     """KAI, where the program makes it: the release comes after it and goes before it. No value of it is needed."""
 
     namespace: str
@@ -48,8 +49,8 @@ class DynamoPlatformArgs(TypedDict):
     chart_source: str | None
     """Mirror of the charts (URL, folder or `oci://`); None: each publisher's own place."""
 
-    chart_login: bool
-    """Whether the chart archives are fetched with the NGC key (NVIDIA serves them without)."""
+    chart_key: pulumi.Input[str] | None
+    """NGC key to fetch the charts with; None: without a login, as NVIDIA serves them."""
 
     ngc_api_key: pulumi.Input[str]
     """NGC API key, a secret: pulls the operator's image from nvcr.io."""
@@ -70,9 +71,7 @@ class DynamoPlatform(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:platform:DynamoPlatform", name, {}, opts)
         profile, provider = args["profile"], args["provider"]
         labels = naming.kubernetes_labels(args["environment"])
-        repository: kubernetes.helm.v3.RepositoryOptsArgsDict = (
-            {"username": NGC_USER, "password": args["ngc_api_key"]} if args["chart_login"] else {}
-        )
+        login = chart_login(args["chart_key"])
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             metadata={"name": args["namespace"], "labels": labels},
@@ -86,7 +85,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         # What must be there before the operator starts; no value of it flows into the release.
-        first: list[pulumi.Resource] = [pull_secret, *args.get("scheduler", [])]
+        first: list[pulumi.Resource] = [pull_secret, *args["scheduler"]]
         if profile.crds_chart is not None:
             first.append(
                 kubernetes.helm.v3.Release(
@@ -95,7 +94,7 @@ class DynamoPlatform(pulumi.ComponentResource):
                     namespace=_CRDS_NAMESPACE,
                     chart=profile.chart(profile.crds_chart, args["chart_source"]),
                     version=profile.version,
-                    repository_opts=repository,
+                    repository_opts=login,
                     atomic=True,
                     timeout=600,
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
@@ -108,7 +107,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             namespace=namespace.metadata["name"],
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
-            repository_opts=repository,
+            repository_opts=login,
             values=profile.platform_values(PULL_SECRET, args["system_tolerations"], args["kai"], storage_class),
             atomic=True,
             timeout=1200,

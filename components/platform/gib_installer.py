@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NotRequired, TypedDict
+from typing import Final, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from reference import machines, naming
+from reference import gib, machines, naming
 from reference.machines import A4X
-
-IMAGE: Final = "us-docker.pkg.dev/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64"
-
-DEFAULT_VERSION: Final = "v1.0.7"
-"""The release that the recipe names and its NCCL values were tuned with (cluster-toolkit v1.72, the version
-it was validated on, installs the same). Later ones are v1.1.0 to v1.1.2."""
 
 _PAUSE: Final = "gke.gcr.io/pause:3.8@sha256:880e63f94b145e46f1b1082bb71b85e21f16b99b180b9996407d61240ceb9830"
 _APP: Final = "nccl-rdma-installer"
@@ -35,12 +29,12 @@ class GibInstallerArgs(TypedDict):
     there too; outside its pod template, a change of which would run the installer again underneath the libraries
     of running workloads. No values of the pools themselves, or the DaemonSet would be deleted before a pool is
     replaced: let the component depend on them."""
-    version: NotRequired[str]
-    """Tag of the plugin's image; default `DEFAULT_VERSION`. After a change restart the serving stacks, so
+    version: str
+    """Tag of the plugin's image. After a change restart the serving stacks, so
     that they read the plugin's environment (set_nccl_env.sh) again."""
-    install_nccl: NotRequired[bool]
+    install_nccl: bool
     """Whether the plugin's own NCCL is put beside it, where the serving image's library path finds it before
-    the image's NCCL; default True, as the recipe was tuned. Switch it off for an image that needs a newer
+    the image's NCCL, as the recipe was tuned. Switch it off for an image that needs a newer
     NCCL than the plugin brings (symptom: an undefined symbol such as ncclWaitSignal)."""
 
 
@@ -56,10 +50,10 @@ class GibInstaller(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GibInstallerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:GibInstaller", name, {}, opts)
-        version = args.get("version", DEFAULT_VERSION)
+        version = args["version"]
         selector = {"k8s-app": _APP}
         install = "/scripts/container_entry.sh install"
-        if args.get("install_nccl", True):
+        if args["install_nccl"]:
             install += " --install-nccl"
         script = "\n".join(
             [
@@ -132,7 +126,7 @@ class GibInstaller(pulumi.ComponentResource):
                         "init_containers": [
                             {
                                 "name": _APP,
-                                "image": f"{IMAGE}:{version}",
+                                "image": f"{gib.IMAGE}:{version}",
                                 "command": ["/bin/sh", "-c"],
                                 "args": [script],
                                 "resources": {"requests": {"cpu": "150m"}},

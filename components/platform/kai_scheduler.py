@@ -12,13 +12,13 @@ comes first, is refused while another one owns KAI's cluster-wide objects.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.platform.chart_login import chart_login
 from reference import kai, machines, naming
-from reference.registry import NGC_USER
 
 _READY = {"pulumi.com/waitFor": "condition=Ready"}
 _TIMEOUT_SECONDS = 900
@@ -57,8 +57,8 @@ class KaiSchedulerArgs(TypedDict):
     chart: str
     """Address of the chart, or of its archive."""
 
-    chart_key: NotRequired[pulumi.Input[str]]
-    """NGC key to fetch the chart with; default: without a login."""
+    chart_key: pulumi.Input[str] | None
+    """NGC key to fetch the chart with; None: without a login."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -87,16 +87,13 @@ class KaiScheduler(pulumi.ComponentResource):
             metadata={"name": kai.NAMESPACE, "labels": labels},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        repository: kubernetes.helm.v3.RepositoryOptsArgsDict = (
-            {"username": NGC_USER, "password": args["chart_key"]} if "chart_key" in args else {}
-        )
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=kai.CHART,
             namespace=namespace.metadata["name"],
             chart=args["chart"],
             version=kai.tag(args["version"]),
-            repository_opts=repository,
+            repository_opts=chart_login(args["chart_key"]),
             values=kai.values(args["system_tolerations"]),
             atomic=True,
             timeout=_TIMEOUT_SECONDS,

@@ -50,6 +50,8 @@ def node_software(gib: dict[str, Any] | None = None, dra: dict[str, Any] | None 
             "environment": "prod",
             "provider": provider,
             "node_pools": pool.metadata.name.apply(pools),
+            "version": "v1.0.7",
+            "install_nccl": True,
             **(gib or {}),
         }
         pulumi.export("gib", GibInstaller("gib", gib_args).version)
@@ -57,6 +59,11 @@ def node_software(gib: dict[str, Any] | None = None, dra: dict[str, Any] | None 
             "environment": "prod",
             "provider": provider,
             "nodes": pool.data.apply(count),
+            "node_pools": [],
+            "version": "25.12.0",
+            "chart_source": None,
+            "chart_key": None,
+            "system_tolerations": [],
             **(dra or {}),
         }
         driver = DraDriver("dra", dra_args)

@@ -1,0 +1,23 @@
+"""Google's NCCL gIB plugin: its image, and what a release of it looks like. Each Dynamo profile names its default."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from validation.problems import RuleError
+
+IMAGE: Final = "us-docker.pkg.dev/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64"
+
+_RELEASE: Final = re.compile(r"v[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}([-.][-.A-Za-z0-9_]{0,60})?")
+
+
+def check(version: str, key: str = "nodeSoftware.gibVersion") -> None:
+    """Raise `RuleError` unless `version` is the tag of a release of the plugin's image."""
+    if not _RELEASE.fullmatch(version):
+        raise RuleError(
+            key,
+            version,
+            "it is the tag of one release of the plugin's image, so that all nodes have the same",
+            "write the release, such as v1.0.7",
+        )
