@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from manifests import gpu_pod, launch
+from manifests import gcsfuse, gpu_pod, launch
 from manifests.gpu_pod import Value
 from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
@@ -22,10 +22,10 @@ from reference.naming import ROLE_LABEL, STACK_LABEL
 from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import Layout, WorkerRole
 
-Side = Literal["a4x", "system"]
+NodeKind = Literal["a4x", "system"]
+"""Nodes for pods without a GPU: the A4X pool of their stack, or the x86 system nodes."""
 
 FRONTEND_PORT: Final = 8000
-MODEL_ROOT: Final = "/data/model"
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
 """Role to the name of its service in the graph; the operator derives pod names from it in lower case."""
 
@@ -45,7 +45,7 @@ class Placement:
     image: Value
     frontend_image: Value
     frontend_replicas: int
-    frontend_side: Side
+    frontend_nodes: NodeKind
     node_pool: Value
     bucket: Value
     service_account: Value
@@ -71,43 +71,9 @@ def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[s
     return {"backendFramework": "sglang", "services": services}
 
 
-def model_path(model: str) -> str:
-    """Where the pods find the weights: the bucket holds them below the model's id."""
-    return f"{MODEL_ROOT}/{model}"
-
-
-def side_selector(side: Side, node_pool: Value) -> dict[str, Value]:
-    """Node selector of a pod without a GPU: the A4X pool of its stack, or the x86 system nodes."""
-    return {machines.NODE_POOL_KEY: node_pool} if side == "a4x" else {machines.ARCH_KEY: "amd64"}
-
-
-def model_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
-    """The model bucket as a gcsfuse volume that downloads a file in parallel chunks into its cache."""
-    options = (
-        "implicit-dirs",
-        "file-cache:enable-parallel-downloads:true",
-        "file-cache:parallel-downloads-per-file:100",
-        "file-cache:max-parallel-downloads:-1",
-        f"file-cache:download-chunk-size-mb:{chunk_megabytes}",
-        "file-cache:max-size-mb:-1",
-    )
-    csi: dict[str, Any] = {
-        "driver": "gcsfuse.csi.storage.gke.io",
-        "volumeAttributes": {"bucketName": bucket, "mountOptions": ",".join(options)},
-    }
-    if read_only:
-        csi["readOnly"] = True
-    return {"name": "gcs-model-volume", "csi": csi}
-
-
-def gcsfuse_annotations() -> dict[str, str]:
-    """Annotations that add the gcsfuse sidecar with no limit on its CPU, memory and disk."""
-    return {
-        "gke-gcsfuse/volumes": "true",
-        "gke-gcsfuse/cpu-limit": "0",
-        "gke-gcsfuse/memory-limit": "0",
-        "gke-gcsfuse/ephemeral-storage-limit": "0",
-    }
+def node_selector(nodes: NodeKind, node_pool: Value) -> dict[str, Value]:
+    """Node selector of a pod without a GPU, whose stack is on `node_pool`."""
+    return {machines.NODE_POOL_KEY: node_pool} if nodes == "a4x" else {machines.ARCH_KEY: "amd64"}
 
 
 def _labels(role: str, placement: Placement) -> dict[str, str]:
@@ -137,23 +103,23 @@ def _frontend(placement: Placement) -> dict[str, Any]:
         "extraPodMetadata": {
             "labels": _labels("frontend", placement),
             "annotations": {
-                **gcsfuse_annotations(),
+                **gcsfuse.ANNOTATIONS,
                 "gke-gcsfuse/file-cache-capacity": "500Gi",
                 "gke-gcsfuse/cache-path": "/gcs-cache",
             },
         },
         "extraPodSpec": {
-            **_pod(placement, side_selector(placement.frontend_side, placement.node_pool)),
+            **_pod(placement, node_selector(placement.frontend_nodes, placement.node_pool)),
             "affinity": _apart(_labels("frontend", placement)),
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},
-                model_volume(placement.bucket, chunk_megabytes=50),
+                gcsfuse.cached_volume(placement.bucket, chunk_megabytes=50),
             ],
             "mainContainer": {
                 "image": placement.frontend_image,
                 "volumeMounts": [
                     {"name": "local-ssd", "mountPath": "/gcs-cache"},
-                    {"name": "gcs-model-volume", "mountPath": MODEL_ROOT, "readOnly": True},
+                    {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
                 ],
                 "resources": {"requests": scratch, "limits": scratch},
             },
@@ -178,14 +144,14 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "readinessProbe": _probe("/health", period=60, failures=60),
         "extraPodMetadata": {
             "labels": _labels(role, placement),
-            "annotations": {**gcsfuse_annotations(), **gpu_pod.nic_annotations(nics)},
+            "annotations": {**gcsfuse.ANNOTATIONS, **gpu_pod.nic_annotations(nics)},
         },
         "extraPodSpec": {
             **_pod(placement, {machines.NODE_POOL_KEY: placement.node_pool}),
             "affinity": gpu_pod.affinity(),
             "resourceClaims": gpu_pod.resource_claims(claims),
             "volumes": [
-                model_volume(placement.bucket, chunk_megabytes=10),
+                gcsfuse.cached_volume(placement.bucket, chunk_megabytes=10),
                 *gpu_pod.volumes(),
                 {
                     "name": "serving-configuration",
@@ -205,7 +171,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
                 "securityContext": {**gpu_pod.SECURITY_CONTEXT},
                 "startupProbe": _startup(),
                 "volumeMounts": [
-                    {"name": "gcs-model-volume", "mountPath": MODEL_ROOT},
+                    {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT},
                     *gpu_pod.volume_mounts(),
                     {"name": "serving-configuration", "mountPath": launch.ARGUMENTS_FOLDER},
                 ],
@@ -221,7 +187,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
 def _environment(role: WorkerRole, layout: Layout) -> list[dict[str, Any]]:
     fixed: dict[str, str] = {
         "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
-        "MODEL_PATH": model_path(layout.model),
+        "MODEL_PATH": gcsfuse.model_path(layout.model),
     }
     plain = [{"name": name, "value": value} for name, value in {**fixed, **layout.environment(role)}.items()]
     return [

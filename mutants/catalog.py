@@ -999,8 +999,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "the benchmark client may write to the bucket",
         "components/serving/benchmark.py",
-        'graph.model_volume(args["bucket"], chunk_megabytes=50, read_only=True)',
-        'graph.model_volume(args["bucket"], chunk_megabytes=50)',
+        'gcsfuse.cached_volume(args["bucket"], chunk_megabytes=50, read_only=True)',
+        'gcsfuse.cached_volume(args["bucket"], chunk_megabytes=50)',
         "tests/unit/test_program.py::test_the_benchmark_client_is_no_frontend_and_writes_nothing",
     ),
     Mutant(

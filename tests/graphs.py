@@ -16,7 +16,7 @@ def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) 
         "image": "image:1",
         "frontend_image": "image:2",
         "frontend_replicas": 9,
-        "frontend_side": "a4x",
+        "frontend_nodes": "a4x",
         "node_pool": "pool",
         "bucket": "bucket",
         "service_account": "account",

@@ -30,7 +30,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "manifests": frozenset({"reference", "serving_rules"}),
     "settings": frozenset({"validation", "reference", "serving_rules"}),
     "components.gcp": frozenset({"validation", "reference"}),
-    "components.platform": frozenset({"reference"}),
+    "components.platform": frozenset({"reference", "manifests"}),
     "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness", "fabric"}),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),

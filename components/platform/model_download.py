@@ -13,13 +13,12 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from manifests import gcsfuse
 from reference import capacity, machines, naming
 from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
 """Release of huggingface_hub in the Job; it resumes partial downloads and retries when the hub says 429."""
-
-ROOT: Final = "/data/model"
 
 SCRIPT: Final = """\
 set -eu
@@ -94,7 +93,7 @@ class ModelDownload(pulumi.ComponentResource):
         )
         environment: list[kubernetes.core.v1.EnvVarArgsDict] = [
             {"name": "MODEL", "value": model},
-            {"name": "TARGET", "value": f"{ROOT}/{model}"},
+            {"name": "TARGET", "value": gcsfuse.model_path(model)},
             {"name": "HUB_VERSION", "value": HUGGINGFACE_HUB},
             {"name": "HF_HOME", "value": "/scratch/hf"},
             {
@@ -113,14 +112,7 @@ class ModelDownload(pulumi.ComponentResource):
             spec={
                 "backoff_limit": 10,
                 "template": {
-                    "metadata": {
-                        "annotations": {
-                            "gke-gcsfuse/volumes": "true",
-                            "gke-gcsfuse/cpu-limit": "0",
-                            "gke-gcsfuse/memory-limit": "0",
-                            "gke-gcsfuse/ephemeral-storage-limit": "0",
-                        }
-                    },
+                    "metadata": {"annotations": dict(gcsfuse.ANNOTATIONS)},
                     "spec": {
                         "service_account_name": account.metadata["name"],
                         "restart_policy": "OnFailure",
@@ -135,22 +127,13 @@ class ModelDownload(pulumi.ComponentResource):
                                 "env": environment,
                                 "resources": {"requests": capacity.MODEL_DOWNLOAD.requests()},
                                 "volume_mounts": [
-                                    {"name": "model", "mount_path": ROOT},
+                                    {"name": gcsfuse.VOLUME, "mount_path": gcsfuse.MODEL_ROOT},
                                     {"name": "scratch", "mount_path": "/scratch"},
                                 ],
                             }
                         ],
                         "volumes": [
-                            {
-                                "name": "model",
-                                "csi": {
-                                    "driver": "gcsfuse.csi.storage.gke.io",
-                                    "volume_attributes": {
-                                        "bucketName": args["bucket"],
-                                        "mountOptions": "implicit-dirs",
-                                    },
-                                },
-                            },
+                            gcsfuse.volume(args["bucket"]),
                             {"name": "scratch", "empty_dir": {}},
                         ],
                     },

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import commands, graph
+from manifests import commands, gcsfuse, graph
 from reference import naming
 from reference.footprint import BENCHMARK
 from reference.machines import A4X
@@ -39,7 +39,7 @@ class BenchmarkClientArgs(TypedDict):
     image: pulumi.Input[str]
     """Runtime image with SGLang in it, the one of the frontends."""
 
-    side: graph.Side
+    nodes: graph.NodeKind
     """Where the client runs, as the frontends do."""
 
     node_pool: pulumi.Input[str]
@@ -83,12 +83,12 @@ class BenchmarkClient(pulumi.ComponentResource):
                 "template": {
                     "metadata": {
                         "labels": selector,
-                        "annotations": graph.gcsfuse_annotations(),
+                        "annotations": dict(gcsfuse.ANNOTATIONS),
                     },
                     "spec": {
                         "service_account_name": args["service_account"],
                         "image_pull_secrets": [{"name": args["pull_secret"]}],
-                        "node_selector": graph.side_selector(args["side"], args["node_pool"]),
+                        "node_selector": graph.node_selector(args["nodes"], args["node_pool"]),
                         "tolerations": tolerations,
                         "termination_grace_period_seconds": 5,
                         "containers": [
@@ -102,14 +102,14 @@ class BenchmarkClient(pulumi.ComponentResource):
                                 },
                                 "volume_mounts": [
                                     {
-                                        "name": "gcs-model-volume",
-                                        "mount_path": graph.MODEL_ROOT,
+                                        "name": gcsfuse.VOLUME,
+                                        "mount_path": gcsfuse.MODEL_ROOT,
                                         "read_only": True,
                                     }
                                 ],
                             }
                         ],
-                        "volumes": [graph.model_volume(args["bucket"], chunk_megabytes=50, read_only=True)],
+                        "volumes": [gcsfuse.cached_volume(args["bucket"], chunk_megabytes=50, read_only=True)],
                     },
                 },
             },

@@ -81,7 +81,7 @@ class ServingStackArgs(TypedDict):
     frontend_replicas: int
     """Frontend pods."""
 
-    frontend_side: graph.Side
+    frontend_nodes: graph.NodeKind
     """Where frontends run: on the domain's A4X nodes (arm64) or on the x86 system nodes."""
 
     ngc_api_key: pulumi.Input[str]
@@ -224,7 +224,7 @@ class ServingStack(pulumi.ComponentResource):
             image=args["image"],
             frontend_image=args["frontend_image"],
             frontend_replicas=args["frontend_replicas"],
-            frontend_side=args["frontend_side"],
+            frontend_nodes=args["frontend_nodes"],
             node_pool=args["node_pool"],
             bucket=args["bucket"],
             service_account=account.metadata["name"],

@@ -116,7 +116,7 @@ def test_every_role_is_placed_tolerates_a4x_and_cannot_be_preempted(name: str) -
 
 
 def test_frontends_on_the_system_side_run_on_x86() -> None:
-    services = graphs.spec(LAYOUTS[0], frontend_side="system")["services"]
+    services = graphs.spec(LAYOUTS[0], frontend_nodes="system")["services"]
     assert services["Frontend"]["extraPodSpec"]["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
     assert services["Decode"]["extraPodSpec"]["nodeSelector"] == {machines.NODE_POOL_KEY: "pool"}
 

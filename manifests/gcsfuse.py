@@ -1,0 +1,49 @@
+"""The model bucket in a pod: Cloud Storage FUSE's volume, the sidecar's annotations, and where the weights are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from manifests.gpu_pod import Value
+
+MODEL_ROOT: Final = "/data/model"
+"""Where pods mount the bucket."""
+VOLUME: Final = "gcs-model-volume"
+
+ANNOTATIONS: Final[Mapping[str, str]] = {
+    "gke-gcsfuse/volumes": "true",
+    "gke-gcsfuse/cpu-limit": "0",
+    "gke-gcsfuse/memory-limit": "0",
+    "gke-gcsfuse/ephemeral-storage-limit": "0",
+}
+"""Adds the sidecar, with no limit on its CPU, memory and disk."""
+
+
+def model_path(model: str) -> str:
+    """Where pods find the weights, and where the download puts them: below the model's id."""
+    return f"{MODEL_ROOT}/{model}"
+
+
+def cached_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
+    """The bucket as a volume that downloads a file in parallel chunks of this size into its cache."""
+    return volume(
+        bucket,
+        "file-cache:enable-parallel-downloads:true",
+        "file-cache:parallel-downloads-per-file:100",
+        "file-cache:max-parallel-downloads:-1",
+        f"file-cache:download-chunk-size-mb:{chunk_megabytes}",
+        "file-cache:max-size-mb:-1",
+        read_only=read_only,
+    )
+
+
+def volume(bucket: Value, *options: str, read_only: bool = False) -> Any:
+    """The bucket as a volume with these mount options; folders need no objects of their own."""
+    csi: dict[str, Any] = {
+        "driver": "gcsfuse.csi.storage.gke.io",
+        "volumeAttributes": {"bucketName": bucket, "mountOptions": ",".join(("implicit-dirs", *options))},
+    }
+    if read_only:
+        csi["readOnly"] = True
+    return {"name": VOLUME, "csi": csi}
