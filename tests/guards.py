@@ -7,6 +7,7 @@ repository, so a test can hand it planted code; `tests/harness/test_guards.py` d
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import re
 import subprocess
@@ -37,6 +38,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
     "recovery": frozenset(),
     "rehearsal": frozenset(),
+    "rehearsal.simulator": frozenset(),
 }
 """Every package to the packages of this repository that it may import, besides itself."""
 
@@ -187,13 +189,14 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
     return (n for n in ast.walk(node) if isinstance(n, ast.Call))
 
 
-# --- floors -----------------------------------------------------------------------------------------------
+# --- layers -----------------------------------------------------------------------------------------------
 
 
 def _package(name: str) -> str:
     """The entry of `LAYERS` that a dotted name belongs to, or its first part."""
-    parts = name.split(".")
-    return ".".join(parts[:2]) if parts[0] == "components" else parts[0]
+    first, _, rest = name.partition(".")
+    inner = f"{first}.{rest.partition('.')[0]}".rstrip(".")
+    return inner if inner in LAYERS or first == "components" else first
 
 
 def upward_imports(program: Iterable[Source]) -> list[str]:
@@ -209,6 +212,27 @@ def upward_imports(program: Iterable[Source]) -> list[str]:
             if name.split(".")[0] in known and not _within(name, allowed)
         ]
     return wrong
+
+
+def import_cycles(program: Iterable[Source]) -> list[str]:
+    """No module imports itself through others."""
+    by_name = {source.module: source for source in program}
+
+    def module(name: str) -> str:
+        while name and name not in by_name:
+            name = name.rpartition(".")[0]
+        return name
+
+    needs = {
+        own: {found for _, name in source.imports if (found := module(name)) and found != own}
+        for own, source in by_name.items()
+    }
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        return [by_name[circle[0]].at(1, f"imports itself: {' <- '.join(circle)}")]
+    return []
 
 
 def pure_imports(package: str, root: Path = ROOT) -> list[str]:

@@ -17,7 +17,7 @@ DRIVER = "gcsfuse.csi.storage.gke.io"
 _READERS = frozenset(f"roles/storage.{role}" for role in ("objectViewer", "objectUser", "objectAdmin", "admin"))
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """Pods of a graph whose account may not read their bucket."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.simulator import hindrances, serving
+from rehearsal.simulator import blockers, serving
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, text
 
@@ -15,9 +15,9 @@ _STUCK_BELOW = (1, 1)
 def after_create(state: CloudState, graph: CloudResource) -> Props:
     """The status that a graph comes to, if nobody touches it any more."""
     scope, body = graph.scope, graph.outputs
-    for reason in hindrances.makes_it_fail(state, scope, body):
+    for reason in blockers.makes_it_fail(state, scope, body):
         return _status("failed", "failed_to_reconcile_the_resources", reason)
-    for reason in hindrances.of(state, scope, body):
+    for reason in blockers.of(state, scope, body):
         return _status("pending", "some_resources_are_not_ready", reason)
     stuck = [role.name.lower() for role in serving.roles(body) if role.multinode]
     if stuck and _gets_stuck(state, scope):

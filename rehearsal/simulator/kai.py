@@ -356,7 +356,7 @@ def refuse_hook(state: CloudState, cluster: str, kai: Kai) -> None:
 # Pods of a graph
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """Why KAI would never start the pods of a graph that the operator hands to it."""
     services = mapping(graph, "spec.services")
     pods = {name: mapping(service, "extraPodSpec") for name, service in services.items()}

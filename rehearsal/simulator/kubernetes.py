@@ -1,7 +1,8 @@
 """Kubernetes: the life of an object in a cluster of the embedded cloud.
 
 Objects belong to the cluster whose endpoint stands in the provider's kubeconfig; without one they are refused.
-What single kinds demand or forbid is in `kubernetes_admission.py`, Helm releases are in `helm.py`.
+What single kinds demand or forbid is in `kubernetes_admission.py`, what controllers make of them in
+`kubernetes_controllers.py`, Helm releases are in `helm.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from typing import Any, cast
 import yaml
 from typing_extensions import override
 
-from rehearsal.simulator import finalizers, helm, kubernetes_admission, kubernetes_schema, patches, waiting
+from rehearsal.simulator import (
+    finalizers,
+    helm,
+    kubernetes_admission,
+    kubernetes_controllers,
+    kubernetes_schema,
+    patches,
+    waiting,
+)
 from rehearsal.simulator.faults import Call
 from rehearsal.simulator.gcp_rules import CLUSTER
 from rehearsal.simulator.service import Difference, Failure, Service
@@ -178,7 +187,7 @@ class Kubernetes(Service):
             resource = self._make(call.kind, cluster, inputs, call.urn)
         else:
             patches.take_over(resource, inputs, call.urn)
-        kubernetes_admission.written(self.state, resource)
+        kubernetes_controllers.written(self.state, resource)
         waiting.refuse_unready(id_, resource.outputs)
         return id_, resource.outputs
 
@@ -198,7 +207,7 @@ class Kubernetes(Service):
         kubernetes_admission.at_create(self.state, cluster.id, kind_token, inputs)
         outputs = self._outputs(inputs, None)
         resource = self.state.add(CloudResource(kind_token, cluster.id, id_, copy.deepcopy(inputs), outputs, urn=urn))
-        kubernetes_admission.made(self.state, resource)
+        kubernetes_controllers.made(self.state, resource)
         return resource
 
     def _apply(self, call: Call, cluster: CloudResource, id_: str, inputs: Props, *, dry_run: bool = False) -> Props:
@@ -212,7 +221,7 @@ class Kubernetes(Service):
             kubernetes_admission.at_update(self.state, resource, changed, call.preview)
         live = patches.apply(resource, manager, inputs, dry_run=dry_run)
         if not dry_run:
-            kubernetes_admission.written(self.state, resource)
+            kubernetes_controllers.written(self.state, resource)
         outputs = patches.outputs_of(live, resource, manager)
         if not dry_run:
             waiting.refuse_unready(id_, outputs)
@@ -248,8 +257,8 @@ class Kubernetes(Service):
         if not call.preview:
             before = resource.outputs
             resource.inputs, resource.outputs = copy.deepcopy(inputs), outputs
-            kubernetes_admission.changed(self.state, resource, before)
-            kubernetes_admission.written(self.state, resource)
+            kubernetes_controllers.changed(self.state, resource, before)
+            kubernetes_controllers.written(self.state, resource)
             waiting.refuse_unready(id_, outputs)
         return outputs
 
@@ -298,7 +307,7 @@ class Kubernetes(Service):
         """Put an object into a cluster that stood there before the program came; returns it."""
         outputs = self._outputs(body, None)
         resource = self.state.add(CloudResource(kind, cluster.id, self._id(body), dict(body), outputs, origin="seed"))
-        kubernetes_admission.made(self.state, resource)
+        kubernetes_controllers.made(self.state, resource)
         return resource
 
     def _id(self, inputs: Props) -> str:
@@ -335,7 +344,7 @@ class Kubernetes(Service):
         metadata["creationTimestamp"] = old.get("creationTimestamp") or "2026-01-01T00:00:00Z"
         metadata["generation"] = int(old.get("generation", 0)) + 1
         metadata["resourceVersion"] = str(int(old.get("resourceVersion", 0)) + 1)
-        kubernetes_admission.complete(self.state, outputs, current)
+        kubernetes_controllers.complete(self.state, outputs, current)
         return outputs
 
 

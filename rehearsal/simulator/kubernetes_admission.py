@@ -1,20 +1,18 @@
-"""What the API server and the controllers demand of single kinds, and what holds an object back from deletion."""
+"""What the API server and admission demand of single kinds, and what holds an object back from deletion."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 
-from rehearsal.simulator import admission_policies, finalizers, graph_status, jobs, kai, nodes, pods, serving
+from rehearsal.simulator import admission_policies, finalizers, kai, pods, serving
 from rehearsal.simulator.gcp_rules import NETWORK, SUBNETWORK, short
+from rehearsal.simulator.nics import DEVICE_NETWORK, PARAM_SET
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.system_objects import NAMESPACE
 from rehearsal.simulator.values import Props, has_unknown, items, mapping, text
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
-PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
-DEVICE_NETWORK = "kubernetes:networking.gke.io/v1:Network"
 CLAIM_TEMPLATE = finalizers.CLAIM_TEMPLATE
 _POD_TEMPLATES = {
     "Job": "spec.template.spec",
@@ -103,71 +101,6 @@ def at_delete(state: CloudState, resource: CloudResource) -> None:
         ]
         if users:
             raise ApiError(f"{resource} stays in Terminating: used by {', '.join(users)}")
-
-
-def made(state: CloudState, resource: CloudResource) -> None:
-    """What controllers make in answer to an object, and what becomes of it; `NotReadyError` for a Job that fails."""
-    if resource.kind == serving.GRAPH:
-        resource.outputs["status"] = graph_status.after_create(state, resource)
-    if resource.kind == jobs.JOB:
-        jobs.run(state, resource)
-    if resource.kind == COMPUTE_DOMAIN:
-        namespace = text(resource.outputs, "metadata.namespace")
-        template = text(resource.outputs, "spec.channel.resourceClaimTemplate.name")
-        body = {"metadata": {"name": template, "namespace": namespace}}
-        state.add(
-            CloudResource(
-                CLAIM_TEMPLATE,
-                resource.scope,
-                f"{namespace}/{template}",
-                body,
-                body,
-                origin="service",
-                owner=resource.key,
-            )
-        )
-        finalizers.daemons(state, resource)
-
-
-def changed(state: CloudState, resource: CloudResource, before: Props) -> None:
-    """What becomes of an object that was changed; `before` are its outputs until then."""
-    if resource.kind == serving.GRAPH:
-        nodes.rolled(state, resource, before)
-        resource.outputs["status"] = graph_status.after_update(state, resource, mapping(before, "status"))
-    if resource.kind == jobs.JOB:
-        jobs.require_complete(resource)
-
-
-def written(state: CloudState, resource: CloudResource) -> None:
-    """What controllers do with an object that was just written, while its writer waits for it."""
-    kai.awaited(state, resource)
-
-
-def complete(state: CloudState, outputs: Props, current: CloudResource | None) -> None:
-    """Fill in what the API server and the controllers add to an object."""
-    kind = outputs.get("kind")
-    if kind == "Namespace":
-        outputs["status"] = {"phase": "Active"}
-    elif kind == "Secret":
-        encoded = {
-            key: base64.b64encode(str(value).encode()).decode() for key, value in mapping(outputs, "stringData").items()
-        }
-        # Write-only: the API server takes it and answers with `data` (E15).
-        outputs.pop("stringData", None)
-        outputs["data"] = {**mapping(outputs, "data"), **encoded}
-    elif kind == "Service":
-        kept = text(current.outputs, "spec.clusterIP") if current else ""
-        address = kept or f"10.0.33.{state.random.randrange(2, 250)}"
-        outputs["spec"] = {"clusterIP": address, "type": "ClusterIP", **mapping(outputs, "spec")}
-        outputs["status"] = {"loadBalancer": {}}
-    elif kind == "ComputeDomain":
-        outputs["status"] = {"status": "Ready"}
-    elif kind == "GKENetworkParamSet":
-        outputs["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "GNPReady"}]}
-    elif kind == "Network":
-        outputs["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "GNPParamsReady"}]}
-    elif kind == "Job":
-        outputs["status"] = jobs.status(current)
 
 
 def _delete_namespace(state: CloudState, namespace: CloudResource) -> None:

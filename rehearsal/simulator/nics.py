@@ -14,10 +14,11 @@ from typing import Any, Final, cast
 
 from rehearsal.simulator import pods, serving
 from rehearsal.simulator.gcp_rules import NODE_POOL, short
-from rehearsal.simulator.kubernetes_admission import DEVICE_NETWORK, PARAM_SET
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, items, mapping, text
 
+PARAM_SET: Final = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
+DEVICE_NETWORK: Final = "kubernetes:networking.gke.io/v1:Network"
 DRANET_CLASS: Final = "mrdma.google.com"
 DRANET_LABEL: Final = "cloud.google.com/gke-networking-dra-driver"
 _TEMPLATE: Final = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
@@ -26,7 +27,7 @@ _DEFAULT: Final = "default"
 """The cluster's own network, on every node."""
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What keeps pods of a graph from their NICs, each reason with its role in front."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):

@@ -14,7 +14,7 @@ TAINTS = (("kubernetes.io/arch", "arm64"), ("nvidia.com/gpu", "present"))
 """Taints of every A4X node, effect NoSchedule."""
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What keeps pods of a graph from getting a node."""
     what = serving.spoken(graph)
     for role in serving.roles(graph):

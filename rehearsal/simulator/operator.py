@@ -52,7 +52,7 @@ def restart(state: CloudState, cluster: str) -> list[Rolled]:
     ]
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What keeps the pods of a graph from finding each other.
 
     From 1.0 on discovery goes through the Kubernetes API, by the account that the graph names. The operator gives the

@@ -33,7 +33,7 @@ def refused(graph: Props) -> Iterator[str]:
             )
 
 
-def hindrances(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What keeps pods of a graph from ever having a node."""
     for role in serving.roles(graph):
         yield from _too_many(state, cluster, role, mapping(graph, f"spec.services.{role.name}"))

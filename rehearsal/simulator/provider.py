@@ -15,7 +15,7 @@ from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
 from typing_extensions import override
 
-from rehearsal.simulator import hindrances, readiness_jobs, serving
+from rehearsal.simulator import blockers, readiness_jobs, serving
 from rehearsal.simulator.faults import Call, Faults, NotReadyError
 from rehearsal.simulator.gcp import GoogleCloud
 from rehearsal.simulator.kubernetes import Kubernetes
@@ -72,7 +72,7 @@ class EmbeddedCloud(sdk.Provider):
             graphs = [
                 graph for graph in self.state.find(serving.GRAPH) if not readiness_jobs.watches(self.state, graph)
             ]
-            found = [list(hindrances.of(self.state, graph.scope, graph.outputs)) for graph in graphs]
+            found = [list(blockers.of(self.state, graph.scope, graph.outputs)) for graph in graphs]
             return [reason for reasons in found for reason in reasons]
 
     def _service(self, kind: str) -> Service:

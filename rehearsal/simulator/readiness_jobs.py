@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from rehearsal.simulator import config_maps, hindrances, rights, serving
+from rehearsal.simulator import blockers, config_maps, rights, serving
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, dig, items, mapping, number, text
 
@@ -51,7 +51,7 @@ def _causes(state: CloudState, job: CloudResource, config: Props) -> Iterator[st
     if graph is None:
         yield f'dynamographdeployments.nvidia.com "{name}" not found'
         return
-    yield from hindrances.of(state, job.scope, graph.outputs)
+    yield from blockers.of(state, job.scope, graph.outputs)
     yield from _roles(graph.outputs, mapping(config, "roles"))
     yield from _endpoint(state, job.scope, graph.outputs, config)
 

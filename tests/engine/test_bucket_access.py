@@ -35,8 +35,8 @@ def _grant(cloud: Driver, kind: str, outputs: Mapping[str, str]) -> None:
     cloud.state.add(CloudResource(kind, "", f"grant-{len(cloud.state)}", {}, dict(outputs)))
 
 
-def _hindrances(cloud: Driver, graph: CloudResource) -> list[str]:
-    return list(bucket_access.hindrances(cloud.state, graph.scope, graph.outputs))
+def _blockers(cloud: Driver, graph: CloudResource) -> list[str]:
+    return list(bucket_access.blockers(cloud.state, graph.scope, graph.outputs))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_direct_grant_reaches_the_account_that_it_names(
 ) -> None:
     cloud, made = graph
     _grant(cloud, BUCKET_MEMBER, {"bucket": bucket, "role": f"roles/storage.{wanted}", "member": member})
-    assert (_hindrances(cloud, made) == []) == reads
+    assert (_blockers(cloud, made) == []) == reads
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_google_account_is_reached_by_who_may_impersonate_it(
     cloud, made = graph
     reader = {"bucket": "weights", "role": "roles/storage.objectViewer", "member": f"serviceAccount:{EMAIL}"}
     _grant(cloud, BUCKET_MEMBER, reader)
-    assert "serving/ksa may not read gs://weights" in _hindrances(cloud, made)[0]
+    assert "serving/ksa may not read gs://weights" in _blockers(cloud, made)[0]
     account = f"projects/{PROJECT}/serviceAccounts/{EMAIL}"
     user = {
         "serviceAccountId": account,
@@ -78,7 +78,7 @@ def test_a_google_account_is_reached_by_who_may_impersonate_it(
         "member": f"serviceAccount:{identity}",
     }
     _grant(cloud, ACCOUNT_MEMBER, user)
-    assert (_hindrances(cloud, made) == []) == reads
+    assert (_blockers(cloud, made) == []) == reads
 
 
 @pytest.mark.engine
@@ -93,8 +93,8 @@ def test_the_programs_pods_may_read_their_bucket_by_a_grant_to_their_account(ver
     with Rehearsal("dev", config=config) as rehearsal:
         rehearsal.up()
         state, made = rehearsal.state, rehearsal.state.find(GRAPH)[0]
-        assert list(bucket_access.hindrances(state, made.scope, made.outputs)) == []
+        assert list(bucket_access.blockers(state, made.scope, made.outputs)) == []
         [grant] = state.find(BUCKET_MEMBER)
         assert not str(grant.outputs["member"]).startswith("principalSet:")
         state.remove(grant.key)
-        assert len(list(bucket_access.hindrances(state, made.scope, made.outputs))) == 3
+        assert len(list(bucket_access.blockers(state, made.scope, made.outputs))) == 3

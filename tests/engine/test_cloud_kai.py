@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import ApiError, CloudResource, hindrances, kai
+from rehearsal.simulator import ApiError, CloudResource, blockers, kai
 from rehearsal.simulator.values import Props
 from tests.engine.driver import QUEUE, RELEASE, Driver, role, state_of
 
@@ -50,7 +50,7 @@ def serve(cloud: Driver, **changes: Any) -> CloudResource:
     if not cloud.state.find(QUEUE, where=lambda queue: queue.id == "team"):
         cloud.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
     graph = cloud.graph(f"r1-{cloud.state.text(4)}", **changes)
-    reasons = list(hindrances.of(cloud.state, graph.scope, graph.outputs))
+    reasons = list(blockers.of(cloud.state, graph.scope, graph.outputs))
     if reasons:
         cloud.delete(graph)
         raise ApiError("; ".join(reasons))

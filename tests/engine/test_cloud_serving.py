@@ -1,6 +1,6 @@
 """What becomes of a DynamoGraphDeployment, and what keeps its pods from ever running. One test, one rule.
 
-The API server takes a graph that cannot run, so each rule is a hindrance that the graph's status or a readiness check
+The API server takes a graph that cannot run, so each rule is a blocker that the graph's status or a readiness check
 tells.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import ApiError, CloudResource, hindrances
+from rehearsal.simulator import ApiError, CloudResource, blockers
 from rehearsal.simulator.faults import NotReadyError
 from rehearsal.simulator.values import Props
 from tests.engine.driver import (
@@ -38,13 +38,13 @@ def cloud() -> Driver:
 
 def hindered(cloud: Driver, graph: CloudResource, message: str) -> bool:
     """Whether something that matches `message` keeps the graph's pods from running, and nothing does else."""
-    found = list(hindrances.of(cloud.state, graph.scope, graph.outputs))
+    found = list(blockers.of(cloud.state, graph.scope, graph.outputs))
     assert bool(found) == (state_of(graph) != "successful")
     return any(re.search(message, reason) for reason in found)
 
 
 def runs(cloud: Driver, graph: CloudResource) -> bool:
-    return not list(hindrances.of(cloud.state, graph.scope, graph.outputs))
+    return not list(blockers.of(cloud.state, graph.scope, graph.outputs))
 
 
 def release(cloud: Driver, chart: str) -> CloudResource:

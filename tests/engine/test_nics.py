@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import hindrances
+from rehearsal.simulator import blockers
 from rehearsal.simulator.values import Props
 from tests.engine.driver import CLUSTER, NODE_POOL, Driver, graph_inputs, pool_inputs, role
 
@@ -54,7 +54,7 @@ def _why(cloud: Driver, *, networks: tuple[str, ...] = (), claim: str = "") -> s
         entries = [{"interfaceName": f"eth{i}", "network": name} for i, name in enumerate(networks)]
         decode["extraPodMetadata"] = {"annotations": {"networking.gke.io/interfaces": json.dumps(entries)}}
     (cluster,) = cloud.state.find(CLUSTER)
-    reasons = list(hindrances.of(cloud.state, cluster.id, graph_inputs(Decode=decode)))
+    reasons = list(blockers.of(cloud.state, cluster.id, graph_inputs(Decode=decode)))
     return "; ".join(why for why in reasons if "Network " in why or "mrdma" in why)
 
 

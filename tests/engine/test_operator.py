@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal import engine as engines
 from rehearsal.run import Rehearsal
-from rehearsal.simulator import CloudResource, hindrances, operator
+from rehearsal.simulator import CloudResource, blockers, operator
 from rehearsal.simulator.values import Props
 from tests.engine.driver import GRAPH, Driver, role
 
@@ -82,16 +82,16 @@ def _bound(cloud: Driver, rules: list[dict[str, list[str]]], **subject: str) -> 
     cloud.kube(f"{group}/v1", "RoleBinding", "discovery", "serving", subjects=[who], roleRef=ref)
 
 
-def _hindrances(cloud: Driver, graph: CloudResource) -> str:
-    return "\n".join(hindrances.of(cloud.state, graph.scope, graph.outputs))
+def _blockers(cloud: Driver, graph: CloudResource) -> str:
+    return "\n".join(blockers.of(cloud.state, graph.scope, graph.outputs))
 
 
 def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Driver) -> None:
     mine = current.graph("r1-abcd", Decode=role(serviceAccountName="ksa"))
-    assert "serving/ksa may not list endpointslices" in _hindrances(current, mine)
-    assert not _hindrances(current, current.graph("r1-efgh", Decode=role()))
+    assert "serving/ksa may not list endpointslices" in _blockers(current, mine)
+    assert not _blockers(current, current.graph("r1-efgh", Decode=role()))
     _bound(current, RULES)
-    assert not _hindrances(current, mine)
+    assert not _blockers(current, mine)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_on_1_0_half_the_rights_or_anothers_are_none(
 ) -> None:
     _bound(current, rules, **subject)
     graph = current.graph(Decode=role(serviceAccountName="ksa"))
-    assert "pods never find each other" in _hindrances(current, graph)
+    assert "pods never find each other" in _blockers(current, graph)
 
 
 # The program

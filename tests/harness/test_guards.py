@@ -22,6 +22,7 @@ Guard = Callable[[Iterable[Source]], list[str]]
 
 GUARDS: dict[Guard, list[Source]] = {
     guards.upward_imports: PROGRAM,
+    guards.import_cycles: PROGRAM,
     guards.provider_sdks_in_settings: PROGRAM,
     guards.config_readers: PROGRAM,
     guards.merged_options: PROGRAM,
@@ -118,6 +119,8 @@ def test_ci_runs_what_a_developer_runs() -> None:
         ("rehearsal/x.py", "from tests.recorder import run_program"),
         ("rehearsal/x.py", "from reference import gke"),
         ("recovery/x.py", "import program"),
+        ("rehearsal/simulator/x.py", "from rehearsal.run import Rehearsal"),
+        ("rehearsal/simulator/x.py", "from reference import gke"),
     ],
 )
 def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> None:
@@ -134,6 +137,16 @@ def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> No
 )
 def test_an_import_that_goes_down_is_allowed(path: str, text: str) -> None:
     assert guards.upward_imports([source(path, text)]) == []
+
+
+def test_modules_that_import_each_other_are_found() -> None:
+    circle = [
+        source("reference/a.py", "from reference import b"),
+        source("reference/b.py", "def late():\n    from reference.c import thing"),
+        source("reference/c.py", "from reference.a import other"),
+    ]
+    assert "imports itself" in guards.import_cycles(circle)[0]
+    assert guards.import_cycles(circle[:2]) == []
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from typing import Any
 
 from rehearsal import ApiError, Call, CloudResource, Rehearsal
 from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
-from rehearsal.simulator.kubernetes_admission import NAMESPACE
 from rehearsal.simulator.provider import name_of
 from rehearsal.simulator.service import Service
 from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.system_objects import NAMESPACE
 from rehearsal.simulator.values import Props, dig
 from tests.resilience import life
 from tests.resilience.life import ProofError, Say, Tally

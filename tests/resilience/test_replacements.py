@@ -7,7 +7,7 @@ import pytest
 import program
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
-from rehearsal.simulator.kubernetes_admission import PARAM_SET
+from rehearsal.simulator.nics import PARAM_SET
 from rehearsal.simulator.provider import name_of
 from tests.resilience import life, replacements
 from tests.resilience.changes import CASES, raw_config

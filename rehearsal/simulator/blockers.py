@@ -84,7 +84,7 @@ def _queue(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 def _scheduler(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     release = serving.operator(state, cluster)
     if release is not None and kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
-        for reason in kai.hindrances(state, cluster, graph):
+        for reason in kai.blockers(state, cluster, graph):
             yield f"{serving.spoken(graph)} stays pending: {reason}"
 
 
@@ -119,13 +119,13 @@ def _named(judge: Judge) -> Judge:
 REFUSED_BY_OPERATORS: tuple[Judge, ...] = (_names, _queue, _named(_pod_specs))
 REFUSED_TO_PODS: tuple[Judge, ...] = (
     _operator,
-    _named(operator.hindrances),
+    _named(operator.blockers),
     _second_of_its_name,
     _scheduler,
     _priority_class,
     _named_objects,
-    nodes.hindrances,
-    _named(placement.hindrances),
-    _named(bucket_access.hindrances),
-    _named(nics.hindrances),
+    nodes.blockers,
+    _named(placement.blockers),
+    _named(bucket_access.blockers),
+    _named(nics.blockers),
 )
