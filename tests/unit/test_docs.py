@@ -30,10 +30,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [
-        str(p.relative_to(ROOT)) for p in PAGES if str(p.relative_to(ROOT)) not in readme and p.parent != ROOT
-    ] == []
+    reached, new = set[Path](), [ROOT / "README.md"]
+    while new:
+        page = new.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([^)#:\s]+\.md)", page.read_text(encoding="utf-8"))
+        new += {(page.parent / link).resolve() for link in links} - reached
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page not in reached] == []
 
 
 def test_the_readme_is_a_page() -> None:
