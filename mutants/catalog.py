@@ -303,16 +303,16 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     Mutant(
         "an address plan has no room for the system pool",
         "reference/addresses.py",
-        "needed = result.max_nodes + SYSTEM_NODES\n",
-        "needed = result.max_nodes\n",
+        "needed = nodes + SYSTEM_NODES\n",
+        "needed = nodes\n",
         "tests/unit/test_addresses.py::test_a_base_that_is_too_small_is_refused_and_the_fix_works",
     ),
     Mutant(
-        "ranges that overlap in part are accepted",
+        "the pods get the same half of the range as the nodes",
         "reference/addresses.py",
-        "if networks[one].overlaps(networks[other])",
-        "if networks[one] == networks[other]",
-        "tests/unit/test_addresses.py::test_overlaps_names_both_ranges_of_every_pair_and_only_those",
+        "pods=str(_first(upper, _LARGEST_PODS))",
+        "pods=str(_first(lower, _LARGEST_PODS))",
+        "tests/unit/test_addresses.py::test_no_two_ranges_overlap",
     ),
     Mutant(
         "a bucket may be called almost like Google",

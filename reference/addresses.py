@@ -1,8 +1,8 @@
-"""The address plan of one cluster: ten ranges cut from one base range.
+"""The address plan of one cluster: nine ranges cut from one base range.
 
 The cuts depend on the base range alone, never on the number of nodes: a range of a subnet, of a cluster's
 pods or of its control plane cannot be moved once it exists, so a new domain must not shift any of them. The
-configured maximum of nodes is only held against what the base range can carry.
+number of nodes is only compared with what the base range can carry.
 
 Which half and which eighth a range gets follows from GKE's arithmetic: a node takes a /24 of pod addresses
 (110 pods, GKE's default) and one address in each of the six NIC subnets, so pods need 256 times what a subnet
@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
 from reference.machines import A4X
@@ -24,9 +22,6 @@ from validation.problems import RuleError
 DEFAULT_BASE: Final = "10.16.0.0/12"
 """Pods for 2,048 nodes, so 64 NVLink domains (1,152 nodes) and the system pool, in a sixteenth of 10.0.0.0/8;
 clear of 10.128.0.0/9, which auto-mode networks fill."""
-
-MAX_A4X_NODES: Final = 64 * A4X.nodes_per_domain
-"""64 domains, 4,608 GPUs: what one plan is made for unless the configuration says otherwise."""
 
 SYSTEM_NODES: Final = 32
 """Addresses kept for the x86 system pool (10 nodes by default) and for its surge during upgrades."""
@@ -37,9 +32,6 @@ POD_PREFIX_PER_NODE: Final = 24
 RESERVED_PER_SUBNET: Final = 4
 """Google Cloud keeps the first two and the last two addresses of every subnet's primary range."""
 
-RANGE_KEYS: Final = ("nodes", "pods", "services", "control_plane", "gvnic", "rdma")
-"""Ranges that can be given explicitly; `rdma` is one range, cut into the four subnets."""
-
 _USABLE: Final = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 )
@@ -47,7 +39,6 @@ _USABLE: Final = tuple(
 
 _RANGE: Final = re.compile(r"([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])")
 _SMALLEST_BASE: Final = 20
-_SMALLEST_SERVICES: Final = 27
 _LARGEST_PODS: Final = 9
 _LARGEST_SERVICES: Final = 16
 _CONTROL_PLANE: Final = 28
@@ -73,8 +64,6 @@ class AddressPlan:
     """Subnet of the second gVNIC: eth1 of every A4X node."""
     rdma: tuple[str, ...]
     """Subnets of the four CX-7 NICs, in order: eth2 to eth5 of every A4X node."""
-    max_nodes: int
-    """A4X nodes that were asked for; the ranges carry at least this many beside the system pool."""
 
     def ranges(self) -> dict[str, str]:
         """Every range by its name, the RDMA subnets as `rdma-0` to `rdma-3`."""
@@ -95,72 +84,54 @@ class AddressPlan:
         return min(by_pods, by_subnet)
 
 
-def plan(base: str, max_nodes: int, overrides: Mapping[str, str] | None = None) -> AddressPlan:
-    """The plan for `base` (a private range in CIDR notation) and up to `max_nodes` A4X nodes.
+def plan(base: str, nodes: int, key: str = "cluster.addressRange") -> AddressPlan:
+    """The plan for `base` (a private range in CIDR notation), which must carry `nodes` A4X nodes.
 
     The upper half of the base holds the pods; the lower half is cut into eight: nodes, services, second
-    gVNIC, control plane, and four RDMA subnets. `overrides` replaces single ranges, by the names in
-    `RANGE_KEYS`, with ranges that may lie outside the base.
+    gVNIC, control plane, and four RDMA subnets.
 
     Raises:
-        AddressPlanError: the base is no private range or too small, an override is none either or has an
-        unknown
-            name, two ranges overlap, or the nodes do not fit.
+        AddressPlanError: the base is no private range, or too small.
     """
-    given = dict(overrides or {})
-    for key in sorted(given.keys() - set(RANGE_KEYS)):
-        raise AddressPlanError(
-            f"addresses.{key}",
-            given[key],
-            f"there is no range of this name; the ranges are {', '.join(RANGE_KEYS)}",
-            "Correct the name or remove the line",
-        )
-    if max_nodes < 1:
-        raise AddressPlanError(
-            "addresses.max_nodes",
-            max_nodes,
-            "a plan is made for at least one A4X node",
-            f"Set it to the most nodes the cluster may ever have ({A4X.nodes_per_domain} for each domain)",
-        )
-    network = _private("addresses.base", base)
+    network = _private(key, base)
     if network.prefixlen > _SMALLEST_BASE:
         raise AddressPlanError(
-            "addresses.base",
+            key,
             base,
-            f"ten ranges do not fit into less than a /{_SMALLEST_BASE}",
-            f"Give a private range of /{_prefix_for(max_nodes)} or larger for {max_nodes} A4X nodes",
+            f"nine ranges do not fit into less than a /{_SMALLEST_BASE}",
+            f"give a private range of /{_prefix_for(nodes)} or larger for {nodes} A4X nodes",
         )
-
     lower, upper = network.subnets(prefixlen_diff=1)
-    nodes, services, gvnic, control_plane, *rdma = lower.subnets(prefixlen_diff=3)
-    ranges = {
-        "nodes": nodes,
-        "pods": _first(upper, _LARGEST_PODS),
-        "services": _first(services, _LARGEST_SERVICES),
-        "control_plane": _first(control_plane, _CONTROL_PLANE),
-        "gvnic": gvnic,
-    }
-    for key in ranges.keys() & given.keys():
-        ranges[key] = _private(f"addresses.{key}", given[key])
-    if "rdma" in given:
-        rdma = _quarters(given["rdma"])
-    _check_sizes(ranges["control_plane"], ranges["services"])
-
+    subnet, services, gvnic, control_plane, *rdma = lower.subnets(prefixlen_diff=3)
     result = AddressPlan(
-        nodes=str(ranges["nodes"]),
-        pods=str(ranges["pods"]),
-        services=str(ranges["services"]),
-        control_plane=str(ranges["control_plane"]),
-        gvnic=str(ranges["gvnic"]),
-        rdma=tuple(str(subnet) for subnet in rdma),
-        max_nodes=max_nodes,
+        nodes=str(subnet),
+        pods=str(_first(upper, _LARGEST_PODS)),
+        services=str(_first(services, _LARGEST_SERVICES)),
+        control_plane=str(_first(control_plane, _CONTROL_PLANE)),
+        gvnic=str(gvnic),
+        rdma=tuple(map(str, rdma)),
     )
-    for message in overlaps(result.ranges()):
+    needed = nodes + SYSTEM_NODES
+    if result.capacity() < needed:
         raise AddressPlanError(
-            "addresses", ", ".join(sorted(given)) or base, message, "Give one of the two another range"
+            key,
+            base,
+            f"it carries {result.capacity()} nodes, and {nodes} A4X nodes with {SYSTEM_NODES} addresses kept for the "
+            f"system pool are {needed} (each takes a /{POD_PREFIX_PER_NODE} of pods)",
+            f"give a range of /{_prefix_for(nodes)} or larger",
         )
-    _check_capacity(result, base)
     return result
+
+
+def warning(base: str, nodes: int, key: str = "cluster.addressRange") -> str | None:
+    """What to know of a range that carries `nodes` A4X nodes and not one domain more; it cannot be changed later."""
+    most = plan(base, nodes).capacity() - SYSTEM_NODES
+    if most >= nodes + A4X.nodes_per_domain:
+        return None
+    return (
+        f"{key} = {base} carries {most} A4X nodes, so no further domain of {A4X.nodes_per_domain}; another range is "
+        "another cluster. Choose a larger one now if the cluster is to grow."
+    )
 
 
 def check_range(cidr: str, key: str) -> None:
@@ -177,20 +148,6 @@ def check_range(cidr: str, key: str) -> None:
         raise AddressPlanError(key, cidr, f"not an IPv4 range in CIDR notation ({error})", fix) from error
 
 
-def overlaps(ranges: Mapping[str, str]) -> list[str]:
-    """One message for each two of `ranges` that share addresses, naming both; empty when none do.
-
-    Takes any named ranges, so that a plan can be held against ranges that it does not own (a peered network,
-    an office's range): `overlaps({**plan.ranges(), "office": "10.0.0.0/16"})`.
-    """
-    networks = {name: ipaddress.ip_network(cidr, strict=False) for name, cidr in ranges.items()}
-    return [
-        f"the range of {one} ({networks[one]}) overlaps the range of {other} ({networks[other]})"
-        for one, other in combinations(networks, 2)
-        if networks[one].overlaps(networks[other])
-    ]
-
-
 def _private(key: str, cidr: str) -> ipaddress.IPv4Network:
     try:
         network = ipaddress.IPv4Network(cidr)
@@ -199,14 +156,14 @@ def _private(key: str, cidr: str) -> ipaddress.IPv4Network:
             key,
             cidr,
             f"not an IPv4 range in CIDR notation ({error})",
-            f"Write it as network/prefix, for instance {DEFAULT_BASE}",
+            f"write it as network/prefix, for instance {DEFAULT_BASE}",
         ) from error
     if not any(network.subnet_of(usable) for usable in _USABLE):
         raise AddressPlanError(
             key,
             cidr,
             "not a private range that a VPC can hold",
-            f"Take it from {', '.join(str(usable) for usable in _USABLE)}",
+            f"take it from {', '.join(str(usable) for usable in _USABLE)}",
         )
     return network
 
@@ -218,48 +175,6 @@ def _first(network: ipaddress.IPv4Network, longest: int) -> ipaddress.IPv4Networ
     return next(network.subnets(new_prefix=longest))
 
 
-def _quarters(cidr: str) -> list[ipaddress.IPv4Network]:
-    network = _private("addresses.rdma", cidr)
-    if network.prefixlen > 27:
-        raise AddressPlanError(
-            "addresses.rdma",
-            cidr,
-            "the range is cut into four subnets, and a subnet is a /29 or larger",
-            "Give a /27 or larger",
-        )
-    return list(network.subnets(prefixlen_diff=2))
-
-
-def _check_sizes(control_plane: ipaddress.IPv4Network, services: ipaddress.IPv4Network) -> None:
-    if control_plane.prefixlen != _CONTROL_PLANE:
-        raise AddressPlanError(
-            "addresses.control_plane",
-            str(control_plane),
-            "GKE takes exactly a /28 for the control plane",
-            f"Give a /{_CONTROL_PLANE}",
-        )
-    if not _LARGEST_SERVICES <= services.prefixlen <= _SMALLEST_SERVICES:
-        raise AddressPlanError(
-            "addresses.services",
-            str(services),
-            f"GKE takes a /{_LARGEST_SERVICES} to a /{_SMALLEST_SERVICES} for Services",
-            "Give a /20 (4,096 Services)",
-        )
-
-
-def _check_capacity(result: AddressPlan, base: str) -> None:
-    needed = result.max_nodes + SYSTEM_NODES
-    if result.capacity() < needed:
-        raise AddressPlanError(
-            "addresses.base",
-            base,
-            f"the plan carries {result.capacity()} nodes, and {result.max_nodes} A4X nodes with "
-            f"{SYSTEM_NODES} kept "
-            f"for the system pool are {needed} (each takes a /{POD_PREFIX_PER_NODE} of pods)",
-            f"Give a base of /{_prefix_for(result.max_nodes)} or larger, or lower addresses.max_nodes",
-        )
-
-
-def _prefix_for(max_nodes: int) -> int:
-    """Prefix of the smallest base that carries `max_nodes` A4X nodes beside the system pool."""
-    return POD_PREFIX_PER_NODE - 1 - (max_nodes + SYSTEM_NODES - 1).bit_length()
+def _prefix_for(nodes: int) -> int:
+    """Prefix of the smallest base that carries `nodes` A4X nodes beside the system pool."""
+    return POD_PREFIX_PER_NODE - 1 - (nodes + SYSTEM_NODES - 1).bit_length()

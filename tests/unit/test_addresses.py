@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from ipaddress import IPv4Network
 
 import pytest
@@ -10,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import addresses
-from reference.addresses import AddressPlan, AddressPlanError, overlaps, plan
-from reference.machines import A4X
+from reference.addresses import AddressPlan, AddressPlanError, plan
 
 _HOMES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 
@@ -38,7 +36,7 @@ def fitting(draw: st.DrawFn) -> tuple[IPv4Network, int]:
 
 
 def planned(base: IPv4Network, nodes: int) -> AddressPlan:
-    """The plan without overrides."""
+    """The plan of a base range."""
     return plan(str(base), nodes)
 
 
@@ -92,20 +90,22 @@ def test_a_base_that_is_too_small_is_refused_and_the_fix_works(base: IPv4Network
         planned(base, too_many)
     message = str(refusal.value)
     assert str(base) in message
-    advised = int(message.rpartition("base of /")[2].split()[0])
+    advised = int(message.rpartition("range of /")[2].split()[0])
     assert advised < base.prefixlen
     if advised >= 8:
         assert plan(f"10.0.0.0/{advised}", too_many).capacity() >= too_many
 
 
 def test_the_default_base_carries_64_domains() -> None:
-    result = plan(addresses.DEFAULT_BASE, addresses.MAX_A4X_NODES)
-    assert addresses.MAX_A4X_NODES == 64 * A4X.nodes_per_domain == 1152
-    assert result.capacity() >= 1152 + addresses.SYSTEM_NODES
+    assert plan(addresses.DEFAULT_BASE, 64 * 18).capacity() >= 64 * 18 + addresses.SYSTEM_NODES
 
 
 def test_the_default_base_keeps_clear_of_the_default_network() -> None:
-    assert not overlaps({"base": addresses.DEFAULT_BASE, "default network": "10.128.0.0/9"})
+    assert not IPv4Network(addresses.DEFAULT_BASE).overlaps(IPv4Network("10.128.0.0/9"))
+
+
+def test_a_small_range_is_enough_for_one_domain() -> None:
+    assert plan("10.16.0.0/16", 18).capacity() == 128
 
 
 def test_the_plan_of_the_default_base_is_this_one() -> None:
@@ -123,56 +123,25 @@ def test_the_plan_of_the_default_base_is_this_one() -> None:
     }
 
 
-@given(st.lists(st.tuples(st.integers(0, 255), st.integers(8, 20)), min_size=2, max_size=6))
-def test_overlaps_names_both_ranges_of_every_pair_and_only_those(cuts: list[tuple[int, int]]) -> None:
-    ranges = {
-        f"range-{index}": str(IPv4Network((int(IPv4Network("10.0.0.0/8")[0]) + (octet << 16), prefix), strict=False))
-        for index, (octet, prefix) in enumerate(cuts)
-    }
-    messages = overlaps(ranges)
-    names = list(ranges)
-    for position, one in enumerate(names):
-        for other in names[position + 1 :]:
-            meet = ipaddress.ip_network(ranges[one]).overlaps(ipaddress.ip_network(ranges[other]))
-            said = [m for m in messages if f"{one} ({ranges[one]})" in m and f"{other} ({ranges[other]})" in m]
-            assert len(said) == (1 if meet else 0)
-
-
-def test_given_ranges_take_the_place_of_computed_ones() -> None:
-    result = plan(
-        "10.16.0.0/12",
-        1152,
-        {"pods": "100.64.0.0/13", "rdma": "192.168.128.0/17", "control_plane": "172.16.0.32/28"},
-    )
-    assert result.pods == "100.64.0.0/13"
-    assert result.control_plane == "172.16.0.32/28"
-    assert result.rdma == ("192.168.128.0/19", "192.168.160.0/19", "192.168.192.0/19", "192.168.224.0/19")
-    assert result.nodes == "10.16.0.0/16"
+def test_a_range_without_room_for_another_domain_is_warned_about() -> None:
+    assert "carries 32 A4X nodes" in str(addresses.warning("10.0.0.0/17", 18))
+    assert addresses.warning("10.0.0.0/16", 18) is None
 
 
 @pytest.mark.parametrize(
-    ("base", "nodes", "overrides", "parts"),
+    ("base", "parts"),
     [
-        ("8.8.0.0/12", 18, {}, ("addresses.base", "8.8.0.0/12", "network/prefix")),
-        ("8.0.0.0/12", 18, {}, ("addresses.base", "8.0.0.0/12", "not a private range", "10.0.0.0/8")),
-        ("127.0.0.0/12", 18, {}, ("addresses.base", "not a private range")),
-        ("10.1.0.0/12", 18, {}, ("addresses.base", "'10.1.0.0/12'", "host bits", "network/prefix")),
-        ("ten", 18, {}, ("addresses.base", "'ten'", "not an IPv4 range")),
-        ("10.0.0.0/24", 18, {}, ("addresses.base", "10.0.0.0/24", "do not fit", "/17 or larger")),
-        ("10.16.0.0/12", 0, {}, ("addresses.max_nodes", "0", "at least one")),
-        ("10.16.0.0/12", 18, {"pod": "10.0.0.0/16"}, ("addresses.pod", "no range of this name", "pods")),
-        ("10.16.0.0/12", 18, {"pods": "9.0.0.0/16"}, ("addresses.pods", "9.0.0.0/16", "not a private range")),
-        ("10.16.0.0/12", 18, {"control_plane": "172.16.0.0/24"}, ("addresses.control_plane", "/28")),
-        ("10.16.0.0/12", 18, {"services": "10.0.0.0/28"}, ("addresses.services", "/16 to a /27")),
-        ("10.16.0.0/12", 18, {"rdma": "10.0.0.0/28"}, ("addresses.rdma", "10.0.0.0/28", "/27 or larger")),
-        ("10.16.0.0/12", 18, {"pods": "10.16.0.0/14"}, ("nodes (10.16.0.0/16)", "pods (10.16.0.0/14)")),
-        ("10.16.0.0/12", 18, {"gvnic": "192.168.0.0/28"}, ("12 nodes", "18 A4X nodes")),
+        ("8.8.0.0/12", ("cluster.addressRange", "8.8.0.0/12", "network/prefix")),
+        ("8.0.0.0/12", ("8.0.0.0/12", "not a private range", "10.0.0.0/8")),
+        ("127.0.0.0/12", ("not a private range",)),
+        ("10.1.0.0/12", ("'10.1.0.0/12'", "host bits", "network/prefix")),
+        ("ten", ("'ten'", "not an IPv4 range")),
+        ("10.0.0.0/24", ("10.0.0.0/24", "do not fit", "/17 or larger")),
+        ("10.0.0.0/18", ("10.0.0.0/18", "carries 32 nodes", "18 A4X nodes", "/17 or larger")),
     ],
 )
-def test_a_refusal_names_key_value_rule_and_fix(
-    base: str, nodes: int, overrides: dict[str, str], parts: tuple[str, ...]
-) -> None:
+def test_a_refusal_names_key_value_rule_and_fix(base: str, parts: tuple[str, ...]) -> None:
     with pytest.raises(AddressPlanError) as refusal:
-        plan(base, nodes, overrides)
+        plan(base, 18)
     for part in parts:
         assert part in str(refusal.value)

@@ -32,7 +32,7 @@ from tests import answers
 from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, record
 
 PROJECT, REGION, ZONE, CLUSTER = "my-project", "us-central1", "us-central1-b", "prod-a4x"
-PLAN = addresses.plan(addresses.DEFAULT_BASE, addresses.MAX_A4X_NODES)
+PLAN = addresses.plan(addresses.DEFAULT_BASE, 18)
 DNS_NAME = answers.DNS_ENDPOINT
 
 RESERVATION = f"projects/{PROJECT}/reservations/r/reservationBlocks/b/reservationSubBlocks/s"
