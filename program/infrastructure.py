@@ -94,7 +94,7 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
             "region": settings.region,
             "zone": settings.domains[0].zone,
             "cluster": cluster.name,
-            "addresses": addresses.plan(cluster.address_range, sum(domain.nodes for domain in settings.domains)),
+            "addresses": addresses.plan(cluster.address_range, settings.a4x_nodes),
             "version": cluster.version,
             "channel": cluster.channel,
             "endpoint": "dns" if cluster.dns_endpoint else "ip",

@@ -44,7 +44,7 @@ def warnings(settings: Settings) -> list[str]:
         found.append(kai.warning(settings.kai.version))
     if isinstance(settings.cluster, CreateCluster):
         found.append(gke.version_window(profile).warning(settings.cluster.version))
-        found.append(addresses.warning(settings.cluster.address_range, _nodes(settings)))
+        found.append(addresses.warning(settings.cluster.address_range, settings.a4x_nodes))
     for i, stack in enumerate(settings.stacks):
         found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
     return [warning for warning in dict.fromkeys(found) if warning]
@@ -105,7 +105,7 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     profile = PROFILES.get(settings.dynamo.version)
     if profile is not None:
         yield from _refused(lambda: gke.version_window(profile).check(cluster.version))
-    yield from _refused(lambda: addresses.plan(cluster.address_range, _nodes(settings)))
+    yield from _refused(lambda: addresses.plan(cluster.address_range, settings.a4x_nodes))
     if not cluster.dns_endpoint and not cluster.authorized_networks:
         yield Problem(
             "cluster.authorizedNetworks",
@@ -118,10 +118,6 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
         if mode == "adopt":
             rule = "a cluster that is made has nothing to adopt yet"
             yield Problem(f"{key}.mode", mode, rule, f"set {key}.mode: create")
-
-
-def _nodes(settings: Settings) -> int:
-    return sum(domain.nodes for domain in settings.domains)
 
 
 def _domains(settings: Settings) -> Iterator[Problem]:

@@ -439,6 +439,11 @@ class Settings(StrictModel):
         return next((domain for domain in self.domains if domain.name == name), None)
 
     @property
+    def a4x_nodes(self) -> int:
+        """Nodes of all domains."""
+        return sum(domain.nodes for domain in self.domains)
+
+    @property
     def created_domains(self) -> tuple[CreateDomain, ...]:
         """Domains whose node pool the program creates."""
         return tuple(domain for domain in self.domains if isinstance(domain, CreateDomain))

@@ -258,7 +258,7 @@ BAD: list[tuple[str, Config, tuple[str, str, str]]] = [
     (
         "address range that is too small",
         _set("cluster.addressRange", "10.0.0.0/22", PROD),
-        ("cluster.addressRange = '10.0.0.0/22'", "ten ranges do not fit", "Give a private range"),
+        ("cluster.addressRange = '10.0.0.0/22'", "nine ranges do not fit", "give a private range"),
     ),
     (
         "no domain at all",
