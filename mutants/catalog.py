@@ -221,7 +221,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/checks.py",
         "if not cluster.dns_endpoint and not cluster.authorized_networks:",
         "if not cluster.dns_endpoint and cluster.authorized_networks:",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
+        "tests/unit/test_bad_inputs.py::test_a_wrong_config_is_reported_in_full",
     ),
     Mutant(
         "a made cluster may adopt a platform that cannot be there",
@@ -256,7 +256,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/model.py",
         "        ge=1,\n        le=A4X.nodes_per_domain,\n",
         "        ge=1,\n        le=2 * A4X.nodes_per_domain,\n",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
+        "tests/unit/test_bad_inputs.py::test_a_wrong_config_is_reported_in_full",
     ),
     Mutant(
         "a destroy of an unprotected environment stops at the bucket's files",
@@ -270,7 +270,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "settings/nodes.py",
         "gke.check_node_version(version, control_plane, key)",
         "gke.check_node_version(version, None, key)",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
+        "tests/unit/test_bad_inputs.py::test_a_wrong_config_is_reported_in_full",
     ),
     Mutant(
         "a key that stands twice in a stack file is taken",
@@ -501,7 +501,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "validation/strict.py",
         "strict=True,",
         "strict=False,",
-        "tests/unit/test_settings.py::test_a_wrong_config_names_key_value_rule_and_fix",
+        "tests/unit/test_bad_inputs.py::test_a_wrong_config_is_reported_in_full",
     ),
     Mutant(
         "an adopted pool has the nodes of one of its zones",
