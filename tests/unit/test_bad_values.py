@@ -103,6 +103,7 @@ NO_NUMBERS = [
     *words("+5 007 0x10 0o17 1_000 1e999 inf .inf nan NaN five \u0664 4,5 1.2.3 --1 true"),
     "9" * 5000,
 ]
+NO_RATES = [*NO_NUMBERS, 1801, 2.5]
 NO_TRUTHS = [*words("on off yes no y TRUE tRue 1"), 1, 0, "", " true", "true\n", []]
 RANGES = [
     *words(
@@ -150,13 +151,11 @@ REFUSED: dict[str, list[Any]] = {
     RDMA: [[], ["a"], ["a", "b", "c"], ["a", "b", "c", "a"], ["a", "b", "c", "d", "e"]],
     f"{GVNIC}.network": ["projects/host-project/regions/us-central1/networks/net-1"],
     f"{GVNIC}.subnetwork": ["projects/HOST/regions/us-central1/subnetworks/net-1"],
-    **dict.fromkeys(
-        words(
-            """domains[0].pricePerGpuHour domains[0].nodes domains[0].fabricTest.nodes
-            domains[0].fabricTest.allGatherGBps domains[0].fabricTest.allReduceGBps"""
-        ),
-        NO_NUMBERS,
-    ),
+    "domains[0].pricePerGpuHour": NO_NUMBERS,
+    "domains[0].nodes": NO_NUMBERS,
+    "domains[0].fabricTest.nodes": [*NO_NUMBERS, 1],
+    "domains[0].fabricTest.allGatherGBps": NO_RATES,
+    "domains[0].fabricTest.allReduceGBps": NO_RATES,
     "stacks[0].frontend.replicas": [*NO_NUMBERS, 2.5, "2.5", 1e3, "1e1"],
     **dict.fromkeys(
         words(
