@@ -578,7 +578,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "components/gcp/cluster_network.py",
         "once(subnet.name, nat.name, internal.name, webhooks.name)",
         "once(subnet.name, internal.name, webhooks.name)",
-        "tests/unit/test_gcp_components.py::test_no_node_starts_before_nat_firewall_and_roles",
+        "tests/unit/test_program.py::test_a_created_environment_goes_from_the_stack_down_to_the_networks",
     ),
     Mutant(
         "the NAT has 64 ports for a node that pulls an image",
@@ -601,7 +601,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "components/gcp/device_vpcs.py",
         "once(gvnic_subnet.name, firewall.name)",
         "gvnic_subnet.name",
-        "tests/unit/test_gcp_components.py::test_no_node_starts_before_nat_firewall_and_roles",
+        "tests/unit/test_program.py::test_a_created_environment_goes_from_the_stack_down_to_the_networks",
     ),
     Mutant(
         "networks of NICs are deleted before their successors are made",
@@ -678,9 +678,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "components/gcp/gke_cluster.py",
         'protect=args["protect"] or None',
         "protect=None",
-        (
-            "tests/unit/test_gcp_components.py::test_the_cluster_is_hard_to_delete_unless_the_configuration_says_otherwise"
-        ),
+        ("tests/unit/test_program.py::test_protection_covers_what_is_expensive_and_nothing_else"),
     ),
     Mutant(
         "the cluster is replaced by the next up, for its default pool that is gone",
@@ -715,7 +713,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "components/gcp/node_account.py",
         "once(account.email, *[grant.role for grant in grants])",
         "account.email",
-        "tests/unit/test_gcp_components.py::test_no_node_starts_before_nat_firewall_and_roles",
+        "tests/unit/test_program.py::test_a_created_environment_goes_from_the_stack_down_to_the_networks",
     ),
     Mutant(
         "A4X nodes do not name their reservation",
@@ -743,14 +741,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "components/gcp/nvlink_domain.py",
         "depends_on=[device_networks] if device_networks is not None else None,",
         "depends_on=None,",
-        "tests/unit/test_gcp_components.py::test_the_pool_waits_for_its_network_objects",
+        "tests/unit/test_program.py::test_a_created_environment_goes_from_the_stack_down_to_the_networks",
     ),
     Mutant(
         "the engine may delete a protected pool with its 72 GPUs",
         "components/gcp/nvlink_domain.py",
         'protect=args["protect"] or None,\n                # GKE binds',
         "protect=None,\n                # GKE binds",
-        "tests/unit/test_gcp_components.py::test_protection_of_the_pool_comes_from_the_configuration",
+        "tests/unit/test_program.py::test_protection_covers_what_is_expensive_and_nothing_else",
     ),
     Mutant(
         "A4X nodes have a disk that A4X does not attach",

@@ -144,9 +144,9 @@ REFUSED: dict[str, list[Any]] = {
         *words(
             """/ ftp://x FTP://x file:///srv s3://b git+https://x https:// https:///x oci:// http://-x
             https://charts.example/a?b=c oci://charts.example/dynamo-platform:0.7.0
-            https://charts.example/kai-scheduler-v0.17.0.tgz"""
+            https://charts.example/kai-scheduler-v0.17.0.tgz oci://x/charts@sha256:0"""
         ),
-        *("", " ", "https://charts.example/a\n", " https://charts.example", "./my charts", "x\0"),
+        *("", " ", "https://charts.example/a\n", " https://charts.example", "./my charts", "https://a b/c", "x\0"),
     ],
     RDMA: [[], ["a"], ["a", "b", "c"], ["a", "b", "c", "a"], ["a", "b", "c", "d", "e"]],
     f"{GVNIC}.network": ["projects/host-project/regions/us-central1/networks/net-1"],

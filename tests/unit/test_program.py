@@ -36,11 +36,11 @@ def _system_pool(resource: Resource) -> bool:
 
 
 def _of_cluster_network(resource: Resource) -> bool:
-    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-network-")
+    return resource.type.startswith("gcp:compute/") and resource.name.startswith("foundation-network-")
 
 
 def _of_device_network(resource: Resource) -> bool:
-    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-devices-")
+    return resource.type.startswith("gcp:compute/") and resource.name.startswith("foundation-devices-")
 
 
 def _download(resource: Resource) -> bool:
@@ -68,6 +68,8 @@ PROD_DELETE_ORDERS = [
     [_stack_namespace, "DaemonSet", a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
     [a4x_pool, "GKENetworkParamSet", "Cluster"],
     [a4x_pool, _of_device_network],
+    ["NodePool", _of_cluster_network],
+    ["NodePool", "gcp:projects/iAMMember:IAMMember"],
     [_graph, _download, "Bucket"],
     [_release("dynamo-platform"), _system_pool, "Cluster"],
     [_release("kai-scheduler"), _system_pool],
@@ -121,6 +123,19 @@ def test_every_kubernetes_object_goes_through_the_clusters_provider(recording: R
     assert clusters.inputs["clusterIdentifier"]
     assert taking_over.inputs["clusterIdentifier"] == clusters.inputs["clusterIdentifier"]
     assert "upsertExistingObjects" not in clusters.inputs
+
+
+def test_every_resource_has_a_component_for_parent_and_is_named_after_it(recording: Recording) -> None:
+    for resource in recording.resources:
+        if resource.custom:
+            parent = recording.by_urn[resource.parent]
+            assert not parent.custom
+            assert resource.name.startswith(f"{parent.name}-")
+
+
+def test_every_kubernetes_object_says_of_which_environment_it_is(recording: Recording) -> None:
+    for _, manifest in recording.manifests():
+        assert manifest["metadata"]["labels"]["dynamo-a4x/environment"] == recording.stack
 
 
 def test_no_secret_is_in_clear_anywhere(recording: Recording) -> None:
@@ -406,8 +421,8 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
     assert run.of_type("GKENetworkParamSet") == []
     assert run.find("Cluster").inputs["enableMultiNetworking"] is False
     pool = next(r for r in run.of_type("NodePool") if a4x_pool(r)).inputs
-    assert pool["networkConfig"]["acceleratorNetworkProfile"] == "auto"
-    assert "additionalNodeNetworkConfigs" not in pool["networkConfig"]
+    assert pool["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
+    assert pool["nodeConfig"]["labels"]["cloud.google.com/gke-networking-dra-driver"] == "true"
     template = run.find("ResourceClaimTemplate").inputs
     request = template["spec"]["spec"]["devices"]["requests"][0]
     assert request["exactly"] == {"deviceClassName": "mrdma.google.com", "allocationMode": "All"}
@@ -466,10 +481,15 @@ def test_a_reservation_that_is_named_alone_is_one_of_the_clusters_project() -> N
 def test_the_control_plane_is_reached_as_configured(dns: bool) -> None:
     cluster = {"mode": "create", "name": "a4x-prod", "dnsEndpoint": dns, "authorizedNetworks": ["203.0.113.0/24"]}
     run = run_program("prod", config={"cluster": cluster})
-    access = run.find("gcp:container/cluster:Cluster").inputs["controlPlaneEndpointsConfig"]
-    assert access["dnsEndpointConfig"]["allowExternalTraffic"] is dns
-    server = json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"]["server"]
-    assert server == f"https://{answers.DNS_ENDPOINT if dns else answers.ENDPOINT}"
+    inputs = run.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is dns
+    (block,) = inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+    assert block["cidrBlock"] == "203.0.113.0/24"
+    authority = {"certificate-authority-data": answers.CA_CERTIFICATE}
+    assert json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"] == (
+        # A DNS name has a certificate of a public authority.
+        {"server": f"https://{answers.DNS_ENDPOINT}"} if dns else {"server": f"https://{answers.ENDPOINT}", **authority}
+    )
 
 
 def test_an_adopted_cluster_of_a_version_that_the_platform_does_not_run_on_is_refused() -> None:
