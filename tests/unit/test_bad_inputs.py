@@ -24,6 +24,9 @@ def _cases(file: str) -> list[Any]:
     return [pytest.param(base, case, id=name) for base, cases in read.items() for name, case in cases.items()]
 
 
+LAYOUTS = _cases("bad_layouts.yaml")
+
+
 def _messages(case: Case, changes: Mapping[str, Any]) -> list[str]:
     """The messages of a case, in which `changes` are the changed keys and their values."""
     changed = [f"{key} = {'(not set)' if value is None else repr(value)}" for key, value in changes.items()]
@@ -36,7 +39,7 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
-def _wrong(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
+def wrong_layout(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
     """The layout of a case, and what was changed in it, by file and key."""
     changes: dict[str, Any] = {}
     for role in WORKER_ROLES:
@@ -54,10 +57,10 @@ def _wrong(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
     return made, changes
 
 
-@pytest.mark.parametrize(("base", "case"), _cases("bad_layouts.yaml"))
+@pytest.mark.parametrize(("base", "case"), LAYOUTS)
 def test_a_wrong_layout_is_reported_in_full(base: str, case: Case) -> None:
     profile = PROFILES[case.get("dynamo", "0.7.0")]
-    wrong, changes = _wrong(layout.resolve(base, profile), case)
+    wrong, changes = wrong_layout(layout.resolve(base, profile), case)
     expected = [f"sglang_configs/{base}/{message}" for message in _messages(case, changes)]
     assert [str(problem) for problem in rules.check(wrong, profile)] == expected
 
