@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,13 @@ def wrong_layout(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
         made = replace(made, file=made.file.model_copy(update={part: owner}))
         changes |= {f"layout.yaml: {part}.{name}": value for name, value in values.items()}
     return made, changes
+
+
+@pytest.mark.parametrize("file", ["bad_layouts.yaml", "bad_configs.yaml"])
+def test_no_case_is_hidden_by_another_one_of_its_name(file: str) -> None:
+    lines = Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines()
+    names = [line for line in lines if re.fullmatch(r"(  )?\w.*:", line)]
+    assert len(names) == len(set(names)) > len(_cases(file)) > 50
 
 
 @pytest.mark.parametrize(("base", "case"), LAYOUTS)
