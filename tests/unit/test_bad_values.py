@@ -126,6 +126,15 @@ REFUSED: dict[str, list[Any]] = {
     "cluster.addressRange": RANGES,
     "cluster.authorizedNetworks[0]": RANGES,
     "cluster.authorizedNetworks": [["10.0.0.0/8", "10.0.0.0/8"]],
+    "gcp:region": words("us-central1-b US us"),
+    "domains[0].reservation": [
+        *words(
+            """projects/p projects/my-project/reservations/ projects/my-project/reservations/r/
+            projects/my-project/reservations/r/reservationSubBlocks/s projects/my-project/reservations/r/blocks/b
+            projects/P/reservations/r r/reservationBlocks/ R"""
+        ),
+        "r /reservationBlocks/b",
+    ],
     # What Cloud Storage would not create.
     "modelBucket.name": [
         *words(
