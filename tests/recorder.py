@@ -268,8 +268,8 @@ class Recording:
         """Resources of a type: the whole token, or its last part, such as `Namespace`."""
         return self.select(type_)
 
-    def find(self, type: str | None = None, name: str | None = None) -> Resource:  # noqa: A002 - reads well
-        """The one resource of this type and logical name; fails, saying what there is, unless it is exactly one."""
+    def find(self, type: Selector | None = None, name: str | None = None) -> Resource:  # noqa: A002 - reads well
+        """The one resource of this kind and logical name; fails, saying what there is, unless it is exactly one."""
         found = [r for r in self.resources if (type is None or _chosen(type, r)) and (name is None or r.name == name)]
         if len(found) != 1:
             near = [str(r) for r in self.resources if (type is not None and _chosen(type, r)) or r.name == name]
