@@ -84,7 +84,7 @@ def test_the_program_file_only_wires() -> None:
         assert guards.composes_only(part) == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-preflight.txt"])
 def test_requirements_are_exact(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "==" in text
