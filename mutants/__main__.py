@@ -151,7 +151,7 @@ def _say(text: str) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m mutants", description="Plant each fault of mutants/catalog.py, and see that a test fails."
+        prog="python -m mutants", description="Plant each fault of mutants/catalog.yaml, and see that a test fails."
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="faults with this in their name")
     parser.add_argument("--package", action="append", default=[], metavar="FOLDER", help="faults below this folder")

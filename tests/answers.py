@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,12 +24,7 @@ DNS_ENDPOINT = "gke-0123456789abcdef.mock-region.gke.goog"
 GKE_VERSION = "1.34.1-gke.2037001"
 
 PROJECT = "mock-project"
-PROJECT_NUMBER = "123456789012"
 
-_GCP_AUTONAMED = re.compile(
-    r"^gcp:(compute/(network|subnetwork|firewall|router|routerNat|resourcePolicy|address)|"
-    r"container/(cluster|nodePool)|storage/bucket|serviceaccount/account):"
-)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -39,7 +33,7 @@ def _digest(*parts: str) -> str:
 
 
 def random_string(name: str, inputs: Mapping[str, Any]) -> str:
-    """What RandomString or RandomPassword `name` yields: the right length and alphabet, the same on every run."""
+    """What RandomString `name` yields: the right length and alphabet, the same on every run."""
     alphabet = ""
     for flag, letters in (("lower", _LETTERS), ("upper", _LETTERS.upper()), ("numeric", "0123456789")):
         if inputs.get(flag, True):
@@ -59,47 +53,22 @@ def _endpoints(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gcp(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    project = inputs.get("project", PROJECT)
-    location = inputs.get("location") or inputs.get("region") or inputs.get("zone") or "mock-region"
-    state: dict[str, Any] = {}
-    if _GCP_AUTONAMED.match(type_) and not inputs.get("name"):
-        state["name"] = f"{name}-{_digest(type_, name)[:7]}"
-    called = inputs.get("name") or state.get("name") or name
+    project, called = inputs.get("project", PROJECT), inputs.get("name", name)
     kind = type_.rsplit(":", 1)[-1]
-    identity = f"projects/{project}/{kind}/{called}"
     match kind:
         case "Account":
             email = f"{inputs['accountId']}@{project}.iam.gserviceaccount.com"
             identity = f"projects/{project}/serviceAccounts/{email}"
-            state |= {"email": email, "name": identity, "member": f"serviceAccount:{email}"}
-            state |= {"uniqueId": str(int(_digest(email)[:15], 16)), "project": project}
+            return identity, {"email": email, "name": identity, "member": f"serviceAccount:{email}"}
         case "Cluster":
-            identity = f"projects/{project}/locations/{location}/clusters/{called}"
-            state |= {
+            return f"projects/{project}/locations/{inputs.get('location')}/clusters/{called}", {
                 "endpoint": ENDPOINT,
                 "masterAuth": {"clusterCaCertificate": CA_CERTIFICATE},
-                "selfLink": f"https://container.googleapis.com/v1/{identity}",
                 "masterVersion": inputs.get("minMasterVersion", GKE_VERSION),
                 "controlPlaneEndpointsConfig": _endpoints(inputs),
-                "project": project,
             }
-        case "NodePool":
-            cluster = str(inputs.get("cluster", "")).rsplit("/", 1)[-1]
-            identity = f"projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{called}"
-            state |= {"instanceGroupUrls": [], "managedInstanceGroupUrls": [], "project": project}
-        case "Bucket":
-            identity = str(called)
-            state |= {"url": f"gs://{called}", "selfLink": f"https://www.googleapis.com/storage/v1/b/{called}"}
-        case "Network" | "Subnetwork" | "ResourcePolicy" | "Router" | "Firewall":
-            where = "global" if kind in {"Network", "Firewall"} else f"regions/{location}"
-            plural = {"ResourcePolicy": "resourcePolicies"}.get(kind, f"{kind[0].lower()}{kind[1:]}s")
-            identity = f"projects/{project}/{where}/{plural}/{called}"
-            state |= {"selfLink": f"https://www.googleapis.com/compute/v1/{identity}", "project": project}
-        case "Project":
-            state |= {"number": PROJECT_NUMBER}
         case _:
-            pass
-    return identity, state
+            return f"projects/{project}/{kind}/{called}", {}
 
 
 def _kubernetes(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -116,36 +85,16 @@ def _kubernetes(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, 
     return identity, {"metadata": metadata}
 
 
-def resource(
-    type_: str, name: str, inputs: Mapping[str, Any], read_id: str | None = None
-) -> tuple[str, dict[str, Any]]:
-    """Id and computed outputs of resource `name`; the caller lays the outputs over the inputs.
-
-    Args:
-        type_: Pulumi type token.
-        name: logical name.
-        inputs: inputs in camelCase, secrets unwrapped.
-        read_id: id of an existing resource that the program reads; then it is the id.
-    """
-    state: dict[str, Any]
+def resource(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Id and computed outputs of a resource; the caller lays the outputs over the inputs (keys in camelCase)."""
     if type_.startswith("gcp:"):
-        if read_id is not None:
-            inputs = {"name": read_id.rsplit("/", 1)[-1], "accountId": read_id.rsplit("/", 1)[-1], **inputs}
-        identity, state = _gcp(type_, name, inputs)
-    elif type_.startswith("kubernetes:"):
-        if read_id is not None:
-            namespace, _, called = read_id.rpartition("/")
-            inputs = {**inputs, "metadata": {"name": called, **({"namespace": namespace} if namespace else {})}}
-        identity, state = _kubernetes(type_, name, inputs)
-    elif type_ in {"random:index/randomString:RandomString", "random:index/randomPassword:RandomPassword"}:
-        identity = random_string(name, inputs)
-        state = {"result": identity}
-    elif type_.startswith("random:"):
-        identity = random_string(name, {"length": 8})
-        state = {"result": identity, "hex": _digest(name)[:8], "id": identity}
-    else:
-        identity, state = f"{name}-id", {}
-    return read_id or identity, state
+        return _gcp(type_, name, inputs)
+    if type_.startswith("kubernetes:"):
+        return _kubernetes(type_, name, inputs)
+    if type_.startswith("random:"):
+        drawn = random_string(name, inputs)
+        return drawn, {"result": drawn}
+    return f"{name}-id", {}
 
 
 def node_pool(name: str, zone: str = "mock-region-a", nodes: int = 18) -> dict[str, Any]:
@@ -204,7 +153,6 @@ def bucket(arguments: Mapping[str, Any], region: str = "mock-region") -> dict[st
 
 GET_CLUSTER = "gcp:container/getCluster:getCluster"
 GET_BUCKET = "gcp:storage/getBucket:getBucket"
-GET_PROJECT = "gcp:organizations/getProject:getProject"
 
 
 def invokes(config: Mapping[str, str], namespace: str) -> dict[str, Answer]:
@@ -222,11 +170,7 @@ def invokes(config: Mapping[str, str], namespace: str) -> dict[str, Answer]:
     except (ValueError, KeyError, TypeError, AttributeError):
         pools = []  # a test of bad config: the program refuses it before it asks
 
-    def get_project(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"projectId": arguments.get("projectId", PROJECT), "number": PROJECT_NUMBER}
-
     return {
         GET_CLUSTER: lambda arguments: cluster(arguments, pools),
         GET_BUCKET: lambda arguments: bucket(arguments, region),
-        GET_PROJECT: get_project,
     }

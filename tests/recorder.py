@@ -2,7 +2,7 @@
 
 Plain Pulumi mocks show a test the inputs of a resource and no more. This monitor sits one layer lower, where the
 SDK hands its requests to the engine, and so also sees options: protection, dependencies, provider, timeouts,
-aliases, hooks, and what is secret. A `Recording` exists only after the program has drained: no assertion of any
+hooks, and what is secret. A `Recording` exists only after the program has drained: no assertion of any
 test has to sit inside `.apply()`, where a false one can pass unseen.
 
 Every run has a context, an event loop and a monitor of its own, so runs cannot see each other. `settings` and
@@ -160,9 +160,6 @@ class Resource:
     custom: bool
     """False for a component."""
 
-    read: bool
-    """True for what the program only reads (`.get`): it is not created and not deleted."""
-
     parent: str
     raw: Mapping[str, Any]
     """Inputs with their secrets still wrapped in `Secret`."""
@@ -175,17 +172,11 @@ class Resource:
 
     property_dependencies: Mapping[str, frozenset[str]] = field(default_factory=dict)
     protect: bool | None = None
-    retain_on_delete: bool | None = None
-    deleted_with: str = ""
     delete_before_replace: bool | None = None
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
-    replace_with: tuple[str, ...] = ()
-    additional_secret_outputs: tuple[str, ...] = ()
     custom_timeouts: Mapping[str, str] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    import_id: str = ""
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -222,7 +213,6 @@ class Invoke:
 
     token: str
     arguments: Mapping[str, Any]
-    provider: str = ""
 
 
 Selector = str | Callable[[Resource], bool]
@@ -278,8 +268,8 @@ class Recording:
         """Resources of a type: the whole token, or its last part, such as `Namespace`."""
         return self.select(type_)
 
-    def find(self, type: str | None = None, name: str | None = None) -> Resource:  # noqa: A002 - reads well
-        """The one resource of this type and logical name; fails, saying what there is, unless it is exactly one."""
+    def find(self, type: Selector | None = None, name: str | None = None) -> Resource:  # noqa: A002 - reads well
+        """The one resource of this kind and logical name; fails, saying what there is, unless it is exactly one."""
         found = [r for r in self.resources if (type is None or _chosen(type, r)) and (name is None or r.name == name)]
         if len(found) != 1:
             near = [str(r) for r in self.resources if (type is not None and _chosen(type, r)) or r.name == name]
@@ -290,13 +280,9 @@ class Recording:
         """`type name` of every resource, for messages."""
         return [str(r) for r in self.resources]
 
-    def children(self, parent: Resource) -> list[Resource]:
-        """Resources whose parent is `parent`."""
-        return [r for r in self.resources if r.parent == parent.urn]
-
     def manifests(self) -> list[tuple[Resource, dict[str, Any]]]:
         """Every Kubernetes object that is created or patched here, as its manifest."""
-        return [(r, r.inputs) for r in self.resources if r.is_kubernetes_object and not r.read]
+        return [(r, r.inputs) for r in self.resources if r.is_kubernetes_object]
 
     @cached_property
     def _needs(self) -> dict[str, frozenset[str]]:
@@ -331,10 +317,9 @@ class Recording:
         """What is wrong with the claim that a destroy deletes in this `order`; empty when it holds.
 
         Every resource that a selector chooses must need, near or far, every one that any later selector chooses.
-        A selector that chooses nothing is a violation as well: a claim about nothing proves nothing. Resources
-        that are only read are left out.
+        A selector that chooses nothing is a violation as well: a claim about nothing proves nothing.
         """
-        groups = [[r for r in self.select(s) if not r.read] for s in order]
+        groups = [self.select(s) for s in order]
         wrong = [f"nothing is chosen by {s!r}" for s, group in zip(order, groups, strict=True) if not group]
         for index, earlier in enumerate(groups):
             for later in groups[index + 1 :]:
@@ -443,31 +428,13 @@ class RecordingMonitor(mocks.MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=_struct(state))
 
     def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:  # noqa: N802
-        """Records a read and answers with what is there; the engine reads in a preview too."""
-        urn = self._claim(request)
-        raw = _unstruct(request.properties)
-        identity, computed = answers.resource(request.type, request.name, plain(raw), read_id=request.id)
-        self.recording.resources.append(
-            Resource(
-                type=request.type,
-                name=request.name,
-                urn=urn,
-                id=identity,
-                custom=True,
-                read=True,
-                parent="" if request.parent == self._stack_urn else request.parent,
-                raw=raw,
-                provider=request.provider,
-                dependencies=frozenset(request.dependencies),
-                additional_secret_outputs=tuple(request.additionalSecretOutputs),
-            )
-        )
-        return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct({**raw, **computed}))
+        """The program reads through invokes, whose answers tests choose."""
+        raise LookupError(f"the program reads {request.type} {request.name}")
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802
         """Records a call and answers from the table."""
         arguments = _unstruct(request.args)
-        self.recording.invokes.append(Invoke(request.tok, arguments, request.provider))
+        self.recording.invokes.append(Invoke(request.tok, arguments))
         answer = self._invokes.get(request.tok)
         if answer is None:
             raise LookupError(f"the program calls {request.tok}, and the test has no answer to it")
@@ -485,9 +452,6 @@ class RecordingMonitor(mocks.MockMonitor):
 
 
 def _registered(request: Any, urn: str, identity: str, raw: Mapping[str, Any]) -> Resource:
-    def optional(name: str) -> bool | None:
-        return getattr(request, name) if request.HasField(name) else None
-
     hooks = {f.name: tuple(getattr(request.hooks, f.name)) for f in request.hooks.DESCRIPTOR.fields}
     timeouts = {k: getattr(request.customTimeouts, k) for k in ("create", "update", "delete")}
     parent_type = request.parent.split("::")[2] if request.parent else ""
@@ -497,24 +461,17 @@ def _registered(request: Any, urn: str, identity: str, raw: Mapping[str, Any]) -
         urn=urn,
         id=identity,
         custom=request.custom,
-        read=False,
         parent="" if parent_type == STACK_TYPE else request.parent,
         raw=raw,
         provider=request.provider,
         dependencies=frozenset(request.dependencies),
         property_dependencies={k: frozenset(v.urns) for k, v in request.propertyDependencies.items() if v.urns},
-        protect=optional("protect"),
-        retain_on_delete=optional("retainOnDelete"),
-        deleted_with=request.deletedWith,
+        protect=request.protect if request.HasField("protect") else None,
         delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
-        replace_with=tuple(request.replace_with),
-        additional_secret_outputs=tuple(request.additionalSecretOutputs),
         custom_timeouts={k: v for k, v in timeouts.items() if v},
-        aliases=(*request.aliasURNs, *(a.urn or a.spec.name or str(a) for a in request.aliases)),
         hooks={k: v for k, v in hooks.items() if v},
-        import_id=request.importId,
     )
 
 

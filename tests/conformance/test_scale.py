@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import yaml
-
 from tests.conftest import a4x_pool
-from tests.recorder import ROOT, run_program
+from tests.recorder import run_program
+from tests.unit.configs import shipped
 
 
 def test_sixty_four_domains_preview_without_a_special_case() -> None:
-    shipped = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"))["config"]
-    domain, stack = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
+    config = shipped("prod")
+    domain, stack = config["dynamo-a4x:domains"][0], config["dynamo-a4x:stacks"][0]
     domains = [{**domain, "name": f"a4x-{i}", "reservation": f"{domain['reservation']}-{i}"} for i in range(64)]
     run = run_program("prod", config={"domains": domains, "stacks": [{**stack, "domain": "a4x-63"}]}, preview=True)
     pools = [r.inputs for r in run.of_type("NodePool") if a4x_pool(r)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,10 +55,6 @@ class Net(pulumi.ComponentResource):
 """A component as it should be; the negative controls below break it in one place each."""
 
 
-def source(path: str, text: str) -> Source:
-    return Source(path, textwrap.dedent(text))
-
-
 def id_of(guard: Guard) -> str:
     return guard.__name__
 
@@ -89,7 +85,7 @@ def test_the_program_file_only_wires() -> None:
         assert guards.composes_only(part) == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-preflight.txt"])
 def test_requirements_are_exact(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "==" in text
@@ -104,9 +100,9 @@ def test_ci_runs_what_a_developer_runs() -> None:
 # --- negative controls: each rule bites -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
+GCP = "import pulumi\nimport pulumi_gcp as gcp\n"
+BREAKS: dict[Guard, list[tuple[str, str]]] = {
+    guards.upward_imports: [
         ("components/gcp/x.py", "from components.platform import queues"),
         ("components/platform/x.py", "import components.serving.stack"),
         ("components/serving/x.py", "from components import gcp"),
@@ -122,28 +118,69 @@ def test_ci_runs_what_a_developer_runs() -> None:
         ("rehearsal/simulator/x.py", "from rehearsal.run import Rehearsal"),
         ("rehearsal/simulator/x.py", "from reference import gke"),
     ],
-)
-def test_an_import_that_goes_up_or_sideways_is_found(path: str, text: str) -> None:
-    assert len(guards.upward_imports([source(path, text)])) == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
+    guards.provider_sdks_in_settings: [
+        ("settings/x.py", "import pulumi_gcp"),
+        ("settings/x.py", "import pulumi\npulumi.ComponentResource('a:b:C', 'c')"),
+    ],
+    guards.config_readers: [
+        ("components/gcp/x.py", "import pulumi\nc = pulumi.Config('a')"),
+        ("components/gcp/x.py", "from pulumi import Config as C\nc = C()"),
+        ("components/gcp/x.py", "import pulumi as p\np.Config()"),
+    ],
+    guards.merged_options: [
+        ("components/gcp/x.py", "import pulumi\nx = pulumi.ResourceOptions.merge(opts, o)"),
+        ("components/gcp/x.py", "import pulumi\nx = pulumi.ResourceOptions(parent=self).merge(opts)"),
+    ],
+    guards.authoritative_iam: [
+        ("components/gcp/x.py", f"{GCP}gcp.projects.IAMBinding('x')"),
+        ("components/gcp/x.py", f"{GCP}gcp.storage.BucketIAMPolicy('x')"),
+        ("components/gcp/x.py", "from pulumi_gcp.projects import IAMPolicy"),
+        ("components/gcp/x.py", f"{GCP}gcp.serviceaccount.IAMBindingArgs()"),
+    ],
+    guards.resources_in_apply: [
+        ("components/gcp/x.py", f"{GCP}o.apply(lambda v: gcp.compute.Network(v))"),
+        ("components/gcp/x.py", f"{GCP}def make(v):\n    gcp.compute.Network(v)\no.apply(make)"),
+        (
+            "components/gcp/x.py",
+            f"{GCP}def make(v):\n    gcp.compute.Network(v)\npulumi.Output.all(a, b).apply(lambda v: make(v))",
+        ),
+        ("components/gcp/x.py", f"{GCP}class C(pulumi.ComponentResource): ...\no.apply(lambda v: C('c'))"),
+    ],
+}
+KEEPS: dict[Guard, list[tuple[str, str]]] = {
+    guards.upward_imports: [
         ("components/gcp/x.py", "from reference import naming\nfrom components.gcp import ordering"),
         ("settings/x.py", "from serving_rules.layout import Layout"),
         ("__main__.py", "import settings\nfrom program import build_stack"),
     ],
-)
-def test_an_import_that_goes_down_is_allowed(path: str, text: str) -> None:
-    assert guards.upward_imports([source(path, text)]) == []
+    guards.config_readers: [("settings/x.py", "import pulumi\nc = pulumi.Config('a')")],
+    guards.authoritative_iam: [
+        ("components/gcp/x.py", f"{GCP}gcp.projects.IAMMember('x')\ngcp.storage.get_bucket_iam_policy('x')"),
+    ],
+    guards.resources_in_apply: [("components/gcp/x.py", "import pulumi\no.apply(lambda v: str(v))\nNetwork('x')")],
+}
+
+
+def _planted(table: dict[Guard, list[tuple[str, str]]]) -> list[Any]:
+    rows = [(guard, number, code) for guard, codes in table.items() for number, code in enumerate(codes)]
+    return [pytest.param(guard, Source(*code), id=f"{guard.__name__}-{number}") for guard, number, code in rows]
+
+
+@pytest.mark.parametrize(("guard", "planted"), _planted(BREAKS))
+def test_code_that_breaks_a_rule_is_found(guard: Guard, planted: Source) -> None:
+    assert len(guard([planted])) == 1
+
+
+@pytest.mark.parametrize(("guard", "planted"), _planted(KEEPS))
+def test_code_that_keeps_a_rule_is_allowed(guard: Guard, planted: Source) -> None:
+    assert guard([planted]) == []
 
 
 def test_modules_that_import_each_other_are_found() -> None:
     circle = [
-        source("reference/a.py", "from reference import b"),
-        source("reference/b.py", "def late():\n    from reference.c import thing"),
-        source("reference/c.py", "from reference.a import other"),
+        Source("reference/a.py", "from reference import b"),
+        Source("reference/b.py", "def late():\n    from reference.c import thing"),
+        Source("reference/c.py", "from reference.a import other"),
     ]
     assert "imports itself" in guards.import_cycles(circle)[0]
     assert guards.import_cycles(circle[:2]) == []
@@ -167,77 +204,11 @@ def test_what_a_pure_package_loads_is_found(path: str, text: str, found: str | N
     assert found is None or wrong[0].startswith(found)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["import pulumi_gcp", "import pulumi\npulumi.ComponentResource('a:b:C', 'c')"],
-)
-def test_settings_that_know_a_provider_or_make_a_resource_are_found(text: str) -> None:
-    assert len(guards.provider_sdks_in_settings([source("settings/x.py", text)])) == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import pulumi\nc = pulumi.Config('a')",
-        "from pulumi import Config as C\nc = C()",
-        "import pulumi as p\np.Config()",
-    ],
-)
-def test_a_second_reader_of_config_is_found(text: str) -> None:
-    assert guards.config_readers([source("components/gcp/x.py", text)])
-    assert guards.config_readers([source("settings/x.py", text)]) == []
-
-
-@pytest.mark.parametrize(
-    "call", ["pulumi.ResourceOptions.merge(opts, o)", "pulumi.ResourceOptions(parent=self).merge(opts)"]
-)
-def test_merged_options_are_found(call: str) -> None:
-    assert len(guards.merged_options([source("components/gcp/x.py", f"import pulumi\nx = {call}")])) == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "gcp.projects.IAMBinding('x')",
-        "gcp.storage.BucketIAMPolicy('x')",
-        "from pulumi_gcp.projects import IAMPolicy",
-        "gcp.serviceaccount.IAMBindingArgs()",
-    ],
-)
-def test_authoritative_iam_is_found(text: str) -> None:
-    planted = source("components/gcp/x.py", f"import pulumi_gcp as gcp\n{text}")
-    assert len(guards.authoritative_iam([planted])) == 1
-
-
-def test_additive_iam_is_allowed() -> None:
-    allowed = source("components/gcp/x.py", "gcp.projects.IAMMember('x')\ngcp.storage.get_bucket_iam_policy('x')")
-    assert guards.authoritative_iam([allowed]) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "o.apply(lambda v: gcp.compute.Network(v))",
-        "def make(v):\n    gcp.compute.Network(v)\no.apply(make)",
-        "def make(v):\n    gcp.compute.Network(v)\npulumi.Output.all(a, b).apply(lambda v: make(v))",
-        "class C(pulumi.ComponentResource): ...\no.apply(lambda v: C('c'))",
-    ],
-)
-def test_a_resource_inside_apply_is_found(text: str) -> None:
-    planted = source("components/gcp/x.py", f"import pulumi\nimport pulumi_gcp as gcp\n{text}")
-    assert guards.resources_in_apply([planted])
-
-
-def test_a_plain_function_inside_apply_is_allowed() -> None:
-    allowed = source("components/gcp/x.py", "import pulumi\no.apply(lambda v: str(v))\nNetwork('x')")
-    assert guards.resources_in_apply([allowed]) == []
-
-
 def test_a_program_file_that_is_long_or_makes_resources_is_found() -> None:
-    resource = source("__main__.py", "import pulumi_kubernetes as k8s\nk8s.core.v1.Namespace('n')")
+    resource = Source("__main__.py", "import pulumi_kubernetes as k8s\nk8s.core.v1.Namespace('n')")
     assert guards.program_file(resource) == ["__main__.py:2: makes a resource of its own"]
-    assert len(guards.program_file(source("__main__.py", "x = 1\n" * 81))) == 1
-    assert guards.program_file(source("__main__.py", "x = 1\n" * 80)) == []
+    assert len(guards.program_file(Source("__main__.py", "x = 1\n" * 81))) == 1
+    assert guards.program_file(Source("__main__.py", "x = 1\n" * 80)) == []
 
 
 def test_a_component_as_it_should_be_is_allowed() -> None:

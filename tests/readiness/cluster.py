@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import ipaddress
 import json
@@ -345,11 +344,9 @@ def _certificates(folder: Path) -> Path:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
         )
         if ca:
-            usage = dict.fromkeys([one.name for one in dataclasses.fields(_Usage)], False)
-            builder = builder.add_extension(identifier, critical=False).add_extension(
-                x509.KeyUsage(**(usage | {"key_cert_sign": True, "crl_sign": True, "digital_signature": True})),
-                critical=True,
-            )
+            # Signs certificates and lists of revoked ones, and nothing else.
+            usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+            builder = builder.add_extension(identifier, critical=False).add_extension(usage, critical=True)
         else:
             names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -366,16 +363,3 @@ def _certificates(folder: Path) -> Path:
         )
     )
     return folder / "server.key"
-
-
-@dataclass(frozen=True)
-class _Usage:
-    digital_signature: bool
-    content_commitment: bool
-    key_encipherment: bool
-    data_encipherment: bool
-    key_agreement: bool
-    key_cert_sign: bool
-    crl_sign: bool
-    encipher_only: bool
-    decipher_only: bool

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mutants.__main__ import ROOT, UsageError, choose, main, report
-from mutants.catalog import MUTANTS
+from mutants.catalog import FILE, MUTANTS
 from mutants.mutant import MisplacedError, Mutant
 from mutants.trial import Result, Verdict
 from tests.guards import PROGRAM_PACKAGES
@@ -55,6 +55,8 @@ def test_every_fault_names_a_test_that_exists() -> None:
 
 
 def test_no_two_faults_have_one_name_or_are_the_same() -> None:
+    # A second entry of one file would hide the first.
+    assert FILE.read_text(encoding="utf-8").count("\n- fault: ") == len(MUTANTS)
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
     assert len({(mutant.path, mutant.old, mutant.new) for mutant in MUTANTS}) == len(MUTANTS)
 

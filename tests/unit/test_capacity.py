@@ -6,15 +6,14 @@ import functools
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reference import capacity
 from reference.capacity import GIB, MIB, Node, Size
 from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
-from settings import SettingsError, parse
-from tests.recorder import ROOT, run_program
+from tests.recorder import run_program
+from tests.unit.configs import problems, put, shipped
 
 # Arithmetic --------------------------------------------------------------------------------------------------------
 
@@ -96,17 +95,11 @@ def test_what_fits_is_what_some_way_of_packing_finds(node: Node, nodes: int, wan
 # The config --------------------------------------------------------------------------------------------------------
 
 
-def _refusals(environment: str, *, nodes: int = 2, **stack: Any) -> list[str]:
+def _refusals(environment: str, **stack: Any) -> list[str]:
     """Keys that are refused when the shipped stack is changed like this."""
-    raw = yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text(encoding="utf-8"))["config"]
-    if environment == "dev":
-        raw["dynamo-a4x:domains"][0]["nodes"] = nodes
+    raw = shipped(environment)
     raw["dynamo-a4x:stacks"][0] |= stack
-    try:
-        parse(raw, environment)
-    except SettingsError as error:
-        return [problem.key for problem in error.problems]
-    return []
+    return [problem.key for problem in problems(raw, environment)]
 
 
 @pytest.mark.parametrize(
@@ -137,18 +130,16 @@ def test_no_number_of_frontends_is_refused_that_a_packing_holds(nodes: int, repl
     """The largest number that fits is found by hand: 17 of 50.25 GiB in the 859 of a node, a client in what is left."""
     spare = 859 - 17 * 50.25
     most = nodes * 17 - (1 if benchmark and spare < 8.25 else 0)
-    refused = _refusals("dev", nodes=nodes, frontend={"replicas": replicas}, benchmark=benchmark)
-    assert bool(refused) == (replicas > most)
+    raw = put(shipped("dev"), "domains[0].nodes", nodes)
+    raw["dynamo-a4x:stacks"][0] |= {"frontend": {"replicas": replicas}, "benchmark": benchmark}
+    assert bool(problems(raw, "dev")) == (replicas > most)
 
 
 def test_a_second_stack_has_what_the_first_one_leaves() -> None:
-    raw = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8"))["config"]
-    raw["dynamo-a4x:domains"][0]["nodes"] = 4
+    raw = put(shipped("dev"), "domains[0].nodes", 4)
     first = raw["dynamo-a4x:stacks"][0]
     raw["dynamo-a4x:stacks"] = [{**first, "frontend": {"replicas": 60}}, {**first, "name": "second"}]
-    with pytest.raises(SettingsError) as caught:
-        parse(raw, "dev")
-    [problem] = caught.value.problems
+    [problem] = problems(raw, "dev")
     assert problem.key == "stacks[1].layout"
     assert "60 frontends and 1 clients of other stacks" in problem.rule
     assert problem.fix.startswith("set frontend.replicas to 7 or fewer")

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
 from components.serving import announcement, fabric_test
 from fabric import config as fabric_config
@@ -14,9 +13,9 @@ from fabric import package
 from fabric.config import Config
 from reference import naming
 from reference.dynamo import PROFILES
-from settings import SettingsError, parse
 from tests.conftest import recorded
-from tests.recorder import ROOT, Recording, Resource, run_program
+from tests.recorder import Recording, Resource, run_program
+from tests.unit.configs import shipped
 
 STACK = {"name": "r1", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}
 
@@ -34,10 +33,6 @@ def dev() -> Recording:
 def dranet() -> Recording:
     cluster = {"mode": "adopt", "name": "a4x-dev", "rdma": "dranet"}
     return run_program("dev", config={"cluster": cluster, "domains": [domain({"nodes": 3})], "stacks": [STACK]})
-
-
-def _shipped(environment: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text(encoding="utf-8"))["config"]
 
 
 def of_test(recording: Recording) -> list[Resource]:
@@ -177,7 +172,7 @@ def test_the_stack_and_its_graph_come_after_the_test_and_drivers_before_it() -> 
 
 
 def test_in_a_cluster_that_is_made_the_test_waits_for_the_pool_and_the_nccl_plugin() -> None:
-    made = {**_shipped("prod")["dynamo-a4x:domains"][0], "fabricTest": {}}
+    made = {**shipped("prod")["dynamo-a4x:domains"][0], "fabricTest": {}}
     recording = run_program("prod", config={"domains": [made]})
     for needed in ("domain-a4x-0-pool", "gib-installer"):
         (found,) = [r for r in recording.resources if r.name == needed]
@@ -200,40 +195,6 @@ def test_the_output_has_the_command_that_follows_it() -> None:
         .outputs["fabricTests"]["a4x-0"]
         .startswith("kubectl logs -n fabric-test-dev-a4x-0 -l job-name=fabric-test")
     )
-
-
-# What is refused -----------------------------------------------------------------------------------------------------
-
-
-def refused(test: Any, nodes: int = 4) -> list[str]:
-    raw = {**_shipped("dev"), "dynamo-a4x:domains": [domain(test, nodes=nodes)]}
-    with pytest.raises(SettingsError) as caught:
-        parse(raw, "dev")
-    return [str(problem) for problem in caught.value.problems]
-
-
-def test_more_nodes_than_the_domain_has_are_refused() -> None:
-    (told,) = refused({"nodes": 5})
-    assert told.startswith("domains[0].fabricTest.nodes = 5\n    rule: domain 'a4x-0' has 4 nodes")
-
-
-def test_one_node_has_no_fabric_to_test() -> None:
-    (told,) = [text for text in refused({}, nodes=1) if "fabricTest" in text]
-    assert "a fabric is tested between nodes" in told
-    (told,) = refused({"nodes": 1})
-    assert told.startswith("domains[0].fabricTest.nodes = 1")
-
-
-@pytest.mark.parametrize("key", ["allGatherGBps", "allReduceGBps"])
-@pytest.mark.parametrize("value", [0, -1, 1801, 2.5, "fast", True])
-def test_a_minimum_that_is_none_is_refused(key: str, value: object) -> None:
-    (told,) = refused({key: value})
-    assert told.startswith(f"domains[0].fabricTest.{key} = ")
-
-
-def test_a_key_that_does_not_exist_is_reported_the_nearest_one() -> None:
-    (told,) = refused({"allGatherGbps": 200})
-    assert "did you mean 'allGatherGBps'?" in told
 
 
 # What is said before it happens --------------------------------------------------------------------------------------

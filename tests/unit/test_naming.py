@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import settings
 from reference import naming
 from reference.machines import A4X
-from tests.recorder import StackConfig, run_program
+from tests.recorder import run_program
 
 ACCOUNT_ID = re.compile(r"^[a-z][-a-z0-9]{4,28}[a-z0-9]$")
 stack_names = st.from_regex(rf"\A[a-z]([-a-z0-9]{{0,{naming.STACK_MAX - 2}}}[a-z0-9])?\Z")
@@ -56,14 +54,6 @@ def test_a_namespace_is_valid_for_every_environment(environment: str) -> None:
 def test_device_networks_keep_the_names_that_every_a4x_recipe_uses() -> None:
     names = (A4X.gvnic_network, *A4X.rdma_networks)
     assert names == ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
-    assert all(len(name) <= 41 for name in names)
-
-
-@pytest.mark.parametrize("name", ["Dev", "my_stack", "a" * 31, "1st"])
-def test_an_environment_whose_name_fits_no_label_is_refused(name: str) -> None:
-    config = {key: value for key, value in StackConfig.read("dev").values.items() if value}
-    with pytest.raises(settings.SettingsError, match="pulumi stack rename"):
-        settings.parse(config, name)
 
 
 def test_two_environments_with_a_stack_of_one_name_make_two_google_accounts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,47 +12,33 @@ import pytest
 
 from reference import naming
 from reference.machines import A4X
-from reference.registry import NVCR
 from settings import SECRETS as SECRET_KEYS
 from tests import answers
 from tests.conftest import STACKS, a4x_pool, recorded
-from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, StackConfig, run_program
+from tests.recorder import SECRETS, ProgramFailedError, Recording, Resource, Selector, StackConfig, run_program
+
+Order = Sequence[Selector]
 
 
-def _graph(resource: Resource) -> bool:
-    return resource.type.endswith(":DynamoGraphDeployment")
+def _called(start: str, ending: str = "", kind: str = "") -> Callable[[Resource], bool]:
+    """Chooses resources by the beginning and the end of their names and by a part of their type."""
+    return lambda r: r.name.startswith(start) and r.name.endswith(ending) and kind in r.type
 
 
-def _stack_namespace(resource: Resource) -> bool:
-    return resource.type.endswith(":Namespace") and resource.name.startswith("r1-")
-
-
-def _release(chart: str) -> object:
+def _release(chart: str) -> Callable[[Resource], bool]:
     return lambda resource: resource.type.endswith(":Release") and resource.inputs["name"] == chart
 
 
-def _system_pool(resource: Resource) -> bool:
-    return resource.type.endswith(":NodePool") and not a4x_pool(resource)
-
-
-def _of_cluster_network(resource: Resource) -> bool:
-    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-network-")
-
-
-def _of_device_network(resource: Resource) -> bool:
-    return resource.type.endswith((":Network", ":Subnetwork")) and resource.name.startswith("foundation-devices-")
-
-
-def _download(resource: Resource) -> bool:
-    return resource.type.endswith(":Job") and resource.name.startswith("download-")
-
-
-def _readiness(resource: Resource) -> bool:
-    return resource.type.endswith(":Job") and "-readiness-" in resource.name
+_graph = "DynamoGraphDeployment"
+_stack_namespace = _called("r1-", kind=":Namespace")
+_system_pool = _called("foundation-gke-system")
+_of_cluster_network = _called("foundation-network-", kind="gcp:compute/")
+_of_device_network = _called("foundation-devices-", kind="gcp:compute/")
+_readiness = _called("", "-readiness-job")
 
 
 # Each order is a claim about every pair in it: the earlier one is always deleted before the later one.
-DELETE_ORDERS = [
+DELETE_ORDERS: list[Order] = [
     ["DynamoGraphDeployment", "ComputeDomain", _stack_namespace, _release("dynamo-platform"), _release("dynamo-crds")],
     [_stack_namespace, _release("nvidia-dra-driver-gpu"), "ResourceQuota"],
     [_graph, "ServiceAccount", "BucketIAMMember"],
@@ -63,12 +49,14 @@ DELETE_ORDERS = [
     [_readiness, "kubernetes:core/v1:Service"],
     [_readiness, "RoleBinding"],
 ]
-PROD_DELETE_ORDERS = [
+PROD_DELETE_ORDERS: list[Order] = [
     [_stack_namespace, _release("nvidia-dra-driver-gpu"), a4x_pool, "Cluster", _of_cluster_network],
     [_stack_namespace, "DaemonSet", a4x_pool, "kubernetes:networking.gke.io/v1:Network"],
     [a4x_pool, "GKENetworkParamSet", "Cluster"],
     [a4x_pool, _of_device_network],
-    [_graph, _download, "Bucket"],
+    ["NodePool", _of_cluster_network],
+    ["NodePool", "gcp:projects/iAMMember:IAMMember"],
+    [_graph, _called("download-", "-job"), "Bucket"],
     [_release("dynamo-platform"), _system_pool, "Cluster"],
     [_release("kai-scheduler"), _system_pool],
     [_release("nvidia-dra-driver-gpu"), _system_pool],
@@ -79,14 +67,16 @@ PROD_DELETE_ORDERS = [
 
 
 @pytest.mark.parametrize("order", DELETE_ORDERS)
-def test_nothing_is_deleted_before_what_needs_it(deployed: Recording, order: list[str]) -> None:
+def test_nothing_is_deleted_before_what_needs_it(deployed: Recording, order: Order) -> None:
     # Accounts of the Jobs outlive nothing but these; the claim is about the stack's.
     own = [r for r in deployed.resources if "download-" not in r.name and "readiness-service" not in r.name]
     assert Recording(deployed.stack, deployed.preview, own).delete_order_violations(order) == []
 
 
 @pytest.mark.parametrize("order", PROD_DELETE_ORDERS)
-def test_a_created_environment_goes_from_the_stack_down_to_the_networks(prod: Recording, order: list[str]) -> None:
+def test_a_created_environment_goes_from_the_stack_down_to_the_networks(
+    prod: Recording, order: Sequence[Selector]
+) -> None:
     assert prod.delete_order_violations(order) == []
 
 
@@ -123,6 +113,19 @@ def test_every_kubernetes_object_goes_through_the_clusters_provider(recording: R
     assert "upsertExistingObjects" not in clusters.inputs
 
 
+def test_every_resource_has_a_component_for_parent_and_is_named_after_it(recording: Recording) -> None:
+    for resource in recording.resources:
+        if resource.custom:
+            parent = recording.by_urn[resource.parent]
+            assert not parent.custom
+            assert resource.name.startswith(f"{parent.name}-")
+
+
+def test_every_kubernetes_object_says_of_which_environment_it_is(recording: Recording) -> None:
+    for _, manifest in recording.manifests():
+        assert manifest["metadata"]["labels"]["dynamo-a4x/environment"] == recording.stack
+
+
 def test_no_secret_is_in_clear_anywhere(recording: Recording) -> None:
     for value in SECRETS.values():
         assert recording.in_clear(value) == []
@@ -133,15 +136,6 @@ def test_the_kubeconfig_is_secret_and_holds_no_credential(deployed: Recording) -
     text = deployed.outputs["kubeconfig"]
     assert "gke-gcloud-auth-plugin" in text
     assert "token" not in text
-
-
-def test_the_pull_secret_logs_in_to_nvidias_registry(deployed: Recording) -> None:
-    secrets = [r for r in deployed.of_type("Secret") if r.inputs["metadata"]["name"] == "nvcr-secret"]
-    assert len(secrets) == 2
-    for secret in secrets:
-        assert secret.inputs["type"] == "kubernetes.io/dockerconfigjson"
-        assert NVCR in secret.inputs["stringData"][".dockerconfigjson"]
-        assert any(path.startswith("stringData") for path in secret.secrets)
 
 
 def test_each_secret_is_in_its_place(deployed: Recording) -> None:
@@ -195,7 +189,7 @@ def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> 
 
 def test_only_what_runs_on_a_pool_takes_a_value_from_it() -> None:
     recording = recorded("prod")
-    (pool,) = [resource for resource in recording.resources if a4x_pool(resource)]
+    pool = recording.find(a4x_pool)
     takers = {
         resource.name
         for resource in recording.resources
@@ -225,9 +219,7 @@ def test_a_graphs_name_is_new_whenever_its_shape_is(deployed: Recording) -> None
 
 
 def test_the_stable_service_selects_the_frontends_by_the_stacks_own_label(deployed: Recording) -> None:
-    service = (
-        deployed.find("Service", name=None) if deployed.stack == "dev" else deployed.find("kubernetes:core/v1:Service")
-    )
+    service = deployed.find("kubernetes:core/v1:Service")
     graph = deployed.find("DynamoGraphDeployment").inputs
     labels = graph["spec"]["services"]["Frontend"]["extraPodMetadata"]["labels"]
     selector = dict(service.inputs["spec"]["selector"])
@@ -344,7 +336,7 @@ def _two_stacks() -> Recording:
 
 def test_a_model_is_downloaded_once_however_many_stacks_serve_it() -> None:
     run = _two_stacks()
-    assert len([job for job in run.of_type("Job") if _download(job)]) == 1
+    assert len(run.select(_called("download-", "-job"))) == 1
     assert len(run.of_type("DynamoGraphDeployment")) == 2
 
 
@@ -405,9 +397,9 @@ def test_dranet_takes_resource_claims_in_place_of_networks_and_annotations() -> 
     assert len(run.of_type("gcp:compute/network:Network")) == 1
     assert run.of_type("GKENetworkParamSet") == []
     assert run.find("Cluster").inputs["enableMultiNetworking"] is False
-    pool = next(r for r in run.of_type("NodePool") if a4x_pool(r)).inputs
-    assert pool["networkConfig"]["acceleratorNetworkProfile"] == "auto"
-    assert "additionalNodeNetworkConfigs" not in pool["networkConfig"]
+    pool = run.find(a4x_pool).inputs
+    assert pool["networkConfig"] == {"enablePrivateNodes": True, "acceleratorNetworkProfile": "auto"}
+    assert pool["nodeConfig"]["labels"]["cloud.google.com/gke-networking-dra-driver"] == "true"
     template = run.find("ResourceClaimTemplate").inputs
     request = template["spec"]["spec"]["devices"]["requests"][0]
     assert request["exactly"] == {"deviceClassName": "mrdma.google.com", "allocationMode": "All"}
@@ -442,23 +434,17 @@ def test_version_and_driver_of_a_pools_nodes_are_as_configured() -> None:
     (domain,) = json.loads(StackConfig.read("prod").values["dynamo-a4x:domains"])
     pinned = {**domain, "nodeVersion": "1.35.2-gke.1485000"}
     run = run_program("prod", config={"domains": [pinned], "nodeSoftware": {"gpuDriverVersion": "LATEST"}})
-    for before, after in ((recorded("prod"), run),):
-        old, new = (
-            next(r for r in recording.of_type("NodePool") if a4x_pool(r)).inputs for recording in (before, after)
-        )
-        assert "version" not in old
-        assert new["version"] == "1.35.2-gke.1485000"
-        drivers = [
-            pool["nodeConfig"]["guestAccelerators"][0]["gpuDriverInstallationConfig"]["gpuDriverVersion"]
-            for pool in (old, new)
-        ]
-        assert drivers == ["DEFAULT", "LATEST"]
+    old, new = (recording.find(a4x_pool).inputs for recording in (recorded("prod"), run))
+    assert "version" not in old
+    assert new["version"] == "1.35.2-gke.1485000"
+    drivers = [pool["nodeConfig"]["guestAccelerators"][0]["gpuDriverInstallationConfig"] for pool in (old, new)]
+    assert [driver["gpuDriverVersion"] for driver in drivers] == ["DEFAULT", "LATEST"]
 
 
 def test_a_reservation_that_is_named_alone_is_one_of_the_clusters_project() -> None:
     (domain,) = json.loads(StackConfig.read("prod").values["dynamo-a4x:domains"])
     run = run_program("prod", config={"domains": [{**domain, "reservation": "racks"}]})
-    (pool,) = [r.inputs for r in run.of_type("NodePool") if a4x_pool(r)]
+    pool = run.find(a4x_pool).inputs
     assert pool["nodeConfig"]["reservationAffinity"]["values"] == ["projects/my-project/reservations/racks"]
 
 
@@ -466,10 +452,15 @@ def test_a_reservation_that_is_named_alone_is_one_of_the_clusters_project() -> N
 def test_the_control_plane_is_reached_as_configured(dns: bool) -> None:
     cluster = {"mode": "create", "name": "a4x-prod", "dnsEndpoint": dns, "authorizedNetworks": ["203.0.113.0/24"]}
     run = run_program("prod", config={"cluster": cluster})
-    access = run.find("gcp:container/cluster:Cluster").inputs["controlPlaneEndpointsConfig"]
-    assert access["dnsEndpointConfig"]["allowExternalTraffic"] is dns
-    server = json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"]["server"]
-    assert server == f"https://{answers.DNS_ENDPOINT if dns else answers.ENDPOINT}"
+    inputs = run.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is dns
+    (block,) = inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+    assert block["cidrBlock"] == "203.0.113.0/24"
+    authority = {"certificate-authority-data": answers.CA_CERTIFICATE}
+    assert json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"] == (
+        # A DNS name has a certificate of a public authority.
+        {"server": f"https://{answers.DNS_ENDPOINT}"} if dns else {"server": f"https://{answers.ENDPOINT}", **authority}
+    )
 
 
 def test_an_adopted_cluster_of_a_version_that_the_platform_does_not_run_on_is_refused() -> None:
@@ -487,14 +478,14 @@ def test_gke_gets_the_right_to_make_networks_for_dranet_only_when_asked() -> Non
     assert (
         grant.inputs["member"] == "serviceAccount:service-123456789012@container-engine-robot.iam.gserviceaccount.com"
     )
-    pool = next(r for r in run.of_type("NodePool") if a4x_pool(r))
+    pool = run.find(a4x_pool)
     assert run.depends_on_transitively(pool, grant)
     without = run_program("prod", config={"cluster": cluster})
     assert not [r for r in without.of_type("IAMMember") if r.inputs["role"] == "roles/compute.networkAdmin"]
 
 
 def test_a_stack_waits_for_its_own_domain_only_as_far_as_data_goes(prod: Recording) -> None:
-    graph, pool = prod.find("DynamoGraphDeployment"), next(r for r in prod.of_type("NodePool") if a4x_pool(r))
+    graph, pool = prod.find("DynamoGraphDeployment"), prod.find(a4x_pool)
     assert prod.depends_on_transitively(graph, pool)
     assert pool.urn not in graph.depends_on
 

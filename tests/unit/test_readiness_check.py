@@ -19,7 +19,7 @@ from reference.naming import TEMPLATE_ANNOTATION
 from reference.registry import PYTHON_IMAGE
 from tests import graphs
 from tests.conftest import recorded
-from tests.recorder import ProgramFailedError, Recording, Resource, run_program
+from tests.recorder import Recording, Resource, run_program
 
 ROLES = tuple(graph.SERVICES)
 
@@ -239,17 +239,3 @@ def test_the_check_runs_on_a_system_node_where_there_are_some() -> None:
     pod = _job(run).inputs["spec"]["template"]["spec"]
     assert not pod.get("nodeSelector")
     assert pod["tolerations"] == A4X.tolerations()
-
-
-@pytest.mark.parametrize(
-    ("readiness", "message"),
-    [
-        ({"unschedulableMinutes": 30, "deadlineMinutes": 30}, r"stacks\[0\].readiness.unschedulableMinutes = 30"),
-        ({"deadlineMinutes": 0}, r"stacks\[0\].readiness.deadlineMinutes = 0"),
-        ({"deadline": 60}, "did you mean 'deadlineMinutes'"),
-    ],
-)
-def test_limits_that_cannot_work_are_refused(readiness: dict[str, int], message: str) -> None:
-    stack = {"name": "r1", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0", "readiness": readiness}
-    with pytest.raises(ProgramFailedError, match=message):
-        run_program("dev", config={"stacks": [stack]})

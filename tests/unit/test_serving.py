@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from manifests import commands, graph, launch
+from manifests import commands, launch
 from reference import machines, naming
 from serving_rules import layout
 from tests import graphs
@@ -122,43 +122,6 @@ def test_frontends_on_the_system_side_run_on_x86() -> None:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_graph_takes_the_whole_nodes_of_its_layout(name: str) -> None:
-    chosen = layout.load(name)
-    services = graphs.spec(name)["services"]
-    for role in layout.WORKER_ROLES:
-        service = services[graph.SERVICES[role]]
-        nodes = service["replicas"] * service.get("multinode", {"nodeCount": 1})["nodeCount"]
-        assert nodes == chosen.workers(role).nodes
-        assert service["resources"]["limits"]["gpu"] == "4"
-
-
-def test_multinode_is_said_only_for_more_than_one_node() -> None:
-    small, large = graphs.spec("deepseek-r1-fp8-1p1d")["services"], graphs.spec("deepseek-r1-fp8-10p8d")["services"]
-    assert not any("multinode" in service for service in small.values())
-    assert large["Prefill"]["multinode"] == {"nodeCount": 2}
-    assert large["Decode"]["multinode"] == {"nodeCount": 8}
-
-
-def test_rdma_interfaces_are_the_four_nics_behind_the_second_gvnic() -> None:
-    annotations = graphs.spec(LAYOUTS[0])["services"]["Decode"]["extraPodMetadata"]["annotations"]
-    interfaces = json.loads(annotations["networking.gke.io/interfaces"])
-    assert [(entry["interfaceName"], entry["network"]) for entry in interfaces] == [
-        ("eth0", "default"),
-        ("eth2", "rdma-0"),
-        ("eth3", "rdma-1"),
-        ("eth4", "rdma-2"),
-        ("eth5", "rdma-3"),
-    ]
-
-
-def test_a_worker_may_load_for_two_hours_and_is_seen_ready_within_half_a_minute() -> None:
-    probe = graphs.spec(LAYOUTS[0])["services"]["Prefill"]["extraPodSpec"]["mainContainer"]["startupProbe"]
-    assert probe["periodSeconds"] * probe["failureThreshold"] == 7200
-    assert probe["periodSeconds"] <= 30
-    assert probe["initialDelaySeconds"] == 60
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
 def test_commands_name_what_the_stack_makes(name: str) -> None:
     chosen = layout.load(name)
     selector = f"{naming.STACK_LABEL}=r1"
@@ -176,59 +139,12 @@ def test_pods_carry_the_labels_that_the_commands_select() -> None:
         assert labels == {naming.STACK_LABEL: "r1", naming.ROLE_LABEL: role}
 
 
-WORKERS = [pytest.param(name, service, id=f"{name}-{service}") for name in LAYOUTS for service in ("Prefill", "Decode")]
-
-
-@pytest.mark.parametrize(("name", "service"), WORKERS)
-def test_a_worker_has_the_nodes_devices_and_80_gib_of_shared_memory(name: str, service: str) -> None:
-    worker = graphs.spec(name)["services"][service]
-    assert worker["sharedMemory"] == {"size": "80Gi"}
-    assert worker["extraPodSpec"]["mainContainer"]["securityContext"] == {"privileged": True}
-
-
-@pytest.mark.parametrize(("name", "service"), WORKERS)
-def test_a_worker_mounts_driver_and_nccl_plugin_from_where_they_are_to_where_they_are_looked_for(
-    name: str, service: str
-) -> None:
-    pod = graphs.spec(name)["services"][service]["extraPodSpec"]
-    hosts = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
-    mounts = {mount["name"]: mount["mountPath"] for mount in pod["mainContainer"]["volumeMounts"]}
-    assert {mounts[volume]: path for volume, path in hosts.items()} == {
-        "/usr/local/nvidia": "/home/kubernetes/bin/nvidia",
-        "/usr/local/gib": "/home/kubernetes/bin/gib",
-    }
-
-
 def test_each_role_runs_its_own_server_with_its_own_arguments() -> None:
     services = graphs.spec(LAYOUTS[0])["services"]
     for service, role in (("Prefill", "prefill"), ("Decode", "decode")):
         volumes = {volume["name"]: volume for volume in services[service]["extraPodSpec"]["volumes"]}
         assert services[service]["subComponentType"] == role
         assert volumes["serving-configuration"]["configMap"]["name"] == role[0]
-
-
-def test_a_worker_is_ready_when_it_serves_and_prefill_is_never_restarted_for_being_slow() -> None:
-    services = graphs.spec(LAYOUTS[0])["services"]
-    for service in ("Prefill", "Decode"):
-        assert services[service]["readinessProbe"]["httpGet"]["path"] == "/health"
-        assert services[service]["extraPodSpec"]["mainContainer"]["startupProbe"]["httpGet"]["path"] == "/live"
-    assert services["Decode"]["livenessProbe"]["httpGet"]["path"] == "/live"
-    assert services["Prefill"]["livenessProbe"]["exec"]["command"] == ["/bin/sh", "-c", "exit 0"]
-
-
-def test_frontends_may_fetch_the_tokenizer_and_keep_to_nodes_of_their_own() -> None:
-    frontend = graphs.spec(LAYOUTS[0])["services"]["Frontend"]
-    assert frontend["envFromSecret"] == "hf-token-secret"
-    (rule,) = frontend["extraPodSpec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
-    assert rule["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
-    assert rule["podAffinityTerm"]["labelSelector"]["matchLabels"] == frontend["extraPodMetadata"]["labels"]
-
-
-def test_the_sidecar_that_mounts_the_bucket_has_no_limits() -> None:
-    for service in graphs.spec(LAYOUTS[0])["services"].values():
-        annotations = service["extraPodMetadata"]["annotations"]
-        assert annotations["gke-gcsfuse/volumes"] == "true"
-        assert {annotations[f"gke-gcsfuse/{what}-limit"] for what in ("cpu", "memory", "ephemeral-storage")} == {"0"}
 
 
 def test_a_worker_does_not_start_on_a_node_without_the_nccl_plugin() -> None:
