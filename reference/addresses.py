@@ -1,12 +1,11 @@
-"""The address plan of one cluster: ten ranges cut from one base range.
+"""The address plan of one cluster: ten ranges allocated from one base range.
 
-The cuts depend on the base range alone, never on the number of nodes: a range of a subnet, of a cluster's
-pods or of its control plane cannot be moved once it exists, so a new domain must not shift any of them. The
-configured maximum of nodes is only held against what the base range can carry.
+The split depends on the base range alone, never on the number of nodes: the range of a subnet, of a cluster's pods or
+of its control plane cannot be changed once it exists, so a new domain must not move any of them. The configured
+maximum number of nodes is only compared with the capacity of the base range.
 
-Which half and which eighth a range gets follows from GKE's arithmetic: a node takes a /24 of pod addresses
-(110 pods, GKE's default) and one address in each of the six NIC subnets, so pods need 256 times what a subnet
-needs.
+The proportions follow from GKE's arithmetic: a node takes a /24 of pod addresses (110 pods, GKE's default) and one
+address in each of the six NIC subnets, so pods need 256 times the addresses of a subnet.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from reference.machines import A4X
 from validation.problems import RuleError
 
 DEFAULT_BASE: Final = "10.16.0.0/12"
-"""Pods for 2,048 nodes, so 64 NVLink domains (1,152 nodes) and the system pool, in a sixteenth of 10.0.0.0/8;
-clear of 10.128.0.0/9, which auto-mode networks fill."""
+"""Pods for 2,048 nodes (64 NVLink domains, 1,152 nodes, and the system pool) in a sixteenth of 10.0.0.0/8; outside
+10.128.0.0/9, which auto-mode networks use."""
 
 MAX_A4X_NODES: Final = 64 * A4X.nodes_per_domain
-"""64 domains, 4,608 GPUs: what one plan is made for unless the configuration says otherwise."""
+"""64 domains, 4,608 GPUs: the size of a plan unless the configuration says otherwise."""
 
 SYSTEM_NODES: Final = 32
-"""Addresses kept for the x86 system pool (10 nodes by default) and for its surge during upgrades."""
+"""Addresses reserved for the x86 system pool (10 nodes by default) and its surge nodes during upgrades."""
 
 POD_PREFIX_PER_NODE: Final = 24
 """GKE gives a node of up to 110 pods a /24 (twice the pods, rounded up to a power of two)."""
 
 RESERVED_PER_SUBNET: Final = 4
-"""Google Cloud keeps the first two and the last two addresses of every subnet's primary range."""
+"""Google Cloud reserves the first two and the last two addresses of every subnet's primary range."""
 
 RANGE_KEYS: Final = ("nodes", "pods", "services", "control_plane", "gvnic", "rdma")
-"""Ranges that can be given explicitly; `rdma` is one range, cut into the four subnets."""
+"""Ranges that can be set explicitly; `rdma` is one range, split into the four subnets."""
 
 _USABLE: Final = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
@@ -59,7 +58,7 @@ class AddressPlanError(RuleError):
 
 @dataclass(frozen=True)
 class AddressPlan:
-    """Ranges in CIDR notation, none overlapping another."""
+    """Non-overlapping ranges in CIDR notation."""
 
     nodes: str
     """Primary range of the cluster's subnet: eth0 of every node, A4X and system."""
@@ -74,10 +73,10 @@ class AddressPlan:
     rdma: tuple[str, ...]
     """Subnets of the four CX-7 NICs, in order: eth2 to eth5 of every A4X node."""
     max_nodes: int
-    """A4X nodes that were asked for; the ranges carry at least this many beside the system pool."""
+    """A4X nodes requested; the ranges have room for at least this many beside the system pool."""
 
     def ranges(self) -> dict[str, str]:
-        """Every range by its name, the RDMA subnets as `rdma-0` to `rdma-3`."""
+        """Every range by name, the RDMA subnets as `rdma-0` to `rdma-3`."""
         return {
             "nodes": self.nodes,
             "pods": self.pods,
@@ -88,7 +87,7 @@ class AddressPlan:
         }
 
     def capacity(self) -> int:
-        """Nodes, the system pool's included, that fit into the tightest of the ranges."""
+        """Nodes, including the system pool's, that fit into the tightest range."""
         by_pods = 2 ** (POD_PREFIX_PER_NODE - ipaddress.ip_network(self.pods).prefixlen)
         subnets = (self.nodes, self.gvnic, *self.rdma)
         by_subnet = min(ipaddress.ip_network(subnet).num_addresses - RESERVED_PER_SUBNET for subnet in subnets)
@@ -98,14 +97,14 @@ class AddressPlan:
 def plan(base: str, max_nodes: int, overrides: Mapping[str, str] | None = None) -> AddressPlan:
     """The plan for `base` (a private range in CIDR notation) and up to `max_nodes` A4X nodes.
 
-    The upper half of the base holds the pods; the lower half is cut into eight: nodes, services, second
-    gVNIC, control plane, and four RDMA subnets. `overrides` replaces single ranges, by the names in
-    `RANGE_KEYS`, with ranges that may lie outside the base.
+    The upper half of the base holds the pods; the lower half is split into eight: nodes, services, second gVNIC,
+    control plane, and four RDMA subnets. `overrides` replaces single ranges, named as in `RANGE_KEYS`, with ranges that
+    may lie outside the base.
+
 
     Raises:
-        AddressPlanError: the base is no private range or too small, an override is none either or has an
-        unknown
-            name, two ranges overlap, or the nodes do not fit.
+        AddressPlanError: the base or an override is not a private range, the base is too small, an override has an
+            unknown name, two ranges overlap, or the nodes do not fit.
     """
     given = dict(overrides or {})
     for key in sorted(given.keys() - set(RANGE_KEYS)):
@@ -164,7 +163,7 @@ def plan(base: str, max_nodes: int, overrides: Mapping[str, str] | None = None) 
 
 
 def check_range(cidr: str, key: str) -> None:
-    """Raise `AddressPlanError` unless `cidr` is one IPv4 range, public or private, as Google's APIs take it.
+    """Raise `AddressPlanError` unless `cidr` is one IPv4 range, public or private, as Google's APIs accept it.
 
     That is network and prefix length: no host bits (10.0.0.1/8), no netmask (10.0.0.0/255.0.0.0), no bare address.
     """
@@ -178,10 +177,10 @@ def check_range(cidr: str, key: str) -> None:
 
 
 def overlaps(ranges: Mapping[str, str]) -> list[str]:
-    """One message for each two of `ranges` that share addresses, naming both; empty when none do.
+    """One message for each pair of `ranges` that overlap, naming both.
 
-    Takes any named ranges, so that a plan can be held against ranges that it does not own (a peered network,
-    an office's range): `overlaps({**plan.ranges(), "office": "10.0.0.0/16"})`.
+    Takes any named ranges, so that a plan can be compared with ranges outside it (a peered network, an office):
+    `overlaps({**plan.ranges(), "office": "10.0.0.0/16"})`.
     """
     networks = {name: ipaddress.ip_network(cidr, strict=False) for name, cidr in ranges.items()}
     return [
@@ -212,7 +211,7 @@ def _private(key: str, cidr: str) -> ipaddress.IPv4Network:
 
 
 def _first(network: ipaddress.IPv4Network, longest: int) -> ipaddress.IPv4Network:
-    """The beginning of `network`, cut down to a `/longest` where it is larger than the service accepts."""
+    """The beginning of `network`, reduced to a `/longest` where it is larger than the service accepts."""
     if network.prefixlen >= longest:
         return network
     return next(network.subnets(new_prefix=longest))
@@ -261,5 +260,5 @@ def _check_capacity(result: AddressPlan, base: str) -> None:
 
 
 def _prefix_for(max_nodes: int) -> int:
-    """Prefix of the smallest base that carries `max_nodes` A4X nodes beside the system pool."""
+    """Prefix length of the smallest base with room for `max_nodes` A4X nodes beside the system pool."""
     return POD_PREFIX_PER_NODE - 1 - (max_nodes + SYSTEM_NODES - 1).bit_length()
