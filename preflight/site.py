@@ -52,7 +52,7 @@ class Site:
 
         return self._once("cluster", ask)
 
-    def home(self) -> Cluster | None:
+    def own_cluster(self) -> Cluster | None:
         """The environment's cluster: the adopted one, or the one that it has created."""
         cluster = self.cluster()
         if cluster is None or not self.creates_cluster:
@@ -60,8 +60,8 @@ class Site:
         return cluster if self.is_own(cluster.labels) else None
 
     def pool(self, name: str) -> NodePool | None:
-        """The node pool `name` of `home`, or None if cluster or pool do not exist."""
-        cluster = self.home()
+        """The node pool `name` of `own_cluster`, or None if cluster or pool do not exist."""
+        cluster = self.own_cluster()
         return None if cluster is None else cluster.pools.get(name)
 
     def nodes(self, cluster: Cluster, pool: str) -> list[Node]:

@@ -129,7 +129,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
     # Its pods need nodes.
     options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure))
     installed = platform.KaiScheduler("kai", args, options)
-    return platform.OwnedPart([installed], installed.home)
+    return platform.OwnedPart([installed], installed.namespace)
 
 
 def _dynamo(
@@ -153,7 +153,7 @@ def _dynamo(
         # Its pods need nodes.
         pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
     )
-    return platform.OwnedPart([installed], installed.home)
+    return platform.OwnedPart([installed], installed.namespace_name)
 
 
 def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> list[pulumi.Resource]:

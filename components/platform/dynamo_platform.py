@@ -64,7 +64,7 @@ class DynamoPlatform(pulumi.ComponentResource):
 
     namespace: pulumi.Output[str]
     """Namespace of the platform, known once the platform runs."""
-    home: pulumi.Output[str]
+    namespace_name: pulumi.Output[str]
     """Name of the platform's namespace, known before the platform runs; another one means another platform."""
 
     def __init__(self, name: str, args: DynamoPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -115,7 +115,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             # reference the pull secret.
             opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
         )
-        self.home = namespace.metadata["name"]
+        self.namespace_name = namespace.metadata["name"]
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
 

@@ -76,7 +76,7 @@ class KaiSchedulerArgs(TypedDict):
 class KaiScheduler(pulumi.ComponentResource):
     """KAI's release with its SchedulingShard; complete once scheduler and webhooks run."""
 
-    home: pulumi.Output[str]
+    namespace: pulumi.Output[str]
     """Namespace of KAI's own pods."""
 
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -139,8 +139,8 @@ class KaiScheduler(pulumi.ComponentResource):
                 custom_timeouts=timeouts,
             ),
         )
-        self.home = namespace.metadata["name"]
-        self.register_outputs({"home": self.home})
+        self.namespace = namespace.metadata["name"]
+        self.register_outputs({"namespace": self.namespace})
 
     def _taking_over(self, name: str, args: KaiSchedulerArgs) -> kubernetes.Provider:
         """A second provider of the cluster, for one object: it may create objects that already exist."""

@@ -30,7 +30,7 @@ def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
     """The channel offers the version, and the Dynamo release supports the build that it resolves to."""
     settings = site.settings
     wanted, channel = gke.alias(cluster.version), cluster.channel
-    if site.home() is not None:
+    if site.own_cluster() is not None:
         return running_version(site)
     offer = site.cloud.versions(settings.project, settings.region, channel)
     where = f"{channel} in {settings.region}"
@@ -140,7 +140,7 @@ def pool(site: Site, domain: Domain) -> Outcome:
 def free_nodes(site: Site, domain: Domain) -> Outcome:
     """Enough of the domain's nodes are ready and free for its fabric test and stacks: a layout needs all its nodes."""
     wanted = site.worker_nodes(domain)
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None or site.pool(domain.name) is None:
         return skipped("the pool does not exist yet" if isinstance(domain, CreateDomain) else NO_CLUSTER)
     if not wanted:

@@ -27,7 +27,7 @@ Finding = tuple[str, str]
 
 def scheduler(site: Site) -> Outcome:
     """The cluster fits the configured mode."""
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     found = site.cloud.kai(cluster)

@@ -34,7 +34,7 @@ DOWNLOAD: Final = Guest("the download", MODEL_DOWNLOAD)
 
 def system(site: Site) -> Outcome:
     """A node has room for the readiness check and the downloads."""
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped("there is no cluster to look at")
     guests = [CHECK, *([DOWNLOAD] if site.settings.model_bucket.download else [])]

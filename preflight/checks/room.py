@@ -22,7 +22,7 @@ def frontends(site: Site) -> Outcome:
 
     Readiness of A4X nodes is checked by "free nodes". Too few x86 nodes are a warning: their pools may grow.
     """
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     wanted = _wanted(site)
