@@ -13,8 +13,8 @@ import pulumi
 import settings as config
 from program import build_guard, build_infrastructure, build_platform, build_stack, delete_first, remembered
 
-# The provider SDKs are imported as they are used, a million objects that all stay: looking for garbage among them
-# takes a quarter of a preview (docs/contributing/performance.md).
+# The provider SDKs create a million objects that all stay alive; collecting garbage among them takes a quarter of a
+# preview (docs/contributing/performance.md).
 gc.set_threshold(100_000, 20, 20)
 
 settings, secrets = config.load()

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--termination-log", type=Path, default=_TERMINATION_LOG, metavar="FILE")
     given = parser.parse_args(arguments)
     read = config.read(given.config.read_text(encoding="utf-8"))
-    # Kubernetes tells each pod of an Indexed Job its number.
+    # Kubernetes sets this in each pod of an Indexed Job.
     index = int(os.environ["JOB_COMPLETION_INDEX"])
     verdict = pods.run(read, index, os.environ.get(package.NODE, "?"), lambda: Ranks(read, index))
     sys.stdout.write(verdict.text + "\n")

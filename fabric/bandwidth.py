@@ -1,6 +1,6 @@
-"""Bus bandwidth, and what is enough of it. The formulas are those of NVIDIA's nccl-tests (doc/PERFORMANCE.md).
+"""Bus bandwidth and its minimums. The formulas are those of NVIDIA's nccl-tests (doc/PERFORMANCE.md).
 
-Bus bandwidth is what a link must have carried, so that it does not depend on the number of GPUs.
+Bus bandwidth is what each link has carried, so it does not depend on the number of GPUs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fabric.config import Config
 
 @dataclass(frozen=True)
 class Measured:
-    """What a test has measured, in GB/s."""
+    """Result of a test, in GB/s."""
 
     gpus: int
     size: int
@@ -28,7 +28,7 @@ class Measured:
 
 
 def all_gather(size: int, seconds: float, ranks: int) -> float:
-    """GB/s, where `size` bytes are all ranks' shares together."""
+    """GB/s, where `size` is the sum of all ranks' shares in bytes."""
     return size / seconds * (ranks - 1) / ranks / 1e9
 
 
@@ -38,7 +38,7 @@ def all_reduce(size: int, seconds: float, ranks: int) -> float:
 
 
 def shortfall(config: Config, measured: Measured) -> str:
-    """What is slower than it may be; empty where nothing is."""
+    """What is slower than its minimum; empty if nothing is."""
     wanted = (
         ("all_gather", measured.all_gather, config.all_gather),
         ("all_reduce", measured.all_reduce, config.all_reduce),
@@ -46,6 +46,6 @@ def shortfall(config: Config, measured: Measured) -> str:
     return ", ".join(
         f"{name} {found:.1f} GB/s, at least {least:g} wanted"
         for name, found, least in wanted
-        # What is no number is too slow as well.
+        # NaN counts as too slow.
         if not found >= least
     )

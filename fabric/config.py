@@ -1,4 +1,4 @@
-"""What a fabric test is told: written by the program, read by every pod."""
+"""Configuration of a fabric test: written by the program, read by every pod."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Config:
     namespace: str
     """Namespace of the test, for messages."""
     host: str
-    """Name of pod 0, where the pods meet."""
+    """Host name of pod 0, to which the other pods connect."""
     nodes: int
     """Pods of the test, one on each node."""
     gpus: int
@@ -26,19 +26,19 @@ class Config:
     all_reduce: float
     """Least bus bandwidth of an all_reduce in GB/s."""
     next: str
-    """The command to run next, last line of a failure."""
+    """The command to run next, the last line of a failure message."""
     arrival_seconds: float = 600.0
-    """How long pod 0 waits for the others, and they for it. The pods pull one image from the same minute on."""
+    """How long pod 0 waits for the others, and they for it. All pods start to pull the same image at the same time."""
     measure_seconds: float = 600.0
-    """How long the measurement may take, the start of NCCL included."""
+    """How long the measurement may take, including NCCL's initialization."""
     margin_seconds: float = 30.0
-    """How much longer a pod waits for another one's word than that one has."""
+    """How much longer a pod waits for another one's message than that one may take."""
     port: int = 29400
-    """Where pod 0 listens; PyTorch takes the next one."""
+    """Port of pod 0; PyTorch uses the next one."""
 
     @property
     def longest(self) -> float:
-        """Seconds after the start of the last pod by which all have ended."""
+        """Seconds from the start of the last pod until all have ended."""
         return self.arrival_seconds + self.measure_seconds + 3 * self.margin_seconds
 
 

@@ -1,4 +1,4 @@
-"""How the pods of a test talk: JSON objects, one a line, over TCP. Every wait has an end."""
+"""Communication between the pods of a test: JSON objects, one per line, over TCP. Every wait has a timeout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 Message = Mapping[str, Any]
 
 _HELLO_SECONDS: Final = 5.0
-"""How long a stranger on the port may keep others waiting."""
+"""How long an unknown client on the port can block the others."""
 _PAUSE: Final = 1.0
 
 
@@ -23,12 +23,12 @@ class Line:
         self._socket, self._rest = connection, b""
 
     def send(self, message: Message) -> None:
-        """Say something; to a peer that is gone, nothing is said."""
+        """Send `message`; ignored if the peer is gone."""
         with contextlib.suppress(OSError):
             self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def receive(self, until: float) -> Message | None:
-        """What the other one says next; None when it is gone, or silent `until` then (on the monotonic clock)."""
+        """The peer's next message; None if it is gone, or silent `until` then (on the monotonic clock)."""
         try:
             while b"\n" not in self._rest:
                 self._socket.settimeout(max(0.001, until - time.monotonic()))
@@ -43,7 +43,7 @@ class Line:
         return cast("Message", message) if isinstance(message, dict) else None
 
     def finish(self, until: float) -> None:
-        """End it when the other one has: closed with words of the other one unread, it would lose those sent last."""
+        """Close it after the peer has: closing with unread data would lose the messages that were sent last."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         while self.receive(until) is not None:
@@ -51,12 +51,12 @@ class Line:
         self.close()
 
     def close(self) -> None:
-        """End it at once."""
+        """Close it at once."""
         self._socket.close()
 
 
 def gather(server: socket.socket, nodes: int, until: float) -> dict[int, tuple[Line, str]]:
-    """The pods that come until all others are there: index to line and name of the node."""
+    """Accept pods until all others have connected: line and node name by index."""
     came: dict[int, tuple[Line, str]] = {}
     while len(came) < nodes - 1 and (left := until - time.monotonic()) > 0:
         server.settimeout(left)
@@ -74,7 +74,7 @@ def gather(server: socket.socket, nodes: int, until: float) -> dict[int, tuple[L
 
 
 def join(host: str, port: int, until: float) -> Line | None:
-    """A line to pod 0; None when it cannot be reached `until` then."""
+    """A line to pod 0; None if it cannot be reached `until` then."""
     while (left := until - time.monotonic()) > 0:
         try:
             return Line(socket.create_connection((host, port), timeout=min(_HELLO_SECONDS, left)))

@@ -1,6 +1,6 @@
 """One measuring process: one GPU, one rank. Never run with GPUs; written from PyTorch's documentation.
 
-Data is checked as well as timed: a fabric that is fast and wrong is broken.
+It also checks the data: a fabric that is fast and corrupts data is broken.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fabric.bandwidth import Measured
 from fabric.ranks import RESULT, SECONDS
 
 SIZE: Final = 8 * 2**30
-"""Bytes of the whole buffer: large, so that the links count and not the start of a message."""
+"""Bytes of the whole buffer: large, so that bandwidth dominates and not latency."""
 _ELEMENT: Final = 2
-"""Bytes of a bfloat16, which holds every rank's number exactly."""
+"""Bytes of a bfloat16, which represents every rank's number exactly."""
 _ALIGNED: Final = 1024
-"""Elements that a rank's share is a multiple of."""
+"""A rank's share is a multiple of this many elements."""
 WARM_UP, ROUNDS = 5, 20
 
 
@@ -33,8 +33,8 @@ def share_of(ranks: int) -> int:
 
 
 def main() -> None:
-    """Measure, as the environment says; the first rank writes the result."""
-    # The serving image has it, the program's own environment does not.
+    """Measure, configured by environment variables; the first rank writes the result."""
+    # Only the serving image has it.
     torch: Any = importlib.import_module("torch")
     distributed: Any = importlib.import_module("torch.distributed")
     rank, ranks, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
@@ -67,7 +67,7 @@ def _measure(torch: Any, distributed: Any, rank: int, ranks: int) -> Measured:
     reduce()
     _require(bool((whole == float(ranks)).all()), "all_reduce", rank)
     gathered = _seconds(torch, distributed, gather)
-    # Sums of zeros stay zeros, however often.
+    # Repeated sums of zeros stay zero.
     whole.zero_()
     reduced = _seconds(torch, distributed, reduce)
     return Measured(
@@ -84,7 +84,7 @@ def _require(right: bool, what: str, rank: int) -> None:
 
 
 def _seconds(torch: Any, distributed: Any, collective: Callable[[], None]) -> float:
-    """How long one round takes, on the slowest rank."""
+    """Duration of one round on the slowest rank."""
     for _ in range(WARM_UP):
         collective()
     distributed.barrier()

@@ -1,7 +1,7 @@
-"""The pods of a test: pod 0 waits for the others, all measure, pod 0 judges, and every pod ends with its verdict.
+"""The pods of a test: pod 0 waits for the others, all measure, pod 0 decides, and every pod ends with its verdict.
 
-Whichever of the pods Pulumi shows, its last words are then the reason. A pod that does not come, goes away or never
-ends costs its deadline and no more.
+So the termination message of whichever pod Pulumi shows is the reason. A pod that does not connect, disappears or never
+ends costs no more than its deadline.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Start: TypeAlias = Callable[[], Ranks]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a test ended."""
+    """Result of a test."""
 
     passed: bool
     text: str
@@ -52,7 +52,7 @@ def _host(config: Config, node: str, start: Start) -> Verdict:
 
 
 def _measured(config: Config, there: Mapping[int, str], lines: Mapping[int, Line], start: Start) -> Verdict:
-    """Let all measure, and judge."""
+    """Start the measurement on all pods, and evaluate it."""
     for found in lines.values():
         found.send({"go": True})
     words: queue.Queue[tuple[int, Message | None]] = queue.Queue()
@@ -78,16 +78,16 @@ def _measured(config: Config, there: Mapping[int, str], lines: Mapping[int, Line
 
 
 def _first_failure(there: Mapping[int, str], words: queue.Queue[tuple[int, Message | None]], until: float) -> str:
-    """Wait until every pod has ended well: empty; else what the first one says that has not."""
+    """Wait for all pods; the message of the first one that failed, empty if all succeeded."""
     waiting = set(there)
     while waiting:
         try:
             index, said = words.get(timeout=max(0.001, until - time.monotonic()))
         except queue.Empty:
-            return f"no word of {_spoken(sorted(waiting), there)}"
+            return f"no word of {_display_name(sorted(waiting), there)}"
         failed = "went away while it measured" if said is None else str(said.get("failed", ""))
         if failed:
-            return f"{_spoken([index], there)}: {failed}"
+            return f"{_display_name([index], there)}: {failed}"
         waiting.discard(index)
     return ""
 
@@ -103,13 +103,13 @@ def _guest(config: Config, index: int, node: str, start: Start) -> Verdict:
 
 
 def _in_step(config: Config, index: int, node: str, host: Line, start: Start) -> Verdict:
-    """Come, measure when pod 0 says so, and end with its verdict."""
+    """Connect, measure when pod 0 says so, and end with its verdict."""
     host.send({"index": index, "node": node})
     first = host.receive(time.monotonic() + config.arrival_seconds + config.margin_seconds)
     if first is None:
         return _failed(config, f"cannot be measured: pod 0 went away before it began, seen from pod {index}", {})
     if "text" in first:
-        return _told(first)
+        return _verdict_of(first)
     until = time.monotonic() + config.measure_seconds + 2 * config.margin_seconds
     ranks = start()
     measuring = _aside(lambda: host.send({"failed": ranks.wait()}))
@@ -117,19 +117,19 @@ def _in_step(config: Config, index: int, node: str, host: Line, start: Start) ->
     _end(ranks, measuring)
     if verdict is None:
         return _failed(config, f"cannot be measured: pod 0 went away while pod {index} measured", {index: node})
-    return _told(verdict)
+    return _verdict_of(verdict)
 
 
-def _told(said: Message) -> Verdict:
+def _verdict_of(said: Message) -> Verdict:
     return Verdict(said.get("passed") is True, str(said.get("text")))
 
 
 def _absent(config: Config, there: Mapping[int, str], missing: list[int]) -> Verdict:
     cause = (
-        f"the fabric test of domain {config.domain} could not begin: {_spoken(missing, {})} of {config.nodes} did not "
-        f"come within {config.arrival_seconds:g} s; no free node, or an image that cannot be pulled"
+        f"the fabric test of domain {config.domain} could not begin: {_display_name(missing, {})} of {config.nodes} "
+        f"did not come within {config.arrival_seconds:g} s; no free node, or an image that cannot be pulled"
     )
-    return Verdict(False, message.compose(cause, f"Came: {_spoken(sorted(there), there)}", "", _look(config)))
+    return Verdict(False, message.compose(cause, f"Came: {_display_name(sorted(there), there)}", "", _look(config)))
 
 
 def _unreached(config: Config, index: int) -> Verdict:
@@ -150,7 +150,7 @@ def _look(config: Config) -> str:
     return f"kubectl describe pods -n {config.namespace}, repair what it shows, then {config.next}"
 
 
-def _spoken(indexes: list[int], there: Mapping[int, str]) -> str:
+def _display_name(indexes: list[int], there: Mapping[int, str]) -> str:
     named = [f"{index} on {there[index]}" if index in there else str(index) for index in indexes]
     return f"pod{'s' if len(named) > 1 else ''} {', '.join(named)}"
 

@@ -1,4 +1,4 @@
-"""The measuring processes of one pod, one for each GPU: started, watched, and never left behind."""
+"""Starts, watches and always ends the measuring processes of one pod, one for each GPU."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from fabric.config import Config
 
 MEASURE: Final = (sys.executable, "-u", "-B", "-m", "fabric.measure")
 RESULT: Final = "FABRIC_RESULT"
-"""Variable with the file that the first rank of all writes its measurement into."""
+"""Variable with the file that rank 0 writes its measurement to."""
 SECONDS: Final = "FABRIC_SECONDS"
-"""Variable with the time that NCCL is given."""
+"""Variable with NCCL's timeout."""
 
 _LINES: Final = 30
 _POLL: Final = 0.1
@@ -66,7 +66,7 @@ class Ranks:
         )
 
     def _pump(self, local: int) -> None:
-        """Hand a process's words on to the log, and keep the last ones."""
+        """Copy a process's output to the log, and keep its last lines."""
         with self._processes[local].stdout or io.StringIO() as words:
             for line in words:
                 self._tails[local].append(line)
@@ -74,7 +74,7 @@ class Ranks:
                 sys.stdout.flush()
 
     def wait(self) -> str:
-        """Wait for all of them; why they failed, or an empty text when all ended well."""
+        """Wait for all of them; the reason of a failure, empty if all succeeded."""
         try:
             return self._wait()
         finally:
@@ -108,17 +108,17 @@ class Ranks:
             pump.join(timeout=1.0)
 
     def stop(self) -> None:
-        """Let `wait` end now."""
+        """Make `wait` return now."""
         self._stopped.set()
 
     def measured(self) -> Measured | None:
-        """What the first rank of all has written, in the pod that has it."""
+        """The measurement of rank 0, in its pod."""
         try:
             return Measured(**json.loads(self._result.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def close(self) -> None:
-        """Take all that is left of them away."""
+        """Kill what still runs, and remove the temporary files."""
         self._kill()
         self._folder.cleanup()

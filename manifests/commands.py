@@ -1,7 +1,7 @@
-"""The commands that a user of a running stack needs, with names that exist.
+"""Ready-made commands for the user of a running stack.
 
-Under Grove there are no Deployments to ask for logs, and a DynamoGraphDeployment's name carries a random suffix:
-every command goes by the labels and by the Service that this program makes itself.
+With Grove there are no Deployments to get logs from, and a DynamoGraphDeployment's name has a random suffix: the
+commands use the labels and the Service that this program creates itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from reference.naming import ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import Layout
 
 READINESS_NAME: Final = "readiness-check"
-"""Name of the readiness check's Job and of what belongs to it, one of each in a stack's namespace."""
+"""Name of the readiness check's Job and of its other objects, one of each in a stack's namespace."""
 
 
 def service_name(stack: str) -> str:
@@ -28,7 +28,7 @@ def bench_name(stack: str) -> str:
 
 
 def logs(stack: str, namespace: str) -> dict[str, str]:
-    """Role to the command that follows the logs of all its pods."""
+    """For each role, the command that follows the logs of all its pods."""
     roles = ("frontend", "prefill", "decode")
     return {
         role: f"kubectl logs -n {namespace} -l {STACK_LABEL}={stack},{ROLE_LABEL}={role} "
@@ -43,7 +43,7 @@ def readiness(namespace: str) -> str:
 
 
 def request(stack: str, namespace: str, layout: Layout) -> str:
-    """One small chat completion through a port-forward: the answer's content proves prefill and decode."""
+    """One small chat completion through a port-forward: an answer proves that prefill and decode work."""
     service = service_name(stack)
     body = f'{{"model": "{layout.model}", "max_tokens": 16, "messages": [{{"role": "user", "content": "Say hello."}}]}}'
     return (

@@ -1,4 +1,4 @@
-"""The model bucket in a pod: Cloud Storage FUSE's volume, the sidecar's annotations, and where the weights are."""
+"""The model bucket in a pod: Cloud Storage FUSE's volume, the sidecar's annotations, and the path of the weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ ANNOTATIONS: Final[Mapping[str, str]] = {
     "gke-gcsfuse/memory-limit": "0",
     "gke-gcsfuse/ephemeral-storage-limit": "0",
 }
-"""Adds the sidecar, with no limit on its CPU, memory and disk."""
+"""Adds the sidecar, without limits on CPU, memory and disk."""
 
 
 def model_path(model: str) -> str:
-    """Where pods find the weights, and where the download puts them: below the model's id."""
+    """Where the download puts the weights and pods find them: below the model's id."""
     return f"{MODEL_ROOT}/{model}"
 
 
 def cached_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
-    """The bucket as a volume that downloads a file in parallel chunks of this size into its cache."""
+    """The bucket as a volume that downloads files in parallel chunks of this size into its cache."""
     return volume(
         bucket,
         "file-cache:enable-parallel-downloads:true",
@@ -39,7 +39,7 @@ def cached_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = Fals
 
 
 def volume(bucket: Value, *options: str, read_only: bool = False) -> Any:
-    """The bucket as a volume with these mount options; folders need no objects of their own."""
+    """The bucket as a volume with these mount options; `implicit-dirs` shows folders that have no object."""
     csi: dict[str, Any] = {
         "driver": "gcsfuse.csi.storage.gke.io",
         "volumeAttributes": {"bucketName": bucket, "mountOptions": ",".join(("implicit-dirs", *options))},

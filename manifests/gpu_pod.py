@@ -1,6 +1,6 @@
-"""What a pod needs to have a whole A4X node: its GPUs, its RDMA NICs, its place in an NVLink domain.
+"""What a pod needs to use a whole A4X node: its GPUs, its RDMA NICs, its NVLink domain.
 
-Workers are made of it, and so is the fabric test, which says something about workers only as far as it is like them.
+Shared by workers and the fabric test, whose result holds for workers only as far as its pods are like theirs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from reference import machines
 from reference.machines import A4X
 
 Value = Any
-"""A text, or the `Output[str]` that will hold it: this module only puts it in its place."""
+"""A string or an `Output[str]`: this module only passes it on."""
 
 CLAIM: Final = "compute-domain-channel"
 RDMA_CLAIM: Final = "rdma"
@@ -22,11 +22,11 @@ SECURITY_CONTEXT: Final = {"privileged": True}
 NCCL_ENVIRONMENT: Final = """\
 source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer has not run on this node' >&2; exit 1; }
 """
-"""Line of bash with which a container starts. Google's script is not written for `set -e`."""
+"""First line of a container's bash script. Google's script does not work under `set -e`."""
 
 
 def claims(channel: Value, nics: Value | None) -> dict[str, Value]:
-    """Names of a pod's claims to their templates: the channel of a ComputeDomain and, with DRANET, the NICs."""
+    """Claim templates of a pod by claim name: the channel of a ComputeDomain and, with DRANET, the NICs."""
     return {CLAIM: channel, **({} if nics is None else {RDMA_CLAIM: nics})}
 
 
@@ -49,7 +49,7 @@ def nic_annotations(nics: Value | None) -> dict[str, str]:
 
 
 def volumes() -> list[dict[str, Any]]:
-    """The GPU driver and the NCCL gIB plugin, as the node has them."""
+    """The node's GPU driver and NCCL gIB plugin."""
     return [
         {"name": "library-dir-host", "hostPath": {"path": machines.DRIVER_ROOT}},
         {"name": "gib", "hostPath": {"path": machines.GIB_ROOT}},
@@ -57,7 +57,7 @@ def volumes() -> list[dict[str, Any]]:
 
 
 def volume_mounts() -> list[dict[str, Any]]:
-    """Where a container finds them."""
+    """Mounts of `volumes`."""
     return [
         {"name": "library-dir-host", "mountPath": "/usr/local/nvidia"},
         {"name": "gib", "mountPath": "/usr/local/gib"},

@@ -1,8 +1,8 @@
 """The DynamoGraphDeployment: what the recipe's chart renders, as data.
 
-`docs/explanation/differences.md` lists every place where this differs from the recipe, with the reason. Values that
-another resource makes (a bucket's name, a node pool's) are only placed here, never read, so this module needs no Pulumi
-and its result can be compared with the recipe field by field.
+`docs/explanation/differences.md` lists every difference from the recipe, with the reason. Outputs of other resources
+(the name of a bucket or node pool) are only passed on, never read, so this module needs no Pulumi and its result can be
+compared with the recipe field by field.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ NodeKind = Literal["a4x", "system"]
 
 FRONTEND_PORT: Final = 8000
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
-"""Role to the name of its service in the graph; the operator derives pod names from it in lower case."""
+"""Name of each role's service in the graph; the operator puts it into pod names in lower case."""
 
 SHARED_MEMORY: Final = "80Gi"
 
 STARTUP_SECONDS: Final = 7200
-"""How long a worker may load before it is restarted: 2 hours, the operator's own default for SGLang."""
+"""How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
 
 _STARTUP_PERIOD: Final = 30
 
 
 @dataclass(frozen=True)
 class Placement:
-    """What a stack's pods refer to, and where they may run."""
+    """What a stack's pods reference, and where they may run."""
 
     stack: str
     image: Value
@@ -53,13 +53,13 @@ class Placement:
     claim_template: Value
     config_maps: Mapping[WorkerRole, Value]
     rdma_claim_template: Value | None = None
-    """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, where an annotation asks."""
+    """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, which uses an annotation."""
     kai: bool = True
-    """Whether KAI schedules the pods; its chart brings their priority class."""
+    """Whether KAI schedules the pods; its chart defines their priority class."""
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
-    """Spec of the DynamoGraphDeployment that serves `layout` as `placement` says, in the words of a release."""
+    """Spec of the DynamoGraphDeployment that serves `layout` at `placement`, in the format of a Dynamo release."""
     services = {
         SERVICES["frontend"]: _frontend(placement),
         SERVICES["decode"]: _worker("decode", layout, placement),
@@ -81,7 +81,7 @@ def _labels(role: str, placement: Placement) -> dict[str, str]:
 
 
 def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
-    """What every pod of the stack has: its identity, its pull secret, both A4X tolerations, a place and a priority."""
+    """Common to every pod of the stack: service account, pull secret, both A4X tolerations, node selector, priority."""
     return {
         "serviceAccountName": placement.service_account,
         "imagePullSecrets": [{"name": placement.pull_secret}],
@@ -179,7 +179,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         },
     }
     if workers.nodes_per_replica > 1:
-        # The block's minimum is 2; one node is said by leaving it out.
+        # nodeCount is at least 2; a replica on one node has no such block.
         service["multinode"] = {"nodeCount": workers.nodes_per_replica}
     return service
 
@@ -209,7 +209,7 @@ def _liveness(role: WorkerRole) -> dict[str, Any]:
 
 
 def _startup() -> dict[str, Any]:
-    """Gate of the two other probes: polls from the first minute on, so a fast load is seen at once."""
+    """Gates the two other probes; polls from the first minute on, so that a fast load is noticed at once."""
     failures = STARTUP_SECONDS // _STARTUP_PERIOD
     return {**_probe("/live", period=_STARTUP_PERIOD, failures=failures), "initialDelaySeconds": 60}
 
@@ -224,10 +224,10 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
 
 
 def _apart(labels: dict[str, str]) -> dict[str, Any]:
-    """Pods with these labels on different nodes, as far as there are nodes.
+    """Pods with these labels on different nodes, as far as there are enough.
 
-    Left alone, KAI puts all nine frontends on one node, beside a worker, and they all go when that node goes.
-    Topology spread constraints would say it more exactly; Grove (alpha.8 and later) refuses a graph that has any.
+    Otherwise KAI puts all nine frontends on one node, beside a worker, and all are lost with that node. Topology spread
+    constraints would be more exact, but Grove (alpha.8 and later) rejects a graph that has any.
     """
     term = {"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"}
     preferred = [{"weight": 100, "podAffinityTerm": term}]

@@ -1,9 +1,9 @@
-"""What a change of a running graph does to the stack while it happens, said before it happens.
+"""Announces which downtime a change of a running graph causes.
 
-Grove replaces the pods of a role whose template changed one replica at a time: the old pods end first, because a domain
-has no room for both, and all changed roles go at the same time (seen on Dynamo 0.7.0 with Grove alpha.3, and on 1.2).
-A role with one replica is therefore gone until its successor has loaded the weights; that is every decode role of the
-layouts that ship. A change of the number of replicas replaces no pod that stays.
+When a role's pod template changes, Grove replaces its pods one replica at a time: the old pods end first, because a
+domain has no room for both, and all changed roles roll at the same time (seen on Dynamo 0.7.0 with Grove alpha.3, and
+on 1.2). A role with one replica is therefore down until its successor has loaded the weights; in the shipped layouts
+that is every decode role. A change of the number of replicas replaces no remaining pod.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Final, cast
 from manifests import graph
 
 GRACE_SECONDS: Final = 60
-"""How long the operator lets a pod take to end where the graph says nothing. Seen: the gap is this and the load."""
+"""The operator's default termination grace period. Seen: the downtime is this plus the time to load."""
 
 LOAD_MINUTES: Final = 20
-"""Time until a worker serves, with a cold cache: 20 minutes on 8 H200 (sgl-project/sglang#3825). An estimate: nobody
-published a figure for A4X."""
+"""Time until a worker serves, with a cold cache: 20 minutes on 8 H200 (sgl-project/sglang#3825). An estimate: no figure
+for A4X is published."""
 
 _SAME_PODS: Final = frozenset({"replicas"})
-"""Fields of a service that are no part of its pods."""
+"""Fields of a service that are not part of its pod template."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Roll:
 
     role: str
     replicas: int
-    """Replicas that are there before and after."""
+    """Replicas that exist both before and after."""
     nodes: int
-    """Pods of one replica, each on a node of its own for a worker."""
+    """Pods of one replica; those of a worker are on a node each."""
     grace: int
-    """Seconds that its pods have to end."""
+    """Termination grace period of its pods in seconds."""
 
     @property
     def gone(self) -> bool:
-        """Whether no replica is left while it is replaced."""
+        """Whether no replica is left during the replacement."""
         return self.replicas == 1
 
     @property
@@ -65,7 +65,7 @@ def rolls(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Roll]:
 
 
 def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """What to say before the change, where it takes all replicas of a role down; None where it does not."""
+    """The announcement of a change that takes all replicas of a role down; None for any other."""
     found = list(rolls(old, new))
     gone = [roll for roll in found if roll.gone]
     if not gone:
@@ -79,7 +79,7 @@ def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 
 
 def replacement(stack: str, old: str, new: str) -> str:
-    """What to say before a graph is replaced, by its shape and place before and after."""
+    """The announcement of a graph's replacement, with its shape and placement before and after."""
     return (
         f"{stack}: {old} becomes {new}, which is another graph: all pods of the old one end before the new one starts, "
         f"and the stack answers nothing for about {_gap(GRACE_SECONDS)}."
@@ -91,7 +91,7 @@ def _services(spec: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping below `key`; empty where there is none, or one that is not known yet."""
+    """The mapping below `key`; empty if missing or not known yet."""
     found = value.get(key)
     return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
 
@@ -113,7 +113,7 @@ def _duration(gone: list[Roll]) -> str:
 
 
 def _gap(grace: int) -> str:
-    """Time without pods that serve, where the weights are loaded again."""
+    """Downtime if the weights are loaded again."""
     minutes = LOAD_MINUTES + round(grace / 60)
     return f"{minutes} minutes ({grace} s to end, about {LOAD_MINUTES} min to load the weights: an estimate)"
 

@@ -1,7 +1,7 @@
-"""`python -m preflight --stack NAME`: asks Google Cloud whether `pulumi up` of the stack can work.
+"""`python -m preflight --stack NAME`: checks whether `pulumi up` of the stack can work.
 
-Exit codes: 0 every check passed, warned or was skipped; 1 one failed; 2 the config, the command line or the
-installation is wrong; 130 interrupted.
+Exit codes: 0 no check failed; 1 a check failed; 2 the config, the command line or the installation is wrong;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from settings import Settings, SettingsError, stack_file
 ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIREMENTS: Final = "requirements-preflight.txt"
 LIBRARIES: Final = ("google", "requests")
-"""Packages whose absence means that the requirements are not installed."""
+"""Packages whose absence shows that the requirements are not installed."""
 
 
 class UsageError(Exception):
-    """The command cannot begin. The text is the whole message."""
+    """The command cannot start. The text is the whole message."""
 
 
 def main(arguments: Sequence[str] | None = None, connect: Callable[[Settings, float], Cloud] | None = None) -> int:
@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None, connect: Callable[[Settings, fl
 
 
 def read(stack: str, root: Path = ROOT) -> Settings:
-    """The settings of `stack`, from its file below `root`; no engine is asked.
+    """The settings of `stack`, from its file below `root`, without the engine.
 
     Raises:
-        UsageError: there is no such file, or it is no stack file.
+        UsageError: there is no such file, or it is not a stack file.
         SettingsError: the config is wrong.
     """
     path = root / f"Pulumi.{stack}.yaml"

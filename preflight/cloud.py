@@ -1,7 +1,6 @@
-"""What preflight asks of the cloud, in the words of its checks.
+"""The interface between checks and cloud.
 
-`Cloud` is the one seam: the checks know nothing of HTTP, libraries or JSON, and whoever answers knows nothing of
-rules. Facts hold plain values; a number that the cloud does not state is None.
+`Cloud` is its only seam: the checks know nothing of HTTP, libraries or JSON, and implementations nothing of rules.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Trouble = Literal["missing", "denied", "off", "login", "no answer", "refused"]
-"""Why there is no answer: the thing does not exist; the caller may not look; the API is off in the project; the
-credentials are not accepted; network, time-out or a fault of the service; the service refused the question."""
+"""Why there is no answer: the resource does not exist; the caller lacks permission; the API is disabled in the project;
+the credentials are not accepted; network, timeout or an error of the service; the service rejected the request."""
 
 
 class CloudError(Exception):
-    """A question without an answer. Its text is the cloud's own reason, in one line."""
+    """A failed request. The text is the cloud's own reason, in one line."""
 
     def __init__(self, trouble: Trouble, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +28,7 @@ class Project:
 
     number: str
     state: str
-    """ACTIVE, or on its recovery."""
+    """ACTIVE, or pending deletion."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Reservation:
     count: int
     in_use: int
     specific: bool
-    """Whether only who names the reservation gets its machines."""
+    """Whether its machines can be used only by naming the reservation."""
     share: str
     """LOCAL, SPECIFIC_PROJECTS or ORGANIZATION."""
     shared_with: frozenset[str]
@@ -58,15 +57,15 @@ class SubBlock:
     count: int
     in_use: int
     health: str
-    """HEALTHY, DEGRADED, or empty where the cloud says nothing."""
+    """HEALTHY, DEGRADED, or empty if unknown."""
     degraded_hosts: int
     degraded_infra: int
-    """Faulty parts of the rack that are no host, such as an NVLink switch."""
+    """Faulty parts of the rack other than hosts, such as an NVLink switch."""
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A limit and how much of it is taken."""
+    """A limit and its usage."""
 
     limit: float
     usage: float
@@ -97,7 +96,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class NodePool:
-    """A node pool as its cluster states it."""
+    """A node pool."""
 
     name: str
     status: str
@@ -107,7 +106,7 @@ class NodePool:
     """URLs of its instance groups, one for each zone."""
     additional_networks: int
     accelerator_profile: str
-    """`auto` where DRANET attaches the NICs; else empty."""
+    """`auto` if DRANET attaches the NICs; else empty."""
     labels: Mapping[str, str]
     """Labels of its nodes."""
 
@@ -126,9 +125,9 @@ class Cluster:
     gcs_fuse: bool
     labels: Mapping[str, str]
     host: str
-    """Where its Kubernetes API answers, without scheme."""
+    """Host of its Kubernetes API, without a scheme."""
     ca_certificate: str
-    """The CA in base64 that signed the API's certificate; empty for a public CA (the DNS endpoint)."""
+    """CA of the API's certificate, in base64; empty for a public CA (the DNS endpoint)."""
     pools: Mapping[str, NodePool]
 
 
@@ -148,12 +147,12 @@ class Node:
     memory: int = 0
     """Allocatable bytes of memory."""
     pods: int = 0
-    """Pods that it takes."""
+    """Allocatable pods."""
 
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod on a node, running or starting, with what it asks for."""
+    """A pod on a node, running or starting, with its requests."""
 
     namespace: str
     name: str
@@ -167,28 +166,28 @@ class Pod:
 
 @dataclass(frozen=True)
 class Kai:
-    """The KAI scheduler in a cluster, or what one has left there."""
+    """The KAI scheduler in a cluster, or what an uninstalled one has left."""
 
     served: bool
-    """Whether its kinds are known in the cluster."""
+    """Whether its CRDs are installed."""
     namespace: str
-    """Where its operator runs; empty where none does."""
+    """Namespace of its operator; empty if none runs."""
     version: str
-    """Tag of the operator's image; empty where none runs."""
+    """Tag of the operator's image; empty if none runs."""
     labels: Mapping[str, str]
-    """Of that namespace."""
+    """Labels of that namespace."""
     configured: bool
-    """Whether `kai-config` is there."""
+    """Whether `kai-config` exists."""
     ready: bool
-    """Whether `kai-config` says that everything runs."""
+    """Whether `kai-config` is Ready."""
     shards: Mapping[str, str]
-    """Each SchedulingShard, and how long it lets a gang lack a pod (empty: KAI's own default)."""
+    """Grace period for a gang that lacks a pod, by SchedulingShard (empty: KAI's default)."""
     webhooks: Sequence[str]
     """Its webhook configurations for pods, as `kind/name`."""
     missing_class: str
-    """The RuntimeClass that it gives GPU pods and that the cluster does not have; empty where it gives none."""
+    """The RuntimeClass that it gives GPU pods, if the cluster does not have it; else empty."""
     waits_for_cluster_policy: bool
-    """Whether its operator needs the kind ClusterPolicy, and the cluster does not have it."""
+    """Whether its operator needs the kind ClusterPolicy, which the cluster does not have."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ class Bucket:
     """A Cloud Storage bucket."""
 
     location: str
-    """Region or multi-region, in capitals."""
+    """Region or multi-region, in upper case."""
     uniform_access: bool
     labels: Mapping[str, str]
 
@@ -206,14 +205,14 @@ class Image:
     """A container image in its registry."""
 
     architectures: frozenset[str]
-    """Those that it is made for (amd64, arm64); empty where the registry does not list them."""
+    """Its architectures (amd64, arm64); empty if the registry does not list them."""
 
 
 class Cloud(Protocol):
-    """Everything that the checks ask. Every question may raise `CloudError`."""
+    """All requests of the checks. Each may raise `CloudError`."""
 
     def login(self) -> str:
-        """Get a token; who it is for, as far as the credentials say."""
+        """Get a token; returns its owner, if the credentials say."""
         ...
 
     def project(self, project: str) -> Project:
@@ -225,7 +224,7 @@ class Cloud(Protocol):
         ...
 
     def disabled_services(self, project: str, services: Sequence[str]) -> list[str]:
-        """Those of `services` that are switched off in the project."""
+        """Those of `services` that are disabled in the project."""
         ...
 
     def reservation(self, project: str, zone: str, name: str) -> Reservation:
@@ -245,15 +244,15 @@ class Cloud(Protocol):
         ...
 
     def project_quotas(self, project: str) -> Mapping[str, Quota]:
-        """Quotas that hold for the project as a whole, by metric."""
+        """Quotas of the whole project, by metric."""
         ...
 
     def region_quotas(self, project: str, region: str) -> Mapping[str, Quota]:
-        """Quotas that hold in the region, by metric."""
+        """Quotas of the region, by metric."""
         ...
 
     def members(self, project: str, role: str) -> frozenset[str]:
-        """Whom the project's own policy grants `role`, without conditions."""
+        """Members of `role` in the project's own policy, without conditions."""
         ...
 
     def networks(self, project: str) -> Mapping[str, Network]:
@@ -265,7 +264,7 @@ class Cloud(Protocol):
         ...
 
     def versions(self, project: str, location: str, channel: str) -> Versions:
-        """What the channel offers for new clusters."""
+        """Versions that the channel offers for new clusters."""
         ...
 
     def cluster(self, project: str, location: str, name: str) -> Cluster:
@@ -277,7 +276,7 @@ class Cloud(Protocol):
         ...
 
     def group_size(self, url: str) -> int:
-        """Machines that an instance group is sized for."""
+        """Target size of an instance group."""
         ...
 
     def nodes(self, cluster: Cluster, selector: str) -> list[Node]:
@@ -285,7 +284,7 @@ class Cloud(Protocol):
         ...
 
     def pods(self, cluster: Cluster) -> list[Pod]:
-        """Pods that are on a node and not finished, from the Kubernetes API."""
+        """Unfinished pods that are on a node, from the Kubernetes API."""
         ...
 
     def kai(self, cluster: Cluster) -> Kai:
@@ -297,7 +296,7 @@ class Cloud(Protocol):
         ...
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:
-        """Bytes of each file below `folder`, by its path below it."""
+        """Sizes in bytes of the files below `folder`, by relative path."""
         ...
 
     def read(self, bucket: str, path: str) -> bytes:
@@ -305,5 +304,5 @@ class Cloud(Protocol):
         ...
 
     def image(self, reference: str) -> Image:
-        """The image, as its registry shows it to anybody."""
+        """The image, read without credentials."""
         ...

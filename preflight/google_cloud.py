@@ -1,11 +1,10 @@
-"""The answers of Google Cloud, with the user's own credentials. Reads only.
+"""Implementation of `Cloud` for Google Cloud, with the user's own credentials. Reads only.
 
-Compute Engine and GKE are asked through Google's libraries over REST; services of which one or two calls are
-needed, through the same session without a library. Every call has a time-out, and whatever goes wrong becomes a
-`CloudError`.
+Compute Engine and GKE are called through Google's libraries over REST; services of which only one or two calls are
+needed, through the same session without a library. Every call has a timeout, and every error becomes a `CloudError`.
 """
 
-# Google's libraries are typed in their signatures and not in the messages and errors below them.
+# Google's libraries have types for their signatures, but not for messages and errors.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
 
@@ -38,15 +37,15 @@ from preflight.cloud import CloudError, Trouble
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 ACCESS_VARIABLE: Final = "GOOGLE_OAUTH_ACCESS_TOKEN"
-"""A ready token, which pulumi-gcp takes before the application default credentials; so does preflight."""
+"""An access token, which pulumi-gcp and preflight prefer to the application default credentials."""
 
 ATTEMPTS: Final = 2
-"""Tries of a call that the service answered with 429 or 5xx."""
+"""Attempts of a call that fails with 429 or 5xx."""
 PAUSE_SECONDS: Final = 1.0
 REASON_MAX: Final = 240
-"""Characters of the cloud's own reason; its messages can hold pages."""
+"""Characters of the cloud's own reason; its messages can be pages long."""
 PAGES_MAX: Final = 50
-"""Pages of a list; more would be a list that does not end."""
+"""Pages of a list; more would be an endless list."""
 
 _ADDRESS: Final = re.compile(r"^(GET|POST) https?://\S+: ")
 
@@ -54,13 +53,13 @@ T = TypeVar("T")
 
 
 class GoogleCloud:
-    """`preflight.cloud.Cloud`, answered by Google."""
+    """`preflight.cloud.Cloud` for Google Cloud."""
 
     def __init__(self, project: str, timeout: float = 15.0, credentials: Credentials | None = None) -> None:
-        """`project` pays for calls that need a payer; `timeout` is in seconds for one call.
+        """`project` is the quota project; `timeout` is in seconds for one call.
 
-        `credentials` default to the user's: the token of `GOOGLE_OAUTH_ACCESS_TOKEN`, else the application
-        default ones. They are looked for in `login`, not here.
+        `credentials` default to the user's: the token of `GOOGLE_OAUTH_ACCESS_TOKEN`, else the application default
+        ones. They are looked up in `login`, not here.
         """
         self._project = project
         self._timeout = timeout
@@ -68,10 +67,10 @@ class GoogleCloud:
         self._lock = threading.RLock()
         self._clients: dict[str, Any] = {}
 
-    # --- who asks -----------------------------------------------------------------------------------------
+    # --- credentials --------------------------------------------------------------------------------------
 
     def login(self) -> str:
-        """Get a token; the account's email where the credentials hold one."""
+        """Get a token; returns the account's email if the credentials have it."""
         found = self._call(self._login)
         name: Any = getattr(found, "service_account_email", None) or getattr(found, "account", None)
         person = isinstance(found, user_credentials.Credentials)
@@ -96,7 +95,7 @@ class GoogleCloud:
             return user_credentials.Credentials(token=token, quota_project_id=self._project)
         found, _ = google.auth.default(scopes=[SCOPE])
         if isinstance(found, user_credentials.Credentials) and found.quota_project_id is None:
-            # Calls with a person's credentials need a project that pays for them.
+            # Calls with user credentials need a quota project.
             return found.with_quota_project(self._project)
         return found
 
@@ -282,7 +281,7 @@ class GoogleCloud:
 
     def _gke(self) -> container_v1.ClusterManagerClient:
         def make() -> container_v1.ClusterManagerClient:
-            # REST as for the rest: one transport, one kind of error, and proxies work as users know them.
+            # REST as elsewhere: one transport, one kind of error, and proxies work as usual.
             return container_v1.ClusterManagerClient(transport=ClusterManagerRestTransport(credentials=self._login()))
 
         return self._client("gke", make)
@@ -297,9 +296,9 @@ class GoogleCloud:
             return self._clients[key]
 
     def _asked(self, method: Callable[..., Any], read: Callable[[Any], Any] | None = None, **request: Any) -> Any:
-        """Call a library's method with our time-out and without its own retries, which last ten minutes.
+        """Call a library's method with our timeout and without its own retries, which last ten minutes.
 
-        `read` is applied inside the guard: pages of a list are fetched while it is read.
+        `read` runs inside the error handling, because pages of a list are fetched while it is read.
         """
 
         def ask() -> Any:
@@ -333,7 +332,7 @@ class GoogleCloud:
 
     def _http(self, method: str, url: str, **options: Any) -> requests.Response:
         session = self._session()
-        # `timeout` is for a connection or a pause in the answer, `max_allowed_time` for all of it.
+        # `timeout` limits the connection and each pause in the answer, `max_allowed_time` the whole call.
         limits: dict[str, Any] = {"timeout": self._timeout, "max_allowed_time": 2 * self._timeout}
         response = session.request(method, url, **limits, **options)
         if response.status_code >= 400:
@@ -354,9 +353,9 @@ class GoogleCloud:
 
 
 def _trouble(error: Exception) -> CloudError:
-    """A `CloudError` that says what `error` says."""
+    """`error` as a `CloudError`."""
     if isinstance(error, api_errors.GoogleAPICallError):
-        # Library and session put method and address before Google's own words.
+        # Library and session prefix Google's message with method and URL.
         return CloudError(_kind(error), _line(_ADDRESS.sub("", error.message or str(error))))
     if isinstance(error, auth_errors.TransportError | requests.RequestException):
         reason = "no answer in time" if isinstance(error, requests.Timeout) else _root(error)
@@ -383,7 +382,7 @@ def _kind(error: api_errors.GoogleAPICallError) -> Trouble:
 
 
 def _root(error: BaseException) -> str:
-    """The innermost cause in words: the outer ones repeat addresses of objects in memory."""
+    """The innermost cause: the outer ones contain memory addresses of objects."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = cast("BaseException", error.__cause__ or error.__context__)
     return _line(f"{type(error).__name__}: {error}")

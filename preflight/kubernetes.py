@@ -1,4 +1,4 @@
-"""Nodes and pods, from what the Kubernetes API says of them."""
+"""Nodes and pods, from objects of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pod(item: Mapping[str, Any]) -> Pod:
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:
-    """What the scheduler counts for a pod: all containers together, or the largest that runs before them."""
+    """Effective request of a pod for the scheduler: the sum of its containers, or its largest init container."""
     together = _sum(spec.get("containers", []), resource)
     before = spec.get("initContainers", [])
     sidecars = _sum((c for c in before if c.get("restartPolicy") == "Always"), resource)

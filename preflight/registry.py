@@ -1,7 +1,7 @@
-"""Container registries, asked as anybody may: whether an image exists, and for which machines it is made.
+"""Anonymous requests to container registries: whether an image exists, and for which architectures.
 
-No credentials of the user's go to a registry: it is asked without, and where it wants a token, with the one that it
-gives to everybody (the token flow of the distribution specification, which Docker Hub, Google and NVIDIA share).
+The user's credentials are never sent. If a registry requires a token, its anonymous one is used (the token flow of the
+distribution specification, which Docker Hub, Google and NVIDIA share).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHALLENGE: Final = re.compile(r'(realm|service|scope)="([^"]*)"')
 
 
 def split(reference: str) -> tuple[str, str, str]:
-    """Host, repository and tag or digest of an image, as container runtimes read it."""
+    """Host, repository and tag or digest of an image, as container runtimes parse it."""
     name, _, digest = reference.partition("@")
     head, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
@@ -40,7 +40,7 @@ def image(reference: str, timeout: float) -> Image:
     """The image `reference`; `timeout` is in seconds for one call.
 
     Raises:
-        CloudError: it does not exist, is not for everybody, or the registry does not answer.
+        CloudError: it does not exist, is not public, or the registry does not answer.
     """
     host, path, version = split(reference)
     url = f"https://{host}/v2/{path}/manifests/{version}"
@@ -65,7 +65,7 @@ def _get(url: str, timeout: float, headers: dict[str, str], **parameters: str) -
 
 
 def _token(challenge: str, timeout: float) -> str:
-    """The token that the registry gives to everybody, from where its challenge points."""
+    """The registry's anonymous token, from the URL in its challenge."""
     found = {match[1]: match[2] for match in _CHALLENGE.finditer(challenge)}
     realm = found.pop("realm", "")
     if not challenge.lower().startswith("bearer") or urlsplit(realm).scheme != "https":

@@ -1,4 +1,4 @@
-"""How results are shown: a table on a terminal, plain lines in a log, JSON for machines."""
+"""Output of the results: a table on a terminal, plain lines in a log, JSON for machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES: Final[dict[Status, str]] = {"pass": "green", "warn": "yellow", "fail": "
 
 
 class Lines:
-    """One line for each result, as they come, and its fix below."""
+    """One line for each result as it becomes known, with its fix below."""
 
     def __init__(self, console: Console, total: int, width: int) -> None:
         self._console = console
@@ -29,7 +29,7 @@ class Lines:
         self._done = 0
 
     def started(self, check: Check) -> None:
-        """A check begins; lines say nothing of it."""
+        """A check starts; nothing is printed."""
 
     def result(self, result: Result) -> None:
         """A result is known."""
@@ -49,7 +49,7 @@ class Lines:
 
 
 class Board:
-    """A line that moves while checks run, and a table at the end."""
+    """A progress line while checks run, and a table at the end."""
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
@@ -61,7 +61,7 @@ class Board:
         self._spinner.start()
 
     def started(self, check: Check) -> None:
-        """A check begins, on some thread."""
+        """A check starts, on any thread."""
         with self._lock:
             self._running.append(check.name)
             self._show()
@@ -87,14 +87,14 @@ class Board:
 
 
 class Silence:
-    """For machines: nothing until the end."""
+    """For JSON: no output until the end."""
 
     def __init__(self, console: Console, stack: str) -> None:
         self._console = console
         self._stack = stack
 
     def started(self, check: Check) -> None:
-        """A check begins."""
+        """A check starts."""
 
     def result(self, result: Result) -> None:
         """A result is known."""
@@ -106,7 +106,7 @@ class Silence:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """All results, the fix below each finding."""
+    """All results, with the fix below each finding."""
     shown = Table(show_lines=False, pad_edge=False)
     shown.add_column("check", no_wrap=True)
     shown.add_column("")
@@ -119,13 +119,13 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def total(results: Sequence[Result]) -> str:
-    """How many of each status, in one line."""
+    """Number of results of each status, in one line."""
     counts = Counter(result.outcome.status for result in results)
     return ", ".join(f"{counts[status]} {status}" for status in STATUSES)
 
 
 def as_json(stack: str, results: Sequence[Result]) -> str:
-    """The results for machines."""
+    """The results as JSON."""
     return json.dumps(
         {
             "stack": stack,

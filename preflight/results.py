@@ -1,4 +1,4 @@
-"""What a check says: a status, one line of finding, and the fix."""
+"""Result of a check: a status, a finding of one line, and a fix."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found."""
+    """Outcome of one check."""
 
     status: Status
-    """`warn` does not stop an `up`; `skip` means that nothing was judged, and the finding says why."""
+    """`warn` does not stop an `up`; `skip` means that nothing was checked, for the reason in the finding."""
     finding: str
-    """One line: what is there, with the numbers."""
+    """One line: what was found, with numbers."""
     fix: str = ""
-    """What to do; empty where nothing is to be done."""
+    """What to do; empty if nothing."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """An outcome under the name of its check."""
+    """An outcome with the name of its check."""
 
     name: str
     outcome: Outcome
@@ -33,25 +33,25 @@ class Result:
 
 
 def passed(finding: str) -> Outcome:
-    """All is well."""
+    """No problem was found."""
     return Outcome("pass", finding)
 
 
 def warned(finding: str, fix: str) -> Outcome:
-    """It will work, or could not be seen; look at it."""
+    """It may work, or could not be checked; look at it."""
     return Outcome("warn", finding, fix)
 
 
 def failed(finding: str, fix: str) -> Outcome:
-    """`pulumi up` would fail, or serve nothing."""
+    """`pulumi up` would fail, or the stack would not serve."""
     return Outcome("fail", finding, fix)
 
 
 def skipped(finding: str) -> Outcome:
-    """Nothing was judged."""
+    """Nothing was checked."""
     return Outcome("skip", finding)
 
 
 def exit_code(results: Iterable[Result]) -> int:
-    """1 when any check failed, else 0."""
+    """1 if any check failed, else 0."""
     return int(any(result.outcome.status == "fail" for result in results))

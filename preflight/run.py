@@ -1,4 +1,4 @@
-"""Runs checks side by side and hands their results out in order."""
+"""Runs checks concurrently and yields their results in order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from preflight.cloud import CloudError
 from preflight.results import Outcome, Result, failed, skipped, warned
 
 WORKERS: Final = 6
-"""Checks at a time: they wait for the network, and quotas of requests are per minute."""
+"""Concurrent checks: they wait for the network, and request quotas are per minute."""
 
 
 def run(checks: Sequence[Check], *, limit: float, started: Callable[[Check], None] | None = None) -> Iterator[Result]:
-    """The results of `checks`, in their order, each as soon as it and those before it are known.
+    """The results of `checks` in order, each as soon as it and those before it are known.
 
-    Gates run first and one by one; when one fails, the rest is skipped. A check that takes longer than `limit`
-    seconds fails, and what it still waits for is left behind (its threads do not hold the process).
+    Gates run first, one by one; if one fails, the rest is skipped. A check that takes longer than `limit` seconds
+    fails, and its thread is abandoned (it does not keep the process alive).
     """
     tell = started or _tell_nobody
     rest = list(checks)
@@ -39,7 +39,7 @@ def _tell_nobody(_: Check) -> None:
 
 
 class _Waiting:
-    """A check on its way to a result."""
+    """A check whose result is pending."""
 
     def __init__(self, check: Check) -> None:
         self.check = check
@@ -84,22 +84,22 @@ def _side_by_side(checks: Sequence[Check], limit: float, tell: Callable[[Check],
     for _ in range(min(WORKERS, len(waiting))):
         start_worker()
     for item in waiting:
-        # A worker that hangs is given up for a new one, so that the checks behind it get their turn.
+        # A hanging worker is replaced by a new one, so that the remaining checks run.
         yield item.wait(limit, start_worker)
 
 
 def judge(check: Check) -> Outcome:
-    """What the check finds; trouble with the cloud, and a mistake of ours, as an outcome."""
+    """The outcome of the check; errors of the cloud and bugs in the check become outcomes too."""
     try:
         return check.look()
     except CloudError as error:
         return explain(error, check.needs)
-    except Exception as error:  # noqa: BLE001 - one check's mistake must not hide what the others found
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide the findings of the others
         return failed(f"the check itself broke: {type(error).__name__}: {error}", "report this line to the project")
 
 
 def explain(error: CloudError, needs: str) -> Outcome:
-    """An outcome for a question that got no answer."""
+    """The outcome for a failed request."""
     permissions = f"have {needs} granted" if needs else "have access granted"
     match error.trouble:
         case "denied":

@@ -1,4 +1,4 @@
-"""KAI in a cluster, from what the Kubernetes API says of its objects."""
+"""KAI in a cluster, from objects of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from reference import kai
 from validation.problems import RuleError
 
 Ask = Callable[..., list[Any]]
-"""Asks for a list by its path, with selectors as keywords."""
+"""Gets a list by its path, with selectors as keywords."""
 
 OPERATOR: Final = "kai-operator"
 _WEBHOOKS: Final = ("mutatingwebhookconfigurations/mutating-kai-admission",)
 _CLASS: Final = "nvidia"
-"""What releases before 0.16 give GPU pods where `kai-config` says nothing."""
+"""RuntimeClass that releases before 0.16 give GPU pods if `kai-config` does not set it."""
 
 
 def kai_in(ask: Ask) -> Kai:
-    """The KAI that runs in a cluster, or what one has left there."""
+    """The KAI in a cluster, or what an uninstalled one has left."""
     shards = _or_none(ask, "/apis/kai.scheduler/v1/schedulingshards")
     deployments = ask("/apis/apps/v1/deployments", fieldSelector=f"metadata.name={OPERATOR}")
     config = next(iter(_or_none(ask, "/apis/kai.scheduler/v1/configs") or ()), None)
@@ -42,7 +42,7 @@ def kai_in(ask: Ask) -> Kai:
 
 
 def _or_none(ask: Ask, path: str) -> list[Any] | None:
-    """A list of custom objects; None where the cluster does not know the kind."""
+    """A list of custom objects; None if the cluster does not have the kind."""
     try:
         return ask(path)
     except CloudError as error:
@@ -73,7 +73,7 @@ def _version(deployments: Sequence[Any]) -> str:
     if not deployments:
         return ""
     image = str(deployments[0]["spec"]["template"]["spec"]["containers"][0].get("image", ""))
-    # A registry's port has a colon as well.
+    # A registry's port is also preceded by a colon.
     return image.rpartition("/")[2].partition("@")[0].partition(":")[2]
 
 

@@ -1,4 +1,4 @@
-"""The place that is inspected: the settings, the cloud, and answers that several checks need."""
+"""What is checked: the settings, the cloud, and answers that several checks share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from settings.model import CreateCluster, CreateDomain, Domain
 T = TypeVar("T")
 
 OWN_DESCRIPTION: Final = "of GKE cluster {cluster}"
-"""In the description of the program's own networks; networks carry no labels."""
+"""In the description of the program's own networks; networks have no labels."""
 
 
 class Site:
-    """Settings and cloud. Shared questions are asked once, even by checks that run at the same time."""
+    """Settings and cloud. Shared requests are made once, even by concurrent checks."""
 
     def __init__(self, settings: Settings, cloud: Cloud) -> None:
         self.settings = settings
@@ -31,7 +31,7 @@ class Site:
 
     @property
     def creates_cluster(self) -> bool:
-        """Whether the program makes the cluster."""
+        """Whether the program creates the cluster."""
         return isinstance(self.settings.cluster, CreateCluster)
 
     def project(self) -> Project:
@@ -39,7 +39,7 @@ class Site:
         return self._once("project", lambda: self.cloud.project(self.settings.project))
 
     def cluster(self) -> Cluster | None:
-        """The cluster of the config's name, or None where there is none."""
+        """The cluster of the configured name, or None if there is none."""
 
         def ask() -> Cluster | None:
             settings = self.settings
@@ -52,16 +52,16 @@ class Site:
 
         return self._once("cluster", ask)
 
-    def home(self) -> Cluster | None:
-        """The cluster that pools are in: the adopted one, or the one that this environment made before."""
+    def own_cluster(self) -> Cluster | None:
+        """The environment's cluster: the adopted one, or the one that it has created."""
         cluster = self.cluster()
         if cluster is None or not self.creates_cluster:
             return cluster
         return cluster if self.is_own(cluster.labels) else None
 
     def pool(self, name: str) -> NodePool | None:
-        """The node pool `name` of `home`, or None where cluster or pool do not exist."""
-        cluster = self.home()
+        """The node pool `name` of `own_cluster`, or None if cluster or pool do not exist."""
+        cluster = self.own_cluster()
         return None if cluster is None else cluster.pools.get(name)
 
     def nodes(self, cluster: Cluster, pool: str) -> list[Node]:
@@ -69,11 +69,11 @@ class Site:
         return self.labelled(cluster, f"{machines.NODE_POOL_KEY}={pool}")
 
     def x86_nodes(self, cluster: Cluster) -> list[Node]:
-        """The nodes for what is no GPU pod."""
+        """The nodes for pods without a GPU."""
         return self.labelled(cluster, f"{machines.ARCH_KEY}=amd64")
 
     def labelled(self, cluster: Cluster, selector: str) -> list[Node]:
-        """The nodes with these labels; all, for an empty selector."""
+        """The nodes with these labels; all for an empty selector."""
         return self._once(f"nodes {selector}", lambda: self.cloud.nodes(cluster, selector))
 
     def networks(self) -> Mapping[str, Network]:
@@ -92,13 +92,11 @@ class Site:
 
     @property
     def dranet(self) -> bool:
-        """Whether GKE attaches the NICs by itself, to networks of its own making."""
+        """Whether GKE attaches the NICs itself, to networks that it creates."""
         return self.settings.cluster.rdma == "dranet"
 
     def own_networks(self) -> Mapping[str, str]:
-        """Networks that the program makes, by the name that it gives them: the cluster's, and where NICs are attached
-        to networks of the program's, the second gVNIC's and the RDMA one.
-        """
+        """Networks that the program creates, by name: the cluster's, and without DRANET the gVNIC and RDMA ones."""
         cluster = self.settings.cluster.name
         own = {f"{cluster}-net-0": "net-0"}
         if not self.dranet:
@@ -107,20 +105,20 @@ class Site:
         return own
 
     def is_own_network(self, network: Network) -> bool:
-        """Whether the network's description says that this program made it for a cluster of this name."""
+        """Whether the network's description says that this program created it for a cluster of this name."""
         return OWN_DESCRIPTION.format(cluster=self.settings.cluster.name) in network.description
 
     def is_own(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels say that this program made the thing for this environment."""
+        """Whether labels say that this program created the resource for this environment."""
         return naming.gcp_labels(self.settings.environment).items() <= labels.items()
 
     def is_own_namespace(self, labels: Mapping[str, str]) -> bool:
-        """Whether a namespace's labels say that this program made it for this environment."""
+        """Whether a namespace's labels say that this program created it for this environment."""
         return naming.kubernetes_labels(self.settings.environment).items() <= labels.items()
 
     @property
     def operator_finds_kai(self) -> bool:
-        """Whether the Dynamo operator uses KAI because its kinds are there, whatever the config says."""
+        """Whether the Dynamo operator uses KAI if its CRDs are installed, whatever the config says."""
         return PROFILES[self.settings.dynamo.version].finds_kai
 
     def reservation(self, domain: CreateDomain) -> tuple[gke.Reservation, str]:
@@ -129,7 +127,7 @@ class Site:
         return parsed, parsed.project or self.settings.project
 
     def worker_nodes(self, domain: Domain) -> int:
-        """Nodes that the domain's serving stacks take together."""
+        """Nodes of all serving stacks in the domain."""
         return sum(layout.load(s.layout).nodes for s in self.settings.stacks if s.domain == domain.name)
 
     def models(self) -> list[str]:

@@ -1,9 +1,9 @@
-"""From settings to components: which ones an environment has, and what flows from one to the next.
+"""From settings to components: which ones an environment has, and how they are connected.
 
-No resource of its own. `replacement` sets the order in which the engine replaces resources; `infrastructure` ends with
-node pools that pods can run on, `platform` with what all serving stacks of the cluster share (`fabric`: the tests of
-their domains), `stacks` with one serving stack each; `guard` protects a platform that other environments use.
-`__main__` calls them in this order.
+It has no resources of its own. `replacement` sets the order in which the engine replaces resources; `infrastructure`
+builds cluster, node pools and bucket, `platform` what all serving stacks share (`fabric`: the tests of their domains),
+`stacks` the serving stacks; `guard` protects a platform that other environments use. `__main__` calls them in this
+order.
 """
 
 from __future__ import annotations

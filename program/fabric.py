@@ -17,7 +17,7 @@ from settings.model import Stack
 def build_fabric_tests(
     settings: Settings, secrets: Secrets, infrastructure: Infrastructure, software: Sequence[pulumi.Resource]
 ) -> Mapping[str, FabricTest]:
-    """A test of each domain that asks for one and has a stack: `software` is what must run on its nodes before."""
+    """A test of each domain that has `fabricTest` and a stack; `software` must run on its nodes before."""
     first = {stack.domain: stack for stack in reversed(settings.stacks)}
     tests: dict[str, FabricTest] = {}
     for domain in settings.domains:
@@ -46,6 +46,6 @@ def build_fabric_tests(
 
 
 def _nccl_variables(settings: Settings, stack: Stack) -> Mapping[str, str]:
-    """What the stack's decode workers tell NCCL; it is the role that spans most nodes."""
+    """NCCL variables of the stack's decode workers, the role that spans the most nodes."""
     chosen = layout.resolve(stack.layout, PROFILES[settings.dynamo.version], stack.overrides)
     return {name: value for name, value in chosen.environment("decode").items() if name.startswith("NCCL_")}

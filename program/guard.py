@@ -1,4 +1,4 @@
-"""Who makes the platform of the cluster and who uses it: what keeps it from being destroyed under its users."""
+"""Tracks who creates the cluster's platform and who uses it, so that it is not destroyed under its users."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from settings import Settings
 
 
 def remembered() -> Sequence[pulumi.Resource]:
-    """A list that every resource registered from here on joins. Call it before the first resource."""
+    """A list to which every resource that is registered later is added. Call it before the first resource."""
     resources: list[pulumi.Resource] = []
 
     def remember(args: pulumi.ResourceTransformationArgs) -> None:
-        # A component is where its children are.
+        # Components are covered by their children.
         if isinstance(args.resource, pulumi.CustomResource) and not isinstance(args.resource, pulumi.ProviderResource):
             resources.append(args.resource)
 
@@ -31,7 +31,7 @@ def build_guard(
     parts: Mapping[platform.Part, platform.OwnedPart],
     everything: Sequence[pulumi.Resource],
 ) -> None:
-    """Guard what the environment makes and others may use. Call it after the last resource."""
+    """Guard what the environment creates and others may use. Call it after the last resource."""
     if not parts:
         return
     platform.PlatformGuard(
@@ -46,7 +46,7 @@ def build_guard(
 
 
 def platform_use(settings: Settings, provider: kubernetes.Provider) -> Sequence[pulumi.Resource]:
-    """Say what the environment uses and does not make; before what uses it, and until that is gone."""
+    """Declare what the environment uses and does not create; created before and deleted after what uses it."""
     modes: dict[platform.Part, str] = {
         "dynamo": settings.dynamo.mode,
         "kai": settings.kai.mode,

@@ -1,4 +1,4 @@
-"""Who may read and who may write the bucket with the weights."""
+"""Read and write access to the bucket with the weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from program.infrastructure import Infrastructure
 from settings import Settings
 
 ROLES: Final = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
-"""What the pods of a stack, and those of a download, get on the bucket."""
+"""Roles on the bucket of a stack's pods (read) and of a download's (write)."""
 
 
 def bucket_access(
@@ -21,7 +21,7 @@ def bucket_access(
     namespace: str,
     service_account: str,
 ) -> gcp.WorkloadIdentity:
-    """Let a Kubernetes service account at the bucket, the way that the settings choose."""
+    """Give a Kubernetes service account access to the bucket, as `workloadIdentity` says."""
     return gcp.WorkloadIdentity(
         name,
         {

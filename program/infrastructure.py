@@ -25,7 +25,7 @@ class Infrastructure:
     pools: Sequence[pulumi.Resource]
     """Domains whose nodes the program creates."""
     system_nodes: Sequence[pulumi.Resource] = ()
-    """Nodes of pods that do not tolerate A4X, where the program creates them; a cluster itself needs none."""
+    """Nodes for pods without tolerations for A4X, if the program creates them."""
 
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
@@ -107,7 +107,7 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
 
 
 def _network_admin(settings: Settings, cluster: CreateCluster) -> str | None:
-    """The account by which GKE creates DRANET's networks, where it is to be given the right."""
+    """The service agent with which GKE creates DRANET's networks, if the settings grant it the role."""
     if not cluster.dranet_network_admin or settings.project_number is None:
         return None
     return gke.service_agent(settings.project_number)
@@ -148,7 +148,7 @@ def _pools(
 
 
 def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[str]:
-    """Whom the nodes of created pools run as: the created cluster's account, or one made for them."""
+    """Service account of the nodes of created pools: the created cluster's, or one of their own."""
     if isinstance(cluster, gcp.GkeCluster):
         return cluster.service_account
     name = f"{settings.cluster.name}-{settings.environment}"
@@ -156,7 +156,7 @@ def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[s
 
 
 def _named_interfaces(cluster: AdoptCluster) -> Sequence[gcp.DeviceInterface]:
-    """NICs of a pool that is created in an adopted cluster, as the config names their networks."""
+    """NICs of a pool that is created in an adopted cluster, with their networks from the config."""
     named = cluster.device_networks
     if named is None:
         return []

@@ -26,13 +26,13 @@ class Platform:
     """What a serving stack needs beside its domain and the bucket."""
 
     queue: pulumi.Output[str] | None
-    """KAI's queue for the stacks' pods; None where KAI does not schedule them."""
+    """KAI's queue for the stacks' pods; None if KAI does not schedule them."""
     ready: Sequence[pulumi.Resource]
-    """What must run before a stack's first pod and until its last: no data of it flows into a stack."""
+    """What must run from a stack's first pod to its last; a stack uses no output of it."""
     parts: Mapping[platform.Part, platform.OwnedPart]
     """What other environments on the cluster may use."""
     fabric_tests: Mapping[str, FabricTest]
-    """Domain to the test of its fabric, where there is one; before the domain's stacks."""
+    """Fabric tests by domain; they run before the domain's stacks."""
 
 
 def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> Platform:
@@ -51,8 +51,8 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
                     "version": settings.node_software.gib_version or profile.gib_version,
                     "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
                 },
-                # It is done when it is done on all their nodes, and goes before them. Order without a value of theirs
-                # (`replacement` says why).
+                # It waits for all their nodes, and is deleted before them; it uses no output of theirs (see
+                # `replacement`).
                 pulumi.ResourceOptions(depends_on=infrastructure.pools),
             )
         )
@@ -70,14 +70,14 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
         queues = platform.ServingQueues(
             "queues",
             {"environment": settings.environment, "provider": provider},
-            # Kind and webhook come with KAI; no data of it flows into a queue.
+            # KAI installs kind and webhook; a queue uses no output of it.
             pulumi.ResourceOptions(depends_on=[*use, *scheduler]),
         )
         queue = queues.queue
     if settings.dynamo.mode == "create":
         parts["dynamo"] = _dynamo(settings, secrets, infrastructure, scheduler)
     made = [resource for part in parts.values() for resource in part.resources]
-    # Beside the installation of the rest, and the download of the weights: node software is all that they need.
+    # Fabric tests need only node software, so they run while the rest is installed and the weights are downloaded.
     software = [*use, *ready]
     if "dra-driver" in parts:
         software += parts["dra-driver"].resources
@@ -99,17 +99,17 @@ def _dra_driver(
         "chart_key": secrets.ngc_api_key if settings.dynamo.chart_login else None,
         "system_tolerations": _system_tolerations(settings),
     }
-    # Its controller runs on a system node, which it does not name.
+    # Its controller runs on a system node.
     return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=infrastructure.system_nodes))
 
 
 def _system_tolerations(settings: Settings) -> list[machines.Toleration]:
-    """What lets system pods run on A4X nodes, where the settings say that there are no others."""
+    """Tolerations for A4X nodes, if the settings say that system pods may run there."""
     return A4X.tolerations() if settings.dynamo.system_tolerations else []
 
 
 def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:
-    """Nodes that operators run on, for Helm's hooks on the way down as well: system nodes, or A4X where they may."""
+    """Nodes for operators, and for Helm's delete hooks: system nodes, and A4X nodes if tolerated."""
     return [*infrastructure.system_nodes, *(infrastructure.pools if settings.dynamo.system_tolerations else ())]
 
 
@@ -122,14 +122,14 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "provider": infrastructure.cluster.provider,
         "kubeconfig": infrastructure.cluster.kubeconfig,
         "cluster_identifier": infrastructure.cluster.identifier,
-        # KAI's own registry knows no NGC key.
+        # KAI's own registry does not accept an NGC key.
         "chart_key": secrets.ngc_api_key if dynamo.chart_login and dynamo.chart_source else None,
         "system_tolerations": _system_tolerations(settings),
     }
     # Its pods need nodes.
     options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure))
     installed = platform.KaiScheduler("kai", args, options)
-    return platform.OwnedPart([installed], installed.home)
+    return platform.OwnedPart([installed], installed.namespace)
 
 
 def _dynamo(
@@ -153,7 +153,7 @@ def _dynamo(
         # Its pods need nodes.
         pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
     )
-    return platform.OwnedPart([installed], installed.home)
+    return platform.OwnedPart([installed], installed.namespace_name)
 
 
 def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> list[pulumi.Resource]:
@@ -186,8 +186,8 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "hf_token": secrets.hf_token,
                     "tolerations": _system_tolerations(settings),
                 },
-                # The Job runs on a system node (on A4X where it tolerates it), and its namespace ends only while GKE's
-                # own pods there do.
+                # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while
+                # GKE's own pods run there.
                 pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
             )
         )

@@ -24,7 +24,7 @@ from settings.model import Stack
 def build_stack(
     settings: Settings, secrets: Secrets, stack: Stack, infrastructure: Infrastructure, platform: Platform
 ) -> dict[str, Any]:
-    """Build `stack`; returns what a user wants to know of it."""
+    """Build `stack`; returns its outputs for the user."""
     profile = PROFILES[settings.dynamo.version]
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name

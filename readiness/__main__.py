@@ -20,7 +20,7 @@ _TERMINATION_LOG = Path("/dev/termination-log")
 
 
 class _StoppedError(BaseException):
-    """SIGTERM. Not an `Exception`, so that nothing on the way takes it for a failed request."""
+    """SIGTERM. Not an `Exception`, so that it is not handled as a failed request."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,14 +56,14 @@ def _run(file: Path, service_account: Path) -> tuple[bool, str]:
     except _StoppedError:
         cause = f"stopped after {watch.age}, by the end of its Job (deleted, or past its deadline): {watch.state}"
         return False, message.compose(cause, "", "", read.next)
-    except Exception as error:  # noqa: BLE001 - the reader of the message must learn that the fault is the check's own
+    except Exception as error:  # noqa: BLE001 - the message must say that the check itself is at fault
         _say(traceback.format_exc())
         cause = f"the readiness check itself broke: {type(error).__name__}: {error}"
         return False, message.compose(cause, watch.state, "", read.next)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # once: what follows is the writing of the message
+    # only once: the message is written next
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _StoppedError
 

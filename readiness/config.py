@@ -1,4 +1,4 @@
-"""The configuration file of the check, read strictly: the program writes it, so anything unknown is a fault."""
+"""The configuration file of the check, parsed strictly: the program writes it, so anything unknown is an error."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from readiness.fields import Object
 ROLE_LABEL: Final = "dynamo-a4x/role"
 """Label of every pod of the program: its role."""
 TEMPLATE_ANNOTATION: Final = "dynamo-a4x/pod-template"
-"""Annotation of every pod of the program: the hash of its role's whole pod template."""
+"""Annotation of every pod of the program: the hash of its role's pod template."""
 DEPLOYMENT_LABEL: Final = "nvidia.com/dynamo-graph-deployment-name"
-"""Label of every pod and PodClique of a graph; the only place that holds the graph's whole name (recording 10)."""
+"""Label of every pod and PodClique of a graph; the only one with the graph's full name (recording 10)."""
 
 DEADLINE_SECONDS: Final = 10800
 UNSCHEDULABLE_SECONDS: Final = 600
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; the text names the key and its rule."""
+    """An invalid configuration; the text names the key and its rule."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """What one role must come to."""
+    """Desired state of one role."""
 
     pods: int
     """Replicas times nodes of a replica."""
     template: str
-    """Value of `TEMPLATE_ANNOTATION` that its pods must carry."""
+    """Value of `TEMPLATE_ANNOTATION` that its pods must have."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long the check believes that something passes by itself, in seconds unless said. All can be set."""
+    """How long the check expects a problem to resolve itself, in seconds unless noted. All can be set."""
 
     poll: float = 5.0
-    """Pause between two looks at the cluster."""
+    """Pause between two snapshots of the cluster."""
     progress: float = 30.0
-    """Smallest pause between two progress lines."""
+    """Minimum pause between two progress lines."""
     api_request: float = 20.0
     """One request to the Kubernetes API."""
     models_request: float = 15.0
@@ -49,35 +49,36 @@ class Bounds:
     completion_request: float = 180.0
     """One completion. The first one after loading compiles kernels, which takes minutes."""
     forbidden: float = 120.0
-    """The API forbids what the Role allows. Seen on 1.34.4: so does an API server that has just been started."""
+    """The API forbids what the Role allows. Seen on 1.34.4: an API server that has just started does so."""
     graph_failed: float = 60.0
-    """The graph says `failed` with the same message. Seen: it leaves `failed` 5 to 7 s after its cause is gone."""
+    """The graph is `failed` with the same message. Seen: it leaves `failed` 5 to 7 s after its cause is gone."""
     refused: float = 60.0
-    """Pods are refused by the API server. Grove tries again for as long as the cause lasts, ever more seldom."""
+    """Pods are rejected by the API server. Grove retries for as long as the cause lasts, with growing intervals."""
     webhook: float = 900.0
-    """Pods are refused because a webhook does not answer. It comes back when its pod does."""
+    """Pods are rejected because a webhook does not answer. It works again when its pod runs."""
     image: float = 180.0
-    """The registry says no: unauthorized, not found. Rights that were just granted take minutes to be known."""
+    """The registry rejects the pull: unauthorized, not found. New grants take minutes to propagate."""
     registry: float = 900.0
-    """The registry does not answer, or not in time."""
+    """The registry does not answer in time."""
     container: float = 180.0
-    """The container cannot be made from its spec, such as by a Secret that does not exist."""
+    """The container cannot be created from its spec, for example because a Secret is missing."""
     crash: float = 180.0
-    """A container that crashes has not been ready since, as long as this and `crashes` times."""
+    """A container has crashed `crashes` times and has not been ready for this long."""
     crashes: int = 3
-    """Ends of one container, counted, before it is said to keep crashing."""
+    """Number of crashes of one container before it is reported as crashing repeatedly."""
     unseen_attempt: float = 1000.0
-    """Grove and the operator try again at growing intervals: the longest (controller-runtime's rate limiter)."""
+    """Longest retry interval of Grove and the operator (controller-runtime's rate limiter)."""
     unseen_pull: float = 1800.0
-    """The kubelet tries a pull again after 300 s at most, and says nothing while the pull is under way."""
+    """The kubelet retries a pull after 300 s at most, and reports nothing during a pull."""
     stalled: float = 900.0
-    """Pods are missing or old, and none is on its way: whoever makes them (the operator, Grove) does not act."""
+    """Pods are missing or outdated, and none is starting or ending: the operator or Grove does not act."""
     settling: float = 300.0
-    """All pods wanted are ready, but some are about to go: more than wanted, or older to Grove. Then it goes on."""
+    """All wanted pods are ready, but some are about to be removed: surplus, or outdated for Grove. Then it
+    continues."""
     unusable_answers: int = 8
-    """Answers without content, or refusals of the request, counted, before they are the cause."""
+    """Number of answers without content, or rejections of the request, before they are reported as the cause."""
     answer_pause: float = 15.0
-    """Pause between two questions to the endpoint."""
+    """Pause between two requests to the endpoint."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,14 @@ class Config:
     deployment: str
     """Name of the graph."""
     job: str
-    """The check's own Job, which carries the progress event."""
+    """The check's own Job, the object of the progress event."""
     roles: Mapping[str, Role]
     url: str
     """The frontends' Service, as `http://host:port`."""
     model: str
     """The served model's name."""
     next: str
-    """The command to run next, last line of a failure."""
+    """The command to run next, the last line of a failure message."""
     deadline: int = DEADLINE_SECONDS
     unschedulable: int = UNSCHEDULABLE_SECONDS
     bounds: Bounds = field(default_factory=Bounds)

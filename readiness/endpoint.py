@@ -1,8 +1,8 @@
-"""Asks the stack what its users will ask: which models it has, and one short answer.
+"""Sends the requests of a user to the stack: the list of models, and one short completion.
 
-Neither the frontends' health nor the list of models says that workers answer: health is 200 with no worker at all,
-Dynamo 1.0.1 lists a model whose decode side is missing (seen; 1.6.1 does not), and a split NVLink domain answers 200
-with nothing in it.
+Neither the frontends' health nor the list of models shows that workers answer: health is 200 without any worker,
+Dynamo 1.0.1 lists a model whose decode workers are missing (seen; 1.6.1 does not), and a split NVLink domain answers
+200 with no content.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ QUESTION: Final = "Reply with the word ready."
 TOKENS: Final = 32
 
 _PASSES: Final = frozenset({404, 408, 409, 425, 429})
-"""Client errors that pass: routes and models appear one after the other, queues empty."""
+"""Transient client errors: routes and models appear one after the other, queues drain."""
 _SHOWN: Final = 400
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one question came to."""
+    """Result of one request."""
 
     kind: Literal["good", "later", "empty", "unusable"]
-    """`later`: an error that passes. `empty`, `unusable`: an answer that does not get better by itself."""
+    """`later`: a transient error. `empty`, `unusable`: an answer that does not improve by itself."""
     text: str
-    """For people, one line."""
+    """One line, for users."""
 
 
 def ask(config: Config) -> Reply:
-    """Asks for the models, and once the model is listed for one short completion."""
+    """Get the list of models, and once the model is listed, one short completion."""
     listed = _models(config)
     return listed if listed is not None else _completion(config)
 
 
 def judge_completion(answer: web.Answer) -> Reply:
-    """Whether `answer` to a chat completion shows that the model answers."""
+    """Whether a chat completion's `answer` shows that the model works."""
     shown = " ".join(answer.text.split())[:_SHOWN]
     if answer.status != 200:
         passes = answer.status >= 500 or answer.status in _PASSES
@@ -58,7 +58,7 @@ def judge_completion(answer: web.Answer) -> Reply:
 
 
 def _models(config: Config) -> Reply | None:
-    """Why no completion can be asked for yet."""
+    """Why no completion can be requested yet."""
     try:
         answer = web.ask("GET", f"{config.url}/v1/models", timeout=config.bounds.models_request)
     except web.NoAnswerError as error:

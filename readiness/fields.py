@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote: a field that is absent or of another type is an empty value, never an error."""
+"""Access to foreign JSON: a missing field, or one of another type, is an empty value, never an error."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def text(source: Object, *path: str) -> str:
 
 
 def number(source: Object, *path: str) -> int:
-    """The whole number below `path`."""
+    """The integer below `path`."""
     value = inner(source, *path[:-1]).get(path[-1])
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,7 +1,7 @@
-"""Progress as one warning event on the check's own Job: all that `pulumi up` shows of a Job that runs.
+"""Progress as one warning event on the check's own Job: all that `pulumi up` shows of a running Job.
 
-Seen on pulumi-kubernetes 4.34: a warning event on the Job is a line in the Job's row, and one event that is patched
-gives a new line for every text; normal events and events on the pod are not shown.
+Seen on pulumi-kubernetes 4.34: a warning event on the Job is shown in the Job's row, and each patch of the event with a
+new text as a new line; normal events and events on the pod are not shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from readiness.message import head
 
 REASON: Final = "Progress"
 _LONGEST: Final = 1024
-"""Bytes that the API server takes as the message of an event."""
+"""Bytes that the API server accepts as the message of an event."""
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
 _COMPONENT: Final = "readiness-check"
 
@@ -31,7 +31,7 @@ class JobEvent:
         self._first = ""
 
     def say(self, line: str) -> None:
-        """Shows `line`. Raises `ApiError`."""
+        """Show `line`. Raises `ApiError`."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._first = self._first or now
         self._count += 1
@@ -40,7 +40,7 @@ class JobEvent:
             try:
                 self._api.patch("v1", "events", self._name, changed)
             except ApiError as error:
-                # events live for an hour since their last change, and a role may load longer than that
+                # an event expires an hour after its last change, and a role may load longer
                 if error.status != 404:
                     raise
             else:
@@ -73,7 +73,7 @@ class JobEvent:
         self._name = name
 
     def _job_uid(self) -> str:
-        """The Job's uid, from the owner of this pod; the Job itself need not be read."""
+        """The Job's uid, from this pod's owner reference, without permission to read the Job."""
         pods = self._api.list("v1", "pods", labelSelector=f"{_JOB_LABEL}={self._job}")
         pods.sort(
             key=lambda pod: (text(pod, "metadata", "name") == self._pod, text(pod, "metadata", "creationTimestamp"))

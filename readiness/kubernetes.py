@@ -1,4 +1,4 @@
-"""The Kubernetes API through the pod's service account: the few requests that the check needs."""
+"""The few requests to the Kubernetes API that the check needs, with the pod's service account."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class ApiError(Exception):
-    """The API refused, or did not answer."""
+    """The API rejected the request, or did not answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status: Final = status
-        """HTTP status; 0 when there was no answer."""
+        """HTTP status; 0 if there was no answer."""
 
 
 class Kubernetes:
@@ -32,7 +32,7 @@ class Kubernetes:
 
     @classmethod
     def in_cluster(cls, environment: Mapping[str, str], namespace: str, folder: Path, timeout: float) -> Kubernetes:
-        """The API server that the kubelet names in every container's environment."""
+        """The API server from the container's environment."""
         host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
         if not host:
             raise ApiError(0, "KUBERNETES_SERVICE_HOST is not set: this runs in a pod of the cluster")
@@ -67,7 +67,7 @@ class Kubernetes:
     ) -> web.Answer:
         url = self._base + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
         try:
-            # read again for each request: the kubelet replaces token and certificate while the check runs
+            # read for each request: the kubelet rotates token and certificate while the check runs
             context = ssl.create_default_context(cafile=str(self._folder / "ca.crt"))
             token = (self._folder / "token").read_text(encoding="utf-8").strip()
         except (OSError, ssl.SSLError) as error:

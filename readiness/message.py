@@ -1,20 +1,20 @@
-"""The message of a failure: what `pulumi up` shows of the check, so it must fit the kubelet's termination message."""
+"""The failure message that `pulumi up` shows, which must fit into a termination message."""
 
 from __future__ import annotations
 
 from typing import Final
 
 LIMIT: Final = 4096
-"""Bytes that the kubelet keeps of a container's termination message."""
+"""Bytes of a termination message that the kubelet keeps."""
 _FIRST: Final = 1200
 _LAST: Final = 600
 _CUT: Final = "..."
 
 
 def compose(cause: str, state: str, words: str, following: str) -> str:
-    """The whole message: the cause first, complete in its line; the command to run next last.
+    """The whole message: first the cause, complete in one line; last the command to run next.
 
-    What lies between gives way, and of the last words of a container the end stays, where the error is.
+    The part between is shortened; of a container's output the end is kept, where the error is.
     """
     first, last = head(" ".join(cause.split()), _FIRST), head(f"Next: {following}", _LAST)
     middle = [head(state, _FIRST)] if state else []
@@ -25,7 +25,7 @@ def compose(cause: str, state: str, words: str, following: str) -> str:
 
 
 def head(value: str, limit: int) -> str:
-    """The beginning of `value` in at most `limit` bytes of UTF-8, no character cut in two."""
+    """The beginning of `value` in at most `limit` bytes of UTF-8, without splitting a character."""
     if len(value.encode()) <= limit:
         return value
     return value.encode()[: limit - len(_CUT)].decode("utf-8", "ignore") + _CUT

@@ -1,4 +1,4 @@
-"""The state of all roles in one line, as it is in the log and on the Job."""
+"""The state of all roles in one line, for the log and the Job's event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN: Final = 200
 
 
 def describe(config: Config, snapshot: Snapshot) -> str:
-    """Pods ready per role, and what the others are at."""
+    """Ready pods of each role, and the state of the others."""
     refused = {clique.role for clique in snapshot.cliques if clique.refused}
     parts: list[str] = []
     for role, need in config.roles.items():
@@ -29,11 +29,11 @@ def describe(config: Config, snapshot: Snapshot) -> str:
         ready = sum(pod.ready for pod in pods)
         others = ", ".join(f"{count} {what}" for what, count in doing.items())
         parts.append(f"{role} {ready} of {need.pods}" + (f" ({others})" if others else ""))
-    return f"pods ready: {', '.join(parts)}" + "".join((*_leaving(config, snapshot), *_told(config, snapshot)))
+    return f"pods ready: {', '.join(parts)}" + "".join((*_leaving(config, snapshot), *_notice(config, snapshot)))
 
 
 def time_left(seconds: float) -> str:
-    """The rest of the deadline."""
+    """The time left until the deadline."""
     whole = max(0, round(seconds / 60))
     return f"{whole // 60} h {whole % 60:02} min left"
 
@@ -49,8 +49,8 @@ def _doing(pod: Pod) -> str:
     return "crashed" if crashed else _STARTING
 
 
-def _told(config: Config, snapshot: Snapshot) -> Iterator[str]:
-    """What the kubelet says of the first pod that does not start; the check does not judge by it."""
+def _notice(config: Config, snapshot: Snapshot) -> Iterator[str]:
+    """The kubelet's newest warning about a pod that does not start; it does not affect the verdict."""
     for role in config.roles:
         names = [pod.name for pod in wanted(config, snapshot, role) if not pod.ready and _doing(pod) == _STARTING]
         notices = [one for one in snapshot.notices if one.name in names]

@@ -1,7 +1,7 @@
-"""What the API server says at one moment, reduced to what the check decides by.
+"""The state of the stack at one moment, reduced to what the check needs.
 
-The graph's status is only read for `failed`: it stays `pending` for ever with all pods ready, and says `successful`
-before a roll has begun and in the middle of one (seen on Dynamo 0.7.0 and 1.5).
+The graph's status is only read for `failed`: it stays `pending` forever with all pods ready, and is `successful`
+before and during a rollout (seen on Dynamo 0.7.0 and 1.5).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from readiness.fields import Object, as_object, first, inner, number, objects, t
 from readiness.kubernetes import ApiError, Kubernetes
 
 Placed = Literal["gated", "unseen", "refused", "placed"]
-"""How far a pod is with its scheduler: not to be looked at yet, not looked at, found no node, has a node."""
+"""Scheduling state of a pod: not to be scheduled yet, not considered yet, no node found, on a node."""
 
 _CLIQUE_LABEL: Final = "grove.io/podclique"
 _GROVE_HASH_LABEL: Final = "grove.io/pod-template-hash"
@@ -36,7 +36,7 @@ HARMLESS: Final = frozenset(
         "UpdatePodCliqueSet",
     }
 )
-"""Warning events that healthy starts and rolls show as well. Who is unschedulable, a pod's condition says."""
+"""Warning events that healthy starts and rollouts show as well. Unschedulable pods have a condition."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class Container:
     init: bool
     running: bool
     waiting: str
-    """Reason; empty when it does not wait."""
+    """Reason; empty if it does not wait."""
     waiting_message: str
     restarts: int
     ended: Ended | None
-    """How the present run ended, while no new one has begun."""
+    """How the current run ended, if no new one has begun."""
     last: Ended | None
-    """How the run before ended."""
+    """How the previous run ended."""
 
     @property
     def ends(self) -> int:
-        """Runs that ended badly."""
+        """Failed runs."""
         return self.restarts + (1 if self.ended and self.ended.code else 0)
 
 
@@ -79,35 +79,36 @@ class Pod:
     uid: str
     role: str
     template: str
-    """Value of `TEMPLATE_ANNOTATION`; empty on pods made before there was one."""
+    """Value of `TEMPLATE_ANNOTATION`; empty on pods that predate it."""
     clique: str
     grove_hash: str
-    """Grove's own hash of its template; stays behind that of its PodClique until the pod is replaced."""
+    """Grove's own hash of its template; differs from that of its PodClique until the pod is replaced."""
     created: float
     """Seconds since the epoch, as are all times here."""
     terminating: bool
     over: str
-    """Why it is over for good, such as `Evicted: ...`; empty while it lives."""
+    """Why it has ended for good, such as `Evicted: ...`; empty while it lives."""
     ready: bool
     placed: Placed
     placing: str
-    """The scheduler's words."""
+    """The scheduler's message."""
     scheduler: str
     containers: tuple[Container, ...]
 
 
 @dataclass(frozen=True)
 class Clique:
-    """One PodClique: pods of one template, made by Grove."""
+    """One PodClique: pods of one template, created by Grove."""
 
     name: str
     role: str
     pods: int
-    """Pods that it wants."""
+    """Desired number of pods."""
     grove_hash: str
-    """Grove's own hash of the template that it wants."""
+    """Grove's own hash of the desired template."""
     refused: str
-    """The API server's words at the last pod that could not be created. Never cleared, on neither Grove seen."""
+    """The API server's message for the last pod that could not be created. Never cleared, seen on both Grove
+    releases."""
     refused_at: float
 
 
@@ -123,19 +124,19 @@ class Notice:
 
 @dataclass(frozen=True)
 class Graph:
-    """The graph's own words."""
+    """The graph's status."""
 
     failed: str
     """Its message while its state is `failed`; else empty."""
     marked: str
-    """When its Ready condition changed, as text. Dynamo 0.7.0 writes it again at every attempt."""
+    """When its Ready condition changed, as text. Dynamo 0.7.0 rewrites it at every attempt."""
     failed_since: float
-    """Since when it fails, as far as that can be known."""
+    """Since when it has been failing, as far as known."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All of it."""
+    """The whole state."""
 
     pods: tuple[Pod, ...]
     cliques: tuple[Clique, ...]
@@ -144,7 +145,7 @@ class Snapshot:
 
 
 def take(api: Kubernetes, deployment: str) -> Snapshot:
-    """Asks the API server. Raises `ApiError`."""
+    """Read it from the API server. Raises `ApiError`."""
     selector = f"{DEPLOYMENT_LABEL}={deployment}"
     return read(
         pods=api.list("v1", "pods", labelSelector=selector),
@@ -155,7 +156,7 @@ def take(api: Kubernetes, deployment: str) -> Snapshot:
 
 
 def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[Object], graph: Object) -> Snapshot:
-    """The snapshot in objects as the API server prints them; `graph` is empty when there is none."""
+    """The snapshot from objects of the API server; `graph` is empty if there is none."""
     warnings = list(events)
     return Snapshot(
         pods=tuple(sorted((_pod(pod) for pod in pods), key=lambda pod: pod.name)),
@@ -166,7 +167,7 @@ def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[
 
 
 def _clique_objects(api: Kubernetes, selector: str) -> list[Object]:
-    """The PodCliques; none where Grove is not installed."""
+    """The PodCliques; none if Grove is not installed."""
     try:
         return api.list("grove.io/v1alpha1", "podcliques", labelSelector=selector)
     except ApiError as error:
@@ -176,7 +177,7 @@ def _clique_objects(api: Kubernetes, selector: str) -> list[Object]:
 
 
 def _graph_object(api: Kubernetes, deployment: str) -> Object:
-    """The graph, or nothing: without it the check only learns later why there are no pods."""
+    """The graph, or nothing: without it the check only learns later why pods are missing."""
     for version in _GRAPH_VERSIONS:
         try:
             return api.get(f"nvidia.com/{version}", "dynamographdeployments", deployment)
@@ -267,7 +268,7 @@ def _clique(clique: Object, events: Iterable[Object]) -> Clique:
 
 
 def _refusal(words: str) -> str:
-    """The API server's own words in Grove's error or event; in a roll Grove's error goes on after them."""
+    """The API server's own message in Grove's error or event; during a rollout Grove's error continues after it."""
     words = words.split("\n[Operation:", 1)[0]
     words = re.sub(r"^.*?\bcause: ", "", words, flags=re.DOTALL)
     return _line(re.sub(r"^(\(combined from similar events\): )?Error creating pod ?: ", "", words))
@@ -288,7 +289,7 @@ def _graph(graph: Object) -> Graph:
     status = as_object(graph.get("status"))
     ready = first(one for one in objects(status, "conditions") if text(one, "type") == "Ready")
     changed = text(ready, "lastTransitionTime")
-    # without observedGeneration in its conditions (0.7.0) the time is that of the last attempt
+    # without observedGeneration in the conditions (0.7.0) the time is that of the last attempt
     since = changed if "observedGeneration" in ready else text(graph, "metadata", "creationTimestamp")
     failed = text(status, "state") == "failed"
     return Graph(

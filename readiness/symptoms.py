@@ -1,9 +1,9 @@
-"""What in a snapshot speaks against waiting, and how long each sign must last before it is believed.
+"""Signs in a snapshot that waiting is useless, and how long each must last before it counts.
 
-Every sign is also seen for a while in deployments that then serve, so none counts at once. Two bounds keep a second
-run of the check from repeating the verdict of the first when only the cluster was repaired: Grove, operator and
-kubelet try again at growing intervals, and what they last said stays on the objects until then. So most signs are
-only believed when the same attempt has failed once more before the check's eyes.
+Each sign also occurs for a while in deployments that then serve, so none counts at once. A second run of the check,
+after only the cluster was repaired, must not repeat the verdict of the first: Grove, operator and kubelet retry at
+growing intervals, and their last message stays on the objects until then. So most signs only count when the same
+attempt has failed once more during this run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEVER: Final = math.inf
 PULL_FAILED: Final = frozenset(
     {"ErrImagePull", "ImageInspectError", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed"}
 )
-"""What a container waits for whose image cannot be pulled; the kubelet alternates between them."""
+"""Waiting reasons of a container whose image cannot be pulled; the kubelet alternates between them."""
 _CANNOT_START: Final = frozenset(
     {
         "CreateContainerConfigError",
@@ -43,7 +43,7 @@ _WEBHOOK_SILENT: Final = re.compile(
     re.IGNORECASE,
 )
 _CULPRIT: Final = re.compile(r"Resources were not found for pod [^\s/]+/(?P<pod>\S+) due to: (?P<why>.*)")
-"""How KAI tells the pods of a gang which of them has no place (seen on 0.17.0)."""
+"""KAI's message on the pods of a gang, which names the unschedulable one (seen on 0.17.0)."""
 
 
 @dataclass(frozen=True)
@@ -51,51 +51,51 @@ class Symptom:
     """One sign that the deployment may never be ready."""
 
     key: str
-    """The same from look to look while it is the same trouble."""
+    """Identifies the same problem in successive snapshots."""
     mark: str
-    """Changes whenever what failed was tried again and failed again."""
+    """Changes whenever a retry has failed."""
     cause: str
-    """One line, complete by itself."""
+    """One self-contained line."""
     patience: float
-    """Seconds that it must last."""
+    """Seconds that it must last, ..."""
     attempts: int = 0
-    """Changes of `mark` that must be seen as well ..."""
+    """... with this many changes of `mark`, ..."""
     unseen_patience: float = NEVER
-    """... or else the seconds that it must last without them."""
+    """... or seconds that it must last without them."""
     while_idle: bool = False
-    """Its time counts from the last progress of any pod."""
+    """Whether its time counts from the last progress of any pod."""
     words: str = ""
-    """What else is known, such as a traceback; may have many lines."""
+    """Details such as a traceback; may have many lines."""
     log_of: tuple[str, str] | None = None
-    """Pod and container whose log has the last words, when `words` is empty."""
+    """Pod and container whose log has the details, if `words` is empty."""
 
 
 def wanted(config: Config, snapshot: Snapshot, role: str) -> list[Pod]:
-    """The pods of `role` that are alive and of the wanted template."""
+    """The live pods of `role` with the wanted template."""
     return [pod for pod in snapshot.pods if pod.role == role and _is_wanted(config, pod)]
 
 
 def left(config: Config, snapshot: Snapshot) -> list[Pod]:
-    """The pods that must go before the stack is what the program describes.
+    """The pods that must be gone before the stack is what the program describes.
 
-    One of another template counts until it is gone, terminating or not: as long as its processes live it is
-    registered, and may be the one that answers. One that is over has no processes.
+    A pod of another template counts until it is gone, terminating or not: while its processes live it is registered and
+    may be the one that answers. A finished pod has no processes.
     """
     return [pod for pod in snapshot.pods if not pod.over and not _has_template(config, pod)]
 
 
 def outdated(snapshot: Snapshot) -> list[Pod]:
-    """The pods that Grove is about to replace, whatever their template is to the program.
+    """The pods that Grove is about to replace, independent of the program's template hash.
 
-    Dynamo 1.5 rolls both worker roles when one changes. No more than a hint: on Grove alpha.3 pods were seen to keep
-    the older hash with their roll over.
+    Dynamo 1.5 rolls both worker roles when one changes. Only a hint: on Grove alpha.3 pods were seen to keep the older
+    hash after their rollout.
     """
     hashes = {clique.name: clique.grove_hash for clique in snapshot.cliques}
     return [pod for pod in snapshot.pods if pod.grove_hash and hashes.get(pod.clique, "") not in ("", pod.grove_hash)]
 
 
 def symptoms(config: Config, snapshot: Snapshot, started: float) -> Iterator[Symptom]:
-    """All signs in `snapshot`, the most telling first; `started` is the check's start, in seconds of the epoch."""
+    """All signs in `snapshot`, the most significant first; `started` is the check's start (seconds since the epoch)."""
     pending = [pod for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready]
     for clique in snapshot.cliques:
         yield from _refused(config, snapshot, clique)
@@ -113,7 +113,7 @@ def symptoms(config: Config, snapshot: Snapshot, started: float) -> Iterator[Sym
 
 
 def minutes(seconds: float) -> str:
-    """A span of time for people."""
+    """A duration, for users."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
@@ -128,7 +128,7 @@ def _is_wanted(config: Config, pod: Pod) -> bool:
 def _refused(config: Config, snapshot: Snapshot, clique: Clique) -> Iterator[Symptom]:
     pods = [pod for pod in snapshot.pods if pod.clique == clique.name]
     alive = [pod for pod in pods if not pod.terminating and not pod.over]
-    # the words stay on the object for good, so a pod made after them says that they are over
+    # the message stays on the object for good; a pod created after it shows that the problem is solved
     if not clique.refused or len(alive) >= clique.pods or any(pod.created > clique.refused_at for pod in pods):
         return
     bounds, silent = config.bounds, _WEBHOOK_SILENT.search(clique.refused)
@@ -156,7 +156,7 @@ def _image(config: Config, snapshot: Snapshot, pod: Pod, container: Container) -
         mark=container.waiting,
         cause=f"image {container.image} of pod {pod.name} ({pod.role}) cannot be pulled: {words}",
         patience=bounds.image if refused else bounds.registry,
-        # from back-off to a failed pull and back, or the other way about
+        # from back-off to a failed pull and back, or the other way round
         attempts=2,
         unseen_patience=bounds.unseen_pull,
     )
@@ -177,7 +177,7 @@ def _crash(config: Config, pod: Pod, container: Container) -> Iterator[Symptom]:
         f"({'once' if container.ends == 1 else f'{container.ends} times'}{how})"
         + (f": {last_line}" if last_line else ""),
         patience=config.bounds.crash if keeps else NEVER,
-        # ends from before the check do not count alone: what made them may be repaired
+        # crashes from before the check do not count alone: their cause may be repaired
         attempts=min(2, config.bounds.crashes - 1),
         words=message,
         log_of=None if message else (pod.name, container.name),
@@ -220,7 +220,7 @@ def _without_node(config: Config, pending: list[Pod]) -> Iterator[Symptom]:
 
 
 def _no_place(pod: Pod, refused: list[Pod]) -> str:
-    """Names the pod of the gang that has no place: KAI tells the others which one, and that one why."""
+    """Names the unschedulable pod of the gang: KAI's message on the others says which one, on that one why."""
     named = [found for found in (_CULPRIT.search(one.placing) for one in refused) if found]
     if not named:
         return f"no node for pod {pod.name} ({pod.role}): {pod.placing}"
@@ -233,7 +233,7 @@ def _no_place(pod: Pod, refused: list[Pod]) -> str:
 
 
 def _failed_graph(config: Config, graph: Graph, started: float) -> Iterator[Symptom]:
-    # a webhook that does not answer comes back; when it does not, nothing moves, and that is a symptom of its own
+    # a webhook that does not answer usually recovers; otherwise nothing progresses, which is a symptom of its own
     if not graph.failed or _WEBHOOK_SILENT.search(graph.failed):
         return
     least, most = config.bounds.graph_failed, config.bounds.unseen_attempt + config.bounds.graph_failed
@@ -243,14 +243,14 @@ def _failed_graph(config: Config, graph: Graph, started: float) -> Iterator[Symp
         cause=f"the graph {config.deployment} is failed: {graph.failed}",
         patience=least,
         attempts=1,
-        # the pause between attempts is about as long as it has been failing
+        # the retry interval is about as long as it has been failing
         unseen_patience=min(max(least, started - graph.failed_since), most),
         while_idle=True,
     )
 
 
 def _idle(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
-    """Something is missing or old, and no pod is on its way up or down."""
+    """Pods are missing or outdated, and none is starting or ending."""
     missing = [
         f"{role} has {len(pods)} of {need.pods} pods"
         for role, need in config.roles.items()

@@ -1,4 +1,4 @@
-"""The verdict: a pure function of the configuration, a snapshot, what was seen before, and the time."""
+"""The verdict: a pure function of the configuration, a snapshot, earlier snapshots, and the time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Waiting:
     """Not yet."""
 
     line: str
-    """State of all roles, for the log."""
+    """The state of all roles, for the log."""
 
 
 @dataclass(frozen=True)
 class PodsReady:
-    """All pods are there, ready and of the wanted template: the endpoint may be asked."""
+    """All pods exist, are ready and have the wanted template: the endpoint can be tested."""
 
     line: str
 
@@ -36,16 +36,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Failed:
-    """Waiting on is of no use."""
+    """Further waiting is useless."""
 
     cause: str
-    """One line, complete by itself."""
+    """One self-contained line."""
     line: str = ""
-    """State of all roles."""
+    """The state of all roles."""
     words: str = ""
-    """What else is known; many lines."""
+    """Details; many lines."""
     log_of: tuple[str, str] | None = None
-    """Pod and container whose log has the last words."""
+    """Pod and container whose log has the details."""
 
 
 Verdict = Waiting | PodsReady | Failed
@@ -56,7 +56,7 @@ SPLIT_DOMAIN = "a split NVLink domain answers 200 with nothing in it"
 
 @dataclass(frozen=True)
 class Sighting:
-    """One symptom, seen without a break."""
+    """One symptom, seen without interruption."""
 
     since: float
     mark: str
@@ -66,19 +66,19 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Memory:
-    """What earlier looks have left."""
+    """What is remembered of earlier snapshots."""
 
     started: float
     """The check's start, on the clock that `judge` is given."""
     started_at: float
-    """The same in seconds of the epoch, as objects have it."""
+    """The same in seconds since the epoch, for comparison with objects."""
     progressed: float
-    """When any pod last came further than any before it."""
+    """When a new maximum in `reached` was last seen."""
     reached: tuple[int, ...] = (0, 0, 0, 0)
-    """Most pods of the wanted template that ever existed, had a node, ran, were ready."""
+    """Highest number of pods of the wanted template that existed, had a node, ran, were ready."""
     sightings: Mapping[str, Sighting] = field(default_factory=dict[str, Sighting])
     unusable: int = 0
-    """Answers of the endpoint that were of no use."""
+    """Number of unusable answers of the endpoint."""
 
     @classmethod
     def begin(cls, now: float, epoch: float) -> Memory:
@@ -87,7 +87,7 @@ class Memory:
 
 
 def judge(config: Config, snapshot: Snapshot, memory: Memory, now: float) -> tuple[Verdict, Memory]:
-    """What `snapshot` says, taken at `now`, and what to remember of it."""
+    """The verdict on `snapshot`, taken at `now`, and the updated memory."""
     found = list(symptoms(config, snapshot, memory.started_at))
     complete = _complete(config, snapshot)
     unsettled = _unsettled(config, snapshot) if complete else None
@@ -105,7 +105,7 @@ def judge(config: Config, snapshot: Snapshot, memory: Memory, now: float) -> tup
 
 
 def weigh(config: Config, memory: Memory, reply: Reply, line: str, now: float) -> tuple[Found, Memory]:
-    """What an answer of the endpoint says, `line` being the state of the pods."""
+    """The verdict on an answer of the endpoint, and the updated memory; `line` is the state of the pods."""
     if reply.kind == "good":
         return Answers(f"{line}; the model answers: {reply.text}"), memory
     count = memory.unusable + (reply.kind != "later")
@@ -121,7 +121,7 @@ def weigh(config: Config, memory: Memory, reply: Reply, line: str, now: float) -
 
 
 def _complete(config: Config, snapshot: Snapshot) -> bool:
-    """Wanted roles and numbers come from the program, so a role without any pods is not overlooked."""
+    """Roles and numbers come from the config, so a role without any pods is not overlooked."""
     if left(config, snapshot):
         return False
     return all(_ready(config, snapshot, role) >= need.pods for role, need in config.roles.items())
@@ -132,9 +132,9 @@ def _ready(config: Config, snapshot: Snapshot, role: str) -> int:
 
 
 def _unsettled(config: Config, snapshot: Snapshot) -> Symptom | None:
-    """All is there that is wanted, but pods are about to go: more than wanted, or of an older Grove template.
+    """All wanted pods are ready, but some are about to be removed: surplus, or of an older Grove template.
 
-    That takes seconds where anybody acts on it. Where nobody does, what is wanted is there all the same.
+    That takes seconds if Grove acts on it; if it does not, all wanted pods are ready nevertheless.
     """
     more = [role for role, need in config.roles.items() if len(wanted(config, snapshot, role)) > need.pods]
     if not more and not outdated(snapshot):
@@ -183,7 +183,7 @@ def _too_late(config: Config, snapshot: Snapshot, found: list[Symptom], line: st
 
 
 def _words(config: Config, snapshot: Snapshot, symptom: Symptom | None) -> str:
-    """What else is known of what is missing: last words first, then the newest warnings."""
+    """Details about what is missing: the symptom's own first, then the newest warnings."""
     said = [symptom.words] if symptom and symptom.words else []
     gone = [f"{pod.name} is over: {pod.over}" for pod in snapshot.pods if pod.over and pod.role in config.roles]
     ending = [pod.name for pod in snapshot.pods if pod.terminating and not pod.over]

@@ -1,4 +1,4 @@
-"""The check's loop: look, judge, tell, until the stack answers or waiting is of no use."""
+"""The check's loop: read, decide, report, until the stack answers or waiting is useless."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Watch:
 
     @property
     def state(self) -> str:
-        """What was last seen, for the message of a check that is stopped."""
+        """The last known state, for the message of a stopped check."""
         return self._line
 
     @property
@@ -43,7 +43,7 @@ class Watch:
         return minutes(time.monotonic() - self._memory.started)
 
     def run(self) -> verdict.Answers | verdict.Failed:
-        """Waits for the end."""
+        """Run until there is a final verdict."""
         while True:
             found = self._look()
             if isinstance(found, verdict.Answers | verdict.Failed):
@@ -53,7 +53,7 @@ class Watch:
             time.sleep(self._config.bounds.poll)
 
     def words_of(self, pod: str, container: str) -> str:
-        """The end of the log of a container's run before this one."""
+        """The end of the log of a container's previous run, else of the current one."""
         for previous in ("true", "false"):
             try:
                 found = self._api.log(pod, container=container, previous=previous, tailLines=_LOG_LINES)
@@ -87,7 +87,7 @@ class Watch:
         return f"{line}; no answer yet: {self._last_answer}" if self._last_answer else line
 
     def _unseen(self, error: ApiError) -> verdict.Waiting | verdict.Failed:
-        """The API server restarts, or its answers are late: what was seen before stays true until the next look."""
+        """The API server restarts or is slow: the previous state is kept until the next snapshot."""
         now, config = time.monotonic(), self._config
         if error.status not in _FORBIDDEN:
             self._forbidden_since = None
@@ -102,7 +102,7 @@ class Watch:
         return verdict.Waiting(f"{self._seen}; the Kubernetes API {said}: {error}")
 
     def _tell(self) -> None:
-        """One line per change, with a pause between two, in the log and on the Job."""
+        """One line for each change, with a minimum pause, in the log and on the Job."""
         now, config = time.monotonic(), self._config
         if self._line == self._shown or now - self._shown_at < config.bounds.progress:
             return
@@ -119,7 +119,7 @@ class Watch:
 
 
 def failure(config: Config, watch: Watch, failed: verdict.Failed) -> str:
-    """The message of a failure, with a container's last words where its status has none."""
+    """The failure message, with the end of a container's log if its status has no message."""
     words = failed.words
     if failed.log_of:
         last = watch.words_of(*failed.log_of)

@@ -1,4 +1,4 @@
-"""One HTTP request, bounded in time as a whole, with every failure of the network as one exception."""
+"""One HTTP request with an overall timeout; every network failure is one type of exception."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHUNK: Final = 1 << 16
 
 
 class NoAnswerError(Exception):
-    """No HTTP answer: refused, broken off, too slow. The text is for people."""
+    """No HTTP answer: refused, aborted, too slow. The text is for users."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Object:
-        """The body's JSON object; empty when it is none."""
+        """The body's JSON object; empty if it is not one."""
         try:
             value: object = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -52,7 +52,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Answer:
-    """Sends one request, `body` as JSON, and reads the whole answer within `timeout` seconds."""
+    """Send one request, `body` as JSON, and read the whole answer within `timeout` seconds."""
     try:
         return _ask(method, url, timeout, body, {"Accept": "application/json", **(headers or {})}, context)
     except TimeoutError:
@@ -89,7 +89,7 @@ def _read(response: http.client.HTTPResponse, end: float) -> Answer:
     received = bytearray()
     while chunk := response.read1(_CHUNK):
         received += chunk
-        # a server that sends a byte now and then never runs into the socket's own timeout
+        # a server that sends a byte now and then never hits the socket's own timeout
         if time.monotonic() > end:
             raise TimeoutError
         if len(received) > _LARGEST_BODY:

@@ -1,1 +1,1 @@
-"""Ways out that Pulumi has no command for, for days on which something is gone that the state still counts on."""
+"""Recovery commands that Pulumi lacks, for a state that does not match what exists."""

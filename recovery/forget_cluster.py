@@ -1,12 +1,12 @@
-"""Forget what was inside a cluster that is gone or out of reach, so that `pulumi destroy` ends.
+"""Forget the objects in a cluster that is gone or unreachable, so that `pulumi destroy` can finish.
 
-A destroy asks the cluster to delete every object in it, and hangs or fails when nobody answers. The Kubernetes
-provider's own switch (`PULUMI_K8S_DELETE_UNREACHABLE`) does not help: a Helm release is not covered by it
-(pulumi-kubernetes issue 2675). The engine's `retainOnDelete` does: it takes a resource out of the state without a
-call to its provider. This command sets it, in the state, on everything that lives in the cluster; the destroy that
-follows deletes the rest: pools, cluster, networks, bucket, grants.
+A destroy asks the cluster to delete every object in it, and hangs or fails if the cluster does not answer. The
+Kubernetes provider's own switch (`PULUMI_K8S_DELETE_UNREACHABLE`) does not help: it does not cover Helm releases
+(pulumi-kubernetes issue 2675). The engine's `retainOnDelete` does: it removes a resource from the state without a
+call to its provider. This command sets it, in the state, on everything in the cluster; the destroy that follows
+deletes the rest: pools, cluster, networks, bucket, grants.
 
-It changes the state and nothing else, keeps the old state in a file, and says how to put it back.
+It changes only the state, keeps the old one in a file, and says how to restore it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _PACKAGE = "kubernetes:"
 
 
 def forget(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A copy of an exported `state` in which objects inside the cluster are retained on delete, and their URNs.
+    """A copy of an exported `state` in which objects in the cluster are retained on delete, and their URNs.
 
-    Providers stay as they are (deleting one is no call to the cluster), and so does every resource of another
-    package. `protect` is lifted from what is forgotten: there is nothing left to protect.
+    Providers are unchanged (deleting one makes no call to the cluster), and so are resources of other packages.
+    `protect` is removed from what is forgotten: there is nothing left to protect.
     """
     changed = copy.deepcopy(state)
     urns: list[str] = []
@@ -40,10 +40,10 @@ def forget(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def forget_cluster(stack: str, backup: Path, run: Run) -> list[str]:
-    """Do it to `stack`; the state as it was is written to `backup` first.
+    """Apply `forget` to `stack`; its old state is written to `backup` first.
 
     Raises:
-        StateError: `backup` exists, the state cannot be read, or `pulumi` says no.
+        StateError: `backup` exists, the state cannot be read, or `pulumi` fails.
     """
     state = taken_out(stack, backup, run)
     changed, urns = forget(state)

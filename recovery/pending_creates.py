@@ -1,22 +1,22 @@
-"""Find out what a killed `pulumi` made and could not write down, and put it into the state.
+"""Find resources that a killed `pulumi` created but did not record, and add them to the state.
 
-The engine writes down that it begins to create a resource, and writes down the result. A process that dies between
-the two leaves a pending create: the object may exist or not, and the engine does not know its id. Clearing it, as
+The engine records when it begins to create a resource, and when it has the result. A process that dies between the two
+leaves a pending create: the object may exist or not, and the engine does not know its id. Clearing it, as
 `pulumi refresh --clear-pending-creates` does, orphans what exists. `--import-pending-creates` does the same: Pulumi
 3.259 marks the entry as an import, and nothing in its engine reads that mark (seen: no call to the provider, entry
-gone, object orphaned). The answer `import` to the question that `pulumi refresh` asks sets that mark too (read).
+gone, object orphaned). The answer `import` to the prompt of `pulumi refresh` sets that mark too (read).
 
-So the id is worked out here from the recorded inputs, the entry becomes a resource with that id, and a plain
-refresh does the rest: it reads what exists, and drops what does not. The formats are the import ids of the
-providers' documentation. What needs no look is cleared: a grant or an enabled API is made again without harm, a
-random value exists in the state only.
+So the id is derived here from the recorded inputs, the entry becomes a resource with that id, and a plain refresh does
+the rest: it reads what exists, and drops what does not. The formats are the import ids in the providers' documentation.
+What need not be looked up is cleared: grants and enabled APIs can be created again without harm, a random value exists
+in the state only.
 
-A kill in the middle of a replacement leaves two things of one name. Where the old object was deleted first, its entry
-(`pendingReplacement`) says that it is gone, and the new one takes its place. Where the old one is to go last, it lives:
-the new one is looked for under another name, and only if it exists does the old one become what is left to delete.
+A kill during a replacement leaves two resources of one name. If the old object was deleted first, its entry
+(`pendingReplacement`) says that it is gone, and the new one takes its place. If the old one is to be deleted last, it
+exists: the new one is looked up under another name, and only if it exists is the old one marked for deletion.
 
-A patch of a Kubernetes object owns its fields under a name that the plugin draws and a kill loses: no destroy would
-take them back. The object itself says who owns them.
+A patch of a Kubernetes object owns its fields under a generated name that a kill loses, so that no destroy would remove
+them. The object itself says who owns them.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:storage/bucket:Bucket": "{name}",
 }
 _BESIDE: Final = "-pending-create"
-"""Behind the name of what is looked for while its old object still has the name."""
+"""Suffix of the name of a looked-up resource while its old object still has the name."""
 _MADE_AGAIN: Final = ("gcp:projects/service:Service", "random:", "pulumi:")
-"""Kinds, or beginnings of kinds, whose create may simply be repeated; grants (`...IAMMember`) are too."""
+"""Kinds, or prefixes of kinds, whose create can simply be repeated; so can grants (`...IAMMember`)."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class Plan:
     """What to do about the pending creates of a state."""
 
     looked_up: dict[str, str]
-    """URN -> id of what may exist."""
+    """URN -> id of resources that may exist."""
     cleared: list[str]
-    """URNs of what may be made again."""
+    """URNs of resources that can be created again."""
     unknown: list[str]
-    """URNs of kinds that have no known id format; they stay pending."""
+    """URNs of kinds without a known id format; they stay pending."""
     beside: frozenset[str] = frozenset()
-    """Those of `looked_up` whose old object is to be deleted after they are made: it is in the state, and lives."""
+    """Those of `looked_up` whose old object is to be deleted after their creation: it is in the state, and exists."""
 
 
 def plan(state: Mapping[str, Any]) -> Plan:
-    """Work out the ids of all pending creates of an exported state."""
+    """Derive the ids of all pending creates of an exported state."""
     deployment: dict[str, Any] = state.get("deployment", {})
     place = _place(deployment.get("resources") or [])
     found = Plan({}, [], [], _living(deployment.get("resources") or []))
@@ -88,12 +88,12 @@ def plan(state: Mapping[str, Any]) -> Plan:
 
 
 def _living(resources: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """URNs of what a state says there is."""
+    """URNs of resources that exist according to a state."""
     return frozenset(str(r["urn"]) for r in resources if not r.get("pendingReplacement") and not r.get("delete"))
 
 
 def id_of(kind: str, inputs: Mapping[str, Any]) -> str | None:
-    """The id that an object of `kind` with these inputs has, or None where that cannot be known."""
+    """The id of an object of `kind` with these inputs, or None if it cannot be known."""
     if kind == "kubernetes:helm.sh/v3:Release":
         name, namespace = inputs.get("name"), inputs.get("namespace")
         return f"{namespace}/{name}" if name and namespace else None
@@ -115,7 +115,7 @@ def _short(key: str, value: Any) -> Any:
 
 
 def _place(resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Project and region of the Google Cloud provider: what a resource does not say itself."""
+    """Project and region of the Google Cloud provider: the defaults of resources."""
     for resource in resources:
         if resource.get("type") == "pulumi:providers:gcp":
             inputs = resource.get("inputs", {})
@@ -144,25 +144,27 @@ def settled(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
 
 
 def _take_in(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
-    """Put a resource in place of the entry that it replaces, or behind all others: what needs it comes after it."""
+    """Put a resource in place of the entry that it replaces, or after all others: dependents come after it."""
     for index, other in enumerate(resources):
         if other.get("pendingReplacement") and other["urn"] == made["urn"]:
-            # It is deleted already, and two entries of one URN are no state.
+            # It is deleted already, and two entries with one URN are invalid.
             resources[index] = made
             return
-    # Behind everything that it depends on: those were created before it.
+    # After everything that it depends on, which was created before it.
     resources.append(made)
 
 
 def parted(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a refreshed `state`: what was found beside its old object takes its name, and the old one is to go."""
+    """A copy of a refreshed `state`: what was found beside its old object takes its name, and the old one is marked for
+    deletion.
+    """
     changed = copy.deepcopy(dict(state))
     resources: list[dict[str, Any]] = changed["deployment"].get("resources") or []
     found = {str(r["urn"]).removesuffix(_BESIDE): r for r in resources if str(r["urn"]).endswith(_BESIDE)}
     for index, old in enumerate(resources):
         made = found.pop(str(old["urn"]), None)
         if made is not None:
-            # In the old one's place, since others need it; the old one goes to the end, as the engine keeps it.
+            # In the old one's place, since others depend on it; the old one to the end, as the engine does it.
             resources[resources.index(made)] = {**old, "delete": True}
             resources[index] = {**made, "urn": old["urn"]}
     return changed
@@ -172,7 +174,7 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     """Adopt or drop the pending creates of `stack`, and refresh it; the old state is written to `backup` first.
 
     Raises:
-        StateError: `backup` exists, the state cannot be read, or `pulumi` says no.
+        StateError: `backup` exists, the state cannot be read, or `pulumi` fails.
     """
     state = taken_out(stack, backup, run)
     found = plan(state)
@@ -185,7 +187,7 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
 
 
 def owned(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
-    """A copy of a refreshed `state` in which the patches that were found have the field manager that made them."""
+    """A copy of a refreshed `state` in which the patches that were found have their original field manager."""
     changed = copy.deepcopy(dict(state))
     resources: list[dict[str, Any]] = changed["deployment"].get("resources") or []
     for resource in resources:
@@ -202,7 +204,7 @@ def _is_patch(urn: str) -> bool:
 
 
 def _owner(resource: Mapping[str, Any]) -> str:
-    """The field manager that applied the annotations and labels which a patch asks for; empty when there is none."""
+    """The field manager that applied a patch's annotations and labels; empty if there is none."""
     metadata: dict[str, dict[str, str]] = resource["inputs"]["metadata"]
     asked = {f"{group}/{key}" for group in ("annotations", "labels") for key in metadata.get(group, {})}
     entries: list[dict[str, Any]] = resource["outputs"]["metadata"].get("managedFields") or []

@@ -1,4 +1,4 @@
-"""The state of a Pulumi stack, taken out with a copy kept, and put back changed."""
+"""Export of a Pulumi stack's state, with a backup, and import of the changed state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Run = Callable[[Sequence[str], str | None], str]
-"""Runs `pulumi` with arguments and an input, and returns what it prints."""
+"""Runs `pulumi` with arguments and an input, and returns its output."""
 
 
 class StateError(Exception):
@@ -17,10 +17,10 @@ class StateError(Exception):
 
 
 def taken_out(stack: str, backup: Path, run: Run) -> dict[str, Any]:
-    """The exported state of `stack`; it is written to `backup` before it is returned.
+    """The exported state of `stack`, after writing it to `backup`.
 
     Raises:
-        StateError: `backup` exists, or what `pulumi` prints is no state.
+        StateError: `backup` exists, or the output of `pulumi` is not a state.
     """
     if backup.exists():
         raise StateError(f"{backup} exists; name another file for the old state with --backup")
@@ -33,7 +33,7 @@ def read(stack: str, run: Run) -> dict[str, Any]:
     """The exported state of `stack`.
 
     Raises:
-        StateError: what `pulumi` prints is no state.
+        StateError: the output of `pulumi` is not a state.
     """
     return _exported(stack, run)[1]
 
@@ -47,7 +47,7 @@ def _exported(stack: str, run: Run) -> tuple[str, dict[str, Any]]:
 
 
 def put_back(stack: str, state: Mapping[str, Any], run: Run) -> None:
-    """Import `state` in place of what `stack` has."""
+    """Import `state` as the state of `stack`."""
     run(["stack", "import", "--stack", stack], json.dumps(state))
 
 
@@ -55,7 +55,7 @@ def pulumi(arguments: Sequence[str], text: str | None) -> str:
     """Run the `pulumi` on PATH in the current folder.
 
     Raises:
-        StateError: there is none, or it failed.
+        StateError: there is none, or it fails.
     """
     try:
         done = subprocess.run(  # noqa: S603 - the user's own CLI, with arguments of this module

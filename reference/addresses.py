@@ -1,12 +1,11 @@
-"""The address plan of one cluster: nine ranges cut from one base range.
+"""The address plan of one cluster: nine ranges allocated from one base range.
 
-The cuts depend on the base range alone, never on the number of nodes: a range of a subnet, of a cluster's
-pods or of its control plane cannot be moved once it exists, so a new domain must not shift any of them. The
-number of nodes is only compared with what the base range can carry.
+The split depends on the base range alone, never on the number of nodes: the range of a subnet, of a cluster's pods or
+of its control plane cannot be changed once it exists, so a new domain must not move any of them. The number of nodes
+is only compared with the capacity of the base range.
 
-Which half and which eighth a range gets follows from GKE's arithmetic: a node takes a /24 of pod addresses
-(110 pods, GKE's default) and one address in each of the six NIC subnets, so pods need 256 times what a subnet
-needs.
+The proportions follow from GKE's arithmetic: a node takes a /24 of pod addresses (110 pods, GKE's default) and one
+address in each of the six NIC subnets, so pods need 256 times the addresses of a subnet.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class AddressPlan:
 def plan(base: str, nodes: int, key: str = "cluster.addressRange") -> AddressPlan:
     """The plan for `base` (a private range in CIDR notation), which must carry `nodes` A4X nodes.
 
-    The upper half of the base holds the pods; the lower half is cut into eight: nodes, services, second
+    The upper half of the base holds the pods; the lower half is split into eight: nodes, services, second
     gVNIC, control plane, and four RDMA subnets.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Names of Cloud Storage buckets: Google's published rules, which it applies to every bucket of every project."""
+"""Names of Cloud Storage buckets: Google's published rules, which hold for every bucket of every project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from validation.problems import RuleError
 
 _SHORTEST, _LONGEST = 3, 63
 _LONGEST_DOTTED: Final = 222
-"""Characters of a name with dots in it, whose parts have up to 63 each."""
+"""Characters of a name that contains dots; each part has up to 63."""
 
 _PART: Final = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 _ADDRESS: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
@@ -18,7 +18,7 @@ _LOOKALIKES: Final = str.maketrans("01", "ol")
 
 
 def check(name: str, key: str = "modelBucket.name") -> None:
-    """Raise `RuleError` unless `name` can be the name of a bucket, without `gs://` in front."""
+    """Raise `RuleError` unless `name` is a valid bucket name, without `gs://`."""
     parts = name.split(".")
     longest = _LONGEST_DOTTED if len(parts) > 1 else _LONGEST
     if not _SHORTEST <= len(name) <= longest or not all(_PART.fullmatch(p) and len(p) <= _LONGEST for p in parts):

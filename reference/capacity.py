@@ -1,8 +1,8 @@
-"""What nodes have for pods, and whether a number of pods fits on them.
+"""Allocatable CPU and memory of nodes, and whether a set of pods fits on them.
 
-The arithmetic is GKE's ("Plan GKE Standard node sizes"): what it reserves of a machine's CPU and memory, and a margin
-before pods are evicted. A real node has a little less: firmware and kernel take memory before GKE counts it, and
-DaemonSets ask for some. So a "no" from here is certain, and a "yes" is not.
+The arithmetic is GKE's ("Plan GKE Standard node sizes"): its reservations of CPU and memory, and the eviction
+threshold. A real node has a little less: firmware and kernel take memory before GKE counts it, and DaemonSets request
+some. So a "no" from here is certain, and a "yes" is not.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 
 EVICTION_MARGIN: Final = 100 * MIB
-"""Memory that the kubelet keeps free by evicting pods; not to be asked for."""
+"""Memory that the kubelet keeps free by evicting pods; not allocatable."""
 
 PODS_PER_NODE: Final = 110
-"""GKE's default on Standard clusters, which the pools of this program keep."""
+"""GKE's default on Standard clusters, which this program's pools use."""
 PODS_PER_NODE_MAX: Final = 256
-"""What a node pool may be made for; an adopted one may have been."""
+"""The most that a node pool can be created with; an adopted pool may have been."""
 
 _MEMORY_STEPS: Final = ((4, 0.25), (4, 0.20), (8, 0.10), (112, 0.06), (math.inf, 0.02))
-"""Share of each further step of memory (GiB) that GKE reserves."""
+"""Share of each successive step of memory (GiB) that GKE reserves."""
 _CPU_STEPS: Final = ((1, 0.06), (1, 0.01), (2, 0.005), (math.inf, 0.0025))
-"""Share of each further step of CPUs that GKE reserves."""
+"""Share of each successive step of CPUs that GKE reserves."""
 
 
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
@@ -52,7 +52,7 @@ _UNITS: Final = {
 
 
 def quantity(text: str) -> float:
-    """A quantity as Kubernetes writes it (`139580m`, `870Gi`), as a number."""
+    """The number that a Kubernetes quantity (`139580m`, `870Gi`) stands for."""
     found = _QUANTITY.fullmatch(text)
     if found is None or found[2] not in _UNITS:
         raise ValueError(f"no quantity of Kubernetes: {text!r}")
@@ -61,7 +61,7 @@ def quantity(text: str) -> float:
 
 @dataclass(frozen=True)
 class Size:
-    """What a pod asks for, or what a node has for pods."""
+    """Requests of a pod, or allocatable resources of a node."""
 
     cpu: int
     """Thousandths of a CPU."""
@@ -83,7 +83,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Node:
-    """One node: what it has for pods, and how many it takes."""
+    """One node: allocatable resources and the maximum number of pods."""
 
     room: Size
     pods: int = PODS_PER_NODE
@@ -94,7 +94,7 @@ class Node:
 
 
 def node(cpus: int, memory_gib: float, pods: int = PODS_PER_NODE) -> Node:
-    """A node of GKE on a machine with `cpus` virtual CPUs and `memory_gib` GiB."""
+    """A GKE node on a machine with `cpus` virtual CPUs and `memory_gib` GiB."""
     cpu = cpus - _reserved(cpus, _CPU_STEPS)
     memory = (memory_gib - _reserved(memory_gib, _MEMORY_STEPS)) * GIB - EVICTION_MARGIN
     return Node(Size(int(cpu * 1000), int(memory)), pods)
@@ -114,27 +114,27 @@ def a4x_node(pods: int = PODS_PER_NODE) -> Node:
 
 
 SYSTEM_MACHINE: Final = "e2-standard-16"
-"""Machine of the system pool that the program makes, as in Google's A4X blueprint."""
+"""Machine type of the created system pool, as in Google's A4X blueprint."""
 SYSTEM_CPUS: Final = 16
 SYSTEM_MEMORY_GB: Final = 64
 SYSTEM_NODES_MIN: Final = 2
 SYSTEM_NODES_MAX: Final = 10
-"""Nodes up to which that pool grows."""
+"""Upper limit of that pool's autoscaling."""
 
 
 def system_node() -> Node:
-    """A node of the system pool that the program makes."""
+    """A node of the created system pool."""
     return node(SYSTEM_CPUS, SYSTEM_MEMORY_GB)
 
 
 MODEL_DOWNLOAD: Final = Size(4000, 8 * GIB)
-"""What the Job that downloads a model asks for: many files at a time, each checked by its hash."""
+"""Requests of the model download Job: many files at a time, each verified by its hash."""
 
 
 def fits(kind: Node, nodes: int, wanted: Sequence[tuple[Size, int]]) -> bool:
-    """Whether pods fit on `nodes` empty nodes of one kind: sizes with how many of each, up to three sizes.
+    """Whether the `wanted` pods (up to three sizes, with a count of each) fit on `nodes` empty nodes of one kind.
 
-    Exact: pods of one size are alike, so what counts is how many of each a node gets. The last size goes wherever
+    Exact: pods of one size are interchangeable, so only their number on each node matters. The last size goes wherever
     there is room; all distributions of the others are tried, node by node.
     """
     ordered = [(size, count) for size, count in sorted(wanted, key=lambda w: -w[0].memory) if count > 0]
@@ -144,7 +144,7 @@ def fits(kind: Node, nodes: int, wanted: Sequence[tuple[Size, int]]) -> bool:
         return False
     *others, (last, last_count) = ordered
     sizes = [size for size, _ in others]
-    # How many of the others are placed -> the most of the last size that fits beside them.
+    # How many of the others are placed -> the most pods of the last size that fit beside them.
     best: dict[tuple[int, ...], int] = {tuple(0 for _ in others): 0}
     goal = tuple(count for _, count in others)
     for _ in range(nodes):
@@ -160,7 +160,7 @@ def fits(kind: Node, nodes: int, wanted: Sequence[tuple[Size, int]]) -> bool:
 
 
 def _shares(kind: Node, sizes: Sequence[Size], left: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Node]]:
-    """Every choice of pods for one node, with what is left of the node."""
+    """Every choice of pods for one node, with the node's remaining room."""
     if not sizes:
         yield (), kind
         return

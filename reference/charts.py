@@ -1,7 +1,7 @@
-"""Where Helm charts come from: each publisher's own place, or one mirror for all of them.
+"""Sources of Helm charts: each publisher's own repository, or one mirror for all of them.
 
-A place is an `https://` folder or a local one, which holds archives `<chart>-<version>.tgz`, or an `oci://` registry,
-which holds the chart under its name with the version as its tag. A release is given both `address` and version.
+A source is an `https://` or local folder of archives `<chart>-<version>.tgz`, or an `oci://` registry, which holds each
+chart under its name with the version as its tag. A Helm release gets both `address` and version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TAG: Final = re.compile(r"^oci://[^/]+/.*[:@][^/]*$")
 
 
 def address(source: str, name: str, version: str) -> str:
-    """What a Helm release names as its chart: chart `name` of `version`, in `source` (URL, folder or `oci://`)."""
+    """The chart reference of a Helm release: chart `name` of `version`, in `source` (URL, folder or `oci://`)."""
     place = source.rstrip("/")
     if place.startswith(OCI):
         return f"{place}/{name}"

@@ -1,4 +1,4 @@
-"""What a cluster and a node pool must have to be adopted: one list, for the program and for preflight."""
+"""Requirements for adopting a cluster and a node pool, shared by the program and preflight."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ClusterFacts:
 
     @property
     def update(self) -> str:
-        """Beginning of the command that changes the cluster."""
+        """Beginning of the command that updates the cluster."""
         return f"gcloud container clusters update {self.name} --location {self.location} --project {self.project}"
 
 
@@ -38,16 +38,16 @@ class PoolFacts:
     machine_type: str
     zones: Sequence[str]
     nodes: int
-    """Nodes over all zones, as the pool is sized now."""
+    """Current number of nodes in all zones."""
     additional_networks: int
-    """Networks beside the cluster's own that its nodes are attached to."""
+    """Networks that its nodes are attached to beside the cluster's own."""
     accelerator_profile: str | None = None
-    """Accelerator network profile; None where it is not known."""
+    """Accelerator network profile; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Lack:
-    """A requirement that is not met, and what to do."""
+    """An unmet requirement, and its fix."""
 
     finding: str
     fix: str
@@ -92,7 +92,7 @@ def gcs_fuse(cluster: ClusterFacts) -> Lack | None:
 
 
 def version(cluster: ClusterFacts, window: gke.VersionWindow) -> Lack | None:
-    """The Dynamo release runs on the version that the cluster has."""
+    """The Dynamo release supports the cluster's version."""
     try:
         window.check(cluster.version)
     except gke.GkeRuleError as error:
@@ -101,7 +101,7 @@ def version(cluster: ClusterFacts, window: gke.VersionWindow) -> Lack | None:
 
 
 def cluster_lacks(cluster: ClusterFacts, rdma: gke.RdmaMode, window: gke.VersionWindow) -> Iterator[Lack]:
-    """Everything that keeps a cluster from being adopted."""
+    """Everything that prevents adopting a cluster."""
     found = [workload_identity(cluster), gcs_fuse(cluster), dataplane(cluster)]
     if rdma == "multi-network":
         found.append(multi_networking(cluster))
@@ -111,7 +111,7 @@ def cluster_lacks(cluster: ClusterFacts, rdma: gke.RdmaMode, window: gke.Version
 
 
 def pool_lacks(pool: PoolFacts, domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode) -> Iterator[Lack]:
-    """Everything that keeps a node pool from being the domain of that name, zone and size."""
+    """Everything that prevents adopting a node pool as the domain of that name, zone and size."""
     key, attached = f"domains.{domain}", len(gke.DEVICE_NETWORKS)
     created = "it is chosen when a pool is created: create another pool"
     if not pool.machine_type.startswith(A4X.machine_type):

@@ -10,15 +10,15 @@ from validation.problems import RuleError
 
 CHART: Final = "nvidia-dra-driver-gpu"
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
-"""Where NVIDIA publishes the chart, readable without an account."""
+"""NVIDIA's chart repository, readable without an account."""
 
 NAMESPACE: Final = namespaces.DRA_DRIVER
 
 DEFAULT_VERSION: Final = "25.12.0"
-"""First release that works on every GKE minor from 1.34 on."""
+"""First release that works on every GKE minor version from 1.34 on."""
 
 FLOOR: Final = (25, 3, 2)
-"""First release that asks the API server which device classes it serves. 25.3.0 and 25.3.1 make those of v1beta1,
+"""First release that asks the API server which DeviceClass version it serves. 25.3.0 and 25.3.1 create v1beta1 classes,
 which a cluster of 1.34 or later does not serve."""
 
 _RELEASE: Final = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})(-[0-9A-Za-z]+([-.][0-9A-Za-z]+)*)?")

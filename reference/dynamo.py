@@ -1,7 +1,7 @@
-"""Dynamo releases: what differs between them, one object each.
+"""Dynamo releases: one profile object for each, with everything that differs between them.
 
-Charts, value names, the SGLang release in the image, what the operator insists on and what SGLang calls its
-arguments change from release to release. All of it is said here once; no other module asks for a version.
+Charts, value names, the SGLang release in the image, requirements of the operator and names of SGLang's arguments
+change from release to release. They are defined here only; no other module compares versions.
 
 Read from released charts, wheels and source, not run, unless a note says otherwise: only 0.7.0 was run against a
 real API server (without GPUs).
@@ -17,12 +17,12 @@ from reference import charts
 from reference.machines import Toleration
 
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
-"""Where NVIDIA publishes the Dynamo charts, readable without an account."""
+"""NVIDIA's repository of the Dynamo charts, readable without an account."""
 
 IMAGE_LOOKUP_OFF: Final = "nvidia.com/disable-image-pull-secret-discovery"
-"""Annotation that keeps the operator from looking for pull secrets by itself. Its index of them is empty in the first
-minute after its start: it then rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: 27 of
-27 pods replaced by a restart of the operator). Pods that name their secret keep running."""
+"""Annotation that turns off the operator's discovery of pull secrets. Its index of them is empty for the first minute
+after it starts: it rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: a restart of the
+operator replaced 27 of 27 pods). Pods that name their secret keep running."""
 
 DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
     {"apiGroups": [""], "resources": ["endpoints", "pods"], "verbs": ["get", "list", "watch"]},
@@ -33,22 +33,22 @@ DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
         "verbs": ["create", "get", "list", "watch", "update", "patch", "delete"],
     },
 )
-"""What pods may do where Kubernetes is the discovery backend: workers write what they serve, frontends read it. The
-operator gives these rights only to an account of its own (its `internal/discovery/resource.go`)."""
+"""Permissions of pods where Kubernetes is the discovery backend: workers register what they serve, frontends read it.
+The operator grants these only to a service account of its own (its `internal/discovery/resource.go`)."""
 
 
 @dataclass(frozen=True)
 class ArgumentMigration:
-    """A server argument or an environment variable that a release does not know as the layouts write it."""
+    """A server argument or environment variable of the layouts that a release does not accept as written."""
 
     name: str
-    """Argument (without dashes) or variable that goes."""
+    """Argument (without dashes) or variable to remove."""
 
     reason: str
     arguments: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, "str | int | float | bool"])
-    """Arguments that take its place."""
+    """Replacement arguments."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Variables that take its place."""
+    """Replacement variables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,41 +63,41 @@ class DynamoProfile:
     """Chart of the custom resource definitions; None where the operator applies them itself."""
     platform_chart: str = "dynamo-platform"
     runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
-    """Image of workers and frontends, without tag."""
+    """Image of workers and frontends, without a tag."""
 
     graph_api: str = "nvidia.com/v1alpha1"
     kubernetes: tuple[int, int] = (34, 36)
-    """First and last minor version of Kubernetes 1.x that this release is deployed on: below 1.34 DRA needs beta APIs
-    that can never be switched off again."""
+    """First and last supported minor version of Kubernetes 1.x: below 1.34 DRA needs beta APIs that can never be
+    disabled again."""
 
     values_style: Literal["subcharts", "global"]
-    """Where the chart's switches stand: `grove.enabled`, or `global.grove.install` and `.enabled`."""
+    """Where the chart's switches are: `grove.enabled`, or `global.grove.install` and `.enabled`."""
 
     image_lookup_switch: Literal["service", "pod"] = "service"
     """Where the operator reads `IMAGE_LOOKUP_OFF`: in the annotations of the service (seen on 0.7.0 and 1.0.1) or
     of the pod template (seen on 1.2 and 1.5, which ignore those of the service)."""
 
     pod_rules: tuple[Mapping[str, list[str]], ...] = ()
-    """Rules of the Role that the pods' account needs in its namespace; none where discovery goes through etcd."""
+    """Rules of the Role that the pods' account needs in its namespace; empty where discovery goes through etcd."""
 
     gib_version: str = "v1.1.0"
     """Release of Google's NCCL gIB plugin for the images of this release."""
     install_nccl: bool = False
-    """Whether the plugin's own NCCL takes the place of the image's: what Google's installer did until 2026-05-06.
-    An image with a newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
+    """Whether the plugin's own NCCL replaces the image's, as Google's installer did until 2026-05-06. An image with a
+    newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
 
     finds_kai: bool = False
-    """Whether the operator hands pods to KAI when its API group is served as the operator starts, whatever the values
-    say."""
+    """Whether the operator assigns pods to KAI if KAI's API group is served when the operator starts, whatever the
+    values say."""
 
     own_arguments_in_config: bool = True
-    """Whether the file for `--config` may hold arguments of `dynamo.sglang` beside those of SGLang."""
+    """Whether the `--config` file may contain arguments of `dynamo.sglang` beside those of SGLang."""
 
     decode_needs_round_robin_balance: bool = False
-    """Whether SGLang refuses a decode role with data parallelism without `prefill-round-robin-balance`."""
+    """Whether SGLang rejects a decode role with data parallelism but no `prefill-round-robin-balance`."""
 
     migrations: tuple[ArgumentMigration, ...] = ()
-    """What the layouts' arguments and variables, which are written for 0.7.0, become on this release."""
+    """Changes to the layouts' arguments and variables, which are written for 0.7.0."""
 
     @property
     def image(self) -> str:
@@ -105,7 +105,7 @@ class DynamoProfile:
         return f"{self.runtime_image}:{self.version}"
 
     def chart(self, name: str, mirror: str | None) -> str:
-        """Address of a chart of this release: NVIDIA's, or the one in the mirror."""
+        """Address of a chart of this release, at NVIDIA or in the mirror."""
         return charts.address(mirror or CHARTS, name, self.version)
 
     def platform_values(
@@ -116,11 +116,11 @@ class DynamoProfile:
         storage_class: Any = None,
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
-        `storage_class` (a name, or the output that holds it; None: the cluster's default).
+        `storage_class` (a name or an output; None: the cluster's default).
 
-        The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh
-        secret is missing, SGLang or not. The chart never installs KAI (`base.kai`). `kai` says whether one runs: from
-        1.0 on a value tells the operator; on 0.7 it looks for KAI's API group once, when it starts.
+        The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh secret is
+        missing, with SGLang too. The chart never installs KAI (`reference.kai`). `kai` says whether KAI runs: from 1.0
+        on it is a value for the operator; 0.7 looks for KAI's API group once, at start.
         """
         operator: dict[str, Any] = {
             "imagePullSecrets": [{"name": pull_secret}],
@@ -139,7 +139,7 @@ class DynamoProfile:
         if self.values_style == "global":
             operator["upgradeCRD"] = True
             values["global"] = {
-                # Kubernetes is the discovery backend of this release: nothing asks etcd.
+                # Kubernetes is the discovery backend of this release: nothing uses etcd.
                 "etcd": {"install": False},
                 "grove": {"install": True, "enabled": True},
                 "kai-scheduler": {"install": False, "enabled": kai},
@@ -154,10 +154,9 @@ class DynamoProfile:
 
 
 def _before_1(version: str) -> DynamoProfile:
-    """0.7.x: etcd and NATS, a chart of its own for the custom resource definitions.
+    """0.7.x: etcd and NATS, and a separate chart for the custom resource definitions.
 
-    The operator asks for one pod of each clique as the minimum of a gang: leader and one worker of a replica, not all
-    of them.
+    The operator sets the gang minimum to one pod of each clique: leader and one worker of a replica, not all of them.
     """
     return DynamoProfile(
         version=version,
@@ -173,11 +172,11 @@ def _before_1(version: str) -> DynamoProfile:
 
 
 def _from_1(version: str) -> DynamoProfile:
-    """1.0.x: Kubernetes as the discovery backend, definitions applied by the operator, values below `global`.
+    """1.0.x: Kubernetes as the discovery backend, CRDs applied by the operator, values below `global`.
 
-    Charts and wheels were read; the operator near 1.0.1 was run: pods run as the account that the graph names, and
-    that account needs the rights that the operator gives to its own only. Until 1.1.0 the operator asks for one pod
-    of each clique as the minimum of a gang.
+    Charts and wheels were read; the operator near 1.0.1 was run: pods run as the service account that the graph names,
+    and it needs the permissions that the operator grants only to its own. Until 1.1.0 the operator sets the gang
+    minimum to one pod of each clique.
     """
     return DynamoProfile(
         version=version,

@@ -1,9 +1,8 @@
-"""What the pods without a GPU ask for, said once: the graph and the clients are written from it, and it is held against
-the nodes before anything is made.
+"""Resource requests of the pods without a GPU, for their manifests and for the check that they fit on the nodes.
 
-A worker asks for its node's 4 GPUs and for no CPU or memory, so it takes none from the scheduler's point of view; its
-80 GiB of shared memory count only when they are used. The sidecar of gcsfuse asks for GKE's defaults where its limits
-are lifted ("Configure the Cloud Storage FUSE CSI driver sidecar container").
+A worker requests its node's 4 GPUs and no CPU or memory, so to the scheduler it takes none; its 80 GiB of shared memory
+count only when used. The gcsfuse sidecar, whose limits are removed, requests GKE's defaults ("Configure the Cloud
+Storage FUSE CSI driver sidecar container").
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from typing import Final
 from reference.capacity import GIB, MIB, Size
 
 FRONTEND: Final = Size(5000, 50 * GIB)
-"""As in the recipe: the tokenizer's processes and what they hold of requests."""
+"""As in the recipe: the tokenizer's processes and their request buffers."""
 
 BENCHMARK: Final = Size(4000, 8 * GIB)
 """SGLang's `bench_serving` with its random data set."""
 
 READINESS_CHECK: Final = Size(100, 64 * MIB)
-"""A Python interpreter that asks and waits; it mounts no bucket."""
+"""A Python interpreter that polls; it mounts no bucket."""
 
 SIDECAR: Final = Size(250, 256 * MIB)
-"""gcsfuse beside each pod that mounts the bucket."""
+"""gcsfuse in each pod that mounts the bucket."""

@@ -1,4 +1,4 @@
-"""Google's NCCL gIB plugin: its image, and what a release of it looks like. Each Dynamo profile names its default."""
+"""Google's NCCL gIB plugin: its image and the form of its releases. Each Dynamo profile names its default."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Rules of GKE for A4X: versions, zones, reservations, node counts, roles. Pure: they hold before a cloud is
-asked.
+"""Rules of GKE for A4X that need no call to the cloud: versions, zones, reservations, node counts, roles.
 
-Every refusal is a `GkeRuleError` whose message names the key, the value, the rule and the fix.
+A broken rule is a `GkeRuleError` whose message names the key, the value, the rule and the fix.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ from validation.problems import RuleError
 
 RdmaMode = Literal["multi-network", "dranet"]
 """How pods reach the four CX-7 NICs: through GKE `Network` objects and a pod annotation, or through DRANET's
-resource claims. One cluster has one of them; the two must not meet on the same NICs."""
+resource claims. A cluster uses one of them; both must not claim the same NICs."""
 
 DriverVersion = Literal["DEFAULT", "LATEST", "INSTALLATION_DISABLED"]
-"""Which GPU driver GKE installs on a pool: the one its build was tested with, the newest it has, or none."""
+"""Which GPU driver GKE installs on a pool: the one its build was tested with, the newest available, or none."""
 
 DEFAULT_DRIVER: Final = "DEFAULT"
 """R580 or newer on every version in the window."""
 
 DEVICE_NETWORKS: Final = (A4X.gvnic_network, *A4X.rdma_networks)
 """Additional networks of an A4X node in the order of its NICs: eth1, then eth2 to eth5. GKE attaches the NICs
-in the order of the list, and every published A4X setup has the gVNIC first."""
+in list order, and every published A4X setup has the gVNIC first."""
 
 DEFAULT_VERSION: Final = "1.35"
 """Minor version of a new cluster: the newest that Dynamo 0.7.0's scheduler works on."""
@@ -36,12 +35,12 @@ DEFAULT_VERSION: Final = "1.35"
 DEFAULT_CHANNEL: Final = "REGULAR"
 
 RUN_MINOR: Final = 35
-"""The last minor of Kubernetes 1.x that Dynamo, Grove and KAI were run on. 1.36 wants `update` and `patch` on
-`resourceclaims/binding` from a scheduler: KAI has that right since 0.15."""
+"""The last minor version of Kubernetes 1.x that Dynamo, Grove and KAI were run on. From 1.36 on a scheduler needs
+`update` and `patch` on `resourceclaims/binding`, which KAI has since 0.15."""
 
 TAINT_FIX: Final = "1.34.1-gke.2037001"
-"""First 1.34 build that frees GPU nodes of the `impending-node-termination` taint after host maintenance
-(GKE's list of known issues; 1.35 has it from the start)."""
+"""First 1.34 build that removes the `impending-node-termination` taint from GPU nodes after host maintenance
+(GKE's list of known issues; fixed in 1.35 from the start)."""
 
 NODE_POOL_MAX: Final = 40
 """Characters of a node pool's name."""
@@ -69,24 +68,24 @@ DEPLOYER_ROLES: Final = (
     "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
 )
-"""What the identity that runs `pulumi up` needs on the project to create everything. Google's A4X guide lists
-the consumer role of Service Usage; enabling APIs, which this program does, takes the admin role."""
+"""What the identity that runs `pulumi up` needs on the project to create everything. Google's A4X guide lists the
+Service Usage consumer role; enabling APIs, as this program does, takes the admin role."""
 
 ADOPTER_ROLES: Final = ("roles/compute.viewer", "roles/container.admin", "roles/storage.admin")
 """What it needs to adopt cluster and pools: GKE's `getCluster` lists instance group managers, which
 `container.admin` alone may not (seen: 403 compute.instanceGroupManagers.list)."""
 
 NODE_ROLES: Final = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
-"""What a node itself needs: pull images of the project's own registry, write logs and metrics (GKE's role for nodes).
-Pods have identities of their own (Workload Identity), so none of this reaches them."""
+"""What a node itself needs: pull images from the project's own registry, write logs and metrics (GKE's role for nodes).
+Pods have identities of their own (Workload Identity) and get none of this."""
 
 DRANET_ROLE: Final = "roles/compute.networkAdmin"
-"""What GKE may need to make DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
+"""What GKE may need to create DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
 do not."""
 
-# Each is asked with `fullmatch`; `[0-9]` because `\d` takes the digits of every script.
+# All used with `fullmatch`; `[0-9]` because `\d` matches the digits of every script.
 _ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-(?:ai[0-9]+)?[a-z]")
-"""A zone, or an AI zone such as us-central1-ai1a, which belongs to its region as any other."""
+"""A zone, or an AI zone such as us-central1-ai1a, which belongs to its region like any other."""
 _REGION: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 _NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
 _VERSION: Final = re.compile(rf"{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER}(?:-gke\.{_NUMBER})?)?\.?")
@@ -109,11 +108,11 @@ class GkeRuleError(RuleError):
 
 
 def alias(version: str, key: str = "cluster.version") -> str:
-    """`version` as GKE's API takes it: without the trailing dot of a version prefix.
+    """`version` as GKE's API accepts it: without the trailing dot of a version prefix.
 
-    `initialClusterVersion` of the GKE API accepts, beside exact builds, the aliases "1.X" and "1.X.Y", which
-    stand for the highest valid build of that minor or patch (reference of `Cluster.initialClusterVersion`).
-    So a prefix needs no look-up of versions, and a preview no network.
+    Beside exact builds the API accepts the aliases "1.X" and "1.X.Y", which stand for the highest valid build of that
+    minor or patch (reference of `Cluster.initialClusterVersion`). So a prefix needs no lookup of versions, and a
+    preview no network.
     """
     _parsed(version, key)
     return version.rstrip(".")
@@ -134,21 +133,21 @@ def _number(text: str | None) -> int | None:
 
 @dataclass(frozen=True)
 class VersionWindow:
-    """Minor versions of GKE that a Dynamo release runs on, and why not others."""
+    """GKE minor versions that a Dynamo release supports, and why not others."""
 
     profile: str
     """The Dynamo release, for messages."""
     lowest: int
     highest: int
     run: int
-    """The last one that was run; later ones are accepted with a warning."""
+    """The last version that was run; later ones are accepted with a warning."""
     below: str
-    """What breaks under `lowest`."""
+    """What breaks below `lowest`."""
     above: str
-    """What breaks over `highest`."""
+    """What breaks above `highest`."""
 
     def check(self, version: str, key: str = "cluster.version") -> None:
-        """Raise `GkeRuleError` when `version` (alias, prefix or exact build) lies outside the window."""
+        """Raise `GkeRuleError` if `version` (alias, prefix or exact build) is outside the window."""
         _, found, patch, build = _parsed(version, key)
         if not self.lowest <= found <= self.highest:
             raise GkeRuleError(
@@ -168,7 +167,7 @@ class VersionWindow:
             )
 
     def warning(self, version: str, key: str = "cluster.version") -> str | None:
-        """What to know of a version that `check` accepts."""
+        """A warning about a version that `check` accepts."""
         found = _parsed(version, key)[1]
         if found <= self.run:
             return None
@@ -188,7 +187,7 @@ def version_window(profile: DynamoProfile) -> VersionWindow:
 
 
 def check_project(project: str, key: str = "project") -> None:
-    """Raise `GkeRuleError` unless `project` can be the id of a Google Cloud project."""
+    """Raise `GkeRuleError` unless `project` is a valid project id."""
     if not _PROJECT.fullmatch(project):
         raise GkeRuleError(
             key,
@@ -199,7 +198,7 @@ def check_project(project: str, key: str = "project") -> None:
 
 
 def check_project_number(number: str, key: str = "projectNumber") -> None:
-    """Raise `GkeRuleError` unless `number` can be the number of a Google Cloud project."""
+    """Raise `GkeRuleError` unless `number` is a valid project number."""
     if not _PROJECT_NUMBER.fullmatch(number):
         raise GkeRuleError(
             key,
@@ -210,8 +209,8 @@ def check_project_number(number: str, key: str = "projectNumber") -> None:
 
 
 def check_network(name: str, collection: Literal["networks", "subnetworks"], key: str = "network") -> None:
-    """Raise `GkeRuleError` unless `name` names a VPC network or subnetwork: by its name, or by its path in the
-    project that owns it (a Shared VPC's host project).
+    """Raise `GkeRuleError` unless `name` is the name of a VPC network or subnetwork, or its path in the project that
+    owns it (a Shared VPC's host project).
     """
     path = _NETWORK_PATHS[collection].fullmatch(name)
     if not _RESOURCE.fullmatch(path["name"] if path else name) or (path and not _PROJECT.fullmatch(path["project"])):
@@ -225,21 +224,19 @@ def check_network(name: str, collection: Literal["networks", "subnetworks"], key
 
 
 def network_name(name: str) -> tuple[str | None, str]:
-    """The project that a network is in (None: the cluster's own) and its name there; see `check_network`."""
+    """Project (None: the cluster's own) and name of a network; see `check_network`."""
     path = _NETWORK_PATHS["networks"].fullmatch(name)
     return (path["project"], path["name"]) if path else (None, name)
 
 
 def check_region(region: str, key: str = "region") -> None:
-    """Raise `GkeRuleError` unless `region` looks like a region of Google Cloud."""
+    """Raise `GkeRuleError` unless `region` has the form of a region."""
     if not _REGION.fullmatch(region):
         raise GkeRuleError(key, region, "not a region of Google Cloud", 'Write it like "us-central1"')
 
 
 def check_zone(zone: str, region: str, key: str = "zone") -> None:
-    """Raise `GkeRuleError` unless `zone` is a zone of `region`: pool, RDMA network and bucket share the
-    region.
-    """
+    """Raise `GkeRuleError` unless `zone` is in `region`: pool, RDMA network and bucket share the region."""
     if not _ZONE.fullmatch(zone):
         raise GkeRuleError(key, zone, "not a zone of Google Cloud", f'Write it like "{region}-b"')
     if zone.rpartition("-")[0] != region:
@@ -254,8 +251,8 @@ def check_zone(zone: str, region: str, key: str = "zone") -> None:
 def rdma_zone(zones: Mapping[str, str]) -> str:
     """The one zone of the created domains `zones` (name -> zone).
 
-    The RoCE network profile is zonal and the `Network` objects have fixed names, so that a cluster has one
-    RDMA network and its A4X pools one zone.
+    The RoCE network profile is zonal and the `Network` objects have fixed names, so a cluster has one RDMA network and
+    its A4X pools share one zone.
     """
     found = sorted(set(zones.values()))
     if len(found) != 1:
@@ -280,15 +277,15 @@ def rdma_profile_path(project: str, zone: str) -> str:
 
 
 def service_agent(project_number: str) -> str:
-    """Email of the account by which GKE itself acts in a project."""
+    """Email of the service agent through which GKE acts in a project."""
     return f"service-{project_number}@container-engine-robot.iam.gserviceaccount.com"
 
 
 def check_node_version(version: str, control_plane: str | None, key: str) -> None:
-    """Check the version of a pool's nodes; `control_plane` is None where the cluster is not made here.
+    """Check the version of a pool's nodes; `control_plane` is None for an adopted cluster.
 
     Raises:
-        GkeRuleError: no exact build, or newer than the control plane.
+        GkeRuleError: not an exact build, or newer than the control plane.
     """
     wanted = _parsed(version, key)
     if wanted[3] is None:
@@ -300,7 +297,7 @@ def check_node_version(version: str, control_plane: str | None, key: str) -> Non
         )
     if control_plane is None:
         return
-    # What the control plane's version leaves open is the newest build there is.
+    # Unspecified parts of the control plane's version mean the newest build.
     given = [part for part in _parsed(control_plane, "cluster.version") if part is not None]
     if [part or 0 for part in wanted[: len(given)]] > given:
         raise GkeRuleError(
@@ -312,16 +309,15 @@ def check_node_version(version: str, control_plane: str | None, key: str) -> Non
 
 
 def rdma_network(cluster: str, zone: str) -> str:
-    """Name of the VPC for the CX-7 NICs that the program makes for `cluster`; its subnets add `-0` to `-3`.
+    """Name of the VPC that is created for the CX-7 NICs of `cluster`; its subnets add `-0` to `-3`.
 
-    The zone is part of it, because another zone is another VPC, and the pool of the old zone holds the old one until
-    it is gone itself.
+    It contains the zone because another zone needs another VPC, while the pool in the old zone still uses the old one.
     """
     return f"{cluster}-rdma-{zone}"
 
 
 def check_nodes(nodes: int, key: str = "nodes") -> str | None:
-    """Check the nodes of one NVLink domain; returns a warning where the number is allowed but wasteful.
+    """Check the number of nodes of one NVLink domain; returns a warning if it is allowed but wasteful.
 
     Raises:
         GkeRuleError: fewer than 1 or more than 18 nodes.
@@ -344,7 +340,7 @@ def check_nodes(nodes: int, key: str = "nodes") -> str | None:
 
 
 def check_pool_name(name: str, key: str = "name") -> None:
-    """Raise `GkeRuleError` unless `name` can be a node pool's name."""
+    """Raise `GkeRuleError` unless `name` is a valid node pool name."""
     if not _RESOURCE.fullmatch(name) or len(name) > NODE_POOL_MAX:
         raise GkeRuleError(
             key,
@@ -355,7 +351,7 @@ def check_pool_name(name: str, key: str = "name") -> None:
 
 
 def check_cluster_name(name: str, key: str = "cluster.name") -> None:
-    """Raise `GkeRuleError` unless `name` can be the name of a cluster whose other names derive from it."""
+    """Raise `GkeRuleError` unless `name` is a valid cluster name, short enough for the names derived from it."""
     if not _RESOURCE.fullmatch(name) or len(name) > naming.CLUSTER_MAX:
         raise GkeRuleError(
             key,
@@ -369,7 +365,7 @@ def check_cluster_name(name: str, key: str = "cluster.name") -> None:
 
 @dataclass(frozen=True)
 class Reservation:
-    """A reservation, or one block or sub-block (one NVL72 rack) of it."""
+    """A reservation, or one of its blocks or sub-blocks (one NVL72 rack)."""
 
     name: str
     project: str | None = None
@@ -378,7 +374,7 @@ class Reservation:
     sub_block: str | None = None
 
     def path(self, default_project: str) -> str:
-        """The value of a node pool's reservation affinity, always with the project spelled out."""
+        """The value of a node pool's reservation affinity, always with the project."""
         path = f"projects/{self.project or default_project}/reservations/{self.name}"
         if self.block is not None:
             path += f"/reservationBlocks/{self.block}"

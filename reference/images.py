@@ -1,4 +1,4 @@
-"""References to container images, by the grammar that container runtimes and registries share."""
+"""References to container images, in the grammar that container runtimes and registries share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REFERENCE: Final = re.compile(
     rf"(:(?P<tag>{TAG.pattern}))?(@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
 _LONGEST: Final = 255 + 129 + 72
-"""Characters of repository, tag and digest. Longer texts are not tried: a page of text takes its time."""
+"""Characters of repository, tag and digest. Longer texts are not matched, which would take long."""
 
 
 def check(image: str, key: str = "image") -> None:

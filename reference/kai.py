@@ -1,11 +1,11 @@
-"""KAI, the scheduler of the GPU pods: one Helm release of its own, whatever the Dynamo release.
+"""KAI, the scheduler of the GPU pods: a Helm release of its own, independent of the Dynamo release.
 
-The KAI that the platform's charts bundle does not serve a GKE cluster: 0.9.4 (Dynamo 0.7) waits for a kind of NVIDIA's
-GPU operator and never schedules a pod; 0.13.0-rc1 (Dynamo 1.0) asks for a RuntimeClass that GKE does not have, and
-leaves webhooks behind that refuse every pod of the cluster. One later release serves all of these Dynamo releases.
+The KAI bundled with the platform's charts does not work on GKE: 0.9.4 (Dynamo 0.7) waits for a kind of NVIDIA's GPU
+operator and never schedules a pod; 0.13.0-rc1 (Dynamo 1.0) requires a RuntimeClass that GKE does not have, and leaves
+webhooks behind that reject every pod of the cluster. One later release works with all of these Dynamo releases.
 
-Seen on a real API server with simulated nodes: KAI 0.13.4, 0.16.8 and 0.17.0 under Dynamo 0.7.0, and 0.17.0 under
-1.0.1, 1.2 and 1.5. What is said of other releases was read in the charts at their tags.
+Seen on a real API server with simulated nodes: KAI 0.13.4, 0.16.8 and 0.17.0 with Dynamo 0.7.0, and 0.17.0 with
+1.0.1, 1.2 and 1.5. Statements about other releases were read in the charts at their tags.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reference.machines import Toleration
 from validation.problems import RuleError
 
 Mode = Literal["create", "adopt", "none"]
-"""Install KAI, use one that runs, or do without: pods then go to the cluster's own scheduler."""
+"""Install KAI, use a running one, or do without: pods then go to the cluster's default scheduler."""
 
 DEFAULT_VERSION: Final = "0.17.0"
 RUN: Final = ("0.16.8", "0.17.0")
@@ -30,13 +30,13 @@ RUN_ADOPTED: Final = ("0.13.4",)
 
 CHART: Final = "kai-scheduler"
 REGISTRY: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler"
-"""Where KAI publishes its chart since 0.13; before, and no longer, below ghcr.io/nvidia."""
+"""KAI's chart registry since 0.13; earlier it was below ghcr.io/nvidia."""
 NAMESPACE: Final = namespaces.KAI
 
 QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"
-"""On a DynamoGraphDeployment: the queue that the operator hands its pods to."""
+"""On a DynamoGraphDeployment: the queue that the operator puts its pods into."""
 PRIORITY_CLASS: Final = "inference"
-"""Class of KAI's chart for pods that must not be preempted; without it KAI ranks pods as `train`, and preempts them."""
+"""KAI's priority class for pods that must not be preempted; without it pods get `train`, which KAI preempts."""
 
 API: Final = "kai.scheduler/v1"
 CONFIG: Final = "kai-config"
@@ -45,8 +45,8 @@ SHARD: Final = "default"
 """Name of the SchedulingShard; a scheduler runs for each of them."""
 GRACE_ARGUMENT: Final = "default-staleness-grace-period"
 GRACE_PERIOD: Final = "-1s"
-"""How long a gang may lack a pod before KAI evicts all others of it; below 0: for ever. With KAI's own 60 s, one
-decode leader that was gone took 18 running pods with it, frontends too (seen on 0.17.0)."""
+"""How long a gang may lack a pod before KAI evicts its other pods; negative: forever. With KAI's default of 60 s, the
+loss of one decode leader evicted 18 running pods, frontends too (seen on 0.17.0)."""
 
 _VERSION: Final = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
 Version = tuple[int, int, int]
@@ -54,13 +54,13 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Line:
-    """Releases of KAI from `first` on, up to the next line, and what is wrong with them."""
+    """Releases of KAI from `first` up to the next line, and what is wrong with them."""
 
     first: Version
     refused: str = ""
-    """Why this program does not install them; empty where it does."""
+    """Why this program does not install them; empty if it does."""
     shard: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What their SchedulingShard has beside the fields that all of them know."""
+    """Fields of their SchedulingShard beside those that all releases have."""
 
 
 LINES: Final = (
@@ -85,11 +85,11 @@ LINES: Final = (
 """By `first`, ascending."""
 
 RETRACTED: Final = ("0.20.0", "0.20.1")
-"""Releases that KAI has taken back: of November 2025, and older than 0.12.0."""
+"""Releases that KAI has retracted: of November 2025, and older than 0.12.0."""
 
 
 def parse(version: str, key: str = "kai.version") -> Version:
-    """The numbers of a release, written with or without `v`."""
+    """Major, minor and patch of a release, written with or without `v`."""
     match = _VERSION.fullmatch(version)
     if match is None:
         raise RuleError(key, version, "a release of KAI has three numbers", f"write it like {DEFAULT_VERSION}")
@@ -102,7 +102,7 @@ def line(version: Version) -> Line:
 
 
 def check(version: str, key: str = "kai.version") -> None:
-    """Raise `RuleError` for a release that this program does not install, with the reason."""
+    """Raise `RuleError`, with the reason, for a release that this program does not install."""
     refused = line(parse(version, key)).refused
     if plain(version) in RETRACTED:
         refused = "KAI has retracted this release; it is older than 0.12"
@@ -111,7 +111,7 @@ def check(version: str, key: str = "kai.version") -> None:
 
 
 def warning(version: str, key: str = "kai.version") -> str | None:
-    """What to know of a release that `check` accepts."""
+    """A warning about a release that `check` accepts."""
     if plain(version) in RUN:
         return None
     return f"{key} = {version}: this release was not run; {' and '.join(RUN)} were."
@@ -128,16 +128,16 @@ def tag(version: str) -> str:
 
 
 def address(mirror: str | None, version: str) -> str:
-    """Where the chart comes from: KAI's own registry, or the mirror of all charts."""
+    """Address of the chart, in KAI's own registry or in the mirror."""
     return charts.address(mirror or REGISTRY, CHART, tag(version))
 
 
 def values(tolerations: Sequence[Toleration]) -> Mapping[str, Any]:
-    """Helm values: no SchedulingShard and no queues of the chart's own, `tolerations` on every pod.
+    """Helm values: the chart creates no SchedulingShard and no queues; `tolerations` on every pod.
 
-    Both would be kept when the release goes, and Helm does not change a shard that is there: values for the scheduler
-    were silently ignored (seen). Every other value stays the chart's: since 0.16 only pods with a fraction of a GPU
-    are given a RuntimeClass.
+    Uninstalling the release would leave both behind, and Helm does not update an existing shard: values for the
+    scheduler were silently ignored (seen). All other values are the chart's defaults: since 0.16 only pods with a
+    fraction of a GPU get a RuntimeClass.
     """
     return {
         "global": {"tolerations": list(tolerations)},
@@ -147,7 +147,7 @@ def values(tolerations: Sequence[Toleration]) -> Mapping[str, Any]:
 
 
 def shard_spec(version: str) -> Mapping[str, Any]:
-    """Spec of the SchedulingShard: the chart's own, and no gang that is evicted for one lost pod."""
+    """Spec of the SchedulingShard: the chart's own, but no gang is evicted for one lost pod."""
     return {
         "partitionLabelValue": "",
         "placementStrategy": {"gpu": "binpack", "cpu": "binpack"},

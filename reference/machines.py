@@ -1,4 +1,4 @@
-"""Machines that serving stacks run on, and what Kubernetes must be told about them.
+"""Machine types that serving stacks run on, with their labels, taints and topology.
 
 Sources: Google's A4X machine page and "Create a custom AI-optimized GKE cluster which uses A4X" (both read in
 2026), cluster-toolkit's gke-a4x blueprint (v1.72 and v1.95).
@@ -31,7 +31,7 @@ class Toleration(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine type with GPUs that share an NVLink fabric over nodes."""
+    """A machine type whose GPUs share an NVLink fabric across nodes."""
 
     machine_type: str
     cpus: int
@@ -48,17 +48,17 @@ class Machine:
     local_ssds: int
     """Local SSDs of a node, of 3 TB each."""
     nodes_per_domain: int
-    """Nodes that share one NVLink fabric: one node pool, one reservation sub-block, at most this many."""
+    """Most nodes that share one NVLink fabric: one node pool, one reservation sub-block."""
     topology: str
     """`acceleratorTopology` of the workload policy that places a pool on one rack."""
     gvnic_network: str
     """Name of the GKE `Network` object of the second gVNIC."""
     rdma_networks: tuple[str, ...]
-    """Those of the RDMA NICs. Fixed: the pod annotation of every recipe names exactly these."""
+    """Those of the RDMA NICs. Fixed: the pod annotation of every recipe uses exactly these names."""
 
     @property
     def arm_toleration(self) -> Toleration:
-        """For the taint that GKE puts on nodes of another architecture than x86."""
+        """For the taint that GKE puts on nodes with an architecture other than x86."""
         return {"key": ARCH_KEY, "operator": "Equal", "value": self.architecture, "effect": "NoSchedule"}
 
     @property
@@ -67,7 +67,7 @@ class Machine:
         return {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
     def tolerations(self) -> list[Toleration]:
-        """Both taints of every node."""
+        """For both taints of every node."""
         return [self.arm_toleration, self.gpu_toleration]
 
 

@@ -1,7 +1,7 @@
-"""Kubernetes namespaces that have an owner: nothing of a stack's or the platform's own may be placed there.
+"""Kubernetes namespaces that already have an owner, so that no stack or platform may use them.
 
-A stack's namespace is made and deleted with the stack, and so is a created platform's. Two owners of one namespace
-end with one of them deleting what the other runs.
+The namespace of a stack or of a created platform is created and deleted with it. With two owners of one namespace, one
+would delete what the other runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from reference import naming
 
 DEFAULT: Final = "default"
-"""Exists in every cluster and cannot be deleted; Helm's record of the chart `dynamo-crds` lies here."""
+"""Exists in every cluster and cannot be deleted; holds Helm's record of the chart `dynamo-crds`."""
 
 DRA_DRIVER: Final = "nvidia-dra-driver-gpu"
 KAI: Final = "kai-scheduler"
@@ -47,5 +47,5 @@ _BEGINNINGS: Final[Mapping[str, str]] = {
 
 
 def owner(name: str) -> str | None:
-    """To whom namespace `name` belongs, in words that follow "belongs to"; None where it is free to use."""
+    """The owner of namespace `name`, as text to follow "belongs to"; None if it is free to use."""
     return _OWNERS.get(name) or next((who for start, who in _BEGINNINGS.items() if name.startswith(start)), None)

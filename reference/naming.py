@@ -1,7 +1,7 @@
-"""Names: labels, length limits of the services, and hashes that put content into a name.
+"""Names: labels, length limits and who enforces them, and hashes for names that depend on content.
 
-A limit stands here with the service that enforces it, because a name that is too long fails late: the Dynamo
-operator accepts a 31-character DynamoGraphDeployment and marks it `failed` minutes later.
+Limits are checked early because a name that is too long fails late: the Dynamo operator accepts a 31-character
+DynamoGraphDeployment and marks it `failed` minutes later.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ STACK_LABEL: Final = f"{PROJECT}/stack"
 ROLE_LABEL: Final = f"{PROJECT}/role"
 
 TEMPLATE_ANNOTATION: Final = f"{PROJECT}/pod-template"
-"""Annotation on every pod of a serving stack: hash of what its role's pods are made from."""
+"""Annotation on every pod of a serving stack: hash of its role's pod template."""
 
 DGD_MAX: Final = 27
-"""Characters of a DynamoGraphDeployment's name. Grove refuses name + scaling group + clique over 45 characters;
+"""Characters of a DynamoGraphDeployment's name. Grove rejects name + scaling group + clique over 45 characters;
 the longest pair here is `prefill` + `prefill-wkr` (7 + 11)."""
 
 DGD_SUFFIX: Final = 4
-"""Random characters behind a DynamoGraphDeployment's name, after a hyphen."""
+"""Random characters at the end of a DynamoGraphDeployment's name, after a hyphen."""
 
 STACK_MAX: Final = DGD_MAX - DGD_SUFFIX - 1
 """Characters of a serving stack's name: what the suffix leaves of `DGD_MAX`."""
 
 ENVIRONMENT_MAX: Final = 30
-"""Characters of an environment's name: the longest name made with it, a download's namespace, has 63."""
+"""Characters of an environment's name: the longest name that contains it, a download's namespace, has 63."""
 
 CLUSTER_MAX: Final = 15
-"""Characters of a cluster's name: Google's A4X guide wants fewer than 16, so that derived names fit."""
+"""Characters of a cluster's name: Google's A4X guide requires fewer than 16, so that derived names fit."""
 
 SERVICE_ACCOUNT_MAX: Final = 30
 """Characters of a Google service account id (6 to 30)."""
 
 DOWNLOAD_NAMESPACE: Final = "model-download"
-"""Beginning of the namespaces in which weights are downloaded; the environment's name follows."""
+"""Prefix of the namespaces in which weights are downloaded; the environment's name follows."""
 
 FABRIC_NAMESPACE: Final = "fabric-test"
-"""Beginning of the namespaces in which NVLink domains are tested; environment and domain follow."""
+"""Prefix of the namespaces in which NVLink domains are tested; environment and domain follow."""
 
 SERVING_ACCOUNT: Final = "dynamo-serving"
 DOWNLOAD_ACCOUNT: Final = "model-download"
 """Kubernetes service accounts of a stack's pods (read the bucket) and of the download (write it)."""
 
 DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-"""Asked with `fullmatch`, as every expression here that judges a whole text: `$` also matches before a newline."""
+"""Used with `fullmatch`: `$` also matches before a newline."""
 
 
 def content_hash(value: str | Mapping[str, Any], length: int = 8) -> str:
-    """Hash of a text or a JSON-like mapping, for names that must change when the content does."""
+    """Hash of a text or a JSON-like mapping, for names that must change with the content."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def bounded(name: str, limit: int) -> str:
-    """`name`, or its beginning and a hash of the whole where it is longer than `limit` characters."""
+    """`name`, or its beginning and a hash of the whole if it is longer than `limit` characters."""
     if len(name) <= limit:
         return name
     digest = content_hash(name, 6)
@@ -70,7 +70,7 @@ def bounded(name: str, limit: int) -> str:
 
 
 def kubernetes_labels(environment: str, **more: str) -> dict[str, str]:
-    """Labels for a Kubernetes object of this program: who manages it and for which environment."""
+    """Labels for a Kubernetes object of this program: manager and environment."""
     return {
         "app.kubernetes.io/managed-by": "pulumi",
         "app.kubernetes.io/part-of": PROJECT,

@@ -1,4 +1,4 @@
-"""Container images: NVIDIA's registry and its pull secret, and the image of this program's own Jobs."""
+"""NVIDIA's image registry and its pull secret, and the image of this program's own Jobs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 from typing import Final
 
 PYTHON_IMAGE: Final = "mirror.gcr.io/library/python:3.12-slim"
-"""Image of this program's own Jobs, for amd64 and arm64. Google's mirror of Docker Hub answers over Private Google
+"""Image of this program's own Jobs, for amd64 and arm64. Google's mirror of Docker Hub is reachable over Private Google
 Access, without an account and without Docker Hub's rate limit."""
 
 NVCR: Final = "nvcr.io"
 NGC_USER: Final = "$oauthtoken"
-"""NGC takes every API key under this literal user name."""
+"""The literal user name that NGC expects with every API key."""
 
 PULL_SECRET: Final = "nvcr-secret"  # noqa: S105 - a name, not a secret
-"""Name of the pull secret, which every pod with an image from nvcr.io names."""
+"""Name of the pull secret, which every pod with an image from nvcr.io references."""
 
 HF_SECRET: Final = "hf-token-secret"  # noqa: S105 - a name, not a secret
 HF_KEY: Final = "HF_TOKEN"

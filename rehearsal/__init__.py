@@ -1,6 +1,6 @@
-"""The rehearsal: the whole program under the real engine against an embedded cloud, without account or network.
+"""The rehearsal: the whole program in the real engine against an embedded cloud, without account or network.
 
-`python -m rehearsal` for people, `Rehearsal` for tests.
+`python -m rehearsal` for users, `Rehearsal` for tests.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""`python -m rehearsal`: preview, up, an up that changes nothing, destroy; tables; an exit code that tells.
+"""`python -m rehearsal`: preview, up, an up that changes nothing, destroy; tables; an exit code.
 
-Exit codes: 0 all well; 1 a phase failed, the second up changed something, objects were left, or the timeline is not
-as it should be; 2 the config or
-the command line is wrong; 130 interrupted.
+Exit codes: 0 success; 1 a phase failed, the second up changed something, objects were left, or the timeline check
+failed; 2 the config or the command line is wrong; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def _rehearse(options: argparse.Namespace, console: Console, progress: report.Pr
                 write_export(rehearsal.export(), options.export)
                 progress.say(f"exported to {options.export}")
             if rehearsal.protected:
-                # A protected environment is destroyed in two steps, as the engine demands of a user as well.
+                # A protected environment is destroyed in two steps, as by a user.
                 rehearsal.set_config({"dynamo-a4x:protect": False})
                 rehearsal.up("up without protection")
             drawn = paced.watch(rehearsal) if options.timeline is not None or options.check_timeline else None
@@ -65,7 +64,7 @@ def _rehearse(options: argparse.Namespace, console: Console, progress: report.Pr
 
 
 def _show(drawn: timeline.Timeline | None, options: argparse.Namespace, progress: report.Progress) -> int:
-    """The timeline, drawn and told; returns 1 when it was to be judged and is not as it should be."""
+    """Draw and print the timeline; returns 1 if it was to be checked and fails."""
     if drawn is None:
         return 0
     if options.timeline is not None:

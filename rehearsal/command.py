@@ -1,4 +1,4 @@
-"""The engine as a child process that is known by its id, so that it can be stopped, and never outlives us."""
+"""The engine as a child process that can be stopped, and never outlives this one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _GRACE_SECONDS = 20.0
 class EngineCommand(PulumiCommand):
     """Runs the engine's command line for the Automation API.
 
-    The SDK's own class looks for `<root>/bin/pulumi`, inherits every `PULUMI_*` variable of the user, and loses
-    its child on Ctrl-C.
+    The SDK's own class looks for `<root>/bin/pulumi`, inherits every `PULUMI_*` variable of the user, and orphans its
+    child on Ctrl-C.
     """
 
     def __init__(self, engine: Engine) -> None:
-        # The base class's own would search PATH.
+        # Not the base class's __init__, which searches PATH.
         self.command = str(engine.path)
         self.version = VersionInfo.parse(engine.version)
         self.process: subprocess.Popen[str] | None = None
@@ -44,7 +44,7 @@ class EngineCommand(PulumiCommand):
         *,
         text: str | None = None,
     ) -> CommandResult:
-        """Run one command; `text` goes to its standard input. Raises the SDK's `CommandError` when it fails."""
+        """Run one command; `text` goes to its standard input. Raises the SDK's `CommandError` if it fails."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
         environment = {**own, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         stdout: list[str] = []
@@ -57,7 +57,7 @@ class EngineCommand(PulumiCommand):
             cwd=cwd,
             env=environment,
             encoding="utf-8",
-            # A group of its own: Ctrl-C reaches us alone, and we end the engine in order.
+            # A process group of its own: Ctrl-C reaches only this process, which then stops the engine cleanly.
             start_new_session=True,
         )
         self.process = process
@@ -83,7 +83,7 @@ class EngineCommand(PulumiCommand):
         return result
 
     def stop(self) -> None:
-        """End a running engine: first politely, so that it closes its state file, then for good."""
+        """Stop a running engine: first by SIGINT, so that it closes its state file, then by SIGKILL."""
         process = self.process
         if process is None or process.poll() is not None:
             return
@@ -94,7 +94,7 @@ class EngineCommand(PulumiCommand):
             self.kill()
 
     def kill(self) -> None:
-        """End a running engine at once, as a power failure would."""
+        """Kill a running engine, like a power failure."""
         process = self.process
         if process is not None and process.poll() is None:
             process.kill()

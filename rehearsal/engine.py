@@ -1,7 +1,7 @@
 """Finds the Pulumi engine, or gets one: from PATH, from the project's cache, as a release, or built from source.
 
-The rehearsal needs nothing but the engine's own binary: no language host and no provider plugin. What is
-downloaded or built lands in the cache under its version, complete or not at all.
+The rehearsal needs only the engine's binary: no language host and no provider plugin. A download or build is put into
+the cache under its version, complete or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = importlib.metadata.version("pulumi")
-"""The engine's version is that of the installed SDK, which requirements.txt pins."""
+"""Version of the installed SDK, which requirements.txt pins, and of the engine."""
 RELEASES = "https://get.pulumi.com/releases/sdk"
 CHECKSUMS = "https://github.com/pulumi/pulumi/releases/download"
 _MODULE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -34,17 +34,17 @@ Say = Callable[[str], None]
 
 
 class EngineError(Exception):
-    """No engine, and why; the text names the fix."""
+    """No engine is available; the text has the reason and the fix."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that is there."""
+    """An engine that is available."""
 
     path: Path
     version: str
     origin: str
-    """How it came, for the user: `on PATH`, `from the cache`, ..."""
+    """Origin, for the user: `on PATH`, `from the cache`, ..."""
 
     def __str__(self) -> str:
         return f"Pulumi v{self.version}, {self.origin} ({self.path})"
@@ -61,12 +61,12 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def cached(version: str = VERSION) -> Path:
-    """Where the cache keeps the engine of a version."""
+    """Path of the engine of a version in the cache."""
     return cache_folder() / "engine" / f"v{version}" / "pulumi"
 
 
 def find() -> Engine | None:
-    """An engine that is there already: on PATH, else in the cache. Starts no download and no build."""
+    """An existing engine: on PATH, else in the cache. Starts no download and no build."""
     on_path = shutil.which("pulumi")
     if on_path is not None:
         version = version_of(Path(on_path))
@@ -81,7 +81,7 @@ def find() -> Engine | None:
 
 
 def ensure(say: Say) -> Engine:
-    """An engine, got if need be; `say` is told what goes on. Raises `EngineError` when there is no way."""
+    """An engine, downloaded or built if necessary; `say` gets progress lines. Raises `EngineError`."""
     found = find()
     if found is not None:
         return found
@@ -96,7 +96,7 @@ def ensure(say: Say) -> Engine:
 
 
 def version_of(path: Path) -> str | None:
-    """The version that a binary says it has, without `v`; None when it does not run."""
+    """The version that a binary reports, without `v`; None if it does not run."""
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         result = subprocess.run(
@@ -108,7 +108,7 @@ def version_of(path: Path) -> str | None:
 
 
 def download(target: Path, say: Say) -> str | None:
-    """Fetch the official release to `target`; returns why it could not be, or None when it is there."""
+    """Download the official release to `target`; returns the reason of a failure, or None."""
     try:
         archive_name = release_name()
     except EngineError as error:
@@ -137,10 +137,10 @@ def release_name(system: str | None = None, machine: str | None = None) -> str:
 
 
 def verify(archive: Path, checksums: str | None) -> None:
-    """Compare an archive with the published SHA-256 sums, where these could be had.
+    """Compare an archive with the published SHA-256 sums, if they are available.
 
-    Raises `EngineError` for a wrong sum; an archive that the list does not name is taken as it is, because TLS
-    has vouched for its origin.
+    Raises `EngineError` for a wrong sum; an archive that is not in the list is accepted, because TLS has authenticated
+    its origin.
     """
     if checksums is None:
         return
@@ -154,13 +154,13 @@ def verify(archive: Path, checksums: str | None) -> None:
 
 
 def build(target: Path, say: Say) -> None:
-    """Build the engine from the module that go.mod pins; go.mod and go.sum are never changed by it."""
+    """Build the engine from the module that go.mod pins; go.mod and go.sum are never changed."""
     if shutil.which("go") is None:
         raise EngineError(
             f"no Pulumi engine: none on PATH, none at {target}, the release is out of reach, and there is no Go to "
             f"build one. Install Pulumi {VERSION} (https://www.pulumi.com/docs/install/) or Go 1.25+"
         )
-    # The name is taken only when the build is complete; one that is interrupted leaves nothing behind.
+    # Moved to its name only when complete; an interrupted build leaves nothing behind.
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / "pulumi"
         link = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
@@ -205,7 +205,7 @@ def _checked(path: Path, origin: str) -> Engine:
 
 
 def _usable(version: str) -> bool:
-    """Whether the Automation API takes an engine of this version: the same major release, not older than 3.1."""
+    """Whether the Automation API accepts this version: the same major release, not older than 3.1."""
     try:
         major, minor = (int(part) for part in version.split(".")[:2])
     except ValueError:

@@ -1,5 +1,6 @@
-"""What the user sees: progress while the engine works, tables at the end. On a terminal it moves; in a pipe it
-is plain lines that a log can hold.
+"""Output for the user: progress while the engine works, tables at the end.
+
+Animated on a terminal, plain lines in a pipe or log.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ class Progress:
             threading.Thread(target=self._beat, args=(phase, self._stop), daemon=True).start()
 
     def step(self, phase: Phase, step: Step) -> None:
-        """The engine has done a step."""
+        """The engine has finished a step."""
         if self._status is not None:
             kind = step.kind.rsplit(":", 1)[-1]
             what = RUNS_AGAIN if step.runs_again else f"{step.op} {kind} {step.name}"
             self._status.update(f"{phase.name}: {len(phase.steps)} resources, {what}")
 
     def end(self, phase: Phase) -> None:
-        """A phase is over, well or not."""
+        """A phase has ended, successfully or not."""
         self._stop.set()
         if self._status is not None:
             self._status.stop()
@@ -64,7 +65,7 @@ class Progress:
         self.say(f"{phase.name}: {mark} in {phase.seconds:.1f} s ({done})")
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._stop.set()
         if self._status is not None:
             self._status.stop()
@@ -88,7 +89,7 @@ def summary(console: Console, rehearsal: Rehearsal, deployed: Phase | None) -> N
 
 
 def kept_lines(kept: list[CloudResource]) -> list[str]:
-    """What stays by design, each by its name."""
+    """Objects that stay by design, by name."""
     if not kept:
         return []
     names: dict[str, list[str]] = {}
@@ -99,7 +100,7 @@ def kept_lines(kept: list[CloudResource]) -> list[str]:
 
 
 def leftovers(console: Console, resources: list[CloudResource]) -> None:
-    """What the program made and did not take away again."""
+    """Objects that the program created and did not delete."""
     if not resources:
         console.print("objects left in the embedded cloud after destroy: none", highlight=False)
         return
@@ -158,6 +159,6 @@ def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     line = " ".join(text.split())
-    # A bracket would read as markup.
+    # A bracket would be parsed as markup.
     line = line.replace("[", "\\[")
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."

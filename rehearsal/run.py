@@ -1,15 +1,15 @@
-"""One rehearsal: the real program under the real engine, phase by phase, against an embedded cloud.
+"""One rehearsal: the real program in the real engine, phase by phase, against an embedded cloud.
 
     with Rehearsal("dev") as rehearsal:
         rehearsal.preview()
         rehearsal.up()
         rehearsal.set_config({"dynamo-a4x:protect": False})
         rehearsal.destroy()
-        assert not rehearsal.world.leftovers()
+        assert not rehearsal.state.leftovers()
 
-Everything of the engine's (project, state, home) lives in one temporary folder: the checkout, the user's own Pulumi
-login and plugins are neither read nor written. Secrets of the stack file cannot be decrypted here and are replaced
-by made-up ones.
+The engine's files (project, state, home) are in one temporary folder: the checkout, the user's own Pulumi login and
+plugins are neither read nor written. Secrets of the stack file cannot be decrypted here and are replaced by made-up
+ones.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PASSPHRASE = "rehearsal"
 _LOOP_SECONDS = 2.0
 _QUIET = frozenset({"same", "read", "refresh"})
-"""Operations that change nothing."""
+"""Operations without a change."""
 _REPLACEMENT = frozenset({"replace", "create-replacement", "delete-replaced"})
 """Operations that a replacement is made of."""
 _READINESS = "dynamo-a4x:serving:ReadinessCheck$"
 RUNS_AGAIN = "readiness check runs again"
-"""What the replacement of a readiness check is called: a Job cannot be started twice, so the engine deletes the old
-one and makes another, and nothing that serves is touched."""
+"""Label for the replacement of a readiness check: a Job cannot be started twice, so the engine deletes the old one and
+creates another; nothing that serves is affected."""
 
 
 class RehearsalError(Exception):
-    """A phase that failed. The text is one line: the phase, the resource where one is to blame, and the cause."""
+    """A phase that failed. The text is one line: the phase, the resource if there is one, and the cause."""
 
     def __init__(self, phase: str, causes: list[str]) -> None:
         super().__init__(f"{phase} failed: {causes[0]}" + (f" (and {len(causes) - 1} more)" if causes[1:] else ""))
@@ -65,12 +65,12 @@ class RehearsalError(Exception):
 
 
 class ConfigError(Exception):
-    """The environment's config is wrong. The text is the program's own message."""
+    """The environment's config is invalid. The text is the program's own message."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that the engine did, or in a preview would do."""
+    """One operation that the engine did, or in a preview would do."""
 
     op: str
     urn: str
@@ -87,7 +87,7 @@ class Step:
 
     @property
     def runs_again(self) -> bool:
-        """Whether this is part of a readiness check that is run again."""
+        """Whether this is part of rerunning a readiness check."""
         return self.op in _REPLACEMENT and _READINESS in self.urn
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class Step:
 
 @dataclass
 class Phase:
-    """What came out of one run of the engine."""
+    """Result of one run of the engine."""
 
     name: str
     seconds: float = 0.0
@@ -112,7 +112,7 @@ class Phase:
         return [step for step in self.steps if step.op not in _QUIET]
 
     def count(self) -> Counter[str]:
-        """Steps by operation; a readiness check that is run again counts as that, once."""
+        """Steps by operation; a rerun readiness check counts once, as such."""
         found = Counter(step.op for step in self.steps if not step.runs_again)
         found[RUNS_AGAIN] = sum(step.runs_again and step.op == "replace" and _is_job(step) for step in self.steps)
         return +found
@@ -127,7 +127,7 @@ class Output:
 
 
 class Listener(Protocol):
-    """Is told what goes on."""
+    """Receives progress."""
 
     def say(self, text: str) -> None:
         """A line for the user."""
@@ -136,10 +136,10 @@ class Listener(Protocol):
         """A phase starts."""
 
     def step(self, phase: Phase, step: Step) -> None:
-        """The engine has done a step."""
+        """The engine has finished a step."""
 
     def end(self, phase: Phase) -> None:
-        """A phase is over, well or not."""
+        """A phase has ended, successfully or not."""
 
 
 class Silent:
@@ -161,7 +161,7 @@ class Silent:
 class Rehearsal:
     """An environment in an embedded cloud of its own; use it as a context manager."""
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that a test may want in another way
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that a test may change
         self,
         stack: str = "dev",
         *,
@@ -174,11 +174,10 @@ class Rehearsal:
         name: str | None = None,
         cloud: EmbeddedCloud | None = None,
     ) -> None:
-        """`root` holds Pulumi.yaml and the stack files. `program` runs in place of its `__main__.py`. `config` is
-        laid over the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for
-        all secrets that the program's settings name). `engine` is the engine to use (default: the one that is found).
-        `name` is the name of the Pulumi stack (default: that of the stack file). `cloud` is another rehearsal's, to
-        live beside it: nothing is planted there, what is adopted must stand.
+        """`root` has Pulumi.yaml and the stack files. `program` runs in place of its `__main__.py`. `config` overrides
+        the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for all secrets of
+        the program's settings). `engine` defaults to the one that is found, `name` of the Pulumi stack to that of the
+        stack file. `cloud` is that of another rehearsal, to share it: no seeds are planted, what is adopted must exist.
         """
         self.file = stack
         self.name = name or stack
@@ -216,14 +215,14 @@ class Rehearsal:
 
     @property
     def folder(self) -> Path:
-        """Everything of the engine's: project, state and home. Gone when the rehearsal is left."""
+        """The engine's files: project, state and home. Deleted at the end of the rehearsal."""
         if self._folder is None:
             raise RuntimeError("the rehearsal has not been entered")
         return self._folder
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The environment's config as it stands, without its secrets."""
+        """The environment's current config, without secrets."""
         return copy.deepcopy(self._raw)
 
     @property
@@ -233,7 +232,7 @@ class Rehearsal:
 
     @property
     def protected(self) -> bool:
-        """Whether the environment refuses to be destroyed until its config says otherwise."""
+        """Whether the environment's config protects it from a destroy."""
         return bool(getattr(self.settings, "protect", False))
 
     def __enter__(self) -> Self:
@@ -250,7 +249,7 @@ class Rehearsal:
         self.close()
 
     def close(self) -> None:
-        """End the engine and the embedded cloud's server, and remove the temporary folder. May be repeated."""
+        """Stop the engine and the embedded cloud's server, and remove the temporary folder. Idempotent."""
         if self.command is not None:
             self.command.stop()
         self._server.stop()
@@ -260,7 +259,7 @@ class Rehearsal:
             self._folder = None
 
     def _close_loops(self) -> None:
-        """The SDK leaves the event loop of a run open that the engine broke off."""
+        """The SDK does not close the event loop of a run that the engine aborted."""
         deadline = time.monotonic() + _LOOP_SECONDS
         for loop in self._loops:
             while loop.is_running() and time.monotonic() < deadline:
@@ -270,7 +269,7 @@ class Rehearsal:
         self._loops.clear()
 
     def preview(self, name: str = "preview", **options: Any) -> Phase:
-        """Let the engine say what it would do; `options` go to the Automation API's `preview`."""
+        """Preview; `options` go to the Automation API's `preview`."""
         return self._phase(name, lambda listen: self.stack.preview(on_event=listen, **options))
 
     def up(self, name: str = "up", **options: Any) -> Phase:
@@ -283,13 +282,13 @@ class Rehearsal:
         phase = self._phase(name, run)
         unwatched = self.cloud.unwatched()
         if unwatched:
-            # The API server takes a graph that can never run, and without its readiness check nobody waits for it.
+            # The API server accepts a graph that can never run, and without a readiness check nothing waits for it.
             phase.errors += [f"never becomes ready, and nothing waits for it: {reason}" for reason in unwatched]
             raise RehearsalError(name, phase.errors)
         return phase
 
     def up_without_change(self, name: str = "up again") -> Phase:
-        """Deploy once more and raise `RehearsalError` that names what was changed, when anything was."""
+        """Deploy again, and raise `RehearsalError` with every change, if there is any."""
         phase = self.up(name)
         changed = phase.changed
         if changed:
@@ -297,21 +296,21 @@ class Rehearsal:
         return phase
 
     def refresh(self, name: str = "refresh", **options: Any) -> Phase:
-        """Read back what exists; `options` go to the Automation API's `refresh`."""
+        """Refresh; `options` go to the Automation API's `refresh`."""
         return self._phase(name, lambda listen: self.stack.refresh(on_event=listen, **options))
 
     def destroy(self, name: str = "destroy", **options: Any) -> Phase:
-        """Take everything away; `options` go to the Automation API's `destroy`."""
+        """Destroy; `options` go to the Automation API's `destroy`."""
         return self._phase(name, lambda listen: self.stack.destroy(on_event=listen, **options))
 
     def unlock(self) -> None:
-        """Release the stack after an engine that was killed (`pulumi cancel`)."""
+        """Unlock the stack after the engine was killed (`pulumi cancel`)."""
         self.stack.cancel()
 
     def export(self) -> dict[str, Any]:
         """The deployed stack, in the format of `pulumi stack export`; secrets are encrypted in it.
 
-        (The Automation API's own `export_stack` writes them in clear.)
+        (The Automation API's own `export_stack` writes them in clear text.)
         """
         target = self.folder / "export.json"
         self.cli(["stack", "export", "--file", str(target)])
@@ -322,10 +321,9 @@ class Rehearsal:
     def cli(
         self, arguments: Sequence[str], *, text: str | None = None, variables: Mapping[str, str] | None = None
     ) -> str:
-        """Run a command of the engine's that has no method here on this stack; returns what it prints.
+        """Run a command of the engine that has no method here, on this stack; returns its output.
 
-        `text` goes to its standard input, `variables` into its environment. Raises the Automation API's
-        `CommandError`.
+        `text` goes to its standard input, `variables` into its environment. Raises the Automation API's `CommandError`.
         """
         if self.command is None:
             raise RuntimeError("the rehearsal has not been entered")
@@ -334,11 +332,11 @@ class Rehearsal:
         return self.command.run([*arguments, "--stack", self.name], workspace.work_dir, environment, text=text).stdout
 
     def set_config(self, changes: Mapping[str, Any]) -> None:
-        """Change the environment's config for the phases to come; None removes a key.
+        """Change the environment's config for the following phases; None removes a key.
 
-        Raises `ConfigError` when the program would not take it; then nothing is changed.
+        Raises `ConfigError`, and changes nothing, if the program rejects it.
         """
-        raw = _laid_over(self._raw, changes)
+        raw = _overridden(self._raw, changes)
         self.settings = self._parse(raw)
         self._raw = raw
         path = self._stack_file()
@@ -352,7 +350,7 @@ class Rehearsal:
         if not path.is_file():
             known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
             raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
-        # The program's own reader takes a file as the engine does: what goes on to the engine is rewritten.
+        # Parsed by the program's own reader as by the engine, because the file is rewritten for the engine.
         reader = self._of_program("settings.stack_file")
         try:
             if reader is None:
@@ -363,17 +361,17 @@ class Rehearsal:
             text = " ".join(str(error).split())
             raise ConfigError(text if reader else f"{path.name} is no YAML: {text}") from None
         plain = {key: value for key, value in config.items() if not _is_encrypted(value)}
-        return _laid_over(plain, changes)
+        return _overridden(plain, changes)
 
     def _of_program(self, module: str) -> Any:
-        """A module of the program that is rehearsed; None for a program that has no settings."""
+        """A module of the rehearsed program; None if it has no settings."""
         if self.program != (self.root / "__main__.py").resolve() or not (self.root / "settings").is_dir():
             return None
         with _first_on_path(self.root):
             return importlib.import_module(module)
 
     def _parse(self, raw: Mapping[str, Any]) -> Any:
-        """The program's own judgement of the config; None for a program that has no settings."""
+        """The config, validated by the program itself; None if it has no settings."""
         settings = self._of_program("settings")
         if settings is None:
             return None
@@ -419,7 +417,7 @@ class Rehearsal:
             raise EngineError(f"the engine cannot set up the stack: {_last_line(str(error))}") from None
 
     def _set_secrets(self) -> None:
-        """Through standard input: arguments of a process can be read by every user of the machine."""
+        """Through standard input: every user of the machine can read the arguments of a process."""
         for key, value in (self._secrets or {}).items():
             self.cli(["config", "set", "--secret", key], text=value)
 
@@ -459,7 +457,7 @@ class Rehearsal:
                 self.listener.step(phase, step)
         said = event.diagnostic_event
         if said is not None and said.severity in ("warning", "error"):
-            # The SDK says the end of an inline program twice.
+            # The SDK reports the failure of an inline program twice.
             text = _plain(said.message).removeprefix("an unhandled error occurred: ")
             if said.severity == "warning":
                 phase.warnings.append(_blamed(said.urn, text))
@@ -474,7 +472,7 @@ def _is_job(step: Step) -> bool:
 
 
 class _first_on_path:  # noqa: N801 - reads as a word where it is used
-    """Puts a folder first on the module search path, for a while."""
+    """Temporarily puts a folder first on the module search path."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
@@ -487,13 +485,13 @@ class _first_on_path:  # noqa: N801 - reads as a word where it is used
 
 
 def write_export(content: dict[str, Any], target: Path) -> None:
-    """Write an export; a file that is there is replaced only by a whole one."""
+    """Write an export; an existing file is replaced atomically."""
     partial = target.with_name(f".{target.name}.partial")
     partial.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
     partial.replace(target)
 
 
-def _laid_over(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _overridden(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**raw, **changes}
     return {key: value for key, value in merged.items() if value is not None}
 
@@ -511,12 +509,12 @@ def _plain(text: str) -> str:
 
 
 def _tells_something(text: str) -> bool:
-    """Whether a message says more than that something failed (the engine repeats that at every level)."""
+    """Whether a message says more than that the operation failed (the engine repeats that at every level)."""
     return text.removesuffix(".") not in ("update failed", "preview failed", "destroy failed", "refresh failed", "")
 
 
 def _cause(text: str) -> str:
-    """One line of a message: of a traceback the last, of anything else all lines joined."""
+    """A message in one line: the last line of a traceback, otherwise all lines joined."""
     if "Traceback (most recent call last)" in text:
         return next(line.strip() for line in reversed(text.splitlines()) if line.strip())
     return " ".join(text.split())

@@ -1,12 +1,11 @@
-"""Two fixes in the Pulumi SDK (3.259) for a process in which many engines come and go, as a rehearsal's does.
+"""Two fixes of the Pulumi SDK (3.259) for a process that starts many engines, as a rehearsal does.
 
-- gRPC keeps one connection for all channels of a process with the same options to one address, dead ones too. A new
-  engine that is given the port of an earlier one is met with that one's "connection refused"; the SDK takes this for
-  the engine's own end and stops the program in silence (`automation/_server.py`), and the engine deletes what the
-  program did not come to register. So each channel of the SDK gets connections of its own.
-- When a program has ended, the SDK waits for the engine's word, and then logs "run_pulumi_func completed" to it
-  (`runtime/stack.py`). If the engine has gone by then, an `up` in which all went well fails. A debug line is not worth
-  that.
+- gRPC shares one connection between all channels of a process with the same options and address, even a dead one. A new
+  engine that gets the port of an earlier one inherits its "connection refused"; the SDK takes this for the end of the
+  engine and silently stops the program (`automation/_server.py`), and the engine deletes what the program did not
+  register. So each channel of the SDK gets connections of its own.
+- When a program has ended, the SDK waits for the engine's last message, and then logs "run_pulumi_func completed" to it
+  (`runtime/stack.py`). If the engine has exited by then, a successful `up` fails because of a debug line.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
 
 
 def mend() -> None:
-    """Put both fixes in place; may be called again."""
+    """Apply both fixes. Idempotent."""
     options = channel_options()
     if OWN_CONNECTIONS not in options:
         options.append(OWN_CONNECTIONS)
@@ -31,7 +30,7 @@ def mend() -> None:
 
 
 def channel_options() -> list[tuple[str, int]]:
-    """The one list of options with which the SDK connects to an engine; private there, so taken by its name."""
+    """The list of options with which the SDK connects to an engine; a private variable, so accessed by name."""
     return vars(settings)["_GRPC_CHANNEL_OPTIONS"]
 
 

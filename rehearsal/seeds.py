@@ -1,7 +1,7 @@
-"""What stands in the embedded cloud before the program comes: everything that the settings adopt.
+"""What exists in the embedded cloud before the program runs: everything that the settings adopt.
 
-The only place where the rehearsal reads the program's settings by field. It imports none of its code: a seed is
-what a user would have made by hand, in the words of the real services.
+The only place where the rehearsal reads fields of the program's settings. It imports none of its code: a seed is what a
+user would have created by hand, in the format of the real services.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ DRIVER_VERSION = "25.12.0"
 """Releases of an adopted KAI and of an adopted DRA driver."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
 _KUBERNETES = "1.34"
-"""Of an adopted cluster: inside the window of every Dynamo release that the program knows."""
+"""Of an adopted cluster: supported by every Dynamo release that the program knows."""
 
 
 def kubernetes_version(settings: Any) -> str:
-    """Major and minor version that the environment's cluster runs."""
+    """Major and minor version of the environment's cluster."""
     cluster = getattr(settings, "cluster", None)
     version = str(getattr(cluster, "version", "") or "")
     created = getattr(cluster, "mode", "") == "create"
@@ -33,7 +33,7 @@ def dynamo_version(settings: Any) -> str:
 
 
 def plant(cloud: EmbeddedCloud, settings: Any) -> None:
-    """Put there what the settings adopt."""
+    """Create what the settings adopt."""
     project, region = str(settings.project), str(settings.region)
     if settings.model_bucket.mode == "adopt":
         bucket = {"name": settings.model_bucket.name, "location": region, "uniformBucketLevelAccess": True}
@@ -123,7 +123,7 @@ def _device_network(cloud: EmbeddedCloud, cluster: CloudResource, name: str, net
 
 
 def _kai(cloud: EmbeddedCloud, cluster: CloudResource) -> None:
-    """A KAI as its own documentation installs it: shard and queues of the chart's."""
+    """KAI as installed by its documentation: with the chart's shard and queues."""
     release = {"chart": kai.CHART, "version": KAI_VERSION, "namespace": "kai-scheduler"}
     helm.seed(cloud.state, cluster.id, release)
     for resource in cloud.state.find(scope=cluster.id):

@@ -1,4 +1,4 @@
-"""What makes a layout valid: the model of `sglang_configs/`, SGLang's arguments, memory estimates, rules.
+"""Validation of layouts: the model of `sglang_configs/`, SGLang's arguments, memory estimates, rules.
 
 Pure Python, no Pulumi: a wrong value is reported before an engine starts.
 """

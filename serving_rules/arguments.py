@@ -1,8 +1,8 @@
-"""Server arguments, checked against what the SGLang release in the image takes.
+"""Checks server arguments against those that the SGLang release in the image accepts.
 
-`catalog/` holds one list a release, made from the released wheels by `tools/sglang_arguments.py`: SGLang's own
-arguments, those of `dynamo.sglang`, and the environment variables that their code reads. A wrong argument ends a
-worker only after its image is pulled and its node is held, so it is told here.
+`catalog/` has one list for each release, generated from the released wheels by `tools/sglang_arguments.py`: SGLang's
+own arguments, those of `dynamo.sglang`, and the environment variables that their code reads. In a cluster a wrong
+argument fails only after the node is allocated and the image pulled.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from validation.problems import Problem
 CATALOG: Final = Path(__file__).resolve().parent / "catalog"
 
 INJECTED: Final = frozenset({"nnodes", "node-rank", "dist-init-addr"})
-"""What the operator puts on the command line itself, for every role that spans nodes."""
+"""Arguments that the operator adds to the command line of every role that spans nodes."""
 
 GIVEN: Final = frozenset({"model-path", "config"})
-"""What the start script gives."""
+"""Arguments that the start script sets."""
 
 SECRET: Final = frozenset({"api-key", "admin-api-key"})
-"""What would stand in a ConfigMap for all to read."""
+"""Secrets, which would be readable in a ConfigMap."""
 
 RENAMED: Final[Mapping[str, str]] = {
     "enable-deepep-moe": "moe-a2a-backend: deepep",
@@ -41,7 +41,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "dp": "dp-size",
     "pp": "pp-size",
 }
-"""Names of earlier releases and short forms that people write, and what is right."""
+"""Names of earlier releases and common short forms, with the right name."""
 
 _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "int": (r"[+-]?[0-9]{1,18}", "a whole number"),
@@ -54,7 +54,7 @@ class ArgumentSpec:
     """One argument of a release."""
 
     name: str
-    """Its first name, by which the rules know it."""
+    """Its first name, which the rules use."""
     action: str
     """`store`, `store_true`, or the name of argparse's or SGLang's own action."""
     type: str = "str"
@@ -62,7 +62,7 @@ class ArgumentSpec:
     json: bool = False
     """Whether the text must be JSON."""
     instead: str | None = None
-    """What takes the place of a deprecated argument."""
+    """Replacement of a deprecated argument."""
     owner: str = "SGLang"
 
     @property
@@ -73,16 +73,16 @@ class ArgumentSpec:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What one SGLang release, as one Dynamo release starts it, takes and reads."""
+    """Arguments and variables of one SGLang release as started by one Dynamo release."""
 
     sglang: str
     dynamo: str
     arguments: Mapping[str, ArgumentSpec]
-    """Every name, aliases too, to its argument."""
+    """By name, aliases included."""
     environment: Mapping[str, Mapping[str, Any]]
-    """Environment variables to `type`, and `unread` or `deprecated`."""
+    """By environment variable: `type`, and `unread` or `deprecated`."""
     plain_only: bool
-    """Whether the reader of `--config` refuses arguments that are neither a flag nor a value."""
+    """Whether the `--config` reader rejects arguments that are neither a flag nor a plain value."""
 
     def canonical(self, name: str) -> str:
         """First name of argument `name`; `name` itself where it is unknown."""
@@ -92,13 +92,13 @@ class Catalog:
 
 @functools.cache
 def releases() -> tuple[str, ...]:
-    """SGLang releases that there is a catalog of."""
+    """SGLang releases with a catalog."""
     return tuple(sorted(path.stem.removeprefix("sglang-") for path in CATALOG.glob("sglang-*.json")))
 
 
 @functools.cache
 def catalog(sglang: str, dynamo: str) -> Catalog:
-    """The catalog of a pair of releases, from the files that the project holds."""
+    """The catalog of a pair of releases."""
     server, own = _read(f"sglang-{sglang}"), _read(f"dynamo-{dynamo}")
     arguments = {**_arguments(own["arguments"], "Dynamo"), **_arguments(server["arguments"], "SGLang")}
     environment = {**own["environment"], **server["environment"]}
@@ -113,7 +113,7 @@ def of(profile: DynamoProfile) -> Catalog:
 
 @dataclass(frozen=True)
 class Parallelism:
-    """How one replica of a role is spread over GPUs."""
+    """Parallelism of one replica of a role."""
 
     tensor: int
     data: int
@@ -130,10 +130,10 @@ class Parallelism:
 
 @dataclass(frozen=True)
 class Values:
-    """A role's arguments by their first names, with types; a value of a wrong type reads as not set."""
+    """Typed access to a role's arguments by their first names; a value of the wrong type counts as not set."""
 
     written: Mapping[str, tuple[str, Argument]]
-    """First name to the name that was written and its value."""
+    """By first name: the name as written, and the value."""
 
     def text(self, name: str) -> str | None:
         """Text of `name`."""
@@ -155,12 +155,12 @@ class Values:
         return name in self.written and self.written[name][1] is True
 
     def name(self, name: str) -> str:
-        """How `name` was written in this role."""
+        """`name` as written in this role."""
         found = self.written.get(name)
         return found[0] if found else name
 
     def raw(self, name: str) -> Argument | None:
-        """Value of `name` as it was written."""
+        """Value of `name` as written."""
         found = self.written.get(name)
         return found[1] if found else None
 
@@ -178,7 +178,7 @@ def values(arguments: Arguments, known: Catalog) -> Values:
 
 
 def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
-    """What is wrong with the arguments of both roles, each by itself."""
+    """Problems with single arguments of both roles."""
     known = of(profile)
     for role in WORKER_ROLES:
         yield from _twice(layout, role, known)
@@ -189,7 +189,7 @@ def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
-    """Arguments that the release still takes and will drop."""
+    """Deprecated arguments that the release still accepts."""
     known = of(profile)
     for role in WORKER_ROLES:
         for name in layout.arguments(role):
@@ -225,7 +225,7 @@ def _unknown(name: str, known: Catalog) -> tuple[str, str]:
 
 
 def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | None:
-    """Arguments that have no place in the file, though the server knows them."""
+    """Problem with an argument that the server knows but that may not be in the file."""
     if entry.name in INJECTED:
         return "the Dynamo operator gives this argument itself", "leave it out"
     if entry.name in GIVEN:

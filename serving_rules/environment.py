@@ -1,7 +1,7 @@
-"""Environment variables of the workers: which are read, by whom, and with what type.
+"""Environment variables of the workers: which are read, by what, and with which type.
 
-A variable that nothing reads is no error of a running server, only a belief that does not hold; so it is a
-warning. A value that the reader cannot parse is a problem: SGLang falls back to its default and goes on.
+A variable that nothing reads does no harm to a running server, so it is a warning. A value that its reader cannot parse
+is a problem: SGLang falls back to its default and continues.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OTHERS: Final[Mapping[str, str]] = {
     "TRITON_": "Triton",
     "UCX_": "UCX, which NIXL moves data with",
 }
-"""Names (or their beginnings) that software other than SGLang and Dynamo reads, and which."""
+"""Names or prefixes of variables that other software than SGLang and Dynamo reads, and that software."""
 
 GIVEN: Final[Mapping[str, str]] = {
     "SERVER_ARGS_FILE": "this program sets it for the start script",
@@ -57,7 +57,7 @@ GIVEN: Final[Mapping[str, str]] = {
     "POD_NAME": "the Dynamo operator sets it",
     "POD_NAMESPACE": "the Dynamo operator sets it",
 }
-"""Variables that pods have already."""
+"""Variables that pods already have."""
 
 _SECRET: Final = re.compile(r"TOKEN\s*$|SECRET|PASSWORD|(API|ACCESS|PRIVATE)_KEY", re.IGNORECASE)
 """Names whose values are not shown."""
@@ -66,28 +66,28 @@ _BOOLEANS: Final = frozenset({"true", "1", "yes", "y", "false", "0", "no", "n"})
 
 
 def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
-    """Variables that a layout may not set, and values that their reader cannot parse."""
+    """Variables that a layout may not set, and values that cannot be parsed."""
     known = arguments.of(profile)
-    told: set[str] = set()
+    reported: set[str] = set()
     for role in WORKER_ROLES:
         for name, value in layout.environment(role).items():
             key = layout.key(role, name, "environment")
             found = _wrong(name, value, known.environment.get(name, {}))
-            if found is not None and key not in told:
-                told.add(key)
+            if found is not None and key not in reported:
+                reported.add(key)
                 yield Problem(key, "(hidden)" if _SECRET.search(name) else value, *found)
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
-    """Variables that nothing in the image reads, and those that will soon not be read."""
+    """Variables that nothing in the image reads, and deprecated ones."""
     known = arguments.of(profile)
-    told: set[str] = set()
+    reported: set[str] = set()
     for role in WORKER_ROLES:
         for name in layout.environment(role):
             key = layout.key(role, name, "environment")
             found = _unread(name, known)
-            if found is not None and key not in told:
-                told.add(key)
+            if found is not None and key not in reported:
+                reported.add(key)
                 yield f"{key}: {found}."
 
 

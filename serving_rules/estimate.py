@@ -1,10 +1,10 @@
-"""What a layout will be: GPUs, memory for weights and KV cache, price. Arithmetic, no measurement.
+"""Estimates for a layout: GPUs, memory for weights and KV cache, price. Arithmetic, not a measurement.
 
-Weights of a GPU: its share of the routed experts, and the rest of the model. With data-parallel attention every
+Weights on a GPU: its share of the routed experts, and the rest of the model. With data-parallel attention every
 rank holds the rest whole (attention, shared experts, dense layers; `moe-dense-tp-size: 1` and `enable-dp-lm-head`
-do the same for the others), otherwise it is cut over the tensor-parallel group. All parameters are counted with the
-model's `bytesPerParameter`, so embeddings and norms, which stay in 16 bits, are counted too small by about 2 GB.
-Activations, CUDA graphs and communication buffers live in what `mem-fraction-static` leaves free and are not counted.
+do the same for the others), otherwise it is split over the tensor-parallel group. All parameters count with the
+model's `bytesPerParameter`, which underestimates embeddings and norms, kept in 16 bits, by about 2 GB. Activations,
+CUDA graphs and communication buffers use what `mem-fraction-static` leaves free and are not counted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from serving_rules.arguments import Catalog, Parallelism, Values
 from serving_rules.layout import Layout, ModelFacts, WorkerRole
 
 DEFAULT_MEMORY_SHARE: Final = 0.88
-"""Assumed where `mem-fraction-static` is left out; SGLang then chooses by itself."""
+"""Assumed if `mem-fraction-static` is not set; SGLang then chooses a value itself."""
 
 _KV_BYTES: Final = {"fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "fp4_e2m1": 0.5}
-"""Bytes of an element of the KV cache; SGLang's `auto` follows the model, 2 bytes."""
+"""Bytes of a KV cache element; SGLang's `auto` follows the model: 2 bytes."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Memory:
 
     weights: float
     cache: float
-    """Bytes that are left for the KV cache; negative where the weights do not fit."""
+    """Bytes left for the KV cache; negative if the weights do not fit."""
     tokens: int
-    """Tokens that the KV cache of one replica holds (data-parallel ranks hold different ones)."""
+    """Tokens in the KV cache of one replica (data-parallel ranks hold different ones)."""
 
 
 def weights(facts: ModelFacts, parallel: Parallelism, redundant: int) -> float:
@@ -53,14 +53,14 @@ def memory(facts: ModelFacts, values: Values) -> Memory:
     cache = A4X.gpu_memory * (DEFAULT_MEMORY_SHARE if share is None else share) - loaded
     element = _KV_BYTES.get(values.text("kv-cache-dtype") or "auto", 2.0)
     token = facts.kv_elements * facts.layers / parallel.pipeline * element
-    # MLA's cache is one latent vector a token: tensor-parallel ranks all hold the same one.
+    # MLA caches one latent vector for each token, the same on all tensor-parallel ranks.
     tokens = max(0, int(cache / token)) * parallel.data
     limit = values.integer("max-total-tokens")
     return Memory(loaded, cache, tokens if limit is None else min(tokens, limit * parallel.data))
 
 
 def line(layout: Layout, known: Catalog, frontends: int, price: float | None = None) -> str:
-    """One line that says what `layout` will be; `price` is what one GPU costs an hour."""
+    """One-line estimate for `layout`; `price` is that of one GPU hour."""
     roles = [f"{w.replicas} x {w.nodes_per_replica} {role}" for role, w in layout.file.roles.items()]
     text = f"{layout.gpus} GPUs on {layout.nodes} nodes: {', '.join(roles)}, {frontends} frontends"
     context = arguments.values(layout.arguments("decode"), known).integer("context-length")

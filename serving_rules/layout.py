@@ -1,11 +1,11 @@
-"""Layouts: how many nodes and replicas each role has, with its server arguments and environment.
+"""Layouts: nodes and replicas of each role, with its server arguments and environment.
 
 A layout is a folder of `sglang_configs/` with `layout.yaml`, `prefill.yaml` and `decode.yaml`; a new folder is a
-new layout and needs no code. The argument files hold what SGLang's own `--config` reader takes: argument names
-without dashes in front, `true` for a flag.
+new layout and needs no code. The argument files have the format of SGLang's own `--config`: argument names without
+leading dashes, `true` for a flag.
 
-The files are written for the default Dynamo release. What a stack runs is `resolve`d from them: the files, then
-the stack's own overrides, then what the Dynamo release in use calls things.
+The files are written for the default Dynamo release. What a stack runs is `resolve`d from the files, the stack's
+overrides, and the migrations of the Dynamo release in use.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class LayoutError(Exception):
-    """A layout that cannot be used; `problems` says why, one entry per broken rule."""
+    """An invalid layout; `problems` has one entry for each broken rule."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -72,7 +72,7 @@ class Workers(StrictModel):
 
 
 class AllWorkers(StrictModel):
-    """What both worker roles share."""
+    """Shared by both worker roles."""
 
     environment: dict[str, str] = Field(
         default_factory=dict, description="environment variables of both worker roles, name to text"
@@ -80,7 +80,7 @@ class AllWorkers(StrictModel):
 
 
 class Benchmark(StrictModel):
-    """The load that this layout is measured with (SGLang's bench_serving, dataset `random`)."""
+    """The benchmark load of this layout (SGLang's bench_serving, dataset `random`)."""
 
     input_tokens: int = Field(ge=1, description="the upper bound of a request's input tokens")
     output_tokens: int = Field(ge=1, description="the upper bound of a request's output tokens")
@@ -90,7 +90,7 @@ class Benchmark(StrictModel):
 
 
 class ModelFacts(StrictModel):
-    """Sizes of the model, from its own config.json: what memory arithmetic needs."""
+    """Sizes of the model from its config.json, for the memory estimate."""
 
     parameters: int = Field(ge=1, description="the number of all parameters")
     layers: int = Field(ge=1, description="the number of layers that hold a KV cache")
@@ -103,7 +103,7 @@ class ModelFacts(StrictModel):
 
 
 class RoleOverrides(StrictModel):
-    """Single values that a stack sets otherwise than its layout, for one role."""
+    """Single values of a layout that a stack overrides, for one role."""
 
     arguments: dict[str, Argument | None] = Field(
         default_factory=dict[str, "Argument | None"],
@@ -116,7 +116,7 @@ class RoleOverrides(StrictModel):
 
 
 class Overrides(StrictModel):
-    """Single values that a stack sets otherwise than its layout."""
+    """Single values of a layout that a stack overrides."""
 
     prefill: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
     decode: RoleOverrides = Field(default=RoleOverrides(), description="a mapping with arguments and environment")
@@ -151,11 +151,11 @@ class LayoutFile(StrictModel):
 
 @dataclass(frozen=True)
 class Server:
-    """How the servers of one role run."""
+    """Server arguments and environment of one role."""
 
     arguments: Arguments
     environment: Environment
-    """What all roles share, then the role's own."""
+    """The shared variables, then the role's own."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Layout:
     origins: Mapping[tuple[WorkerRole, Part, str], str] = field(
         default_factory=dict["tuple[WorkerRole, Part, str]", str]
     )
-    """Where values come from that are not in the layout's files."""
+    """Config keys of values that are not from the layout's files."""
 
     @property
     def model(self) -> str:
@@ -178,7 +178,7 @@ class Layout:
 
     @property
     def nodes(self) -> int:
-        """A4X nodes that prefill and decode take together: what the ComputeDomain counts."""
+        """A4X nodes of prefill and decode together: `numNodes` of the ComputeDomain."""
         return sum(workers.nodes for workers in self.file.roles.values())
 
     @property
@@ -188,11 +188,11 @@ class Layout:
 
     @property
     def shape(self) -> str:
-        """Replicas and nodes per replica in short; a change of it changes the graph itself."""
+        """Replicas and nodes per replica, abbreviated; a different shape is a different graph."""
         return "-".join(f"{w.replicas}x{w.nodes_per_replica}{role[0]}" for role, w in self.file.roles.items())
 
     def workers(self, role: WorkerRole) -> Workers:
-        """Replicas, nodes and own environment of `role`, as the file has them."""
+        """Replicas, nodes and own environment of `role`, from the file."""
         return self.file.roles[role]
 
     def arguments(self, role: WorkerRole) -> Arguments:
@@ -200,11 +200,11 @@ class Layout:
         return self.servers[role].arguments
 
     def environment(self, role: WorkerRole) -> Environment:
-        """Environment of `role`: what all roles share, then its own."""
+        """Environment of `role`: the shared variables, then its own."""
         return self.servers[role].environment
 
     def key(self, role: WorkerRole, name: str, part: Part = "arguments") -> str:
-        """Where a user changes the value of `name`: file and key, or the key of the stack config."""
+        """Where a user can change the value of `name`: file and key, or the key of the stack config."""
         origin = self.origins.get((role, part, name))
         if origin is not None:
             return origin
@@ -215,7 +215,7 @@ class Layout:
         return f"{where}/layout.yaml: {owner}.environment.{name}"
 
     def overridden(self, overrides: Overrides, where: str = "overrides") -> Layout:
-        """This layout with a stack's own values; `where` is the overrides' key in the stack config."""
+        """This layout with a stack's overrides; `where` is their key in the stack config."""
         changed = self
         for role in WORKER_ROLES:
             own = overrides.of(role)
@@ -235,7 +235,7 @@ class Layout:
         return changed
 
     def adapted(self, profile: DynamoProfile) -> Layout:
-        """This layout as `profile`'s SGLang wants it said; what a stack overrides stays, and is told if it is wrong."""
+        """This layout with the migrations of `profile`. A stack's overrides stay, and are reported if invalid."""
         changed = self
         for role in WORKER_ROLES:
             arguments, environment = dict(self.arguments(role)), dict(self.environment(role))
@@ -261,7 +261,7 @@ def _merged(values: Mapping[str, T], changes: Mapping[str, T | None]) -> dict[st
 
 
 def available(folder: Path = LAYOUTS) -> list[str]:
-    """Names of the layouts that `folder` holds."""
+    """Names of the layouts in `folder`."""
     return sorted(path.parent.name for path in folder.glob("*/layout.yaml"))
 
 
@@ -270,7 +270,7 @@ def load(name: str, folder: Path = LAYOUTS) -> Layout:
     """Read layout `name`.
 
     Raises:
-        LayoutError: no such folder, a file is missing or is no YAML, or a key or value is wrong.
+        LayoutError: no such folder, a file is missing or is not YAML, or a key or value is invalid.
     """
     if name not in available(folder):
         rule = f"a layout is a folder of {folder.name}/ with a layout.yaml"
@@ -298,7 +298,7 @@ def resolve(
     where: str = "overrides",
     folder: Path = LAYOUTS,
 ) -> Layout:
-    """Layout `name` as a stack runs it: its files, the stack's overrides, the words of the Dynamo release.
+    """Layout `name` as a stack runs it: its files, the stack's overrides, the Dynamo release's migrations.
 
     Raises:
         LayoutError: as `load`.

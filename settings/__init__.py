@@ -1,8 +1,8 @@
-"""The only reader of the stack config: validated, frozen models, or one message that names all that is wrong.
+"""The only reader of the stack config: validated, frozen models, or one message with every problem.
 
 `parse` is a pure function of the config, so that tests and the rehearsal can use it without an engine; `load`
-reads `pulumi.Config`. Both end before a resource is registered when a key is unknown, a type is wrong or a rule
-about a value is broken.
+reads `pulumi.Config`. Both fail before a resource is registered if a key is unknown, a type is wrong or a rule is
+broken.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ SECRETS: Final[Mapping[str, str]] = {
     "ngcApiKey": "an NGC API key, from ngc.nvidia.com",
     "hfToken": "a Hugging Face access token, from huggingface.co/settings/tokens",
 }
-"""Keys that hold secrets, and where a value comes from."""
+"""Keys of secrets, and where to get a value."""
 
 
 class SettingsError(pulumi.RunError):
-    """The config cannot be used. Its text is the whole message; `problems` has the parts."""
+    """An invalid config. The text is the whole message; `problems` has the parts."""
 
     def __init__(self, environment: str, problems: list[Problem]) -> None:
         super().__init__(report(f"the config of stack {environment!r}", problems))
@@ -47,13 +47,14 @@ class Secrets:
 
 
 def parse(raw: Mapping[str, Any], environment: str) -> Settings:
-    """Validate a stack config, as its `config:` mapping stands in `Pulumi.<environment>.yaml`.
+    """Validate a stack config, given as the `config:` mapping of `Pulumi.<environment>.yaml`.
 
-    Keys of the project carry its prefix (`dynamo-a4x:cluster`). Values may be plain YAML or, as the engine hands
-    them over, texts that hold JSON. Secrets are not looked at.
+    Keys of the project have its prefix (`dynamo-a4x:cluster`). Values may be plain YAML or, as the engine passes them,
+    texts with JSON. Secrets are not read.
+
 
     Raises:
-        SettingsError: with every problem that was found.
+        SettingsError: with every problem found.
     """
     known = {field.alias or name: field.annotation for name, field in Settings.model_fields.items()}
     del known["environment"]
@@ -70,10 +71,10 @@ def parse(raw: Mapping[str, Any], environment: str) -> Settings:
 
 
 def load() -> tuple[Settings, Secrets]:
-    """Read and validate the config of the running stack, and warn of what is probably not meant.
+    """Read and validate the config of the running stack, and warn of probable mistakes.
 
     Raises:
-        SettingsError: a wrong config; a secret in clear text; at `pulumi up`, a secret that is not set.
+        SettingsError: an invalid config; a secret in clear text; at `pulumi up`, a secret that is not set.
     """
     environment = pulumi.get_stack()
     raw = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
@@ -104,7 +105,7 @@ def load() -> tuple[Settings, Secrets]:
 
 
 def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
-    """Keys of secrets that have no value, and problems with those that have one."""
+    """Keys of secrets without a value, and problems with the others."""
     config = pulumi.Config(PROJECT)
     missing: list[str] = []
     problems: list[Problem] = []

@@ -1,4 +1,4 @@
-"""Rules that more than one key takes part in, checked before anything is registered.
+"""Rules across keys, checked before anything is registered.
 
 Each check is a small function from `Settings` to the problems it finds, so that one run reports all of them.
 """
@@ -25,7 +25,7 @@ def problems(settings: Settings) -> list[Problem]:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """What is allowed and probably not meant."""
+    """What is allowed but probably a mistake."""
     found = [
         gke.check_nodes(domain.nodes, f"domains[{i}].nodes")
         for i, domain in enumerate(settings.domains)
@@ -51,7 +51,7 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def outlook(settings: Settings) -> list[str]:
-    """What each serving stack will be, in one line: GPUs, memory, price. `settings` has no problems."""
+    """One line for each serving stack: GPUs, memory, price. `settings` must have no problems."""
     return [f"{stack.name}: {_outlook(settings, stack, i)}." for i, stack in enumerate(settings.stacks)]
 
 
@@ -135,13 +135,13 @@ def _domains(settings: Settings) -> Iterator[Problem]:
 
 
 def _region_of(settings: Settings, domain: Domain) -> str:
-    """The region that the domain's zone must lie in; the zone's own where the region is no region, and told so."""
+    """The region that the domain's zone must be in; the zone's own if the region is invalid, which is reported."""
     known = not list(_region(settings))
     return settings.region if known else domain.zone.rpartition("-")[0]
 
 
 def _device_networks(settings: Settings) -> Iterator[Problem]:
-    """Pools that are created in an adopted cluster attach to networks that exist, and DRANET to none."""
+    """Pools created in an adopted cluster attach to existing networks, with DRANET to none."""
     cluster = settings.cluster
     if not isinstance(cluster, AdoptCluster) or not settings.created_domains:
         return
@@ -226,10 +226,10 @@ def _dynamo(settings: Settings) -> Iterator[Problem]:
 
 
 def _namespaces(settings: Settings) -> Iterator[Problem]:
-    """The platform and each stack have a namespace that nobody else uses."""
+    """The platform and each stack have a namespace of their own."""
     platform, fix = settings.dynamo.namespace, "choose another name, such as"
     taken = namespaces.owner(platform)
-    # A platform that somebody else installed may well be in `default`; one that is made has a namespace made with it.
+    # An adopted platform may be in `default`; a created one gets a new namespace.
     if taken and not (settings.dynamo.mode == "adopt" and platform == namespaces.DEFAULT):
         rule = f"this namespace has another use: it belongs to {taken}"
         yield Problem("dynamo.namespace", platform, rule, f"{fix} dynamo-cloud")
@@ -257,7 +257,7 @@ def _stack_readiness(settings: Settings) -> Iterator[Problem]:
 
 def _stack_layouts(settings: Settings) -> Iterator[Problem]:
     profile = PROFILES.get(settings.dynamo.version)
-    told: list[Problem] = []
+    reported: list[Problem] = []
     for i, stack in enumerate(settings.stacks):
         try:
             chosen = layout.load(stack.layout)
@@ -269,9 +269,9 @@ def _stack_layouts(settings: Settings) -> Iterator[Problem]:
         if profile is None:
             continue
         found = rules.check(chosen.overridden(stack.overrides, _overrides(i)).adapted(profile), profile)
-        # Two stacks of one layout break its rules once.
-        new = [problem for problem in found if problem not in told]
-        told += new
+        # Two stacks with one layout report its problems once.
+        new = [problem for problem in found if problem not in reported]
+        reported += new
         yield from new
 
 
@@ -302,7 +302,7 @@ def _stack_domains(settings: Settings) -> Iterator[Problem]:
 
 
 def _refused(check: Callable[[], object], key: str | None = None) -> Iterator[Problem]:
-    """What `check` refuses, under the config's own `key` where the rule knows another name for it."""
+    """The problem that `check` raises, under the config's own `key` where the rule has another name for it."""
     try:
         check()
     except RuleError as error:

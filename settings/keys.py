@@ -1,7 +1,7 @@
-"""Keys of a stack config: which are this program's, and which are meant to be.
+"""Keys of a stack config: which are this program's, and which look like misspelled ones.
 
-The engine hands over every namespace's keys, and takes no offence at one that nothing reads. So a key with a slip in
-its namespace would do nothing, in silence: here it is a problem, and its value is checked as what it is meant to be.
+The engine passes the keys of every namespace and accepts keys that nothing reads. A key with a typo in its namespace
+would be silently ignored: here it is a problem, and its value is checked as that of the intended key.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ SHARED: Final = ("gcp:project", "gcp:region")
 """Keys of the provider's namespace that this program reads too."""
 
 OTHERS: Final = frozenset({"gcp", "kubernetes", "pulumi", "random"})
-"""Namespaces of the engine and of the providers that the program uses; what stands there is theirs to judge."""
+"""Namespaces of the engine and of the program's providers, which check their own keys."""
 
 _SLIP: Final = 0.6
 _TOKENS: Final = ("nvapi-", "hf_")
-"""Beginnings of the tokens that the program needs."""
+"""Prefixes of the tokens that the program needs."""
 
 
 def sort(
     raw: Mapping[Any, Any], known: Collection[str], secrets: Collection[str]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Values by the names in `known`, and what is wrong with keys. Values of `secrets` are not looked at."""
+    """Values by the names in `known`, and problems with keys. Values of `secrets` are not read."""
     values: dict[str, Any] = {}
     meant: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -70,6 +70,6 @@ def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[
 
 
 def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:
-    """Whether the value of an unknown key is hidden: it looks like a token, or its key like that of a secret."""
+    """Whether to hide the value of an unknown key: it looks like a token, or its key like that of a secret."""
     close = difflib.get_close_matches(name[: 2 * len(PROJECT)], [*names, *secrets], n=1, cutoff=0.5)
     return (bool(close) and close[0] in secrets) or str(value).lstrip().startswith(_TOKENS)

@@ -1,7 +1,7 @@
-"""The stack config as typed models: what an environment may say, key by key.
+"""The stack config as typed models.
 
-Every field's description is what an error message suggests and what the config reference is generated from. Models
-hold plain values only, never an `Output`.
+Descriptions of fields appear in error messages and in the generated config reference. Models hold plain values, never
+an `Output`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _KAI_MODE = f"{_MODE}, `none` for a cluster with another scheduler"
 
 
 PRICE_MAX: Final = 1_000_000
-"""Above any price of a GPU hour in any currency: what is larger is a slip of the keyboard."""
+"""Above any price of a GPU hour in any currency: a larger value is a typo."""
 
 BANDWIDTH_MAX: Final = 1800
-"""GB/s of the NVLink of one GB200, both ways together: no collective is faster."""
+"""GB/s of the NVLink of one GB200, both directions together: no collective is faster."""
 
 
 def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
@@ -89,14 +89,14 @@ def _four(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _project_number(text: str | None) -> str | None:
     if text == "":
-        # What Pulumi.yaml declares as the default, so that an environment may leave the key out.
+        # The default in Pulumi.yaml, which makes the key optional.
         return None
     return None if text is None else _ruled(gke.check_project_number)(text)
 
 
 def _chart_source(source: str) -> str | None:
     _ruled(charts.check_source)(source)
-    # NVIDIA's own place for Dynamo is no mirror: the other charts are not there.
+    # NVIDIA's repository for Dynamo is no mirror: it lacks the other charts.
     return None if source.rstrip("/") == CHARTS else source
 
 
@@ -124,7 +124,7 @@ class Subnet(StrictModel):
 
 
 class DeviceNetworks(StrictModel):
-    """Networks for the additional NICs of a pool that is made in an adopted cluster."""
+    """Networks for the additional NICs of a pool that is created in an adopted cluster."""
 
     gvnic: Subnet = Field(description="network and subnetwork of the second gVNIC")
     rdma_network: NetworkName = Field(description="the name of the VPC with the RoCE network profile")
@@ -178,9 +178,9 @@ Cluster = Annotated[AdoptCluster | CreateCluster, Field(discriminator="mode")]
 class FabricTest(StrictModel):
     """A test of an NVLink domain before its first stack.
 
-    The minimums are the least that others accept: 200 GB/s all_gather is what Google's cluster-toolkit asks of two A4X
-    nodes, and what four 400 Gbit/s NICs of a node carry at most; 250 GB/s all_reduce is what NVIDIA's AICR asks (it
-    measured 281.9). Over NVLink others have measured 842 with 2 nodes and 910 with 16.
+    The default minimums are the lowest published ones: 200 GB/s all_gather is what Google's cluster-toolkit requires of
+    two A4X nodes, and the most that a node's four 400 Gbit/s NICs carry; 250 GB/s all_reduce is what NVIDIA's AICR
+    requires (it measured 281.9). Over NVLink others have measured 842 with 2 nodes and 910 with 16.
     """
 
     nodes: int | None = Field(
@@ -346,7 +346,7 @@ DraDriver = Annotated[AdoptDraDriver | CreateDraDriver, Field(discriminator="mod
 
 
 class NodeSoftware(StrictModel):
-    """What runs on the A4X nodes below the workload."""
+    """Software on the A4X nodes below the workload."""
 
     gib_version: GibVersion | None = Field(
         default=None,

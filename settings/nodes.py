@@ -1,4 +1,4 @@
-"""Rules of the A4X nodes themselves: version, GPU driver, NCCL plugin, and who makes DRANET's networks.
+"""Rules of the A4X nodes themselves: version, GPU driver, NCCL plugin, and who creates DRANET's networks.
 
 Each check is a function from `Settings` to the problems it finds, as in `checks`.
 """
@@ -14,7 +14,7 @@ from validation.problems import Problem, RuleError
 
 
 def versions(settings: Settings) -> Iterator[Problem]:
-    """A pool that is made may have a version of its own: an exact build that cluster and Dynamo release go with."""
+    """A created pool may have a version of its own: an exact build that cluster and Dynamo release support."""
     profile = PROFILES.get(settings.dynamo.version)
     control_plane = settings.cluster.version if isinstance(settings.cluster, CreateCluster) else None
     for i, domain in enumerate(settings.domains):
@@ -30,7 +30,7 @@ def versions(settings: Settings) -> Iterator[Problem]:
 
 
 def software(settings: Settings) -> Iterator[Problem]:
-    """GPU driver and NCCL plugin are chosen where the program installs them."""
+    """GPU driver and NCCL plugin can be chosen only where the program installs them."""
     chosen = settings.node_software
     if chosen.gpu_driver_version is not None and not settings.created_domains:
         rule = "the driver of an adopted pool is its owner's, and no pool is created here"
@@ -44,7 +44,7 @@ def software(settings: Settings) -> Iterator[Problem]:
 
 
 def dranet(settings: Settings) -> Iterator[Problem]:
-    """GKE's right to make networks is granted to the agent of a project with a number, and for DRANET only."""
+    """GKE's permission to create networks is granted for DRANET only, to an agent named by the project's number."""
     cluster, key = settings.cluster, "cluster.dranetNetworkAdmin"
     if not isinstance(cluster, CreateCluster) or not cluster.dranet_network_admin:
         return
@@ -61,7 +61,7 @@ def dranet(settings: Settings) -> Iterator[Problem]:
 
 
 def warnings(settings: Settings) -> Iterator[str]:
-    """What is allowed and probably not meant."""
+    """What is allowed but probably a mistake."""
     software, profile = settings.node_software, PROFILES[settings.dynamo.version]
     if software.gpu_driver_version == "INSTALLATION_DISABLED":
         yield (

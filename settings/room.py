@@ -1,8 +1,8 @@
 """Whether the pods without a GPU fit on the nodes, by CPU, memory and number: frontends, benchmark clients, and the
 readiness checks, which always run on the system nodes.
 
-Refused is only what no scheduler could place. What the program cannot know is left to the preflight: the nodes of an
-adopted cluster, and what else runs on any node.
+Only what no scheduler could place is a problem. What the program cannot know is left to preflight: the nodes of an
+adopted cluster, and other pods.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from validation.problems import Problem
 
 @dataclass(frozen=True)
 class Place:
-    """Alike nodes that pods without a GPU are placed on."""
+    """A set of identical nodes for pods without a GPU."""
 
     name: str
-    """As a message calls it."""
+    """For messages."""
     kind: Node
     nodes: int
     more: str
-    """What gives more room, for a message."""
+    """What gives more room, for messages."""
     checks: int = 0
     """Readiness checks that run here."""
 
@@ -43,7 +43,7 @@ class Wanted:
         return Wanted(self.frontends + other.frontends, self.clients + other.clients)
 
     def fits(self, place: Place) -> bool:
-        """Whether they have room where nothing else runs."""
+        """Whether they fit if nothing else runs there."""
         return capacity.fits(
             place.kind,
             place.nodes,
@@ -56,7 +56,7 @@ class Wanted:
 
 
 def check(settings: Settings) -> Iterator[Problem]:
-    """Stacks whose pods have no room, each held against what the stacks before it leave."""
+    """Stacks whose pods do not fit into what the stacks before them leave."""
     taken: dict[str, Wanted] = {}
     for i, stack in enumerate(settings.stacks):
         place, wanted = _place(settings, stack), _wanted(stack)
@@ -70,14 +70,14 @@ def check(settings: Settings) -> Iterator[Problem]:
 
 
 def _place(settings: Settings, stack: Stack) -> Place | None:
-    """Where a stack's frontends go; None where its nodes are not the program's to count."""
+    """Where a stack's frontends go; None if the program does not know those nodes."""
     if stack.frontend.placement == "a4x":
         domain = settings.domain(stack.domain)
         if domain is None:
             return None
         pods = capacity.PODS_PER_NODE if isinstance(domain, CreateDomain) else capacity.PODS_PER_NODE_MAX
         kind = capacity.a4x_node(pods)
-        # Every node of the domain may hold a worker, which asks for nothing but its GPUs.
+        # Every node of the domain may hold a worker, which requests only GPUs.
         kind = Node(kind.room, kind.pods - 1)
         return Place(f"domain {domain.name!r}", kind, domain.nodes, "a larger domain")
     if isinstance(settings.cluster, AdoptCluster):

@@ -1,9 +1,9 @@
-"""`Pulumi.<stack>.yaml` as the engine reads it, for who reads it without the engine.
+"""`Pulumi.<stack>.yaml` parsed as the engine parses it, for tools that run without the engine.
 
-PyYAML follows YAML 1.1, where `on` is true, `12:30` is a number and `1e3` a text. The engine's reader (yaml.v3) does
-not, and refuses a key that stands twice, where PyYAML takes the last. Seen on Pulumi 3.259.0: `on` stays a text, `0123`
-and `0o17` are octal, a number without a fraction is a whole one however it is written, and a key of the first level
-without a value is an empty text.
+PyYAML follows YAML 1.1, where `on` is true, `12:30` is a number and `1e3` a string. The engine's parser (yaml.v3) does
+not, and rejects a duplicate key, where PyYAML takes the last. Seen on Pulumi 3.259.0: `on` stays a string, `0123` and
+`0o17` are octal, a number without a fraction is an integer however it is written, and a top-level key without a value
+is an empty string.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import yaml
 
 
 class StackFileError(ValueError):
-    """The file is no stack file. The text is the whole message."""
+    """Not a valid stack file. The text is the whole message."""
 
 
 def read(path: Path) -> dict[Any, Any]:
     """The `config:` mapping of the stack file at `path`.
 
     Raises:
-        StackFileError: the file is no YAML, or has no such mapping.
+        StackFileError: the file is not YAML, or has no such mapping.
     """
     try:
         content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
@@ -85,7 +85,7 @@ def _text(_: yaml.SafeLoader, node: Any) -> str:
 
 
 def _teach(loader: Any) -> None:
-    """The scalars of yaml.v3: what each looks like, how it may begin, and how it is read."""
+    """Register the scalars of yaml.v3: pattern, first characters and constructor of each."""
     for tag, pattern, first, construct in (
         ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF"), _bool),
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""], None),

@@ -1,11 +1,11 @@
-"""Values as the Pulumi CLI writes them, in the types that the models want.
+"""Converts values that the Pulumi CLI wrote to the types of the models.
 
-`pulumi config set --path 'domains[0].pricePerGpuHour' 4.5` stores the text "4.5", and `--path
-'stacks[0].overrides.decode.environment.UCX_X' 1` the number 1: the CLI knows of whole numbers and `true`, and of no
-key's type (seen on Pulumi 3.259.0; so does a text stay one that begins with a zero, or has a capital, as in `True`).
-The engine itself hands every key over as a text, with JSON in it where it is no scalar.
+`pulumi config set --path 'domains[0].pricePerGpuHour' 4.5` stores the string "4.5", and `--path
+'stacks[0].overrides.decode.environment.UCX_X' 1` the number 1: the CLI recognizes integers and `true` and knows no
+key's type (seen on Pulumi 3.259.0; a value with a leading zero or a capital, as in `True`, stays a string). The engine
+passes every top-level value as a string, with JSON in it if it is not a scalar.
 
-Only what can be meant in one way is converted; everything else is left for the models to refuse as it was written.
+Only unambiguous values are converted; the models reject everything else as written.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from pydantic import BaseModel
 from validation.plain import WIDEST
 
 _TRUTH: Final = {"true": True, "True": True, "false": False, "False": False}
-"""What Pulumi's own readers of config take for a truth value."""
+"""What Pulumi's own config readers accept as a boolean."""
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,3})?")
 
 
 def decoded(value: object, annotation: Any) -> object:
-    """The value of a top-level key, as the engine hands it over, in the shape that `annotation` has."""
+    """The value of a top-level key, as the engine passes it, converted to `annotation`."""
     choices = _choices(annotation)
     if isinstance(value, str) and not {str, bool, int, float} & set(choices):
         try:
@@ -35,13 +35,13 @@ def decoded(value: object, annotation: Any) -> object:
         except (ValueError, RecursionError):
             return typed(value, annotation)
     elif isinstance(value, int) and not isinstance(value, bool) and str in choices:
-        # A number such as the project's, written without quotes.
+        # A number such as the project number, written without quotes.
         return str(value) if value.bit_length() <= WIDEST else value
     return typed(value, annotation)
 
 
 def typed(value: object, annotation: Any) -> object:
-    """`value`, with texts in the places of numbers and truth values converted, through models, lists and mappings."""
+    """`value`, with strings converted where numbers or booleans are expected, through models, lists and mappings."""
     choices = _choices(annotation)
     if isinstance(value, str):
         return _scalar(value, choices)
@@ -56,7 +56,7 @@ def typed(value: object, annotation: Any) -> object:
 def _mapping(value: Mapping[Any, Any], choices: tuple[Any, ...]) -> Mapping[Any, Any]:
     models = [c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)]
     if models:
-        # A key that several of them have is the same in all.
+        # A key that several of them have has the same type in all.
         fields = {info.alias or name: info for model in models for name, info in model.model_fields.items()}
         return {k: typed(v, fields[k].annotation) if k in fields else v for k, v in value.items()}
     inner = next((get_args(choice) for choice in choices if get_origin(choice) is dict), None)
@@ -79,7 +79,7 @@ def _scalar(text: str, choices: tuple[Any, ...]) -> object:
 
 
 def _text(value: object) -> object:
-    """A whole number or truth value where only a text can be meant: an environment variable."""
+    """An integer or boolean as a string, where only strings are valid: an environment variable."""
     if isinstance(value, bool):
         return json.dumps(value)
     return str(value) if isinstance(value, int) and value.bit_length() <= WIDEST else value

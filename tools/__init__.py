@@ -1,1 +1,1 @@
-"""Scripts of the project's that a person runs: they make data files and reports, never resources."""
+"""Developer tools: they generate data files and reports, never resources."""

@@ -1,9 +1,9 @@
-"""What the program itself costs: `make bench`.
+"""Time and memory of the program itself: `make bench`.
 
-Each case is a preview of the real program in a process of its own, against a monitor that only records: no engine
-and no cloud take part in the figures. The floor of a case is a process that imports exactly the modules which the
-case imported, and registers nothing. Cases and floors take turns, so that a noisy machine disturbs both alike; of
-each the fastest round counts.
+Each case is a preview of the real program in a process of its own, against a monitor that only records: the figures
+include no engine and no cloud. The floor of a case is a process that imports exactly the modules that the case
+imported, and registers nothing. Cases and floors alternate, so that a noisy machine affects both alike; the fastest
+round of each counts.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 
 COLLECTION = (100_000, 20, 20)
-"""Garbage collection as `__main__` sets it, for the floor as well."""
+"""Garbage collection thresholds of `__main__`, for the floor as well."""
 
 MAX_RATIO = 1.5
-"""Target: prod over its floor."""
+"""Target: time of prod, relative to its floor."""
 MAX_PER_RESOURCE = 15.0
-"""Target: milliseconds for each resource beyond prod's."""
+"""Target: milliseconds for each resource beyond those of prod."""
 MAX_MEMORY = 1024.0
 """Target: megabytes at 64 domains."""
 
 
 MAX_GROWTH = 1.5
-"""Target: milliseconds a resource from 16 to 64 domains over those up to 16; 1 is linear."""
+"""Target: milliseconds per resource from 16 to 64 domains, relative to those up to 16; 1 is linear."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measured preview: a stack, with so many domains and a serving stack in each."""
+    """One measured preview: a stack with a number of domains, each with a serving stack."""
 
     stack: str
     domains: int = 1
 
     @property
     def name(self) -> str:
-        """How the table calls it."""
+        """Its name in the table."""
         return self.stack if self.domains == 1 else f"{self.stack}, {self.domains} domains"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one process took."""
+    """Time and memory of one process."""
 
     seconds: float
     megabytes: float
@@ -66,7 +66,7 @@ CASES = (Case("dev"), Case("prod"), Case("prod", 4), Case("prod", 16), Case("pro
 
 
 def config_of(case: Case) -> dict[str, Any]:
-    """What is laid over the stack file: `case.domains` racks of one reservation, a serving stack in each."""
+    """Overrides of the stack file: `case.domains` racks of one reservation, each with a serving stack."""
     if case.domains == 1:
         return {}
     shipped = yaml.safe_load((ROOT / f"Pulumi.{case.stack}.yaml").read_text(encoding="utf-8"))["config"]
@@ -79,7 +79,7 @@ def config_of(case: Case) -> dict[str, Any]:
 
 
 def run_case(case: Case) -> None:
-    """Inside the measured process: preview once, print what it took."""
+    """Inside the measured process: preview once, print the result."""
     sys.path.insert(0, str(ROOT))
     from tests.recorder import run_program  # noqa: PLC0415 - its import is part of the measurement
 
@@ -118,7 +118,7 @@ def measure(arguments: Sequence[str], text: str = "") -> Result:
 
 
 def compare(case: Case, rounds: int) -> tuple[Result, Result]:
-    """The fastest of `rounds` previews of `case`, and of as many floors, in turns."""
+    """The fastest of `rounds` previews of `case`, and of as many floors, alternating."""
     previews: list[Result] = []
     floors: list[Result] = []
     for _ in range(rounds):
@@ -128,7 +128,7 @@ def compare(case: Case, rounds: int) -> tuple[Result, Result]:
 
 
 def judge(results: Sequence[tuple[Case, Result, Result]]) -> list[str]:
-    """Targets that are missed, one line each."""
+    """Missed targets, one line each."""
     by_name = {case.name: (preview, floor) for case, preview, floor in results}
     prod, floor = by_name["prod"]
     missed: list[str] = []

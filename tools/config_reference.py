@@ -37,7 +37,7 @@ _SECRETS: Final = "`pulumi config set --secret KEY`. A preview runs without them
 
 @dataclass(frozen=True)
 class Row:
-    """One key: path, meaning, default, and the modes that have it where not all do."""
+    """One key: path, meaning, default, and the modes that have it, if not all do."""
 
     key: str
     meaning: str
@@ -50,7 +50,7 @@ class Row:
 
 
 def rows(model: type[BaseModel], path: str = "", parent: str = "") -> Iterator[Row]:
-    """Every key of a model, those of the models inside it after their own; `parent` is a key that may be left out."""
+    """Every key of a model, each followed by the keys of its inner models; `parent` is an optional key."""
     for name, field in model.model_fields.items():
         key = field.alias or name
         if path or key != "environment":
@@ -69,7 +69,7 @@ def _of_field(path: str, key: str, field: FieldInfo, parent: str) -> Iterator[Ro
     for mode, model in modes.items():
         for row in rows(model, below, parent):
             found.setdefault(row.key, (row, []))[1].append(mode)
-    # The mode first: it says which of the others there are.
+    # The mode first: the other keys depend on it.
     for row, having in sorted(found.values(), key=lambda entry: entry[0].key != f"{below}mode"):
         if row.key == f"{below}mode":
             yield replace(row, default="required" if field.is_required() else "`create`")
@@ -92,7 +92,7 @@ def _row(key: str, field: FieldInfo, parent: str) -> Row:
 
 
 def page() -> str:
-    """The text of docs/reference/config.md."""
+    """The content of docs/reference/config.md."""
     sections: dict[str, list[Row]] = {}
     for row in rows(Settings):
         top = row.key.partition(".")[0].removesuffix("[]")

@@ -1,12 +1,13 @@
-"""Makes the catalogs of custom kinds in rehearsal/simulator/catalog/ from CustomResourceDefinitions.
+"""Generates the catalogs of custom kinds in rehearsal/simulator/catalog/ from CustomResourceDefinitions.
 
-A catalog has the fields of the kinds that the program writes, as strict JSON schemas: types, required fields, limits
-and choices, and what is not named is refused unless the definition leaves it open. Descriptions, defaults, `status`
-and CEL rules are left out. Fields of the same form are written once, so that a pod's are not there three times.
+A catalog has the fields of the kinds that the program creates, as strict JSON schemas: types, required fields, limits
+and choices; other fields are rejected unless the definition allows them. Descriptions, defaults, `status` and CEL rules
+are left out. Equal object types are written once, so that a pod's fields do not appear three times.
 
     python -m tools.custom_kinds --crds FOLDER   # the definitions, a folder for each release
 
-Without the option it is the folder of `DYNAMO_A4X_CRDS`, or the one beside the checkout; without any, nothing is done.
+
+The default is the folder of `DYNAMO_A4X_CRDS`, or the one beside the checkout; without any, nothing is done.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ RELEASES: Final[Mapping[str, tuple[str, ...]]] = {
     "kai-0.17.0": ("kai.scheduler_configs", "kai.scheduler_schedulingshards", "scheduling.run.ai_queues"),
     "gke": ("networking.gke.io_gkenetworkparamsets", "networking.gke.io_networks"),
 }
-"""Release to the definitions of it that the program needs: what it installs, and what GKE brings."""
+"""Definitions of each release that the program needs: of what it installs, and of GKE."""
 
 _KEPT: Final = (
     *("type", "required", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf", "allOf", "oneOf", "not"),
 )
-"""What a schema says of a value by itself; the same words in JSON schema."""
+"""Keywords that constrain a single value, the same in JSON schema."""
 
 Schema = dict[str, Any]
 Place = tuple[str, ...]
@@ -49,10 +50,10 @@ Place = tuple[str, ...]
 
 
 def strict(schema: Mapping[str, Any]) -> Schema:
-    """A definition's structural schema as a JSON schema that refuses fields it does not know.
+    """A definition's structural schema as a JSON schema that rejects unknown fields.
 
-    Open stays what the definition opens: maps, and `x-kubernetes-preserve-unknown-fields`. Inside of anyOf, allOf,
-    oneOf and not, a structural schema only constrains values, so nothing is closed there.
+    Maps and `x-kubernetes-preserve-unknown-fields` stay open. Inside anyOf, allOf, oneOf and not, a structural schema
+    only constrains values, so nothing is closed there.
     """
     closed = _bounded({word: schema[word] for word in _KEPT if word in schema})
     if "properties" in schema:
@@ -74,7 +75,7 @@ def strict(schema: Mapping[str, Any]) -> Schema:
 
 
 def _bounded(schema: Schema) -> Schema:
-    """An exclusive bound is a flag beside the bound in OpenAPI 3.0, and the bound itself in JSON schema."""
+    """In OpenAPI 3.0 an exclusive bound is a flag beside the bound, in JSON schema the bound itself."""
     for bound in ("minimum", "maximum"):
         exclusive = f"exclusive{bound.capitalize()}"
         if isinstance(schema.get(exclusive), bool):
@@ -83,7 +84,7 @@ def _bounded(schema: Schema) -> Schema:
 
 
 def kinds(definition: Mapping[str, Any]) -> Iterator[tuple[str, Schema]]:
-    """`apiVersion/kind` of each served version of a definition, with its scope and the schema of its spec."""
+    """`apiVersion/kind` of each served version of a definition, with scope and schema of its spec."""
     spec = definition["spec"]
     for version in spec["versions"]:
         if version.get("served", True):
@@ -116,7 +117,7 @@ def catalog(folder: Path, files: Sequence[str]) -> dict[str, Any]:
 
 
 class _Types:
-    """Objects with fields, each form once."""
+    """Object types with fields, each once."""
 
     def __init__(self) -> None:
         self.forms: dict[str, Schema] = {}
@@ -125,7 +126,7 @@ class _Types:
         """Where a form is: the first place that has it."""
 
     def collected(self, schema: Any, place: Place) -> Any:
-        """`schema` with every object in it replaced by a reference to its form."""
+        """`schema` with every object type replaced by a reference to its form."""
         if isinstance(schema, list):
             return [self.collected(inner, place) for inner in schema]
         if not isinstance(schema, dict):
@@ -145,7 +146,7 @@ class _Types:
         return {"$ref": key}
 
     def names(self) -> dict[str, str]:
-        """The name of each form: the end of its place, as far as needed to be the only one."""
+        """The name of each form: the shortest unique end of its place."""
         found: dict[str, str] = {}
         for key, place in self.places.items():
             ends = [place[-length:] for length in range(1, len(place) + 1)]
@@ -166,7 +167,7 @@ def _referring(schema: Any, names: Mapping[str, str]) -> Any:
 
 
 def text(made: Mapping[str, Any]) -> str:
-    """The file of a catalog: sorted, one entry a line, so that a new release is a small difference."""
+    """The file of a catalog: sorted, one entry per line, so that a new release is a small diff."""
     parts: list[str] = []
     for part, entries in made.items():
         lines = (f"    {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(entries.items()))
@@ -180,7 +181,7 @@ def catalogs(crds: Path) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: write the catalogs and say how much is in each."""
+    """Command line: write the catalogs and print the size of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--crds", type=Path, default=CRDS, help="folder with a folder of definitions for each release")
     crds: Path = parser.parse_args(arguments).crds

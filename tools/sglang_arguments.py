@@ -1,11 +1,12 @@
-"""Makes the argument catalogs in serving_rules/catalog/ from the released wheels of SGLang and Dynamo.
+"""Generates the argument catalogs in serving_rules/catalog/ from the released wheels of SGLang and Dynamo.
 
-Nothing of the packages is imported or run: their source is read as a syntax tree. A catalog says which arguments a
-release takes (names, kind, type, choices) and which environment variables its code reads. The wheels are fetched
+The packages are not imported or run: their source is parsed as a syntax tree. A catalog has the arguments that a
+release accepts (names, kind, type, choices) and the environment variables that its code reads.
+
 from PyPI into a folder that is removed afterwards, or taken from `--wheels`.
 
-    python -m tools.sglang_arguments                  # all releases that the Dynamo profiles name
-    python -m tools.sglang_arguments --wheels FOLDER  # the same, from wheels that lie in FOLDER
+    python -m tools.sglang_arguments                  # all releases of the Dynamo profiles, downloaded
+    python -m tools.sglang_arguments --wheels FOLDER  # the same, from wheels in FOLDER
 """
 
 from __future__ import annotations
@@ -41,15 +42,15 @@ _REPLACEMENT_IN_TEXT: Final = re.compile(r"[Uu]se '?--([a-z0-9-]+)(?:=([\w]+))?"
 
 @dataclass
 class Wheel:
-    """One released package as it lies on PyPI."""
+    """One released package from PyPI."""
 
     path: Path
     sources: dict[str, str] = field(default_factory=dict)
-    """Python sources, path in the wheel to text; tests of the package left out."""
+    """Python sources by path in the wheel, without the package's tests."""
 
     @property
     def header(self) -> dict[str, str]:
-        """What a catalog says of the wheel that it was made from."""
+        """The catalog's record of its wheel."""
         return {"wheel": self.path.name, "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()}
 
     @classmethod
@@ -80,7 +81,7 @@ def server_arguments(source: str) -> dict[str, dict[str, Any]]:
 
 
 def own_arguments(wheel: Wheel) -> dict[str, dict[str, Any]]:
-    """Arguments of `python3 -m dynamo.sglang` itself, in the three ways that the releases declare them."""
+    """Arguments of `python3 -m dynamo.sglang` itself, in the three forms in which the releases declare them."""
     entries: dict[str, dict[str, Any]] = {}
     for path, source in wheel.sources.items():
         if not DYNAMO_ARGUMENTS.fullmatch(path):
@@ -153,7 +154,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
 
 
 def _literal(node: ast.expr, constants: Mapping[str, Any]) -> Any:
-    """Value of a literal, a known constant or a sum of them; None for all else."""
+    """Value of a literal, a known constant or a sum of them; None for anything else."""
     if isinstance(node, ast.Name):
         return constants.get(node.id)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -174,19 +175,19 @@ def _name(node: ast.expr) -> str:
 
 @dataclass
 class Variables:
-    """What the code of a package says of environment variables."""
+    """Environment variables in the code of a package."""
 
     read: dict[str, str] = field(default_factory=dict)
-    """Name to type (`text` where the code does not say)."""
+    """Type by name (`text` if the code does not say)."""
     declared: dict[str, str] = field(default_factory=dict)
-    """Fields of SGLang's `Envs`: declared, and read only where the code asks for them."""
+    """Fields of SGLang's `Envs`: declared, and read only if the code uses them."""
     used: set[str] = field(default_factory=set)
-    """Fields of `Envs` that the code asks for."""
+    """Fields of `Envs` that the code uses."""
     deprecated: dict[str, str] = field(default_factory=dict)
-    """Old name to what takes its place."""
+    """Replacement by old name."""
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        """Catalog entries: variables that are read, declared for nothing, or deprecated."""
+        """Catalog entries: variables that are read, declared but unused, or deprecated."""
         entries: dict[str, dict[str, Any]] = {name: {"type": kind} for name, kind in self.read.items()}
         for name, kind in self.declared.items():
             if name in self.used or name in entries:
@@ -195,7 +196,7 @@ class Variables:
                 entries[name] = {"type": kind, "unread": True}
         for name, instead in self.deprecated.items():
             entries[name] = {**entries.get(name, {"type": "text"}), "deprecated": instead}
-            # A renamed variable is copied to its new name: somebody reads it.
+            # A renamed variable is copied to its new name, so it is read.
             entries[name].pop("unread", None)
         return entries
 
@@ -253,7 +254,7 @@ def _note_name(node: ast.expr, kind: str, found: Variables) -> None:
     name = _literal(node, {})
     if isinstance(name, str) and _VARIABLE.fullmatch(name):
         known = found.read.get(name)
-        # Two readers that disagree leave the type open.
+        # The type is open if two readers disagree.
         found.read[name] = kind if known in (None, kind) else "text"
 
 
@@ -283,7 +284,7 @@ def sglang_catalog(wheel: Wheel) -> dict[str, Any]:
 def dynamo_catalog(wheel: Wheel, runtime: Wheel) -> dict[str, Any]:
     """Catalog of one Dynamo release: its own arguments, and the variables that its Python code reads.
 
-    What the compiled runtime reads is not in it: names lie there without an end mark.
+    Variables of the compiled runtime are not included: its strings have no terminators.
     """
     environment = {**variables(runtime), **variables(wheel)}
     return {
@@ -294,7 +295,7 @@ def dynamo_catalog(wheel: Wheel, runtime: Wheel) -> dict[str, Any]:
 
 
 def text(catalog: Mapping[str, Any]) -> str:
-    """The file of a catalog: sorted, one entry a line, so that a new release is a small difference."""
+    """The file of a catalog: sorted, one entry per line, so that a new release is a small diff."""
     parts: list[str] = []
     for part, entries in catalog.items():
         lines = (f"    {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(entries.items()))
@@ -303,7 +304,7 @@ def text(catalog: Mapping[str, Any]) -> str:
 
 
 def download(requirement: str, folder: Path) -> Path:
-    """The wheel's file of `requirement` (`name==version`), from `folder` or from the package index into it."""
+    """The wheel of `requirement` (`name==version`) in `folder`, downloaded from the package index if missing."""
     name, version = requirement.split("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not any(folder.glob(pattern)):
@@ -342,7 +343,7 @@ def write(folder: Path, target: Path = CATALOG) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: write the catalogs and say how much is in each."""
+    """Command line: write the catalogs and print the size of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wheels", type=Path, help="folder with the wheels; missing ones are fetched into it")
     folder: Path | None = parser.parse_args(arguments).wheels

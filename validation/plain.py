@@ -1,7 +1,7 @@
-"""YAML as JSON: what a file of a user's can hold, and JSON cannot, becomes something that a message can show.
+"""YAML as JSON: what JSON cannot express becomes a value that a message can show.
 
-YAML has keys that are no texts, lists that contain themselves, dates and numbers without end. None of it is ever
-meant in a stack config or a layout, and the models tell what is wrong with each value; they must only get to see it.
+YAML has keys that are not strings, lists that contain themselves, dates, and numbers of any size. None of them is valid
+in a stack config or a layout; converted, they reach the models, which report each.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 _DEEPEST: Final = 50
 """Levels of nesting: more are a mistake, or a list that contains itself."""
 WIDEST: Final = 64
-"""Bits of a whole number. The engine makes a larger one a number with a fraction, and so does this."""
+"""Bits of an integer. The engine turns a larger one into a float, and so does this."""
 
 
 def to_json(value: object) -> str:
-    """`value`, as a YAML reader gives it, as JSON text."""
+    """`value`, as a YAML parser returns it, as JSON text."""
     return json.dumps(_plain(value, 0))
 
 
@@ -33,7 +33,7 @@ def _plain(value: object, depth: int) -> Any:
         return value
     if isinstance(value, int):
         return value if value.bit_length() <= WIDEST else _float(value)
-    # Half of a character pair is no character: no reader of JSON takes it.
+    # No JSON parser accepts a lone surrogate.
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,8 +1,8 @@
-"""How a wrong input is reported: key, value, rule and fix, all problems at once.
+"""How invalid input is reported: key, value, rule and fix, all problems at once.
 
-A run that stops at the first mistake costs a user one round trip per mistake, so every reader of user data
-(stack config, layout files) collects `Problem`s and raises them together. Pydantic's own errors are translated
-here, so that a typo in a nested key reads the same as a broken rule.
+Stopping at the first mistake would cost the user a run for each, so every reader of user data (stack config, layout
+files) collects `Problem`s and raises them together. Pydantic's own errors are translated here, so that a typo in a
+nested key reads like a broken rule.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 _WORD_MAX: Final = 100
-"""Characters of a word that is compared with others: comparing takes the square of the length."""
+"""Characters of a word that are compared with others: the time grows with the square of the length."""
 
 _TYPES: Final[Mapping[int | str, str]] = {
     "str": "a text",
@@ -29,7 +29,7 @@ _TYPES: Final[Mapping[int | str, str]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One broken rule: where it was broken, with what value, what the rule is and what to do."""
+    """One broken rule: key, value, rule and fix."""
 
     key: str
     value: object
@@ -41,7 +41,7 @@ class Problem:
 
 
 class RuleError(ValueError):
-    """A value breaks a rule; carries the parts of a `Problem`."""
+    """A value breaks a rule; has the parts of a `Problem`."""
 
     def __init__(self, key: str, value: object, rule: str, fix: str) -> None:
         super().__init__(f"{key} = {value!r}: {rule}. {fix}")
@@ -59,7 +59,7 @@ def report(subject: str, problems: Sequence[Problem]) -> str:
 
 
 HIDDEN: Final = "(hidden)"
-"""Stands for a value that holds a secret."""
+"""Shown instead of a secret value."""
 
 
 def broken(rule: str, fix: str, *, hide: bool = False) -> PydanticCustomError:
@@ -68,7 +68,7 @@ def broken(rule: str, fix: str, *, hide: bool = False) -> PydanticCustomError:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A fix for a name that is not known: the nearest right one first, then all of them."""
+    """A fix for an unknown name: the closest known one first, then all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(word[:_WORD_MAX], names, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
@@ -86,7 +86,7 @@ def from_pydantic(error: ValidationError, model: type[BaseModel], prefix: str = 
 
 
 def _place(details: ErrorDetails) -> tuple[int | str, ...]:
-    """Where the value is. Of a key that takes several types, pydantic tells each by itself, its name at the end."""
+    """Location of the value. For a key of several types pydantic reports one error each, with the type at the end."""
     location = details["loc"]
     return location[:-1] if location and location[-1] in _TYPES and details["type"] != "missing" else location
 
@@ -111,7 +111,7 @@ def _translate(details: ErrorDetails, model: type[BaseModel], prefix: str) -> Pr
     if kind == "extra_forbidden":
         return Problem(key, value, *_unknown(spot))
     if kind in ("union_tag_not_found", "union_tag_invalid") and isinstance(value, Mapping):
-        # As the user wrote it: pydantic's own `tag` is a text of whatever stands there.
+        # As the user wrote it: pydantic's own `tag` is a string of any value.
         return _no_mode(spot, cast("Mapping[str, object]", value).get("mode"), prefix)
     return Problem(key, None if kind == "missing" else value, *_in_our_words(details, spot.description))
 
@@ -129,7 +129,7 @@ def _unknown(spot: _Spot) -> tuple[str, str]:
 
 
 def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
-    """A mapping whose `mode` is missing, or is none of those that its models have."""
+    """A mapping whose `mode` is missing or unknown."""
     known = members(spot.annotation)
     description = next(iter(known.values())).model_fields["mode"].description
     key = f"{prefix}{spot.path}.mode"
@@ -141,7 +141,7 @@ def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
 
 
 def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
-    """Rule and fix of a value that is missing, or has the wrong type or size."""
+    """Rule and fix of a value that is missing or has the wrong type or size."""
     kind = details["type"]
     if kind == "missing":
         return "this key is required", f"set it: {description}"
@@ -164,14 +164,14 @@ class _Spot:
     owner: type[BaseModel]
     """The model that holds the key."""
     annotation: Any
-    """Of the value there; None where no model has the key."""
+    """Of the value there; None if no model has the key."""
     path: str = ""
-    """As the user writes it: without the modes that pydantic puts behind a key of several models."""
+    """As the user writes it: without the modes that pydantic adds after a key of several models."""
     name: str = ""
     """The last key of the path."""
     description: str = "a mapping of the keys in the config reference"
     modes: Mapping[str, type[BaseModel]] = field(default_factory=dict[str, type[BaseModel]])
-    """The models by `mode` that the owner is one of."""
+    """All models by `mode`, the owner among them."""
 
 
 def _find(model: type[BaseModel], location: Sequence[int | str]) -> _Spot:
@@ -195,7 +195,7 @@ def _find(model: type[BaseModel], location: Sequence[int | str]) -> _Spot:
 
 
 def members(annotation: Any) -> dict[str, type[BaseModel]]:
-    """The models that a value may be, by their `mode`; empty where no mode tells them apart."""
+    """The models that a value may be, by their `mode`; empty if no mode distinguishes them."""
     found: dict[str, type[BaseModel]] = {}
     for model in models(annotation):
         mode = model.model_fields.get("mode")
@@ -205,7 +205,7 @@ def members(annotation: Any) -> dict[str, type[BaseModel]]:
 
 
 def models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in an annotation: unions, lists and mappings are looked into."""
+    """The models in an annotation, also inside unions, lists and mappings."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):

@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class StrictModel(BaseModel):
-    """Field names in Python, camelCase keys in YAML; `"2"` is no number and `true` is no text."""
+    """Field names in Python, camelCase keys in YAML; `"2"` is not a number and `true` is not a string."""
 
     model_config = ConfigDict(
         frozen=True,

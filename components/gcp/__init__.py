@@ -1,7 +1,7 @@
-"""What the program builds in Google Cloud, and how it reaches what is there already.
+"""Google Cloud resources, created or adopted.
 
-Nothing here knows of Dynamo or of a model. A created environment goes through `ProjectApis`, `ClusterNetwork`,
-`DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack. What is adopted is a value with the same outputs:
+Nothing here depends on Dynamo or a model. A created environment consists of `ProjectApis`, `ClusterNetwork`,
+`DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack. Adopted resources are values with the same outputs:
 `AdoptedCluster` (with its provider), `adopted_domain`, `adopted_bucket`.
 """
 

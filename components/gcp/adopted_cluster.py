@@ -1,4 +1,4 @@
-"""A GKE cluster that exists already: read, checked, never changed. Its outputs are those of a created one."""
+"""An existing GKE cluster, with the same outputs as a created one."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class AdoptedClusterArgs(TypedDict):
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
     window: gke.VersionWindow
-    """Versions that the Dynamo release runs on."""
+    """Versions that the Dynamo release supports."""
 
 
 class AdoptedCluster(pulumi.ComponentResource):
-    """A cluster that exists already: read, checked, never changed.
+    """An existing cluster: read and checked, never changed.
 
-    Reading is an invoke, so a preview needs credentials and the network. What the recipe needs and the
-    cluster lacks is told all at once, with the gcloud command that fixes it where one does. It is read and checked
-    before anything in it is registered, so nothing is made in a cluster that fails the check.
+    Reading is an invoke, so a preview needs credentials and the network. All unmet requirements are reported at once,
+    with the gcloud command that fixes each where there is one. The check runs before any resource in the cluster is
+    registered, so nothing is created in a cluster that fails it.
     """
 
     name: pulumi.Output[str]
@@ -48,11 +48,11 @@ class AdoptedCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (secret)."""
     identifier: pulumi.Output[str]
-    """What tells this cluster from another one, for its Kubernetes providers."""
+    """Identifier of this cluster for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
     node_pools: Mapping[str, PoolFacts]
-    """The cluster's node pools by name, for `adopted_domain` to find one."""
+    """The cluster's node pools by name, for `adopted_domain`."""
 
     def __init__(self, name: str, args: AdoptedClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:AdoptedCluster", name, {}, opts)
@@ -72,7 +72,7 @@ class AdoptedCluster(pulumi.ComponentResource):
 
         context = cluster_access.context(project, location, args["cluster"])
         dns_name = _dns_name(cluster)
-        # The DNS endpoint where the cluster lets external traffic in through it, else the IP address.
+        # The DNS endpoint if it accepts external traffic, else the IP address.
         if dns_name:
             kubeconfig = cluster_access.kubeconfig(context, dns_name, None)
         else:
@@ -97,8 +97,8 @@ class AdoptedCluster(pulumi.ComponentResource):
 
 
 Cluster = GkeCluster | AdoptedCluster
-"""Either way to a cluster: the same outputs `name`, `location`, `workload_pool`, `kubeconfig`, `identifier`
-and `provider`."""
+"""Created or adopted: both have the outputs `name`, `location`, `workload_pool`, `kubeconfig`, `identifier` and
+`provider`."""
 
 
 def _subject(args: AdoptedClusterArgs) -> ReadTarget:
@@ -137,7 +137,7 @@ def _gcs_fuse(cluster: gcp.container.GetClusterResult) -> bool:
 
 
 def _dns_name(cluster: gcp.container.GetClusterResult) -> str:
-    """Name of the DNS endpoint, or "" where the cluster has none that external traffic may use."""
+    """Name of the DNS endpoint, or "" if the cluster has none that accepts external traffic."""
     for endpoints in cluster.control_plane_endpoints_configs or []:
         for dns in endpoints.dns_endpoint_configs or []:
             if dns.allow_external_traffic and dns.endpoint:
@@ -152,7 +152,7 @@ def _node_pools(cluster: gcp.container.GetClusterResult) -> Mapping[str, PoolFac
         pools[pool.name] = PoolFacts(
             machine_type=pool.node_configs[0].machine_type if pool.node_configs else "",
             zones=zones,
-            # GKE counts the nodes of one zone.
+            # GKE's node_count is per zone.
             nodes=int(pool.node_count or 0) * max(1, len(zones)),
             additional_networks=sum(len(n.additional_node_network_configs or []) for n in pool.network_configs or []),
         )

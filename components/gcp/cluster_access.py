@@ -1,4 +1,4 @@
-"""How the program reaches a cluster: one kubeconfig and one Kubernetes provider, created or adopted alike."""
+"""Access to a created or adopted cluster: kubeconfig and Kubernetes provider."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ by the list of authorised networks as well."""
 
 
 def kubeconfig(context: str, server: str, ca_certificate: str | None) -> str:
-    """A kubeconfig (JSON, which is YAML) that asks gke-gcloud-auth-plugin for a token and holds no
-    credential.
+    """A kubeconfig (JSON, which is YAML) that gets its token from gke-gcloud-auth-plugin and holds no credential.
 
-    `server` is a host name or address without scheme. `ca_certificate` is the cluster's own CA in base64;
-    None for the DNS endpoint, whose certificate a public CA signed.
+    `server` is a host name or address without a scheme. `ca_certificate` is the cluster's own CA in base64;
+    None for the DNS endpoint, whose certificate is signed by a public CA.
     """
     cluster: dict[str, str] = {"server": f"https://{server}"}
     if ca_certificate is not None:
@@ -48,7 +47,7 @@ def kubeconfig(context: str, server: str, ca_certificate: str | None) -> str:
 
 
 def context(project: str, location: str, name: str) -> str:
-    """The context's name, as `gcloud container clusters get-credentials` would write it."""
+    """The context's name, as `gcloud container clusters get-credentials` writes it."""
     return f"gke_{project}_{location}_{name}"
 
 
@@ -57,15 +56,15 @@ def provider(
 ) -> kubernetes.Provider:
     """The provider of one cluster.
 
-    `cluster_id` decides alone whether the provider, and with it every object in the cluster, is replaced:
-    without it a changed endpoint would be taken for another cluster.
+    Only a change of `cluster_id` replaces the provider, and with it every object in the cluster; without it a changed
+    endpoint would count as another cluster.
     """
     return kubernetes.Provider(
         f"{name}-kubernetes",
         kubeconfig=config,
         cluster_identifier=cluster_id,
         enable_server_side_apply=True,
-        # A new key or token is written into the secret that pods use; else it is deleted first and recreated.
+        # A new key or token updates the secret that pods use, which otherwise would be deleted and recreated.
         enable_secret_mutable=True,
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -1,4 +1,4 @@
-"""The cluster's own VPC: eth0 of every node, pods, services, and the recovery to the internet."""
+"""The cluster's own VPC: eth0 of every node, pods, services, and outbound internet access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from components.gcp.ordering import once
 from reference.addresses import AddressPlan
 
 MTU = 8896
-"""Bytes. Google's jumbo frame for GPU networks, the default of the cluster-toolkit's VPC module."""
+"""Bytes. Google's jumbo frame size for GPU networks, the default of cluster-toolkit's VPC module."""
 
 PODS_RANGE = "pods"
 SERVICES_RANGE = "services"
@@ -25,7 +25,7 @@ class ClusterNetworkArgs(TypedDict):
     region: str
     """Region of the cluster."""
     cluster: str
-    """Name of the cluster; the network's names start with it, so that two environments share a project."""
+    """Name of the cluster, a prefix of all names here, so that two environments can share a project."""
     addresses: AddressPlan
     """Ranges of the cluster."""
 
@@ -33,15 +33,14 @@ class ClusterNetworkArgs(TypedDict):
 class ClusterNetwork(pulumi.ComponentResource):
     """VPC, subnet with the secondary ranges of a VPC-native cluster, Cloud NAT and firewall.
 
-    Hides how private nodes reach nvcr.io, ghcr.io, docker.io and huggingface.co: through one NAT whose
-    addresses Google allocates (a list of static addresses runs into the project's quota of them).
+    Private nodes reach nvcr.io, ghcr.io, docker.io and huggingface.co through one NAT whose addresses Google allocates
+    (static addresses would exhaust the project's quota of them).
     """
 
     network: pulumi.Output[str]
     """Name of the VPC."""
     subnetwork: pulumi.Output[str]
-    """Name of the nodes' subnet, once NAT and firewall stand: a node that boots before them pulls no
-    image."""
+    """Name of the nodes' subnet, known once NAT and firewall exist: a node that boots before them can pull no image."""
 
     def __init__(self, name: str, args: ClusterNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterNetwork", name, {}, opts)
@@ -92,8 +91,8 @@ class ClusterNetwork(pulumi.ComponentResource):
             router=router.name,
             nat_ip_allocate_option="AUTO_ONLY",
             source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
-            # Eighteen nodes that pull one image at once open more connections to one address than the 64
-            # ports of the static allocation carry. Dynamic allocation rules endpoint-independent mapping out.
+            # Eighteen nodes that pull one image at once open more connections to one address than the 64 ports of
+            # static allocation allow. Dynamic allocation excludes endpoint-independent mapping.
             enable_dynamic_port_allocation=True,
             enable_endpoint_independent_mapping=False,
             min_ports_per_vm=128,

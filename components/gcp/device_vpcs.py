@@ -1,4 +1,4 @@
-"""The two VPCs behind an A4X node's other five NICs: the second gVNIC and four CX-7 for RDMA."""
+"""The two VPCs of an A4X node's additional NICs: the second gVNIC and four CX-7 for RDMA."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DeviceVpcsArgs(TypedDict):
     region: str
     """Region of the cluster."""
     zone: str
-    """Zone of all A4X pools of the cluster: the RoCE network profile belongs to one zone."""
+    """Zone of all A4X pools of the cluster: the RoCE network profile is zonal."""
     cluster: str
     """Name of the cluster; the networks' names start with it."""
     addresses: AddressPlan
@@ -42,17 +42,17 @@ class DeviceVpcsArgs(TypedDict):
 
 
 class DeviceVpcs(pulumi.ComponentResource):
-    """The second gVNIC VPC, and the RoCE VPC with one subnet for each CX-7.
+    """The VPC of the second gVNIC, and the RoCE VPC with one subnet for each CX-7.
 
-    Hides what differs between the two: the gVNIC VPC needs a firewall rule, the RoCE profile forbids any.
+    The gVNIC VPC needs a firewall rule, the RoCE profile forbids any.
 
-    The profile cannot be changed on a VPC, so another `zone` means another RoCE VPC, and the A4X pools are replaced to
-    get into it. Both are there meanwhile: each has a name of its own, in the cloud and as a resource, so that a zone
-    that turns out wrong can be put back, and what stands for it is still the same.
+    The profile of a VPC cannot be changed, so another `zone` means another RoCE VPC, and the A4X pools are replaced to
+    move into it. Both VPCs exist meanwhile, with different names in the cloud and as resources, so that a wrong zone
+    can be reverted and its VPC is still there.
     """
 
     interfaces: Sequence[DeviceInterface]
-    """The five NICs in the order in which a node pool must list them."""
+    """The five NICs, in the order that a node pool requires."""
 
     def __init__(self, name: str, args: DeviceVpcsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         gke.check_zone(args["zone"], args["region"])
@@ -60,9 +60,9 @@ class DeviceVpcs(pulumi.ComponentResource):
         project, region, zone, cluster = args["project"], args["region"], args["zone"], args["cluster"]
         addresses = args["addresses"]
 
-        # A property that takes a value from what is to be deleted first is unknown to the plugin as a whole, and pools
-        # whose networks are unknown make it panic ("can't use ElementIterator on unknown value").
-        made_first = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
+        # During delete-before-replace a property with a value of the deleted resource is unknown to the plugin as a
+        # whole, and a pool with unknown networks makes it panic ("can't use ElementIterator on unknown value").
+        created_first = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
 
         def profile(project_id: str) -> str:
             return gke.rdma_profile_path(project_id, zone)
@@ -75,9 +75,9 @@ class DeviceVpcs(pulumi.ComponentResource):
             auto_create_subnetworks=False,
             routing_mode="GLOBAL",
             mtu=MTU,
-            opts=made_first,
+            opts=created_first,
         )
-        # No secondary ranges here: GKE refuses them on the subnet of a device network.
+        # No secondary ranges: GKE rejects them on the subnet of a device network.
         gvnic_subnet = gcp.compute.Subnetwork(
             f"{name}-gvnic-subnet",
             project=project,
@@ -85,7 +85,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             name=f"{cluster}-sub-1",
             network=gvnic.name,
             ip_cidr_range=addresses.gvnic,
-            opts=made_first,
+            opts=created_first,
         )
         firewall = gcp.compute.Firewall(
             f"{name}-gvnic-internal",
@@ -96,7 +96,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             direction="INGRESS",
             source_ranges=[addresses.gvnic, addresses.nodes, addresses.pods],
             allows=[{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}],
-            opts=made_first,
+            opts=created_first,
         )
         rdma = gcp.compute.Network(
             f"{name}-rdma-{zone}",
@@ -107,7 +107,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             routing_mode="REGIONAL",
             mtu=MTU,
             network_profile=pulumi.Output.from_input(project).apply(profile),
-            opts=made_first,
+            opts=created_first,
         )
         rdma_subnets = [
             gcp.compute.Subnetwork(
@@ -117,7 +117,7 @@ class DeviceVpcs(pulumi.ComponentResource):
                 name=f"{gke.rdma_network(cluster, zone)}-{index}",
                 network=rdma.name,
                 ip_cidr_range=cidr,
-                opts=made_first,
+                opts=created_first,
             )
             for index, cidr in enumerate(addresses.rdma)
         ]

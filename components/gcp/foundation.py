@@ -1,4 +1,4 @@
-"""Everything below an A4X pool, from an empty project: APIs, networks, cluster."""
+"""Everything below the A4X pools, starting from an empty project: APIs, networks, cluster."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClusterFoundationArgs(TypedDict):
     """Region of the cluster."""
 
     zone: str
-    """Zone of all A4X pools: the RoCE network profile belongs to one zone."""
+    """Zone of all A4X pools: the RoCE network profile is zonal."""
 
     cluster: str
     """Name of the cluster, at most 15 characters; networks and accounts are named after it."""
@@ -52,35 +52,33 @@ class ClusterFoundationArgs(TypedDict):
     """Ranges that may reach the IP endpoint."""
 
     rdma: gke.RdmaMode
-    """How pods reach the RDMA NICs; `dranet` needs no networks of the program's own."""
+    """How pods reach the RDMA NICs; `dranet` needs no networks from the program."""
 
     network_admin: str | None
-    """Account that gets `gke.DRANET_ROLE` on the project; None: nobody."""
+    """Account that gets `gke.DRANET_ROLE` on the project; None: none does."""
 
     protect: bool
-    """Whether the cluster is protected from deletion, and everything here from a change that would replace it or its
-    A4X pools."""
+    """Whether to protect the cluster from deletion, and from changes that would replace it or its A4X pools."""
 
 
 class ClusterFoundation(pulumi.ComponentResource):
-    """A GKE cluster that A4X pools can be added to, and the networks of their NICs.
+    """A GKE cluster to which A4X pools can be added, and the networks of their NICs.
 
-    Hides the order that Google Cloud wants: APIs before networks, NAT and firewall before the first node, the
-    second gVNIC and the RoCE network beside the cluster's own.
+    Ensures the order that Google Cloud needs: APIs before networks, NAT and firewall before the first node.
 
-    What replaces the cluster or its A4X pools is gathered in one value without a cloud, which everything waits for.
-    Networks can be recreated beside the old ones, so the engine would begin with them and meet a protected cluster or
-    pool too late; this value is protected with them, and met first.
+    All inputs that replace the cluster or its A4X pools are keepers of one random value, on which everything depends.
+    Networks can be created beside the old ones, so the engine would start with them and reach a protected cluster or
+    pool too late; this value has the same protection and comes first.
     """
 
     cluster: GkeCluster
     """The cluster."""
 
     project: pulumi.Output[str]
-    """Id of the project, known once its APIs are on."""
+    """Id of the project, known once its APIs are enabled."""
 
     interfaces: Sequence[DeviceInterface]
-    """The five additional NICs of an A4X node, in their order; none with DRANET."""
+    """The five additional NICs of an A4X node, in order; none with DRANET."""
 
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
@@ -95,7 +93,7 @@ class ClusterFoundation(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
-        # Its keepers and not its value: a preview knows them.
+        # The keepers, not the value: they are known in a preview.
         settled = once(pulumi.Output.from_input(args["project"]), place.keepers)
         self.project = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self)).project
         network = ClusterNetwork(

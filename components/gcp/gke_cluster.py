@@ -1,4 +1,4 @@
-"""The GKE cluster that the program makes. An adopted one gives the same outputs, so that nothing below knows which."""
+"""The GKE cluster that the program creates; `AdoptedCluster` has the same outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reference import capacity, gke, naming
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 EXCLUSION_START = "2026-01-01T00:00:00Z"
-"""Start of the maintenance exclusion; it has no end date, so the start only has to lie in the past."""
+"""Start of the maintenance exclusion, which has no end date: any time in the past."""
 
 _MONITORED = (
     "SYSTEM_COMPONENTS",
@@ -41,7 +41,7 @@ class AuthorizedNetwork(TypedDict):
     cidr: str
     """CIDR notation."""
     name: str
-    """What the range is, for readers of the list."""
+    """Display name of the range."""
 
 
 class GkeClusterArgs(TypedDict):
@@ -52,7 +52,7 @@ class GkeClusterArgs(TypedDict):
     project: pulumi.Input[str]
     """Id of the project."""
     region: str
-    """Region; the control plane is replicated over its zones."""
+    """Region; the control plane is replicated across its zones."""
     cluster: str
     """Name of the cluster, at most 15 characters."""
     network: pulumi.Input[str]
@@ -62,31 +62,31 @@ class GkeClusterArgs(TypedDict):
     control_plane_range: str
     """The /28 of the control plane."""
     version: str
-    """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades from there, within the minor
+    """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades it later, within the minor
     (see the maintenance exclusion)."""
     channel: str
     """Release channel."""
     endpoint: cluster_access.Endpoint
-    """How the program and its users reach the control plane: `dns` (IAM alone decides who may) or `ip`."""
+    """How the program and its users reach the control plane: `dns` (guarded by IAM alone) or `ip`."""
     authorized_networks: Sequence[AuthorizedNetwork]
     """Ranges that may reach the IP endpoint. Needed with endpoint `ip`."""
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
     network_admin: str | None
-    """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: nobody."""
+    """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: none does."""
     protect: bool
     """Whether engine and provider refuse to delete or replace the cluster."""
 
 
 class GkeCluster(pulumi.ComponentResource):
-    """A regional Standard cluster made for A4X, its system pool and its node service account.
+    """A regional Standard cluster for A4X, its system pool and its node service account.
 
-    Hides what can be chosen only once (Dataplane V2, multi-networking, VPC-native ranges), and the order that
+    Sets what can be chosen only at creation (Dataplane V2, multi-networking, VPC-native ranges), and the order that
     makes the cluster usable: roles before nodes, nodes before the first object in the cluster.
 
-    The version is sent as given. GKE resolves the alias "1.X" to the newest build of that minor when it
-    creates the cluster (reference of `Cluster.initialClusterVersion`), so a preview asks nobody. Dynamic
-    resource allocation is generally available from 1.34, so no beta API is switched on.
+    The version is sent as given. GKE resolves the alias "1.X" to the newest build of that minor when it creates the
+    cluster (reference of `Cluster.initialClusterVersion`), so a preview makes no call. Dynamic resource allocation is
+    generally available from 1.34, so no beta API is enabled.
     """
 
     name: pulumi.Output[str]
@@ -98,9 +98,9 @@ class GkeCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (secret)."""
     system_pool: pulumi.Resource
-    """The nodes of everything that does not tolerate A4X: operators, NATS, etcd, the download, GKE's own pods."""
+    """Nodes for everything without tolerations for A4X: operators, NATS, etcd, the download, GKE's own pods."""
     identifier: pulumi.Output[str]
-    """What tells this cluster from another one, for its Kubernetes providers."""
+    """Identifier of this cluster for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
     service_account: pulumi.Output[str]
@@ -136,7 +136,7 @@ class GkeCluster(pulumi.ComponentResource):
                 member=f"serviceAccount:{agent}",
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            # What a pool takes, so that it waits for the right.
+            # Pools use this value, so they wait for the grant.
             self.service_account = once(account.email, right.role)
 
         def pool_of(project_id: str) -> str:
@@ -165,8 +165,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "master_ipv4_cidr_block": args["control_plane_range"],
                 "master_global_access_config": {"enabled": False},
             },
-            # An empty list closes the public IP address to everyone; leaving the block out would open it to
-            # all.
+            # An empty list closes the public IP address to everyone; without the block it would be open to all.
             master_authorized_networks_config={
                 "cidr_blocks": [
                     {"cidr_block": network["cidr"], "display_name": network["name"]} for network in authorized
@@ -178,8 +177,7 @@ class GkeCluster(pulumi.ComponentResource):
             release_channel={"channel": args["channel"]},
             maintenance_policy={
                 "daily_maintenance_window": {"start_time": "09:00"},
-                # A full domain has no spare host to upgrade onto, and the minor is pinned by the Dynamo
-                # release.
+                # A full domain has no spare host for an upgrade, and the Dynamo release pins the minor version.
                 "maintenance_exclusions": [
                     {
                         "exclusion_name": "no-minor-or-node-upgrades-indefinite",
@@ -208,8 +206,8 @@ class GkeCluster(pulumi.ComponentResource):
             vertical_pod_autoscaling={"enabled": False},
             remove_default_node_pool=True,
             initial_node_count=1,
-            # For the default pool's few minutes: it would run as the project's default account, which many
-            # organisations disable.
+            # For the few minutes of the default pool, which would otherwise run as the project's default account, which
+            # many organizations disable.
             node_config={
                 "service_account": self.service_account,
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
@@ -219,9 +217,9 @@ class GkeCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args["protect"] or None,
-                # The default pool is gone, and GKE upgrades the control plane: both would show as changes,
-                # the first as one that replaces the cluster. The lists of components are ordered for the plugin,
-                # and GKE answers in an order of its own: every `up` would change the cluster.
+                # The default pool is removed, and GKE upgrades the control plane: both would show as changes, the
+                # first as a replacement of the cluster. The plugin compares the lists of components in order, and GKE
+                # returns another order: every `up` would update the cluster.
                 ignore_changes=[
                     "nodeConfig",
                     "minMasterVersion",
@@ -247,7 +245,7 @@ class GkeCluster(pulumi.ComponentResource):
             management={"auto_repair": True, "auto_upgrade": True},
             upgrade_settings={"strategy": "SURGE", "max_surge": 1, "max_unavailable": 0},
             network_config={"enable_private_nodes": True},
-            # No taint: it would repel the operators, which bring no toleration of their own.
+            # No taint: the operators have no toleration for one.
             node_config={
                 "machine_type": capacity.SYSTEM_MACHINE,
                 "image_type": "COS_CONTAINERD",

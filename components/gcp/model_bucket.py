@@ -1,7 +1,7 @@
 """The bucket that holds the weights: created by the program, or adopted.
 
-A bucket that still holds files stops a destroy at its very last step, so whoever may destroy the environment may
-also empty the bucket: `force_destroy` follows the environment's protection unless it is set.
+A bucket that still holds files stops a destroy at its very last step, so a destroy of an unprotected environment also
+empties the bucket: `force_destroy` follows the environment's protection unless it is set.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class ModelBucketArgs(TypedDict):
     """Name of the environment (the Pulumi stack), for labels."""
 
     bucket: str
-    """The bucket's bare name, without gs://."""
+    """The bucket's name, without gs://."""
 
     project: str
     """Id of the project."""
 
     region: str
-    """Region of the A4X nodes: weights from another region load slowly and cost egress."""
+    """Region of the A4X nodes: loading weights from another region is slow and costs egress."""
 
     force_destroy: bool
     """Whether a destroy may delete a bucket that still holds files."""
@@ -53,7 +53,7 @@ class ModelBucket(pulumi.ComponentResource):
             storage_class="STANDARD",
             uniform_bucket_level_access=True,
             public_access_prevention="enforced",
-            # Folders that can be renamed in one step, which `hf download` does; only at creation.
+            # Folders that can be renamed atomically, as `hf download` does; only possible at creation.
             hierarchical_namespace={"enabled": True},
             force_destroy=args["force_destroy"],
             labels=naming.gcp_labels(args["environment"]),
@@ -64,14 +64,14 @@ class ModelBucket(pulumi.ComponentResource):
 
 
 def adopted_bucket(name: str, project: str, region: str) -> pulumi.Output[str]:
-    """Name of a bucket that exists; warns where it is not in `region`.
+    """Name of an existing bucket; warns if it is not in `region`.
 
     Raises:
         pulumi.RunError: it cannot be read.
     """
     listing = f"gcloud storage buckets list --project {project}"
     bucket = found(
-        # Without its project the plugin asks Compute Engine for it, which takes one more permission.
+        # Without the project the plugin gets it from Compute Engine, which needs one more permission.
         lambda: gcp.storage.get_bucket(name=name, project=project),
         ReadTarget("modelBucket.name", name, "bucket", project, listing, "storage"),
     )

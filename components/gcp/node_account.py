@@ -17,14 +17,14 @@ class NodeAccountArgs(TypedDict):
     project: pulumi.Input[str]
     """Id of the project."""
     cluster: str
-    """Name of the cluster; the account's id starts with it."""
+    """Name of the cluster, the prefix of the account's id."""
 
 
 class NodeAccount(pulumi.ComponentResource):
-    """A service account for nodes, with the roles that nodes need and no more (`gke.NODE_ROLES`).
+    """A service account for nodes, with only the roles that nodes need (`gke.NODE_ROLES`).
 
-    Hides the roles, and that a node without them registers and then runs without logs, metrics or images.
-    Grants are single members, so those of others on the project stay.
+    A node without them registers and then has no logs, metrics or images. Grants are additive (IAMMember): other
+    members of the roles stay.
     """
 
     email: pulumi.Output[str]

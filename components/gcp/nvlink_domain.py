@@ -26,7 +26,7 @@ class NvlinkDomainArgs(TypedDict):
     environment: str
     """Label value: which environment of the program owns the pool."""
     domain: str
-    """Name of the domain, which is the name of its node pool."""
+    """Name of the domain and of its node pool."""
     zone: str
     """Zone of the nodes."""
     nodes: int
@@ -46,7 +46,7 @@ class NvlinkDomainArgs(TypedDict):
     interfaces: Sequence[DeviceInterface]
     """`multi-network`: the five additional NICs (`DeviceVpcs.interfaces`); `dranet`: none."""
     device_networks: pulumi.Resource | None
-    """What makes the GKE `Network` objects of the interfaces ready, where the program creates them."""
+    """The resource that makes the `Network` objects of the interfaces ready, if the program creates them."""
     node_version: str | None
     """GKE build of the nodes; None: the control plane's. A change upgrades node after node."""
     gpu_driver_version: gke.DriverVersion | None
@@ -58,20 +58,20 @@ class NvlinkDomainArgs(TypedDict):
 class NvlinkDomain(pulumi.ComponentResource):
     """The node pool of one NVLink domain, with the workload policy that keeps it on one rack.
 
-    Hides the placement (a HIGH_THROUGHPUT workload policy of topology 1x72, a policy for each pool, since a pool is one
-    rack; a group placement policy runs out of stock although the nodes are reserved), the order of the NICs, and what
-    GKE rewrites. There is no autoscaling, spot or flex start: A4X comes from reservations only.
+    Each pool is one rack and has its own HIGH_THROUGHPUT workload policy of topology 1x72 (a group placement policy
+    reports out of stock although the nodes are reserved). There is no autoscaling, spot or flex start: A4X comes from
+    reservations only.
 
-    A change of `zone`, `reservation`, `interfaces`, `rdma` or `domain` deletes the pool with up to 72 GPUs
-    and builds another one; every serving stack in the domain stops. `protect` makes the engine refuse that.
-    The placement policy is never changed after creation.
+    A change of `zone`, `reservation`, `interfaces`, `rdma` or `domain` deletes the pool with up to 72 GPUs and creates
+    another one; every serving stack in the domain stops. With `protect` the engine refuses that. The placement policy
+    is never changed after creation.
     """
 
     node_pool_name: pulumi.Output[str]
     """Name of the node pool; pods select it through cloud.google.com/gke-nodepool."""
     nodes: pulumi.Output[int]
-    """Nodes that serving stacks may use. No value of the pool itself (`program.replacement` says why): for order,
-    depend on the component."""
+    """Number of nodes for serving stacks. Not an output of the pool (see `program.replacement`): for order, depend on
+    the component."""
 
     def __init__(self, name: str, args: NvlinkDomainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         domain, zone, device_networks = args["domain"], args["zone"], args["device_networks"]
@@ -117,13 +117,13 @@ class NvlinkDomain(pulumi.ComponentResource):
             node_count=args["nodes"],
             placement_policy={"type": "COMPACT", "policy_name": policy.name},
             network_config=network_config,
-            # A full rack has no spare host, so a node goes before its successor comes.
+            # A full rack has no spare host, so a node is removed before its replacement is created.
             upgrade_settings={"strategy": "SURGE", "max_surge": 0, "max_unavailable": 1},
             management={"auto_repair": True, "auto_upgrade": True},
             node_config={
                 "machine_type": A4X.machine_type,
                 "image_type": "COS_CONTAINERD",
-                # A4X attaches no Persistent Disk.
+                # A4X does not support Persistent Disk.
                 "disk_type": "hyperdisk-balanced",
                 "disk_size_gb": 100,
                 "service_account": args["service_account"],
@@ -141,7 +141,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                         },
                     }
                 ],
-                # The file cache of 700 GB of weights lies on ephemeral storage: the SSDs, not the boot disk.
+                # Ephemeral storage, with the file cache of 700 GB of weights, is on the SSDs, not the boot disk.
                 "ephemeral_storage_local_ssd_config": {"local_ssd_count": A4X.local_ssds},
                 "reservation_affinity": {
                     "consume_reservation_type": "SPECIFIC_RESERVATION",
@@ -162,11 +162,11 @@ class NvlinkDomain(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args["protect"] or None,
-                # GKE binds the NICs to its Network objects by their VPCs while it makes the nodes; the pool
-                # names the VPCs and never the objects, so no data flows from them.
+                # GKE binds the NICs to Network objects by VPC when it creates the nodes; the pool references the VPCs
+                # and not the objects, so there is no implicit dependency.
                 depends_on=[device_networks] if device_networks is not None else None,
-                # What GKE writes back. The API may answer a workload policy without the placement's type,
-                # which would read as a change that replaces the pool.
+                # What GKE writes back. The API may return a workload policy without the placement's type, which would
+                # show as a change that replaces the pool.
                 ignore_changes=[
                     "initialNodeCount",
                     "nodeConfig.labels",
@@ -183,7 +183,7 @@ class NvlinkDomain(pulumi.ComponentResource):
 
 
 def _check_interfaces(args: NvlinkDomainArgs) -> None:
-    """Refuse NICs in another order than the nodes' own."""
+    """Reject NICs in an order other than the nodes' own."""
     dranet = args["rdma"] == "dranet"
     names = tuple(interface["name"] for interface in args["interfaces"])
     wanted = () if dranet else gke.DEVICE_NETWORKS
@@ -200,7 +200,7 @@ def _check_interfaces(args: NvlinkDomainArgs) -> None:
 
 @dataclass(frozen=True)
 class AdoptedDomain:
-    """An NVLink domain whose node pool exists: the outputs of `NvlinkDomain`."""
+    """An NVLink domain with an existing node pool; has the outputs of `NvlinkDomain`."""
 
     node_pool_name: pulumi.Output[str]
     nodes: pulumi.Output[int]
@@ -212,10 +212,10 @@ Domain = NvlinkDomain | AdoptedDomain
 def adopted_domain(
     pools: Mapping[str, PoolFacts], domain: str, *, zone: str, nodes: int, rdma: gke.RdmaMode
 ) -> AdoptedDomain:
-    """The domain whose node pool is among `pools`, those of an adopted cluster by name.
+    """The domain for one of the node pools of an adopted cluster (`pools`, by name).
 
     Raises:
-        pulumi.RunError: with everything that keeps the pool from being the domain.
+        pulumi.RunError: with everything that prevents adopting the pool.
     """
     if domain not in pools:
         listed = ", ".join(sorted(pools)) or "none"

@@ -1,4 +1,4 @@
-"""Order without `depends_on`: a value that is handed out once other things stand."""
+"""Order without `depends_on`: a value that resolves once other outputs have."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pulumi
 T = TypeVar("T")
 
 
-def once(value: pulumi.Output[T], *stand: pulumi.Output[Any]) -> pulumi.Output[T]:
-    """`value`, resolved together with `stand`, so that whoever uses it waits for both and is destroyed before
-    both.
+def once(value: pulumi.Output[T], *others: pulumi.Output[Any]) -> pulumi.Output[T]:
+    """`value`, resolved together with `others`: what uses it is created after both and deleted before both.
 
-    Pass outputs that a preview knows (names that were given), or `value` becomes unknown at preview.
+    Pass outputs that are known in a preview (given names), or `value` becomes unknown in previews.
     """
 
     def first(values: Any) -> Any:
         return values[0]
 
-    return pulumi.Output.all(value, *stand).apply(first)
+    return pulumi.Output.all(value, *others).apply(first)

@@ -1,4 +1,4 @@
-"""The services that the program uses, switched on in the project."""
+"""The Google Cloud APIs that the program uses, enabled in the project."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ProjectApisArgs(TypedDict):
 
 
 class ProjectApis(pulumi.ComponentResource):
-    """Enables the APIs and hands the project on once they answer.
+    """Enables the APIs.
 
-    Hides that other resources of Google Cloud fail while their API is off: whoever takes `project` from here
-    waits. A destroy leaves the APIs on, because other people's resources in the project may rely on them.
+    Other resources fail while their API is disabled: those that use the output `project` wait for it. A destroy leaves
+    the APIs enabled, because other resources in the project may need them.
     """
 
     project: pulumi.Output[str]

@@ -1,6 +1,6 @@
-"""Reading what exists already, and what a failed reading means for the config.
+"""Reads existing resources, and explains a failed read in terms of the config.
 
-The SDK ends a failed function call in a traceback that names no key. Here it becomes one message: key, value, rule and
+The SDK turns a failed invoke into a traceback that names no key. Here it becomes one message with key, value, rule and
 fix, as everywhere else.
 """
 
@@ -24,7 +24,7 @@ _ROLES: Final = {
     "resourcemanager": "roles/browser",
     "serviceusage": "roles/serviceusage.serviceUsageConsumer",
 }
-"""The role that brings a missing permission, by its service."""
+"""The role that grants a missing permission, by its service."""
 
 _PERMISSION: Final = re.compile(
     r"\b((?:compute|container|storage|resourcemanager|serviceusage)\.(?!googleapis)\w+\.\w+)"
@@ -45,42 +45,42 @@ _MISSING: Final = re.compile(r"Error 404|not ?found|does not exist", re.IGNORECA
 
 @dataclass(frozen=True)
 class ReadTarget:
-    """What is read."""
+    """A resource to read."""
 
     key: str
     """Key of the config that names it."""
     value: str
-    """What the config says."""
+    """Value of the key."""
     what: str
-    """What it is, and where it is looked for, such as "cluster in us-central1 of project p"."""
+    """Kind and location, such as "cluster in us-central1 of project p"."""
     project: str
     """Id of the project."""
     listed_by: str
-    """A command that lists what there is."""
+    """A command that lists the resources of this kind."""
     service: str
-    """The service that answers: a key of `_ROLES`."""
+    """The service that is called: a key of `_ROLES`."""
 
 
 def found(read: Callable[[], T], subject: ReadTarget) -> T:
-    """What `read` answers, or `pulumi.RunError` with what its failure means for the config.
+    """The result of `read`, or `pulumi.RunError` with what its failure means for the config.
 
-    It is waited for, so that a program which cannot read what it adopts ends here, and with this message alone.
+    The call is synchronous, so that a program that cannot read what it adopts ends here, with this message alone.
     """
     try:
         return read()
-    except Exception as error:  # noqa: BLE001 - the SDK raises plain exceptions; the text alone tells them apart
+    except Exception as error:  # noqa: BLE001 - the SDK raises plain exceptions, distinguished by their text alone
         raise pulumi.RunError(str(problem(subject, str(error)))) from None
 
 
 def problem(subject: ReadTarget, answer: str) -> Problem:
-    """What the failed reading of `subject` means, from Google Cloud's or the plugin's own words."""
+    """What a failed read of `subject` means, from the error text of Google Cloud or the plugin."""
     rule, fix = _meaning(subject, answer)
     return Problem(subject.key, subject.value, rule, fix)
 
 
 def _meaning(subject: ReadTarget, answer: str) -> tuple[str, str]:
     project = subject.project
-    # A token that cannot be fetched for want of a network is a matter of the network.
+    # A token that cannot be fetched without a network is a network problem.
     if _UNREACHED.search(answer) and "default credentials" not in answer:
         return (
             f"Google Cloud was not reached, and adopting needs it: {_short(answer)}",
@@ -115,4 +115,4 @@ def _short(answer: str) -> str:
 
 
 _LONGEST: Final = 300
-"""Characters of an answer that a message repeats."""
+"""Characters of an answer that a message quotes."""

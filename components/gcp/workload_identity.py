@@ -1,8 +1,9 @@
-"""Workload Identity: lets one Kubernetes service account use the model bucket, without a key.
+"""Workload Identity: gives one Kubernetes service account access to the model bucket, without a key.
 
-Two ways lead there: a direct grant to the Kubernetes identity itself, which is what Google recommends now, and the
-recipe's way through a Google service account that the Kubernetes one impersonates.
-Grants are additive: they never take away what others have granted, and they go to one account, never to a namespace.
+Either by a direct grant to the Kubernetes identity, as Google now recommends, or, as in the recipe, through a Google
+service account that the Kubernetes one impersonates.
+
+Grants are additive: they never remove those of others, and are for one account, never for a namespace.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ class WorkloadIdentityArgs(TypedDict):
     """Inputs of a `WorkloadIdentity`."""
 
     environment: str
-    """Name of the environment: two of them may serve stacks of one name in one project."""
+    """Name of the environment: two of them may have stacks of the same name in one project."""
 
     project: str
-    """Id of the project that holds the cluster, and with it the workload identity pool."""
+    """Id of the project with the cluster, and so with the workload identity pool."""
 
     direct: str | None
-    """Number of that project, by which a direct grant names the principal; None: a Google service account of its own
-    has the grant, and the Kubernetes one impersonates it."""
+    """Number of that project, which is part of the principal of a direct grant; None: the grant goes to a Google
+    service account that the Kubernetes one impersonates."""
 
     workload_pool: pulumi.Input[str]
     """The cluster's workload pool, `<project>.svc.id.goog`."""
 
     bucket: pulumi.Input[str]
-    """The bucket to use."""
+    """Name of the bucket."""
 
     role: str
     """Role on the bucket, such as roles/storage.objectViewer."""
@@ -46,7 +47,7 @@ class WorkloadIdentityArgs(TypedDict):
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """The grant, and what must be written on the Kubernetes service account for it to hold."""
+    """The grant, and the annotations that it needs on the Kubernetes service account."""
 
     annotations: pulumi.Output[dict[str, str]]
     """Annotations for the Kubernetes service account (empty for `direct`); known once the grant exists."""
@@ -85,6 +86,6 @@ class WorkloadIdentity(pulumi.ComponentResource):
             member=member,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # The account, and with it every pod, waits for the grant.
+        # The service account, and so every pod, waits for the grant.
         self.annotations = once(annotations, grant.role)
         self.register_outputs({"annotations": self.annotations})

@@ -1,7 +1,7 @@
-"""What every serving stack of a cluster shares, and no stack owns.
+"""What all serving stacks of a cluster share.
 
-Device networks come before the node pools, node software and operators after them. Everything here goes through the
-cluster's own Kubernetes provider, which is handed in.
+Device networks come before the node pools, node software and operators after them. The cluster's Kubernetes provider is
+an input of every component.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The GKE objects that stand for an A4X node's additional NICs (multi-networking)."""
+"""The GKE objects that represent an A4X node's additional NICs (multi-networking)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from reference.machines import A4X
 API_VERSION: Final = "networking.gke.io/v1"
 
 WAIT_READY: Final = "condition=Ready"
-"""GKE checks VPC and subnet and writes the condition `Ready` on both kinds; where it is false its reason says
-why (VPCNotFound, SubnetNotFound, DeviceModeVPCAlreadyInUse, DeviceModeSubnetAlreadyInUse,
-DeviceModeCantUseDefaultVPC, DeviceModeCantBeUsedWithSecondaryRange)."""
+"""GKE checks VPC and subnet and sets the condition `Ready` on both kinds; if false, its reason is one of VPCNotFound,
+SubnetNotFound, DeviceModeVPCAlreadyInUse, DeviceModeSubnetAlreadyInUse, DeviceModeCantUseDefaultVPC,
+DeviceModeCantBeUsedWithSecondaryRange."""
 
 _DEVICE_MODES: Final[Mapping[str, str]] = {
     A4X.gvnic_network: "NetDevice",
@@ -39,8 +39,7 @@ class DeviceInterface(TypedDict):
     """One additional NIC of an A4X node."""
 
     name: str
-    """Name of the `Network` object, one of `gke.DEVICE_NETWORKS`: the pods' annotation names exactly
-    these."""
+    """Name of the `Network` object, one of `gke.DEVICE_NETWORKS`, which the pods' annotation uses."""
     network: pulumi.Input[str]
     """Name (not self-link) of the VPC."""
     subnetwork: pulumi.Input[str]
@@ -55,15 +54,14 @@ class DeviceNetworksArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     interfaces: Sequence[DeviceInterface]
-    """The NICs, in the order of the node's own."""
+    """The NICs, in the node's order."""
 
 
 class DeviceNetworks(pulumi.ComponentResource):
     """A `GKENetworkParamSet` and a `Network` for every additional NIC, each ready before the next step.
 
-    Hides the device mode of each NIC and the order that GKE wants: parameter set, network, node pool, and on
-    the way down the reverse. An A4X pool that is made before these are ready gets NICs that no pod can
-    attach, and they cannot be added later.
+    GKE needs this order: parameter set, network, node pool; and the reverse for deletion. An A4X pool that is created
+    before these are ready gets NICs that no pod can attach, and they cannot be added later.
     """
 
     names: pulumi.Output[list[str]]

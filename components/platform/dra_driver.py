@@ -13,7 +13,7 @@ from reference import charts, dra_driver, machines, naming
 from reference.machines import A4X
 
 TIMEOUT_SECONDS: Final = 1200
-"""Until all kubelet plugins run; a new node pulls the image through the NAT first."""
+"""Time until all kubelet plugins run; a new node pulls the image through the NAT first."""
 
 
 class DraDriverArgs(TypedDict):
@@ -24,15 +24,15 @@ class DraDriverArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     nodes: pulumi.Input[int]
-    """A4X nodes of the cluster, over all domains: the sum of their `nodes`. No value of a pool itself, or the quota
-    would be deleted before the pool is replaced."""
+    """A4X nodes of the cluster: the sum of its domains' `nodes`. Not an output of a pool, or the quota would be deleted
+    before the pool is replaced."""
     node_pools: Sequence[pulumi.Resource]
-    """The pools of these nodes: when the release is installed it ends once the driver runs on all of them, and it
-    goes before them."""
+    """The pools of these nodes: installing the release waits until the driver runs on all of them, and it is deleted
+    before them."""
     version: str
     """Version of the chart."""
     chart_source: str | None
-    """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own place."""
+    """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own repository."""
     chart_key: pulumi.Input[str] | None
     """NGC key to fetch the chart with; None: without a login."""
     system_tolerations: Sequence[machines.Toleration]
@@ -42,16 +42,15 @@ class DraDriverArgs(TypedDict):
 class DraDriver(pulumi.ComponentResource):
     """Namespace, quota and Helm release of the DRA driver.
 
-    Hides three traps: GKE admits pods of the system priority classes only into namespaces with a quota for
-    them (without it the pods never appear, and Helm runs into its timeout); the driver root on
-    Container-Optimized OS is not the chart's `/`; the chart's controller wants a control-plane node, which
-    GKE does not show.
+    Avoids three pitfalls: GKE admits pods of the system priority classes only into namespaces with a quota for them
+    (without it the pods never appear, and Helm times out); the driver root on Container-Optimized OS is not the chart's
+    `/`; the chart's controller requires a control-plane node, which GKE does not expose.
     """
 
     namespace: pulumi.Output[str]
     """Namespace of the driver."""
     status: pulumi.Output[str]
-    """Status of the release; known once its kubelet plugins run, for what needs ComputeDomains to wait on."""
+    """Status of the release, known once its kubelet plugins run; resources that need ComputeDomains wait for it."""
 
     def __init__(self, name: str, args: DraDriverArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:DraDriver", name, {}, opts)
@@ -97,7 +96,7 @@ class DraDriver(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # The chart names neither: none of its pods is admitted without the quota, and they run on the pools.
+                # Without the quota none of the chart's pods is admitted, and they run on the pools.
                 depends_on=[quota, *args["node_pools"]],
             ),
         )
@@ -113,9 +112,9 @@ class DraDriver(pulumi.ComponentResource):
 def pod_quota(nodes: int) -> str:
     """Pods of system priority that the namespace admits.
 
-    Google's guide asks for at least 2 * nodes + 1: a kubelet plugin and a ComputeDomain daemon on each node,
-    and the controller. Ten more leave room for pods that are ending while their successors start; 100 is the
-    blueprint's figure, and serves small clusters.
+    Google's guide requires at least 2 * nodes + 1: a kubelet plugin and a ComputeDomain daemon on each node, and the
+    controller. Ten more leave room for terminating pods whose successors start; the minimum of 100 is the blueprint's
+    figure.
     """
     return str(max(100, 2 * nodes + 11))
 
@@ -123,10 +122,10 @@ def pod_quota(nodes: int) -> str:
 def _values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]:
     return {
         "nvidiaDriverRoot": machines.DRIVER_ROOT,
-        # GPUs stay with GKE's device plugin; the chart refuses to run beside it otherwise.
+        # GPUs stay with GKE's device plugin; otherwise the chart refuses to run beside it.
         "resources": {"gpus": {"enabled": False}, "computeDomains": {"enabled": True}},
         "controller": {
-            # Takes the place of the chart's demand for a control-plane node; the taints keep it off A4X.
+            # Replaces the chart's affinity for control-plane nodes; the taints keep it off A4X.
             "affinity": _affinity({"key": "nvidia.com/gpu", "operator": "DoesNotExist"}),
             "tolerations": [dict(toleration) for toleration in system_tolerations],
         },

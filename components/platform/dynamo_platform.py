@@ -1,11 +1,11 @@
-"""Dynamo itself: operator, NATS, etcd and Grove, one installation a cluster.
+"""Dynamo itself: operator, NATS, etcd and Grove, one installation per cluster.
 
-Charts are installed as Helm releases, not as rendered objects: they do work in Helm hooks (the ssh secret without
-which this operator reconciles nothing), and rendering drops hooks. Where KAI runs, a hook makes the queues
-`dynamo-default` and `dynamo` too; Helm never deletes them, and nothing here uses them (`ServingQueues`).
+Charts are installed as Helm releases, not as rendered objects: they rely on Helm hooks (for the ssh secret without
+which this operator reconciles nothing), and rendering drops hooks. If KAI runs, a hook also creates the queues
+`dynamo-default` and `dynamo`; Helm never deletes them, and nothing here uses them (see `ServingQueues`).
 
-KAI is no part of this release (`KaiScheduler`): it comes before, because the operator looks for its API group once,
-when it starts.
+KAI is not part of this release (see `KaiScheduler`): it comes first, because the operator looks for its API group only
+once, at start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reference.dynamo import DynamoProfile
 from reference.registry import PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
-"""Where the recipe installs `dynamo-crds`. The objects are cluster-wide; only Helm's record lives there."""
+"""Where the recipe installs `dynamo-crds`. The objects are cluster-scoped; only Helm's record is in this namespace."""
 
 
 class DynamoPlatformArgs(TypedDict):
@@ -38,7 +38,7 @@ class DynamoPlatformArgs(TypedDict):
     """Whether KAI runs in the cluster."""
 
     scheduler: Sequence[pulumi.Resource]
-    """KAI, where the program makes it: the release comes after it and goes before it. No value of it is needed."""
+    """KAI, if the program creates it: the release is installed after it and deleted before it."""
 
     namespace: str
     """Namespace of the platform's own pods."""
@@ -47,10 +47,10 @@ class DynamoPlatformArgs(TypedDict):
     """Provider of the cluster."""
 
     chart_source: str | None
-    """Mirror of the charts (URL, folder or `oci://`); None: each publisher's own place."""
+    """Mirror of the charts (URL, folder or `oci://`); None: each publisher's own repository."""
 
     chart_key: pulumi.Input[str] | None
-    """NGC key to fetch the charts with; None: without a login, as NVIDIA serves them."""
+    """NGC key to fetch the charts with; None: without a login, which NVIDIA's repository allows."""
 
     ngc_api_key: pulumi.Input[str]
     """NGC API key, a secret: pulls the operator's image from nvcr.io."""
@@ -60,12 +60,12 @@ class DynamoPlatformArgs(TypedDict):
 
 
 class DynamoPlatform(pulumi.ComponentResource):
-    """The Dynamo custom resource definitions and the platform release, with Grove on."""
+    """The Dynamo CRDs and the platform release, with Grove on."""
 
     namespace: pulumi.Output[str]
     """Namespace of the platform, known once the platform runs."""
-    home: pulumi.Output[str]
-    """Name of the platform's namespace: in another one it is another platform."""
+    namespace_name: pulumi.Output[str]
+    """Name of the platform's namespace, known before the platform runs; another one means another platform."""
 
     def __init__(self, name: str, args: DynamoPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:DynamoPlatform", name, {}, opts)
@@ -84,7 +84,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        # What must be there before the operator starts; no value of it flows into the release.
+        # Must exist before the operator starts; the release uses no output of these.
         first: list[pulumi.Resource] = [pull_secret, *args["scheduler"]]
         if profile.crds_chart is not None:
             first.append(
@@ -111,16 +111,16 @@ class DynamoPlatform(pulumi.ComponentResource):
             values=profile.platform_values(PULL_SECRET, args["system_tolerations"], args["kai"], storage_class),
             atomic=True,
             timeout=1200,
-            # When it starts, the operator looks for KAI, and ends itself two minutes later when a Dynamo CRD is
-            # missing; the pods name the pull secret.
+            # At start the operator looks for KAI, and exits after two minutes if a Dynamo CRD is missing; the pods
+            # reference the pull secret.
             opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
         )
-        self.home = namespace.metadata["name"]
+        self.namespace_name = namespace.metadata["name"]
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
 
     def _hyperdisk(self, name: str, args: DynamoPlatformArgs) -> pulumi.Output[str]:
-        """A storage class for volumes of pods that may land on A4X, which attaches no Persistent Disk."""
+        """A storage class for volumes of pods that may run on A4X, which does not support Persistent Disk."""
         storage_class = kubernetes.storage.v1.StorageClass(
             f"{name}-hyperdisk",
             metadata={

@@ -1,4 +1,4 @@
-"""Google's NCCL gIB plugin on every A4X node: what makes NCCL use the CX-7 NICs."""
+"""Google's NCCL gIB plugin, through which NCCL uses the CX-7 NICs, on every A4X node."""
 
 from __future__ import annotations
 
@@ -24,29 +24,28 @@ class GibInstallerArgs(TypedDict):
     provider: kubernetes.Provider
     """Kubernetes provider of the cluster."""
     node_pools: pulumi.Input[list[str]]
-    """The A4X node pools, each told from a successor of the same name (`name@place`). Written on the DaemonSet, so
-    that a further pool, or a new one in the place of an old one, is a change of it that ends when the plugin is
-    there too; outside its pod template, a change of which would run the installer again underneath the libraries
-    of running workloads. No values of the pools themselves, or the DaemonSet would be deleted before a pool is
-    replaced: let the component depend on them."""
+    """The A4X node pools as `name@place`, which distinguishes a pool from its replacement. In an annotation of the
+    DaemonSet, so that an added or replaced pool is an update that waits until the plugin is there too; not in its pod
+    template, a change of which would rerun the installer under the libraries of running workloads. Not outputs of the
+    pools, or the DaemonSet would be deleted before a pool is replaced: let the component depend on them."""
     version: str
-    """Tag of the plugin's image. After a change restart the serving stacks, so
-    that they read the plugin's environment (set_nccl_env.sh) again."""
+    """Tag of the plugin's image. After a change restart the serving stacks, so that they reread the plugin's
+    environment (set_nccl_env.sh)."""
     install_nccl: bool
-    """Whether the plugin's own NCCL is put beside it, where the serving image's library path finds it before
-    the image's NCCL, as the recipe was tuned. Switch it off for an image that needs a newer
-    NCCL than the plugin brings (symptom: an undefined symbol such as ncclWaitSignal)."""
+    """Whether to install the plugin's own NCCL, which precedes the image's on the library path of the serving image, as
+    in the recipe. Turn it off for an image that needs a newer NCCL than the plugin has (symptom: an undefined symbol
+    such as ncclWaitSignal)."""
 
 
 class GibInstaller(pulumi.ComponentResource):
     """The DaemonSet `nccl-rdma-installer`, which copies the plugin to the host.
 
-    Hides where Container-Optimized OS keeps the driver and the plugin (`machines.DRIVER_ROOT`, `machines.GIB_ROOT`):
-    pods mount both from there. It is done when every A4X node has finished the copy.
+    Pods mount driver and plugin from the host (`machines.DRIVER_ROOT`, `machines.GIB_ROOT`). Ready when every A4X node
+    has finished the copy.
     """
 
     version: pulumi.Output[str]
-    """Installed version, once it is on every node."""
+    """Installed version, known once it is on every node."""
 
     def __init__(self, name: str, args: GibInstallerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:GibInstaller", name, {}, opts)
@@ -80,7 +79,7 @@ class GibInstaller(pulumi.ComponentResource):
             },
             spec={
                 "selector": {"match_labels": selector},
-                # One node at a time, the default, would take longer over many domains than the time-out allows.
+                # One node at a time, the default, would exceed the timeout with many domains.
                 "update_strategy": {"type": "RollingUpdate", "rolling_update": {"max_unavailable": "50%"}},
                 "template": {
                     "metadata": {"labels": {**selector, "name": _APP}},
@@ -110,8 +109,7 @@ class GibInstaller(pulumi.ComponentResource):
                                 }
                             }
                         },
-                        # Every taint: the plugin belongs on a node before any workload, whatever keeps those
-                        # off.
+                        # Every taint: the plugin must be on a node before any workload.
                         "tolerations": [{"operator": "Exists"}],
                         "volumes": [
                             {
@@ -119,8 +117,7 @@ class GibInstaller(pulumi.ComponentResource):
                                 "host_path": {"path": f"{machines.DRIVER_ROOT}/lib64", "type": "DirectoryOrCreate"},
                             },
                             {"name": "gib", "host_path": {"path": machines.GIB_ROOT}},
-                            # Mounted nowhere: type Directory holds the pod back until GKE has put the driver
-                            # there.
+                            # Not mounted: type Directory delays the pod until GKE has installed the driver.
                             {"name": "driver", "host_path": {"path": machines.DRIVER_ROOT, "type": "Directory"}},
                         ],
                         "init_containers": [

@@ -1,13 +1,13 @@
-"""KAI, the scheduler of the GPU pods: one release a cluster, before the Dynamo platform and after it.
+"""KAI, the scheduler of the GPU pods: one release per cluster, created before the Dynamo platform and deleted after it.
 
-The operator looks for KAI's API group once, when it starts, so KAI comes first. `helm --wait` ends before KAI works:
-a hook of the chart writes the object that KAI's operator starts webhooks and controllers for, and a Queue that is made
-in between is refused ("failed calling webhook", seen on 0.17.0). What depends on this component waits for them.
+The operator looks for KAI's API group once, at start, so KAI comes first. `helm --wait` ends before KAI works: a hook
+of the chart creates the object for which KAI's operator starts webhooks and controllers, and a Queue that is created in
+between is rejected ("failed calling webhook", seen on 0.17.0). What depends on this component waits for them.
 
-The SchedulingShard is an object of the program's own and goes before the release. The chart's would be kept when the
-release goes, and Helm does not change one that is there: another installation's shard would decide how this one
-schedules, in silence. A shard that an earlier installation has left is taken over. That is safe: the release, which
-comes first, is refused while another one owns KAI's cluster-wide objects.
+The SchedulingShard is an object of the program's own and is deleted before the release. The chart's shard would outlive
+the release, and Helm does not update an existing one: a leftover shard would silently decide how this installation
+schedules. A shard that an earlier installation has left is adopted. That is safe: the release, which comes first, is
+rejected while another one owns KAI's cluster-scoped objects.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from reference import kai, machines, naming
 
 _READY = {"pulumi.com/waitFor": "condition=Ready"}
 _TIMEOUT_SECONDS = 900
-"""Until images are pulled and webhooks answer; seen: 10 s for the release and 2 s for the scheduler, images at hand."""
+"""Time to pull images and start webhooks; seen with images present: 10 s for the release, 2 s for the scheduler."""
 
 
 class SchedulingShard(kubernetes.apiextensions.CustomResource):
-    """What one scheduler of KAI looks after, and how; KAI's operator runs a scheduler for it."""
+    """Configuration of one KAI scheduler, which KAI's operator runs for it."""
 
     def __init__(self, name: str, metadata: Any, spec: Any, opts: pulumi.ResourceOptions | None = None) -> None:
         # The SDK leaves two deprecated parameters of this constructor without a type.
@@ -36,7 +36,7 @@ class SchedulingShard(kubernetes.apiextensions.CustomResource):
 
 
 class ConfigPatch(kubernetes.apiextensions.CustomResourcePatch):
-    """Fields of KAI's Config, which a hook of the chart makes and another takes away."""
+    """Fields of KAI's Config, which one hook of the chart creates and another deletes."""
 
     def __init__(self, name: str, metadata: Any, opts: pulumi.ResourceOptions | None = None) -> None:
         # The SDK leaves two deprecated parameters of this constructor without a type.
@@ -64,19 +64,19 @@ class KaiSchedulerArgs(TypedDict):
     """Provider of the cluster."""
 
     kubeconfig: pulumi.Input[str]
-    """The cluster's kubeconfig, for the provider that takes over a shard which was left there."""
+    """The cluster's kubeconfig, for the provider that adopts a leftover shard."""
 
     cluster_identifier: pulumi.Input[str]
-    """What tells the cluster from another one, as in `provider`."""
+    """The cluster's identifier, as in `provider`."""
 
     system_tolerations: list[machines.Toleration]
     """Tolerations for every pod of KAI, for clusters whose only nodes are tainted."""
 
 
 class KaiScheduler(pulumi.ComponentResource):
-    """KAI's release with its SchedulingShard; there once scheduler and webhooks answer."""
+    """KAI's release with its SchedulingShard; complete once scheduler and webhooks run."""
 
-    home: pulumi.Output[str]
+    namespace: pulumi.Output[str]
     """Namespace of KAI's own pods."""
 
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -105,15 +105,15 @@ class KaiScheduler(pulumi.ComponentResource):
             metadata={
                 "name": kai.CONFIG,
                 "labels": labels,
-                # A patch waits when it changes (seen): with another release it waits again.
+                # A patch waits when it changes (seen): with another version it waits again.
                 "annotations": {
                     **_READY,
                     f"{naming.PROJECT}/kai-version": args["version"],
-                    # A create that was carried out and lost is then written once more by the same manager.
+                    # If a create succeeds but is lost, the same field manager then applies it again.
                     "pulumi.com/patchFieldManager": f"{naming.PROJECT}-{args['environment']}",
                 },
             },
-            # The chart's hook makes the Config that is waited for, and another release makes another one.
+            # The chart's hook creates the Config that is waited for, and a replaced release creates a new one.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
@@ -127,11 +127,11 @@ class KaiScheduler(pulumi.ComponentResource):
             metadata={
                 "name": kai.SHARD,
                 "labels": labels,
-                # The values here win over those of a shard that is taken over; what is not said here it keeps.
+                # These values override those of an adopted shard; it keeps all others.
                 "annotations": {**_READY, "pulumi.com/patchForce": "true"},
             },
             spec=kai.shard_spec(args["version"]),
-            # The kind comes with the release, and its operator runs the scheduler and takes it away.
+            # The release installs the kind, and its operator starts and stops the scheduler.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=self._taking_over(name, args),
@@ -139,11 +139,11 @@ class KaiScheduler(pulumi.ComponentResource):
                 custom_timeouts=timeouts,
             ),
         )
-        self.home = namespace.metadata["name"]
-        self.register_outputs({"home": self.home})
+        self.namespace = namespace.metadata["name"]
+        self.register_outputs({"namespace": self.namespace})
 
     def _taking_over(self, name: str, args: KaiSchedulerArgs) -> kubernetes.Provider:
-        """The cluster's provider once more, for one object: what it makes may be there already."""
+        """A second provider of the cluster, for one object: it may create objects that already exist."""
         return kubernetes.Provider(
             f"{name}-taking-over",
             kubeconfig=args["kubeconfig"],

@@ -1,8 +1,8 @@
-"""The model's weights, fetched into the bucket by a Job in the cluster.
+"""Downloads the model's weights into the bucket, with a Job in the cluster.
 
-The recipe says "download model files into the bucket" and gives no command. The Job runs on the system nodes
-while platform and node pool are still being made, picks up where it stopped when it is started again, and is done
-at once when the files are there.
+The recipe says "download model files into the bucket" and gives no command. The Job runs on the system nodes while
+platform and node pool are still being created, resumes where it stopped when it is restarted, and finishes at once if
+the files exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reference import capacity, machines, naming
 from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
-"""Release of huggingface_hub in the Job; it resumes partial downloads and retries when the hub says 429."""
+"""Release of huggingface_hub in the Job; it resumes partial downloads and retries on status 429."""
 
 SCRIPT: Final = """\
 set -eu
@@ -34,13 +34,13 @@ class ModelDownloadArgs(TypedDict):
     """Name of the environment (the Pulumi stack), for labels."""
 
     model: str
-    """Hugging Face id of the model; its files land below this name in the bucket."""
+    """Hugging Face id of the model; its files are below this name in the bucket."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
 
     namespace: str
-    """Namespace that is made for the Job."""
+    """Namespace that is created for the Job."""
 
     service_account: str
     """Name of the Kubernetes service account that may write to the bucket."""
@@ -55,7 +55,7 @@ class ModelDownloadArgs(TypedDict):
     """Hugging Face token, a secret."""
 
     tolerations: Sequence[machines.Toleration]
-    """Of the Job's pod, for clusters that have no other than tainted nodes; else it runs on an amd64 node."""
+    """Of the Job's pod, for clusters whose only nodes are tainted; without, it runs on an amd64 node."""
 
 
 class ModelDownload(pulumi.ComponentResource):
@@ -104,7 +104,7 @@ class ModelDownload(pulumi.ComponentResource):
         job = kubernetes.batch.v1.Job(
             f"{name}-job",
             metadata={
-                # A Job's template cannot be changed, so another model is another Job.
+                # A Job's template is immutable, so another model is another Job.
                 "name": f"download-{naming.content_hash(model)}",
                 "namespace": where,
                 "labels": labels,
@@ -116,7 +116,7 @@ class ModelDownload(pulumi.ComponentResource):
                     "spec": {
                         "service_account_name": account.metadata["name"],
                         "restart_policy": "OnFailure",
-                        # A Job's pod cannot be changed, so what is not needed is left out.
+                        # A Job's template is immutable, so what is not needed is left out.
                         "node_selector": None if tolerations else {machines.ARCH_KEY: "amd64"},
                         "tolerations": tolerations or None,
                         "containers": [

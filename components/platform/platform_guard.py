@@ -1,14 +1,14 @@
-"""Keeps a platform that other environments use from being destroyed: Helm uninstalls it under them and refuses nothing.
+"""Prevents the destroy of a platform that other environments use; Helm would uninstall it without any check.
 
-Plain `pulumi destroy` does not run the program, so the refusal is the API server's. Each part of the platform has a
-guard, a ConfigMap that is deleted before the part is; one more, of the environment, is deleted before anything else.
-An admission policy refuses their deletion while another environment says that it uses what they guard. It says so
-with an annotation on the namespace `default`, where the guards are: that namespace is always there and cannot be
-deleted, whoever installed the platform and in whatever order environments come and go.
+Plain `pulumi destroy` does not run the program, so the API server must refuse. Each part of the platform has a guard, a
+ConfigMap that is deleted before the part; one more, of the environment, is deleted before anything else. An admission
+policy denies their deletion while another environment declares that it uses what they guard. It does so with an
+annotation on the namespace `default`, where the guards are: that namespace always exists and cannot be deleted, whoever
+installed the platform and in whatever order environments are created and destroyed.
 
-What this avoids was seen on Kubernetes 1.34: a ConfigMap as the policy's parameter is no longer enforced after the
-last such binding was deleted; guards chosen by conditions in place of names keep a namespace in Terminating; a guard's
-namespace that can be deleted takes the guard with it; a patch of an object that is not there makes it.
+Reasons for this design, seen on Kubernetes 1.34: a policy whose parameter is a ConfigMap is no longer enforced after
+the last such binding was deleted; guards selected by conditions instead of names keep a namespace in Terminating; a
+guard in a namespace that can be deleted is deleted with it; a patch of a missing object creates it.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ import pulumi_kubernetes as kubernetes
 from reference import naming
 
 Part = Literal["dynamo", "kai", "dra-driver"]
-"""A part of the platform: one installation a cluster, made by one environment and used by all."""
+"""A part of the platform: one installation per cluster, created by one environment and used by all."""
 
 NAMESPACE: Final = "default"
-"""Where guards and users meet; the API server never deletes it."""
+"""Namespace of the guards and of the users' annotations; the API server never deletes it."""
 USERS: Final = f"{naming.PROJECT}-users"
-"""Prefix of the annotations by which environments say what they use."""
+"""Prefix of the annotations in which environments declare what they use."""
 
 
 @dataclass(frozen=True)
 class OwnedPart:
-    """A part of the platform that this environment makes."""
+    """A part of the platform that this environment creates."""
 
     resources: Sequence[pulumi.Resource]
-    """What the part is made of: its guard is deleted before them."""
+    """The part's resources: its guard is deleted before them."""
     namespace: pulumi.Input[str]
-    """Name of its namespace: in another namespace it is another part, and users of the old one lose theirs."""
+    """Name of its namespace: in another namespace it is another part, which users of the old one lose."""
 
 
 class PlatformGuardArgs(TypedDict):
@@ -51,14 +51,14 @@ class PlatformGuardArgs(TypedDict):
     """Provider of the cluster."""
 
     parts: Mapping[Part, OwnedPart]
-    """What the environment makes and others may use; at least one."""
+    """What the environment creates and others may use; at least one."""
 
     everything: Sequence[pulumi.Resource]
     """All resources of the environment: its guard is deleted before them."""
 
 
 class PlatformGuard(pulumi.ComponentResource):
-    """The policy, a guard for each part, and the environment's own."""
+    """The policy, a guard for each part, and the environment's guard."""
 
     def __init__(self, name: str, args: PlatformGuardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:PlatformGuard", name, {}, opts)
@@ -81,9 +81,9 @@ class PlatformGuard(pulumi.ComponentResource):
             return kubernetes.core.v1.ConfigMap(
                 f"{name}-{child}",
                 metadata={"name": what, "namespace": NAMESPACE, "labels": labels},
-                # Another value recreates it, which is refused as a deletion is: only what names the part stands here.
+                # A changed value replaces the ConfigMap, which is denied like a deletion: only the part's identity.
                 data={"guards": child, **data},
-                # Deleted before what it guards, and while it is enforced.
+                # Deleted before what it guards, and while the policy is enforced.
                 opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=[binding, *before]),
             )
 
@@ -112,11 +112,11 @@ def policy_name(environment: str) -> str:
 def policy_spec(
     environment: str, parts: Sequence[Part]
 ) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicySpecArgsDict:
-    """The admission policy: a guard stays while anybody says that they use what it guards.
+    """The admission policy: a guard cannot be deleted while any environment declares that it uses what it guards.
 
-    A part's guard asks for the users of that part; the environment's guard for those of all parts that the
-    environment makes. The guards of all parts are named, made or not: an `up` that gives up a part changes the policy
-    before it deletes the part's guard.
+    A part's guard considers the users of that part; the environment's guard those of all parts that the environment
+    creates. The guards of all parts are named, created or not: an `up` that removes a part changes the policy before it
+    deletes the part's guard.
     """
     every: tuple[Part, ...] = ("dynamo", "kai", "dra-driver")
     all_made = ", ".join(f"'{_mark(part)}'" for part in parts)
@@ -152,7 +152,7 @@ def policy_spec(
         "validations": [
             {
                 "expression": "variables.users.size() == 0",
-                # With any other reason the API server garbles the text.
+                # With any other reason the API server garbles the message.
                 "reason": "Forbidden",
                 "message": "the platform is in use: destroy the environments that use it first",
                 "message_expression": (
@@ -173,32 +173,32 @@ class PlatformUseArgs(TypedDict):
     """Name of the environment (the Pulumi stack)."""
 
     identity: str
-    """Organization, project and stack: what a user calls the environment in `pulumi stack select`."""
+    """Organization, project and stack, as in `pulumi stack select`."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
 
     parts: Sequence[Part]
-    """What the environment uses and does not make; at least one."""
+    """What the environment uses and does not create; at least one."""
 
 
 class PlatformUse(pulumi.ComponentResource):
-    """The word of this environment that it uses parts of the platform which it does not make, until it is destroyed.
+    """Declares, until it is destroyed, that this environment uses parts of the platform that it does not create.
 
-    A patch owns nothing but its annotation; its destroy takes that away. Whether the part has a guard, and whether the
-    program made it at all, makes no difference here.
+    The patch owns only its annotation, which its destroy removes. Whether the part has a guard, or was created by this
+    program, makes no difference here.
     """
 
     def __init__(self, name: str, args: PlatformUseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:PlatformUse", name, {}, opts)
-        said = " ".join([args["identity"], *map(_mark, sorted(args["parts"]))])
+        declaration = " ".join([args["identity"], *map(_mark, sorted(args["parts"]))])
         kubernetes.core.v1.NamespacePatch(
             f"{name}-annotation",
             metadata={
                 "name": NAMESPACE,
                 "annotations": {
-                    user_annotation(args["environment"], args["identity"]): said,
-                    # An earlier patch of this environment may have been lost with its state; nobody else has this key.
+                    user_annotation(args["environment"], args["identity"]): declaration,
+                    # An earlier patch of this environment may have been lost with its state; no other has this key.
                     "pulumi.com/patchForce": "true",
                 },
             },
@@ -208,10 +208,10 @@ class PlatformUse(pulumi.ComponentResource):
 
 
 def user_annotation(environment: str, identity: str) -> str:
-    """The annotation of one environment; two that are called alike have one each."""
+    """The annotation of one environment; two of the same name have one each."""
     return f"{USERS}/{environment}.{naming.content_hash(identity, 6)}"
 
 
 def _mark(part: Part) -> str:
-    """A part as it stands in an annotation: in brackets, which no name of a stack has."""
+    """A part as written in an annotation: in brackets, which no stack name contains."""
     return f"[{part}]"

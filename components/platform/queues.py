@@ -1,8 +1,8 @@
-"""KAI queues: where the scheduler takes an environment's pods from.
+"""KAI queues of an environment's pods.
 
-KAI wants two levels, a root and a child that pods name. The Dynamo chart makes a pair of its own in a Helm hook
-and never deletes it; this pair has names of the environment's own, goes with it, and lets two environments share
-a cluster.
+KAI requires two levels, a root and a child that pods reference. The Dynamo chart creates its own pair in a Helm hook
+and never deletes it; this pair is named after the environment and deleted with it, so that two environments can share a
+cluster.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ServingQueues(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:platform:ServingQueues", name, {}, opts)
         environment = args["environment"]
         labels = naming.kubernetes_labels(environment)
-        # -1 is KAI's word for "no quota" and "no limit".
+        # -1: no quota, no limit.
         unlimited = {
             resource: {"quota": -1, "limit": -1, "overQuotaWeight": 1} for resource in ("cpu", "gpu", "memory")
         }

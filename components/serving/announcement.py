@@ -1,9 +1,9 @@
-"""Hooks that say at preview what a change does to a running stack.
+"""Hooks that announce in a preview what a change does to a running stack.
 
-An update hook is given the inputs before and after, at preview too. Its warning stands in the diagnostics of `pulumi
-preview` and of `pulumi up`. There are no delete hooks on purpose: with one, `pulumi destroy` demands `--run-program`.
-The engine runs no update hook for a replacement and gives a create hook no old inputs, so a replaced graph is seen on
-its namespace, which has shape and place of the graph in an annotation and is updated in the same run.
+An update hook gets the old and new inputs, in previews too. Its warning appears in the diagnostics of `pulumi preview`
+and `pulumi up`. There are deliberately no delete hooks: with one, `pulumi destroy` requires `--run-program`. The engine
+runs no update hook for a replacement and gives a create hook no old inputs, so a replaced graph is detected on its
+namespace, which has shape and placement of the graph in an annotation and is updated in the same run.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from manifests import roll
 from reference.naming import PROJECT
 
 SHAPE: Final = f"{PROJECT}/graph"
-"""Annotation of a stack's namespace: shape and place of its graph, whose change replaces the graph."""
+"""Annotation of a stack's namespace: shape and placement of its graph, a change of which replaces the graph."""
 
 FABRIC: Final = f"{PROJECT}/fabric-test"
-"""Annotation of a stack's namespace: the domain whose fabric was tested before the stack came. Of a test's own
+"""Annotation of a stack's namespace: the domain whose fabric was tested before the stack was created. Of a test's own
 namespace: what is tested."""
 
 
 def place(shape: str, domain: str) -> dict[str, str]:
-    """The annotation `SHAPE` of a stack with that shape in that domain."""
+    """The annotation `SHAPE` for a shape and domain."""
     return {SHAPE: f"{shape}{_IN}{domain}"}
 
 
@@ -33,7 +33,7 @@ _IN: Final = " in "
 
 
 def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
-    """The hook of a graph: an update that leaves a role without pods."""
+    """The hook of a graph: announces an update that leaves a role without pods."""
 
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         return roll.announcement(stack, roll.part(old, "spec"), roll.part(new, "spec"))
@@ -42,7 +42,7 @@ def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
 
 
 def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
-    """The hooks of a stack's namespace: another shape or place of the graph, and a test that comes too late."""
+    """The hooks of a stack's namespace: announce another shape or placement, and refuse a late fabric test."""
 
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         before, after = _annotation(old, SHAPE), _annotation(new, SHAPE)
@@ -59,7 +59,7 @@ def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
 
 
 def of_fabric_test(name: str, domain: str) -> pulumi.ResourceHookBinding:
-    """The hook of a fabric test's namespace: it is told something else, and may not run again for it."""
+    """The hook of a fabric test's namespace: its parameters change, which may not run it again."""
 
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         before, after = _annotation(old, FABRIC), _annotation(new, FABRIC)
@@ -74,7 +74,7 @@ def of_fabric_test(name: str, domain: str) -> pulumi.ResourceHookBinding:
 
 
 def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """Why a stack's domain cannot be tested any more, from the inputs of its namespace; None where it need not be."""
+    """Why a stack's domain can no longer be tested, from the inputs of its namespace; None if no test was added."""
     domain = _annotation(new, FABRIC)
     if not domain or _annotation(old, FABRIC) == domain or not _annotation(old, SHAPE).endswith(f"{_IN}{domain}"):
         return None

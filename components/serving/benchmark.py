@@ -1,7 +1,7 @@
-"""The benchmark client: a pod that stays, with SGLang's own `bench_serving` in it.
+"""The benchmark client: a permanent pod with SGLang's own `bench_serving`.
 
-The recipe's client installs packages and clones a personal branch when it starts. The runtime image already holds
-a benchmark of the same load, so this client starts with nothing to fetch and cannot drift.
+The recipe's client installs packages and clones a personal branch at start. The runtime image already contains a
+benchmark of the same load, so this client downloads nothing and cannot drift.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class BenchmarkClientArgs(TypedDict):
     """Name of the environment (the Pulumi stack), for labels."""
 
     stack: str
-    """Name of the serving stack that is measured."""
+    """Name of the serving stack to measure."""
 
     layout: Layout
-    """The layout that it serves."""
+    """Its layout."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -37,10 +37,10 @@ class BenchmarkClientArgs(TypedDict):
     """Namespace of the serving stack."""
 
     image: pulumi.Input[str]
-    """Runtime image with SGLang in it, the one of the frontends."""
+    """Runtime image with SGLang, that of the frontends."""
 
     nodes: graph.NodeKind
-    """Where the client runs, as the frontends do."""
+    """Nodes for the client, those of the frontends."""
 
     node_pool: pulumi.Input[str]
     """Node pool of the stack's domain."""
@@ -65,7 +65,7 @@ class BenchmarkClient(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:serving:BenchmarkClient", name, {}, opts)
         stack, layout = args["stack"], args["layout"]
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
-        # Not the stack label: this pod is no frontend and must not be counted among the stack's own.
+        # Without the stack label, which would count this pod among the stack's own.
         selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
         tolerations: Any = A4X.tolerations()
         deployment = kubernetes.apps.v1.Deployment(
@@ -74,7 +74,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                 "name": commands.bench_name(stack),
                 "namespace": args["namespace"],
                 "labels": labels,
-                # The image is 20 GB; nothing waits for this pod but the person who measures.
+                # The image is 20 GB, and no other resource needs this pod.
                 "annotations": {"pulumi.com/skipAwait": "true"},
             },
             spec={

@@ -1,8 +1,8 @@
-"""What the pods of a serving stack may do in their namespace where Kubernetes is Dynamo's discovery backend.
+"""Permissions of a serving stack's pods in their namespace if Kubernetes is Dynamo's discovery backend.
 
-The operator makes such a Role too, and binds it to an account of its own only. Pods that run as another account, as
-they must to get at the model bucket, are not allowed to register: the workers load their weights and no frontend ever
-hears of them (seen on the operator near 1.0.1 and on 1.2).
+The operator creates such a Role too, but binds it only to a service account of its own. Pods that run as another
+account, which they must to access the model bucket, cannot register: the workers load their weights and no frontend
+ever discovers them (seen on the operator near 1.0.1 and on 1.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DiscoveryRoleArgs(TypedDict):
     """Name of the serving stack, for labels."""
 
     rules: Sequence[Mapping[str, list[str]]]
-    """Rules of the Role, as the Dynamo release wants them."""
+    """Rules of the Role that the Dynamo release requires."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -39,7 +39,7 @@ class DiscoveryRoleArgs(TypedDict):
 
 
 class DiscoveryRole(pulumi.ComponentResource):
-    """A Role with the rights of discovery, bound to the pods' account."""
+    """A Role with the permissions of discovery, bound to the pods' account."""
 
     def __init__(self, name: str, args: DiscoveryRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:serving:DiscoveryRole", name, {}, opts)

@@ -1,17 +1,17 @@
-"""The fabric test: a Job that measures an NVLink domain before the first stack is made there.
+"""The fabric test: a Job that measures an NVLink domain before its first stack is created.
 
-One pod on each node, made like a worker (`gpu_pod`) and with the image that will serve, runs the package `fabric`. A
-Job that fails ends `pulumi up` with its reason, and what depends on it is not made. It is run and told as the readiness
-check is; what differs comes from one fact: the test needs the GPUs that the stacks hold afterwards.
+One pod on each node, built like a worker (`gpu_pod`) and with the image that will serve, runs the package `fabric`. A
+failed Job ends `pulumi up` with its reason, and what depends on it is not created. It works like the readiness check,
+but needs the GPUs that the stacks occupy afterwards:
 
-- It is there as long as the domain has stacks, so that it runs before the first one, and whenever the domain has been
-  empty in between.
+- It exists as long as the domain has stacks, so it runs before the first one, and again after the domain has been
+  empty.
 - Once it has succeeded, no change of image, nodes or minimum runs it again: `ignore_changes`. Seen on Pulumi 3.259.0:
-  the replacement of a Job that has failed (`#initerror`) takes the new inputs all the same, which is how a wrong
-  minimum or image is corrected.
-- Its ComputeDomain may stay. A node belongs to the ComputeDomain whose channel was prepared there, and another one is
-  refused meanwhile (the driver's AddNodeLabel). The kubelet gives the channel back when a pod's containers have ended,
-  before it reports the pod as ended (SyncTerminatingPod), and the driver then takes its label off the node. So when
+  the replacement of a failed Job (`#initerror`) still takes the new inputs, so a wrong minimum or image can be
+  corrected.
+- Its ComputeDomain may stay. A node belongs to the ComputeDomain whose channel was prepared there, and any other is
+  rejected meanwhile (the driver's AddNodeLabel). The kubelet releases the channel when a pod's containers have ended,
+  before it reports the pod as ended (SyncTerminatingPod), and the driver then removes its label from the node. So when
   the Job is complete, the nodes are free. Read in the sources of both, not run.
 """
 
@@ -33,14 +33,14 @@ from reference import gke, machines, naming
 from reference.machines import A4X
 
 NAME: Final = "fabric-test"
-"""Name of the Job and of what belongs to it, one of each in its namespace."""
+"""Name of the Job and of its other objects, one of each in its namespace."""
 
 START_SECONDS: Final = 900
-"""How long the pods may take to start, the pull of the image included. Kubernetes ends the Job after this and all
-deadlines of the test itself: the only end where no pod has a node."""
+"""How long the pods may take to start, including the image pull. Kubernetes ends the Job after this plus all deadlines
+of the test itself: the only limit if no pod gets a node."""
 
 SHARED_MEMORY: Final = "1Gi"
-"""What NCCL asks of containers (its user guide, "Shared memory")."""
+"""What NCCL requires in containers (its user guide, "Shared memory")."""
 
 _CODE_FOLDER, _CONFIG_FOLDER = "/opt/fabric", "/config"
 _NAMESPACE_MAX: Final = 63
@@ -50,7 +50,7 @@ class FabricTestArgs(TypedDict):
     """Inputs of a `FabricTest`."""
 
     environment: str
-    """Name of the environment (the Pulumi stack), for names, labels and the command that a failure ends with."""
+    """Name of the environment (the Pulumi stack), for names, labels and the command in a failure message."""
 
     domain: str
     """Name of the domain."""
@@ -71,7 +71,7 @@ class FabricTestArgs(TypedDict):
     """Image of the workers that will run there (arm64)."""
 
     variables: Mapping[str, str]
-    """The workers' environment, as far as NCCL reads it."""
+    """The workers' NCCL variables."""
 
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
@@ -84,7 +84,7 @@ class FabricTestArgs(TypedDict):
 
 
 class FabricTest(pulumi.ComponentResource):
-    """A Job that succeeds when the GPUs of a domain exchange data fast enough."""
+    """A Job that succeeds if the GPUs of a domain exchange data fast enough."""
 
     logs: pulumi.Output[str]
     """The command that follows the test."""
@@ -95,7 +95,7 @@ class FabricTest(pulumi.ComponentResource):
         space = naming.bounded(f"{naming.FABRIC_NAMESPACE}-{args['environment']}-{args['domain']}", _NAMESPACE_MAX)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": space, "labels": labels, "annotations": {announcement.FABRIC: _spoken(args)}},
+            metadata={"name": space, "labels": labels, "annotations": {announcement.FABRIC: _description(args)}},
             opts=pulumi.ResourceOptions(
                 parent=self, provider=provider, hooks=announcement.of_fabric_test(name, args["domain"])
             ),
@@ -113,7 +113,7 @@ class FabricTest(pulumi.ComponentResource):
         ).claim_template
         kubernetes.core.v1.Service(
             f"{name}-service",
-            # The pods look for pod 0 by its name, before it is ready and without a wait for it.
+            # The pods look up pod 0 by name before it is ready; nothing waits for the Service.
             metadata=metadata | {"annotations": {"pulumi.com/skipAwait": "true"}},
             spec={
                 "cluster_ip": "None",
@@ -138,8 +138,7 @@ class FabricTest(pulumi.ComponentResource):
             f"{name}-job",
             metadata=metadata,
             spec={
-                # Each node once, and the first failure is that of the test. A finished Job stays, else a refresh would
-                # miss it.
+                # Each node once, and the first failure fails the test. No TTL: a refresh would find the Job missing.
                 "completion_mode": "Indexed",
                 "completions": args["nodes"],
                 "parallelism": args["nodes"],
@@ -170,7 +169,7 @@ class FabricTest(pulumi.ComponentResource):
         self.register_outputs({"logs": self.logs})
 
 
-def _spoken(args: FabricTestArgs) -> str:
+def _description(args: FabricTestArgs) -> str:
     return f"{args['nodes']} nodes, all_gather {args['all_gather']:g}, all_reduce {args['all_reduce']:g} GB/s"
 
 
@@ -178,7 +177,7 @@ def _config(args: FabricTestArgs, namespace: str) -> Config:
     return Config(
         domain=args["domain"],
         namespace=namespace,
-        # An Indexed Job calls its pods after itself and their number; the headless Service makes that a name.
+        # Pods of an Indexed Job have the host name <job>-<index>, which the headless Service makes resolvable.
         host=f"{NAME}-0.{NAME}",
         nodes=args["nodes"],
         gpus=A4X.gpus,
@@ -192,7 +191,7 @@ def _pod(
     args: FabricTestArgs, config_map: pulumi.Input[str], secret: pulumi.Input[str], claims: dict[str, Any]
 ) -> dict[str, Any]:
     """A worker's pod without weights: the same devices, another program."""
-    # How NCCL finds its way is in the log.
+    # NCCL logs its topology and transports.
     variables = {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT", **args["variables"]}
     environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
     environment.append({"name": package.NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
@@ -216,7 +215,7 @@ def _pod(
                 "workingDir": _CODE_FOLDER,
                 "command": ["/bin/bash", "-c", gpu_pod.NCCL_ENVIRONMENT + package.command(_CONFIG_FOLDER)],
                 "env": environment,
-                # What ends before the test has anything to say is told by the end of its log.
+                # If the container ends without a termination message, the end of its log is used.
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {
                     "limits": {"nvidia.com/gpu": str(A4X.gpus)},

@@ -1,7 +1,7 @@
-"""The two custom kinds of a serving stack, with their API versions said once.
+"""The two custom kinds of a serving stack.
 
-`CustomResource` declares no outputs; these classes do, so that a name can be read off the object that has it and
-whoever uses the name waits for the object.
+`CustomResource` declares no outputs; these classes do, so that a name can be taken from the object itself, and what
+uses the name waits for the object.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class ComputeDomain(kubernetes.apiextensions.CustomResource):
 
     @property
     def claim_template(self) -> pulumi.Output[str]:
-        """Name of the ResourceClaimTemplate that the driver's controller makes for this domain."""
+        """Name of the ResourceClaimTemplate that the driver's controller creates for this domain."""
         return self.spec.apply(lambda spec: str(spec["channel"]["resourceClaimTemplate"]["name"]))
 
 
 class DynamoGraphDeployment(kubernetes.apiextensions.CustomResource):
-    """What the Dynamo operator turns into pods."""
+    """A graph of services, which the Dynamo operator turns into pods."""
 
     metadata: pulumi.Output[Mapping[str, Any]]
-    """Name, namespace and the rest, as the API returns them."""
+    """The metadata, as the API returns it."""
 
     def __init__(
         self,

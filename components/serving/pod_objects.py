@@ -1,4 +1,4 @@
-"""Objects that GPU pods name and that lie in their namespace, one of each."""
+"""Objects that GPU pods reference in their namespace, one of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pull_secret(
     ngc_api_key: pulumi.Input[str],
     provider: kubernetes.Provider,
 ) -> pulumi.Output[str]:
-    """The secret that pulls images from nvcr.io; returns its name. `metadata` has namespace and labels."""
+    """Create the pull secret for nvcr.io; returns its name. `metadata` has namespace and labels."""
     secret = kubernetes.core.v1.Secret(
         f"{name}-nvcr-secret",
         metadata=metadata | {"name": PULL_SECRET},
@@ -35,9 +35,7 @@ def rdma_claims(
     metadata: Any,
     provider: kubernetes.Provider,
 ) -> pulumi.Output[str]:
-    """The template of claims on all RDMA NICs of a node, from the device class that GKE's DRANET brings; returns its
-    name.
-    """
+    """Create the template of claims on all RDMA NICs of a node, of GKE DRANET's device class; returns its name."""
     template = kubernetes.resource.v1.ResourceClaimTemplate(
         f"{name}-rdma-claims",
         metadata=metadata,

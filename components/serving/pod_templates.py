@@ -1,8 +1,8 @@
-"""Which pods are those of the graph as it is written now: a hash of each role's pod template, on that role's pods.
+"""Marks the pods of the current graph: a hash of each role's pod template, in an annotation of that role's pods.
 
-After a change the operator goes on calling the graph `successful` for up to 3 seconds before it touches a pod (seen on
-0.7.0; shorter on 1.5), so neither the status nor a count of ready pods says whether the change has arrived. A pod that
-carries the wanted hash does.
+After a change the operator still reports the graph as `successful` for up to 3 seconds before it touches a pod (seen on
+0.7.0; shorter on 1.5), so neither the status nor a count of ready pods shows whether the change has been rolled out.
+The hash of a pod does.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ _LENGTH = 16
 
 @dataclass(frozen=True)
 class Stamped:
-    """A graph's spec whose pods carry their hashes."""
+    """A graph's spec with the hashes on its pods."""
 
     spec: Mapping[str, Any]
     hashes: Mapping[str, pulumi.Output[str]]
-    """Role to the hash of its pod template."""
+    """Hash of each role's pod template."""
 
 
 def stamp(spec: Mapping[str, Any], shared: Mapping[str, Any]) -> Stamped:
-    """Put each role's hash into the annotations of its pods.
+    """Add each role's hash to the annotations of its pods.
 
-    `shared` is what decides over the pods of all roles and stands outside of `spec`. The number of replicas is no part
-    of a hash: scaling leaves the pods that run as they are. Only the annotation waits for values that a preview does
-    not know; the rest of the graph stays readable in it.
+    `shared` is what affects the pods of all roles but is not in `spec`. The number of replicas is not part of a hash:
+    scaling keeps the running pods. In a preview only the annotation is unknown; the rest of the graph stays readable.
     """
     common = {**shared, **{key: value for key, value in spec.items() if key != "services"}}
     hashes: dict[str, pulumi.Output[str]] = {}

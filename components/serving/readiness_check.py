@@ -1,13 +1,13 @@
-"""The readiness check: a Job with which `pulumi up` ends, well when the stack answers and else with the reason.
+"""The readiness check: a Job that ends `pulumi up`, with success if the stack answers and otherwise with the reason.
 
-The graph's own status is no signal: on Dynamo 0.7.0 and 1.0.1 it can stay `pending` for ever although every pod is
-ready, and after a change it says `successful` before the roll has begun. The Job runs the package `readiness` from a
-ConfigMap; what it waits for is in its config, written from the settings and never from what happens to exist.
+The graph's own status is no signal: on Dynamo 0.7.0 and 1.0.1 it can stay `pending` forever although every pod is
+ready, and after a change it is `successful` before the rollout has begun. The Job runs the package `readiness` from a
+ConfigMap; what it waits for is in its config, generated from the settings and never from the cluster's state.
 
-Pulumi waits for a Job and shows the last words of a failed one. A Job that failed is recorded with an initialization
-error, and `replace_on_changes=["#initerror"]` makes the next `pulumi up` run it again although nothing has changed.
-What it does not show is a Job whose own pod cannot start, hence the small pod, the default scheduler and an image that
-every cluster can pull.
+Pulumi waits for a Job and shows the termination message of a failed one. A failed Job is recorded with an
+initialization error, and `replace_on_changes=["#initerror"]` makes the next `pulumi up` run it again although nothing
+has changed. Pulumi does not show why a Job's own pod cannot start, hence the small pod, the default scheduler and an
+image that every cluster can pull.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from reference.footprint import READINESS_CHECK
 from reference.registry import PYTHON_IMAGE
 
 HASH_ANNOTATION: Final = f"{naming.PROJECT}/readiness-check"
-"""Annotation of the Job's pod: hash of its code and config, so that a change of either is another Job."""
+"""Annotation of the Job's pod: hash of its code and config, so that a change of either replaces the Job."""
 
 UID_ANNOTATION: Final = f"{naming.PROJECT}/graph-uid"
-"""Annotation of the Job's pod: which object is checked, so that one made again under the old name is as well."""
+"""Annotation of the Job's pod: the object that is checked, so that one recreated under the old name is checked
+again."""
 
 START_SECONDS: Final = 900
-"""How long the check's own pod may take to start. Kubernetes ends the Job after the check's deadline and this; only
-that ends the wait when the pod cannot start (the provider's time-out starts again at every event in the namespace)."""
+"""How long the check's own pod may take to start. Kubernetes ends the Job after the check's deadline plus this; nothing
+else ends the wait if the pod cannot start (the provider's timeout restarts at every event in the namespace)."""
 
 _CODE_FOLDER, _CONFIG_FOLDER = "/opt/check", "/config"
 _USER = 65532
@@ -43,7 +44,7 @@ class ReadinessCheckArgs(TypedDict):
     """Inputs of a `ReadinessCheck`."""
 
     environment: str
-    """Name of the environment (the Pulumi stack), for labels and for the command that a failure ends with."""
+    """Name of the environment (the Pulumi stack), for labels and the command in a failure message."""
 
     stack: str
     """Name of the serving stack."""
@@ -58,13 +59,13 @@ class ReadinessCheckArgs(TypedDict):
     """Name of the DynamoGraphDeployment."""
 
     deployment_uid: pulumi.Input[str]
-    """Its uid: one that was deleted by hand and made again is checked again."""
+    """Its uid: if it is deleted by hand and recreated, it is checked again."""
 
     pods: Mapping[str, int]
-    """Role to the number of its pods: replicas times nodes of a replica."""
+    """Number of pods of each role: replicas times nodes of a replica."""
 
     templates: Mapping[str, pulumi.Input[str]]
-    """Role to the hash that its pods carry."""
+    """Hash on the pods of each role."""
 
     url: pulumi.Input[str]
     """Address of the stack's OpenAI-compatible API inside the cluster."""
@@ -79,7 +80,7 @@ class ReadinessCheckArgs(TypedDict):
     """Minutes that a pod may be without a node."""
 
     tolerations: list[machines.Toleration]
-    """Taints that the check's pod tolerates. Empty: it runs on the x86 system nodes; else on any node."""
+    """Tolerations of the check's pod. Empty: it runs on the x86 system nodes; else on any node."""
 
 
 class ReadinessCheck(pulumi.ComponentResource):
@@ -89,7 +90,7 @@ class ReadinessCheck(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:serving:ReadinessCheck", name, {}, opts)
         provider = args["provider"]
         metadata: Any = {
-            # With another name for each change, a check that failed would stay beside its successor.
+            # With a new name for each change, a failed check would stay beside its successor.
             "name": NAME,
             "namespace": args["namespace"],
             "labels": naming.kubernetes_labels(args["environment"], stack=args["stack"]),
@@ -128,8 +129,8 @@ class ReadinessCheck(pulumi.ComponentResource):
             f"{name}-job",
             metadata=metadata,
             spec={
-                # One pod, once: its last words are the reason that Pulumi shows. A finished Job stays, else a refresh
-                # would miss it.
+                # One pod, once: its termination message is the reason that Pulumi shows. No TTL: a refresh would find
+                # the Job missing.
                 "backoff_limit": 0,
                 "active_deadline_seconds": seconds,
                 "template": {
@@ -146,9 +147,9 @@ class ReadinessCheck(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # It may read pods from its first second on; no value of the binding flows into it.
+                # It reads pods from the start, and uses no output of the binding.
                 depends_on=[binding],
-                # It has a fixed name, and runs again after it has failed.
+                # Its name is fixed, and it runs again after a failure.
                 delete_before_replace=True,
                 replace_on_changes=["#initerror"],
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{seconds + START_SECONDS}s"),
@@ -165,7 +166,7 @@ def _rules() -> list[kubernetes.rbac.v1.PolicyRuleArgsDict]:
 
 
 def _config(args: ReadinessCheckArgs) -> dict[str, Any]:
-    """What `readiness` reads: the file's form is described there."""
+    """The config file of `readiness`, where its format is described."""
     return {
         "namespace": args["namespace"],
         "deployment": args["deployment"],
@@ -186,7 +187,7 @@ def _content(config: str) -> str:
 def _pod(
     account: pulumi.Input[str], config_map: pulumi.Input[str], tolerations: list[machines.Toleration]
 ) -> kubernetes.core.v1.PodSpecArgsDict:
-    """The pod: the code as a package below one folder, the config in another, and no privilege at all."""
+    """The pod: the code as a package in one folder, the config in another, and no privileges."""
     code: list[kubernetes.core.v1.KeyToPathArgsDict] = [
         {"key": name, "path": f"{package.PACKAGE}/{name}"} for name in package.source_files()
     ]

@@ -1,14 +1,13 @@
-"""A serving stack: one layout of one model, placed in one NVLink domain.
+"""A serving stack: one layout of one model, in one NVLink domain.
 
-Boundary: everything here belongs to one stack and lives in a Kubernetes namespace of the stack's own. That
-namespace is what makes a teardown end. A DynamoGraphDeployment is deleted in the background (foreground deletion
-makes Dynamo before 1.0.2 re-create what is being deleted), so its pods, cliques and claims outlive it by a minute.
-Pulumi waits until a namespace is gone, a namespace is gone only when everything in it is, and the platform's
-charts are deleted after it: the operators live until nothing needs them. No hook and no waiting pod is needed.
+Everything here belongs to one stack and is in a Kubernetes namespace of its own, which makes a teardown finish: a
+DynamoGraphDeployment is deleted in the background (foreground deletion makes Dynamo before 1.0.2 recreate what is being
+deleted), so its pods, cliques and claims outlive it by a minute. Pulumi waits until a namespace is gone, which it is
+only when everything in it is, and deletes the platform's charts afterwards: the operators run until nothing needs them.
 
-The DynamoGraphDeployment's name carries random characters. On Dynamo 0.7.0 a second one of the same name never
-starts, because Grove keeps the first one's generation by name; so whatever forces a replacement also draws a new
-name. Users reach the stack through a Service of its own, whose name stays.
+The DynamoGraphDeployment's name has a random suffix. On Dynamo 0.7.0 a second one of the same name never starts,
+because Grove keeps the first one's generation by name; so every replacement gets a new name. Users reach the stack
+through its own Service, whose name is stable.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class ServingStackArgs(TypedDict):
     """Name of the environment (the Pulumi stack), for labels."""
 
     stack: str
-    """Name of the serving stack: its namespace, and the beginning of its objects' names (22 characters)."""
+    """Name of the serving stack, at most 22 characters: its namespace, and the prefix of its objects' names."""
 
     layout: Layout
     """The layout to serve."""
@@ -49,28 +48,28 @@ class ServingStackArgs(TypedDict):
     """The Dynamo release that the cluster runs."""
 
     provider: kubernetes.Provider
-    """Provider of the cluster that holds the domain."""
+    """Provider of the domain's cluster."""
 
     node_pool: pulumi.Input[str]
-    """Node pool of the NVLink domain; prefill and decode exchange the KV cache over its NVLink only."""
+    """Node pool of the NVLink domain, over whose NVLink prefill and decode exchange the KV cache."""
 
     domain: str
-    """Name of the domain as configured; another one means another graph."""
+    """Name of the domain in the config; another one means another graph."""
 
     fabric_tested: bool
-    """Whether the domain's fabric is tested before the stack comes."""
+    """Whether the domain's fabric is tested before the stack is created."""
 
     bucket: pulumi.Input[str]
-    """Bucket (bare name) with the weights below the model's id."""
+    """Name of the bucket, with the weights below the model's id."""
 
     service_account: str
-    """Name of the Kubernetes service account that the pods run as and that may read the bucket."""
+    """Name of the pods' Kubernetes service account, which may read the bucket."""
 
     service_account_annotations: pulumi.Input[Mapping[str, str]]
     """Annotations that Workload Identity needs on that account."""
 
     queue: pulumi.Input[str] | None
-    """KAI queue that the pods are scheduled from; None where KAI does not schedule them."""
+    """KAI queue of the pods; None if KAI does not schedule them."""
 
     image: pulumi.Input[str]
     """Image of the workers (arm64)."""
@@ -79,10 +78,10 @@ class ServingStackArgs(TypedDict):
     """Image of the frontends."""
 
     frontend_replicas: int
-    """Frontend pods."""
+    """Number of frontend pods."""
 
     frontend_nodes: graph.NodeKind
-    """Where frontends run: on the domain's A4X nodes (arm64) or on the x86 system nodes."""
+    """Nodes for the frontends: the domain's A4X nodes (arm64) or the x86 system nodes."""
 
     ngc_api_key: pulumi.Input[str]
     """NGC API key, a secret: pulls images from nvcr.io."""
@@ -95,19 +94,19 @@ class ServingStackArgs(TypedDict):
 
 
 class ServingStack(pulumi.ComponentResource):
-    """A DynamoGraphDeployment that serves one layout, and what it needs."""
+    """A DynamoGraphDeployment that serves one layout, and the objects that it needs."""
 
     namespace: pulumi.Output[str]
     """The stack's namespace."""
 
     deployment: pulumi.Output[str]
-    """Name of the DynamoGraphDeployment, random characters included; known once that exists."""
+    """Name of the DynamoGraphDeployment with its random suffix, known once it exists."""
 
     templates: Mapping[str, pulumi.Output[str]]
-    """Role to the hash that its pods carry (`pod_templates`)."""
+    """Hash on the pods of each role (see `pod_templates`)."""
 
     deployment_uid: pulumi.Output[str]
-    """What the API server tells this DynamoGraphDeployment by from another one of its name."""
+    """Uid of the DynamoGraphDeployment."""
 
     service_account: pulumi.Output[str]
     """Name of the Kubernetes service account of the pods."""
@@ -182,14 +181,14 @@ class ServingStack(pulumi.ComponentResource):
             length=naming.DGD_SUFFIX,
             upper=False,
             special=False,
-            # What cannot be changed in place: where the graph is, and the cliques that it is made of.
+            # What cannot be changed in place: placement and cliques of the graph.
             keepers={"namespace": stack, "domain": args["domain"], "shape": layout.shape},
             opts=pulumi.ResourceOptions(parent=self),
         )
         deployment = pulumi.Output.concat(stack, "-", suffix.result)
 
-        # Its spec is immutable, but so is everything that it counts: a new shape draws a new name, and the old
-        # domain goes only after the graph that uses it.
+        # Its spec is immutable: a new shape gets a new name, and the old domain is deleted after the graph that uses
+        # it.
         domain = ComputeDomain(
             f"{name}-compute-domain",
             metadata={"name": deployment, "namespace": self.namespace, "labels": labels},
@@ -207,8 +206,8 @@ class ServingStack(pulumi.ComponentResource):
         config_maps: dict[WorkerRole, kubernetes.core.v1.ConfigMap] = {
             role: kubernetes.core.v1.ConfigMap(
                 f"{name}-{role}-arguments",
-                # Named by content: changed arguments make a new map, and with it new pods; the old pods' map
-                # goes after them.
+                # Named by content: changed arguments create a new map, and so new pods; the old map is deleted after
+                # its pods.
                 metadata={
                     "name": f"{stack}-{role}-{naming.content_hash(launch.arguments_file(layout.arguments(role)))}",
                     "namespace": self.namespace,
@@ -237,7 +236,7 @@ class ServingStack(pulumi.ComponentResource):
         annotations: dict[str, pulumi.Input[str]] = {
             **({} if args["queue"] is None else {QUEUE_ANNOTATION: args["queue"]}),
             "pulumi.com/deletionPropagationPolicy": "background",
-            # Its status is no signal (`readiness_check` says why); the readiness check waits for its pods.
+            # Its status is no signal (see `readiness_check`); the readiness check waits for its pods.
             **_NEVER_WAIT,
         }
         stamped = pod_templates.stamp(
@@ -256,9 +255,9 @@ class ServingStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # The pods name the token's secret and use the role; no value of either flows into the graph.
+                # The pods use the token's secret and the role; the graph uses no output of either.
                 depends_on=first,
-                # A domain has no room for the old and the new pods at once.
+                # A domain has no room for old and new pods at once.
                 delete_before_replace=True,
                 hooks=announcement.of_graph(name, stack),
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
@@ -266,7 +265,7 @@ class ServingStack(pulumi.ComponentResource):
         )
         service = kubernetes.core.v1.Service(
             f"{name}-service",
-            # Without the wait annotation Pulumi would want endpoints, which come only when the model is loaded.
+            # Without skipAwait Pulumi waits for endpoints, which exist only when the model is loaded.
             metadata={
                 "name": commands.service_name(stack),
                 "namespace": self.namespace,

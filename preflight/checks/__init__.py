@@ -1,7 +1,6 @@
-"""The checks, each a small function from the site to what it finds.
+"""The checks, each a small function from the site to an outcome.
 
-A check handles the answer that it is about ("missing") and lets every other `CloudError` pass: the runner turns
-those into results, the same way for all.
+A check handles only the errors that it is about ("missing"); the runner turns every other `CloudError` into an outcome.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ class Check:
     name: str
     look: Callable[[], Outcome]
     needs: str = ""
-    """Permissions that it takes, for the message when they are missing."""
+    """Permissions that it needs, for the message when they are missing."""
     gate: bool = False
-    """Whether the checks behind it make sense only when it does not fail."""
+    """Whether the checks after it make sense only if it does not fail."""
 
 
 def plan(site: Site) -> list[Check]:
-    """The checks that the settings call for, in the order in which they are printed."""
+    """The checks for these settings, in the order in which they are printed."""
     checks = [
         Check("credentials", partial(access.credentials, site), gate=True),
         Check("project", partial(access.project, site), "resourcemanager.projects.get", gate=True),
@@ -73,7 +72,7 @@ def plan(site: Site) -> list[Check]:
 
 
 def _nic_checks(site: Site) -> list[Check]:
-    """What the RDMA NICs of created pools are attached to."""
+    """Checks of the networks for the RDMA NICs of created pools."""
     created = site.settings.created_domains
     checks: list[Check] = []
     if site.creates_cluster or site.dranet:
@@ -152,7 +151,7 @@ def _storage_checks(site: Site) -> list[Check]:
 
 
 def _image_checks(site: Site) -> list[Check]:
-    """One for each image, under the last part of its name where that tells them apart."""
+    """One for each image, named by the last part of its reference if that is unique."""
     images = dict.fromkeys(use.image for use in nodes.uses(site))
     short = [image.rpartition("/")[2] for image in images]
     names = short if len(set(short)) == len(short) else list(images)

@@ -1,4 +1,4 @@
-"""Who asks, where, and what they may do."""
+"""Credentials, project, permissions and APIs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reference import gke
 from settings.model import CreateModelBucket
 
 PERMISSIONS_MAX: Final = 4
-"""Missing permissions that are named; the roles name the rest."""
+"""Missing permissions that are listed; the roles cover the rest."""
 
 CREATE_CLUSTER: Final[tuple[str, ...]] = (
     "serviceusage.services.enable",
@@ -24,16 +24,16 @@ CREATE_CLUSTER: Final[tuple[str, ...]] = (
     "iam.serviceAccounts.actAs",
     "resourcemanager.projects.setIamPolicy",
 )
-"""A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster takes."""
+"""A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster needs."""
 CREATE_DOMAIN: Final[tuple[str, ...]] = ("compute.resourcePolicies.create", "container.clusters.update")
 ADOPT_CLUSTER: Final[tuple[str, ...]] = ("compute.instanceGroupManagers.list",)
-"""GKE's `getCluster` lists the instance group managers of the pools in the caller's name."""
+"""GKE's `getCluster` lists the instance group managers of the pools on behalf of the caller."""
 NODE_ACCOUNT: Final[tuple[str, ...]] = (
     "iam.serviceAccounts.create",
     "iam.serviceAccounts.actAs",
     "resourcemanager.projects.setIamPolicy",
 )
-"""The account that the nodes of a created pool run as."""
+"""For the service account of a created pool's nodes."""
 CREATE_BUCKET: Final[tuple[str, ...]] = ("storage.buckets.create", "storage.buckets.setIamPolicy")
 SERVICE_ACCOUNT: Final[tuple[str, ...]] = ("iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy")
 IN_CLUSTER: Final[tuple[str, ...]] = (
@@ -41,11 +41,11 @@ IN_CLUSTER: Final[tuple[str, ...]] = (
     "container.namespaces.create",
     "container.customResourceDefinitions.create",
 )
-"""What installing the platform and the stacks takes, as far as IAM and not RBAC grants it."""
+"""What installing the platform and the stacks needs, as far as IAM and not RBAC grants it."""
 
 
 def credentials(site: Site) -> Outcome:
-    """The user has credentials, and they give a token."""
+    """The user has credentials that yield a token."""
     try:
         return passed(f"logged in: {site.cloud.login()}")
     except CloudError as error:
@@ -55,7 +55,7 @@ def credentials(site: Site) -> Outcome:
 
 
 def project(site: Site) -> Outcome:
-    """The project exists, is active and has the number that the config says."""
+    """The project exists, is active and has the number in the config."""
     name, number = site.settings.project, site.settings.project_number
     try:
         found = site.project()
@@ -75,12 +75,12 @@ def project(site: Site) -> Outcome:
 
 
 def permissions(site: Site) -> Outcome:
-    """The caller may do on the project what `pulumi up` will do."""
+    """The caller has the permissions that `pulumi up` needs on the project."""
     wanted = _wanted(site)
     try:
         granted = site.cloud.granted(site.settings.project, wanted)
     except CloudError as error:
-        # It refuses the whole question over one permission that it does not know on projects.
+        # It rejects the whole request if a single permission does not exist for projects.
         if error.trouble != "refused":
             raise
         return skipped(f"Resource Manager does not answer: {error}")
@@ -108,7 +108,7 @@ def _wanted(site: Site) -> list[str]:
 
 
 def _roles(site: Site) -> list[str]:
-    """The roles that together hold all that is asked about."""
+    """The roles that together have all permissions that are checked."""
     settings = site.settings
     if site.creates_cluster or settings.created_domains:
         return [*gke.DEPLOYER_ROLES]
@@ -117,7 +117,7 @@ def _roles(site: Site) -> list[str]:
 
 
 def apis(site: Site) -> Outcome:
-    """The services that the program uses are on, or the program will switch them on."""
+    """The APIs that the program uses are enabled, or the program will enable them."""
     name = site.settings.project
     disabled = site.cloud.disabled_services(name, gke.APIS)
     if not disabled:

@@ -1,4 +1,4 @@
-"""Reserved racks, and the quotas that do not come with them."""
+"""Reserved racks, and the quotas that a reservation does not include."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from reference.machines import A4X
 from settings.model import CreateDomain
 
 ENDS_SOON: Final = timedelta(days=7)
-"""A reservation that ends within this time is warned of."""
+"""Warn of a reservation that ends within this time."""
 
 ZONES_OF_A_CLUSTER: Final = 3
-"""Zones that GKE chooses for a regional cluster; the system pool begins with one node in each."""
+"""Zones that GKE chooses for a regional cluster; the system pool starts with one node in each."""
 SYSTEM_DISK_GB: Final = 200
-"""Balanced disk of a node of the system pool that the program makes."""
+"""Balanced disk of a node of the created system pool."""
 DOMAIN_DISK_GB: Final = 100
 """Boot disk of an A4X node, Hyperdisk Balanced."""
 
 SUBNETS: Final = {"net-0": 1, "net-1": 1, "rdma": 4}
 FIREWALLS: Final = {"net-0": 2, "net-1": 1, "rdma": 0}
 ROUTERS: Final = {"net-0": 1, "net-1": 0, "rdma": 0}
-"""What the program makes in each of its networks."""
+"""What the program creates in each of its networks."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """How much of a quota the program takes."""
+    """How much of a quota the program needs."""
 
     metric: str
     now: float
-    """When it is created."""
+    """At creation."""
     later: float
-    """When it has grown as far as it may."""
+    """At maximum size."""
 
 
 def reservation(site: Site, domain: CreateDomain) -> Outcome:
-    """The reservation exists in the domain's zone, is of A4X machines, and lets the project in.
+    """The reservation exists in the domain's zone, is for A4X machines, and is shared with the project.
 
-    Its totals never fail: in use may be other racks, and capacity is counted by sub-block.
+    Its totals never fail: other racks may be in use, and capacity is checked by sub-block.
     """
     wanted, owner = site.reservation(domain)
     name = f"{owner}/{wanted.name}"
@@ -75,7 +75,7 @@ def reservation(site: Site, domain: CreateDomain) -> Outcome:
 
 
 def _closed(site: Site, domain: CreateDomain, found: Reservation) -> Outcome | None:
-    """A failure when another project's reservation does not let ours in."""
+    """A failure if another project's reservation is not shared with this one."""
     wanted, owner = site.reservation(domain)
     consumer, name = site.settings.project, f"{owner}/{wanted.name}"
     if owner == consumer:
@@ -129,7 +129,7 @@ def sub_block(site: Site, domain: CreateDomain) -> Outcome:
 
 
 def _names(site: Site, domain: CreateDomain) -> str:
-    """A fix that names the blocks, or the sub-blocks of the block, that do exist."""
+    """A fix that lists the existing blocks, or the sub-blocks of the block."""
     wanted, owner = site.reservation(domain)
     key = f"domains.{domain.name}.reservation"
     blocks = site.cloud.blocks(owner, domain.zone, wanted.name)
@@ -164,7 +164,7 @@ def _judged(site: Site, domain: CreateDomain, rack: SubBlock) -> Outcome:
 
 
 def _any_sub_block(site: Site, domain: CreateDomain) -> Outcome:
-    """Where the config leaves the rack to GKE: one must be free."""
+    """If the config leaves the choice of a rack to GKE, one must be free."""
     wanted, owner = site.reservation(domain)
     if site.pool(domain.name) is not None:
         return passed(f"the config names none; this cluster's pool {domain.name} has its rack already")
@@ -183,7 +183,7 @@ def _any_sub_block(site: Site, domain: CreateDomain) -> Outcome:
 
 
 def network_quota(site: Site) -> Outcome:
-    """Networks, subnets, firewall rules and routers that are still to be made fit into the project's quotas."""
+    """Networks, subnets, firewall rules and routers to be created fit into the project's quotas."""
     existing = {name for name, network in site.networks().items() if site.is_own_network(network)}
     coming = [part for name, part in site.own_networks().items() if name not in existing]
     if not coming:
@@ -199,7 +199,7 @@ def network_quota(site: Site) -> Outcome:
 
 
 def system_quota(site: Site) -> Outcome:
-    """The system pool's first nodes fit into the quotas; a warning when its last ones would not."""
+    """The system pool's first nodes fit into the quotas; a warning if its maximum would not."""
     if site.pool("system") is not None:
         return passed("the system pool exists already")
     settings = site.settings
@@ -212,7 +212,7 @@ def system_quota(site: Site) -> Outcome:
 
 
 def nat_quota(site: Site) -> Outcome:
-    """One address for Cloud NAT. Never fails: whether an allocated address counts is Google's to say."""
+    """One address for Cloud NAT. Never fails: whether allocated addresses count is up to Google."""
     settings = site.settings
     network = site.networks().get(next(iter(site.own_networks())))
     if network is not None and site.is_own_network(network):
@@ -226,7 +226,7 @@ def nat_quota(site: Site) -> Outcome:
 
 
 def hyperdisk_quota(site: Site) -> Outcome:
-    """Boot disks of the A4X nodes fit. GPUs, CPUs and local SSDs of reserved machines take no quota."""
+    """Boot disks of the A4X nodes fit. GPUs, CPUs and local SSDs of reserved machines need no quota."""
     settings = site.settings
     nodes = sum(domain.nodes for domain in settings.created_domains if site.pool(domain.name) is None)
     if not nodes:
@@ -263,7 +263,7 @@ def _more(metrics: str, where: str) -> str:
 
 
 def _worse(one: Outcome, other: Outcome) -> Outcome:
-    """Both findings under the worse status; what was not judged does not count."""
+    """Both findings under the worse status; a skipped one does not count."""
     order = ("skip", "pass", "warn", "fail")
     first, second = sorted((one, other), key=lambda outcome: order.index(outcome.status), reverse=True)
     if first.status == second.status and first.status != "skip":

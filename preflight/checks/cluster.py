@@ -1,4 +1,4 @@
-"""The GKE cluster, its pools and their nodes: on offer, there already, or in the way."""
+"""The GKE cluster, its pools and their nodes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from settings.model import CreateCluster, CreateDomain, Domain
 from validation.problems import RuleError
 
 TERMINATION_TAINT: Final = "cloud.google.com/impending-node-termination"
-"""GKE before 1.34.1-gke.2037001 leaves it on GPU nodes after host maintenance."""
+"""GKE before 1.34.1-gke.2037001 does not remove it from GPU nodes after host maintenance."""
 LISTED_MAX: Final = 3
-"""Nodes that are named in one line."""
+"""Nodes that are listed in one line."""
 
 _NOT_RUN: Final = f"1.{gke.RUN_MINOR} is the last that was"
 NO_CLUSTER: Final = "there is no cluster to look at"
 
 
 def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
-    """The channel offers the version, and the Dynamo release runs on the build that it stands for."""
+    """The channel offers the version, and the Dynamo release supports the build that it resolves to."""
     settings = site.settings
     wanted, channel = gke.alias(cluster.version), cluster.channel
-    if site.home() is not None:
+    if site.own_cluster() is not None:
         return running_version(site)
     offer = site.cloud.versions(settings.project, settings.region, channel)
     where = f"{channel} in {settings.region}"
@@ -52,7 +52,7 @@ def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
 
 
 def running_version(site: Site) -> Outcome:
-    """The Dynamo release runs on the version that the cluster has."""
+    """The Dynamo release supports the cluster's version."""
     cluster = site.cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
@@ -66,7 +66,7 @@ def running_version(site: Site) -> Outcome:
 
 
 def name_free(site: Site) -> Outcome:
-    """No other cluster has the name of the one to make."""
+    """No other cluster has the name of the one to create."""
     cluster = site.cluster()
     if cluster is None:
         return passed(f"the name {site.settings.cluster.name} is free")
@@ -115,7 +115,7 @@ def _facts(site: Site, cluster: Cluster) -> ClusterFacts:
 
 
 def pool(site: Site, domain: Domain) -> Outcome:
-    """The node pool to adopt is one A4X domain of the stated zone and size, with all its NICs."""
+    """The node pool to adopt is an A4X domain of the configured zone and size, with all its NICs."""
     cluster, found = site.cluster(), site.pool(domain.name)
     if cluster is None:
         return skipped(NO_CLUSTER)
@@ -138,11 +138,9 @@ def pool(site: Site, domain: Domain) -> Outcome:
 
 
 def free_nodes(site: Site, domain: Domain) -> Outcome:
-    """Enough of the domain's nodes are ready and free for its stacks, and for the fabric test before them: one missing
-    node stops a whole layout.
-    """
+    """Enough of the domain's nodes are ready and free for its fabric test and stacks: a layout needs all its nodes."""
     wanted = site.worker_nodes(domain)
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None or site.pool(domain.name) is None:
         return skipped("the pool does not exist yet" if isinstance(domain, CreateDomain) else NO_CLUSTER)
     if not wanted:

@@ -1,4 +1,4 @@
-"""DRANET: the networks that GKE makes by itself, and whether it may."""
+"""DRANET: whether GKE may create its networks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from reference import gke
 from settings.model import CreateCluster
 
 WIDER: Final = ("roles/compute.admin", "roles/editor", "roles/owner")
-"""Roles that hold everything of `gke.DRANET_ROLE`."""
+"""Roles that include all of `gke.DRANET_ROLE`."""
 
 
 def agent(site: Site) -> Outcome:
-    """GKE's service agent may make the VPC networks of the profile `auto`.
+    """GKE's service agent may create the VPC networks of the profile `auto`.
 
     NVIDIA's AICR says that it needs the role; Google's cluster-toolkit and XPK do not grant it. So this never fails.
     """

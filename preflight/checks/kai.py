@@ -1,4 +1,4 @@
-"""KAI in the cluster: nothing in the way of the one to make, or the one to adopt as it must be."""
+"""KAI in the cluster: nothing conflicts with one to create, or one to adopt meets the requirements."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _REMOVE_KINDS: Final = (
 )
 
 Finding = tuple[str, str]
-"""What is found, and what to do about it."""
+"""A finding and its fix."""
 
 
 def scheduler(site: Site) -> Outcome:
-    """What the config's mode needs."""
-    cluster = site.home()
+    """The cluster fits the configured mode."""
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     found = site.cloud.kai(cluster)
@@ -41,7 +41,7 @@ def scheduler(site: Site) -> Outcome:
 
 
 def _free(site: Site, found: Kai) -> Outcome:
-    """No other KAI runs, and none has left behind what would stop this one."""
+    """No other KAI runs, and none has left anything behind that would break this one."""
     if found.namespace and site.is_own_namespace(found.labels):
         return passed(f"KAI {found.version} is this environment's own")
     if found.namespace:
@@ -64,7 +64,7 @@ def _free(site: Site, found: Kai) -> Outcome:
 
 
 def _adopted(found: Kai) -> Outcome:
-    """A KAI runs that schedules the pods."""
+    """A KAI that can schedule the pods is running."""
     if not found.namespace:
         return failed("no KAI runs in the cluster", "install it, or set kai.mode: create (none: another scheduler)")
     what = f"KAI {found.version} in {found.namespace}"
@@ -104,7 +104,7 @@ def _doubts(found: Kai) -> Iterator[Finding]:
 
 
 def _none(site: Site, found: Kai) -> Outcome:
-    """Nothing makes the operator hand pods to KAI."""
+    """The operator does not assign pods to KAI."""
     if not found.served or not site.operator_finds_kai:
         return passed("the pods go to the cluster's own scheduler")
     runs = f"KAI {found.version} runs in {found.namespace}" if found.namespace else "an earlier KAI has left its kinds"

@@ -1,4 +1,4 @@
-"""Networks that must exist, and names that must not."""
+"""Networks that must exist, and names that must be free."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rdma_profile(site: Site, zone: str) -> Outcome:
 
 
 def names(site: Site) -> Outcome:
-    """The names of the networks that will be made are free."""
+    """The names of the networks to be created are free."""
     settings = site.settings
     wanted, existing = site.own_networks(), site.networks()
     taken = [existing[name] for name in wanted if name in existing]
@@ -52,7 +52,7 @@ def names(site: Site) -> Outcome:
 
 
 def devices(site: Site, named: DeviceNetworks) -> Outcome:
-    """The networks that the config names for the NICs of a new pool in an adopted cluster exist and fit."""
+    """The configured networks for the NICs of a new pool in an adopted cluster exist and fit."""
     existing = {name: _named(site, name) for name in (named.gvnic.network, named.rdma_network)}
     missing = [name for name, found in existing.items() if found is None]
     if missing:
@@ -72,6 +72,6 @@ def devices(site: Site, named: DeviceNetworks) -> Outcome:
 
 
 def _named(site: Site, name: str) -> Network | None:
-    """The network of that name, or of that path in another project."""
+    """The network of this name, or of this path in another project."""
     project, short = gke.network_name(name)
     return site.networks_of(project).get(short)

@@ -1,4 +1,4 @@
-"""Nodes for what is no GPU pod, and images for everything."""
+"""Nodes for pods without a GPU, and images for all pods."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LISTED_MAX: Final = 3
 
 @dataclass(frozen=True)
 class Guest:
-    """A pod of the program's own that runs beside the stacks, where `dynamo.systemTolerations` lets it."""
+    """A pod of the program itself: on amd64 nodes without taints, or on any with `dynamo.systemTolerations`."""
 
     name: str
     size: Size
-    """What it asks for."""
+    """Its requests."""
 
 
 CHECK: Final = Guest("the readiness check", READINESS_CHECK)
-"""The one whose trouble `pulumi up` says nothing about while it waits."""
+"""`pulumi up` waits for it and does not show why it cannot be scheduled."""
 DOWNLOAD: Final = Guest("the download", MODEL_DOWNLOAD)
 
 
 def system(site: Site) -> Outcome:
-    """A node takes the readiness check and the downloads: amd64 without taints, or any with `systemTolerations`."""
-    cluster = site.home()
+    """A node has room for the readiness check and the downloads."""
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped("there is no cluster to look at")
     guests = [CHECK, *([DOWNLOAD] if site.settings.model_bucket.download else [])]
@@ -81,16 +81,16 @@ def _has_room(node: Node, guest: Guest, pods: list[Pod]) -> bool:
 
 @dataclass(frozen=True)
 class Use:
-    """An image, and the machines that it runs on."""
+    """An image, and the architecture of its nodes."""
 
     image: str
     architecture: str
     key: str
-    """Where another is chosen; empty where none can be."""
+    """Config key to choose another one; empty if there is none."""
 
 
 def uses(site: Site) -> list[Use]:
-    """Every image that the stacks and the program's own Jobs run."""
+    """Every image of the stacks and the program's own Jobs."""
     settings = site.settings
     own = PROFILES[settings.dynamo.version].image
     found: list[Use] = []
@@ -104,7 +104,7 @@ def uses(site: Site) -> list[Use]:
 
 
 def image(site: Site, name: str) -> Outcome:
-    """The image is in its registry, for the machines that run it."""
+    """The image exists in its registry, for the architecture of its nodes."""
     wanted = [use for use in uses(site) if use.image == name]
     try:
         found = site.cloud.image(name)

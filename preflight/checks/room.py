@@ -1,4 +1,4 @@
-"""Whether frontends fit on the nodes of an adopted cluster, by what those nodes say that they have for pods."""
+"""Whether frontends fit on the nodes of an adopted cluster, by the nodes' allocatable resources."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TOLERATED = frozenset({machines.ARCH_KEY, "nvidia.com/gpu"})
 
 
 def frontends(site: Site) -> Outcome:
-    """The stacks' frontends fit on the A4X nodes or x86 nodes that they are placed on, other pods not counted.
+    """The stacks' frontends fit on their A4X or x86 nodes; other pods are not counted.
 
-    Whether A4X nodes are ready is told by "free nodes". Too few x86 nodes are a warning: their pools may grow.
+    Readiness of A4X nodes is checked by "free nodes". Too few x86 nodes are a warning: their pools may grow.
     """
-    cluster = site.home()
+    cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     wanted = _wanted(site)
@@ -46,7 +46,7 @@ def frontends(site: Site) -> Outcome:
 
 
 def _wanted(site: Site) -> Counter[str]:
-    """Frontends by node pool; the empty name stands for the x86 nodes."""
+    """Frontends by node pool; the empty name means the x86 nodes."""
     found: Counter[str] = Counter()
     for stack in site.settings.stacks:
         place = stack.domain if stack.frontend.placement == "a4x" else ""

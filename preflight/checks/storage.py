@@ -1,4 +1,4 @@
-"""The model bucket, and the weights in it."""
+"""The model bucket and its weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from preflight.site import Site
 from settings.model import CreateModelBucket
 
 INDEX: Final = "model.safetensors.index.json"
-"""Names every shard of the weights."""
+"""Lists all shards of the weights."""
 CONFIG: Final = "config.json"
 UNFINISHED: Final = ".incomplete"
 """Suffix of a file that `hf download` has not finished."""
@@ -21,7 +21,7 @@ GIB: Final = 2**30
 
 
 def created(site: Site) -> Outcome:
-    """The bucket's name is free in all of Cloud Storage, or the bucket is this environment's own."""
+    """The bucket's name is globally free, or the bucket is this environment's own."""
     name = site.settings.model_bucket.name
     try:
         found = site.cloud.bucket(name)
@@ -42,7 +42,7 @@ def created(site: Site) -> Outcome:
 
 
 def adopted(site: Site) -> Outcome:
-    """The bucket exists, grants access by bucket, and lies where the nodes are."""
+    """The bucket exists, has uniform access, and is in the nodes' region."""
     name, region = site.settings.model_bucket.name, site.settings.region
     found = _bucket(site)
     if found is None:
@@ -70,7 +70,7 @@ def _bucket(site: Site) -> Bucket | None:
 
 
 def model(site: Site, name: str) -> Outcome:
-    """Index, config and every shard that the index names are in the bucket, none of them empty."""
+    """Index, config and all shards in the index are in the bucket, none of them empty."""
     bucket = site.settings.model_bucket
     files: Mapping[str, int] = {}
     if _bucket(site) is not None:
@@ -112,7 +112,7 @@ def _nothing_yet(site: Site, name: str) -> Outcome:
 
 
 def _shards(content: bytes) -> list[str] | None:
-    """Files that the index names, or None where it is no index."""
+    """Files in the index, or None if it is not an index."""
     try:
         index: Any = json.loads(content)
     except ValueError:

@@ -1,8 +1,8 @@
 """The embedded cloud: what the rehearsal deploys to in place of Google Cloud and a Kubernetes cluster.
 
-It lives in memory, in the rehearsal's own process, and refuses what the real services would refuse. It imports
-nothing of the program: what the rules say about the services is written here a second time, on purpose, so that a
-wrong fact in the program meets a second opinion.
+It is kept in memory, in the rehearsal's process, and rejects what the real services reject. It imports nothing of the
+program: facts about the services are deliberately written here a second time, independently, so that a wrong fact in
+the program is noticed.
 """
 
 from __future__ import annotations

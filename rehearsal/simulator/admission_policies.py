@@ -1,8 +1,8 @@
-"""ValidatingAdmissionPolicy: what policies of the cluster refuse to have deleted.
+"""ValidatingAdmissionPolicy: deletions that policies of the cluster deny.
 
-Their CEL is evaluated as it stands in the policy, by an evaluator that is not the API server's; what the API server
-adds to the language is added here. Only deletions are asked about (P7, P8): a policy of any other kind is refused, so
-that none is silently not enforced.
+Their CEL is evaluated as written, by an evaluator other than the API server's; the API server's extensions of the
+language are added here. Only policies for deletions are evaluated (P7, P8): any other is rejected, so that none is
+silently not enforced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOT_EVALUATED = ("paramKind", "matchConditions", "auditAnnotations")
 
 
 def judge(policy: Props) -> list[Failure]:
-    """What is wrong with a policy: CEL that does not parse, and what is not evaluated here."""
+    """Problems of a policy: CEL that does not parse, and what is not evaluated here."""
     failures = [
         Failure(f"spec.{key}", "is not evaluated by the embedded cloud (P8: parameters have traps)")
         for key in _NOT_EVALUATED
@@ -40,7 +40,7 @@ def judge(policy: Props) -> list[Failure]:
 
 
 def refuse_deletion(state: CloudState, resource: CloudResource) -> None:
-    """The refusal of the first bound policy that does not allow the deletion of this object."""
+    """Raise the denial of the first bound policy that does not allow the deletion of this object."""
     for binding in state.find(BINDING, scope=resource.scope):
         name = text(binding.outputs, "spec.policyName")
         policy = state.get(POLICY, name, resource.scope)
@@ -76,12 +76,12 @@ def _in(allowed: list[Any], value: str) -> bool:
 
 
 def _plural(resource: CloudResource) -> tuple[str, str]:
-    """The resource's name in the API, and the words of its refusal."""
+    """The resource's name in the API, and the text of its denial."""
     return f"{resource.kind.rsplit(':', 1)[-1].lower()}s", "is forbidden"
 
 
 def _denial(state: CloudState, policy: Props, resource: CloudResource) -> str:
-    """Why the policy denies the deletion; empty when it does not."""
+    """Why the policy denies the deletion; empty if it does not."""
     namespace = state.get(NAMESPACE, text(resource.outputs, "metadata.namespace"), resource.scope)
     known: dict[str, Any] = {
         "oldObject": resource.outputs,
@@ -107,7 +107,7 @@ def _message(validation: Props, known: Mapping[str, Any], variables: Mapping[str
         return "(the API server garbles the text of any reason but Forbidden: P7)"
     expression, fixed = text(validation, "messageExpression"), text(validation, "message")
     said = str(evaluate(expression, known, variables)) if expression else ""
-    # The API server takes the fixed text in place of one with line breaks.
+    # The API server uses the fixed text if the expression's has line breaks.
     return said if said and "\n" not in said else fixed or f"failed expression: {text(validation, 'expression')}"
 
 
@@ -119,7 +119,7 @@ def evaluate(expression: str, known: Mapping[str, Any], variables: Mapping[str, 
     """The value of a CEL expression, as the evaluator's own types.
 
     Raises:
-        CelError: it does not parse, or something in it is not there.
+        CelError: it does not parse, or refers to something that does not exist.
     """
     cel = _cel()
     environment = cel.Environment()
@@ -159,7 +159,7 @@ def _expressions(policy: Props) -> list[tuple[str, str]]:
 
 
 def _cel() -> Any:
-    # Its import takes as long as a whole preview; most runs delete nothing that a policy guards.
+    # Its import takes as long as a whole preview, and most runs delete nothing that a policy guards.
     import celpy  # noqa: PLC0415
 
     return cast("Any", celpy)

@@ -1,8 +1,8 @@
-"""What keeps the pods of a DynamoGraphDeployment from ever running, judge by judge.
+"""What prevents the pods of a DynamoGraphDeployment from ever running.
 
-A real API server takes a graph that can never run, and the operator then leaves it `pending` or makes it `failed`:
-nobody says no. So does the embedded cloud; what stands in the way is told by whoever waits for the pods (a readiness
-check), or by the rehearsal itself where nobody does. Facts are those of Dynamo 0.7 with Grove alpha.3 and KAI.
+A real API server accepts a graph that can never run, and the operator then leaves it `pending` or makes it `failed`,
+without an error. So does the embedded cloud; the reasons are reported by the readiness check that waits for the pods,
+or by the rehearsal itself if there is none. Facts are those of Dynamo 0.7 with Grove alpha.3 and KAI.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from rehearsal.simulator.state import CloudState
 from rehearsal.simulator.values import Props, text
 
 Judge: TypeAlias = Callable[[CloudState, str, Props], Iterator[str]]
-"""Takes the world, the cluster and the graph's inputs."""
+"""Takes the state, the cluster and the graph's inputs."""
 
 NAME_LIMIT = 45
-"""Grove: length of deployment + scaling group + clique, at most."""
+"""Grove: maximum length of deployment + scaling group + clique."""
 
 
 def of(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """Everything that keeps pods of a graph from running."""
+    """Everything that prevents pods of a graph from running."""
     for judge in (*REFUSED_BY_OPERATORS, *REFUSED_TO_PODS):
         yield from judge(state, cluster, graph)
 
 
 def makes_it_fail(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """What the operators refuse, so that the graph's state is `failed`."""
+    """What the operators reject, so that the graph's state is `failed`."""
     for judge in REFUSED_BY_OPERATORS:
         yield from judge(state, cluster, graph)
 
 
 def _operator(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     if serving.operator(state, cluster) is None:
-        yield f"{serving.spoken(graph)} stays pending: no Dynamo operator runs in the cluster"
+        yield f"{serving.display_name(graph)} stays pending: no Dynamo operator runs in the cluster"
 
 
-def _pod_specs(_world: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
+def _pod_specs(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
     yield from placement.refused(graph)
 
 
@@ -48,14 +48,14 @@ def _second_of_its_name(state: CloudState, cluster: str, graph: Props) -> Iterat
     early = release is not None and serving.version_of(release).startswith("0.")
     if early and state.times_made(serving.key_of(graph, cluster)) > 1:
         yield (
-            f"{serving.spoken(graph)} stays pending for ever: a graph of this name was there before, and Grove alpha.3 "
-            "keeps the old generation by name; a graph that is recreated needs a new name"
+            f"{serving.display_name(graph)} stays pending for ever: a graph of this name was there before, and Grove "
+            "alpha.3 keeps the old generation by name; a graph that is recreated needs a new name"
         )
 
 
-def _names(_world: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
+def _names(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
     for role in serving.roles(graph):
-        yield from _name_fits(serving.spoken(graph), text(graph, "metadata.name"), role)
+        yield from _name_fits(serving.display_name(graph), text(graph, "metadata.name"), role)
 
 
 def _name_fits(what: str, name: str, role: Role) -> Iterator[str]:
@@ -77,7 +77,8 @@ def _queue(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     queue = serving.queue_of(graph)
     if state.get(serving.QUEUE, queue, cluster) is None:
         yield (
-            f"{serving.spoken(graph)} fails: KAI queue {queue} does not exist (annotation {serving.QUEUE_ANNOTATION})"
+            f"{serving.display_name(graph)} fails: KAI queue {queue} does not exist "
+            f"(annotation {serving.QUEUE_ANNOTATION})"
         )
 
 
@@ -85,7 +86,7 @@ def _scheduler(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     release = serving.operator(state, cluster)
     if release is not None and kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
         for reason in kai.blockers(state, cluster, graph):
-            yield f"{serving.spoken(graph)} stays pending: {reason}"
+            yield f"{serving.display_name(graph)} stays pending: {reason}"
 
 
 def _priority_class(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
@@ -94,24 +95,24 @@ def _priority_class(state: CloudState, cluster: str, graph: Props) -> Iterator[s
         priority = text(role.pod, "priorityClassName")
         if priority and priority not in classes:
             yield (
-                f"{serving.spoken(graph)}, {role.name}: no PriorityClass with name {priority} was found; has KAI been "
-                "installed?"
+                f"{serving.display_name(graph)}, {role.name}: no PriorityClass with name {priority} was found; has KAI "
+                "been installed?"
             )
 
 
 def _named_objects(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
-        where = f"{serving.spoken(graph)}, {role.name}"
+        where = f"{serving.display_name(graph)}, {role.name}"
         yield from pods.missing(state, cluster, namespace, serving.needs(graph, role), where)
 
 
 def _named(judge: Judge) -> Judge:
-    """A judge whose reasons begin with the role, with the graph's name before them."""
+    """Prefix the reasons of `judge`, which begin with the role, with the graph's name."""
 
     def reasons(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
         for reason in judge(state, cluster, graph):
-            yield f"{serving.spoken(graph)}, {reason}"
+            yield f"{serving.display_name(graph)}, {reason}"
 
     return reasons
 

@@ -1,7 +1,7 @@
-"""Whether a pod's account may read the bucket that the pod mounts: Workload Identity, both ways.
+"""Whether a pod's account may read the bucket that the pod mounts: both forms of Workload Identity.
 
-Without the grant the gcsfuse sidecar ends with "PermissionDenied" and the pod never starts. R6: a grant to another
-account, or to a namespace that no pod runs in, helps nobody.
+Without the grant the gcsfuse sidecar fails with "PermissionDenied" and the pod never starts. R6: a grant to another
+account, or to a namespace without pods, has no effect.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _readers(state: CloudState, bucket: str) -> set[str]:
 
 
 def _identities(state: CloudState, cluster: str, namespace: str, account: str) -> Iterator[str]:
-    """What the members of grants may call a Kubernetes account: itself, its namespace, the Google account behind it."""
+    """Grant members that include a Kubernetes account: itself, its namespace, the Google account it impersonates."""
     made = state.get(CLUSTER, cluster)
     pool = text(made.outputs, "workloadIdentityConfig.workloadPool") if made else ""
     here = f"/locations/global/workloadIdentityPools/{pool}"

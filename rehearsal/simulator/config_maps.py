@@ -1,4 +1,4 @@
-"""Jobs that run code from a ConfigMap, known by the config that lies beside it."""
+"""Jobs that run code from a ConfigMap, recognized by the config in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 
 
 def config_of(state: CloudState, job: CloudResource, *keys: str) -> Props | None:
-    """The JSON object with these keys that a Job's pod mounts; None where there is none."""
+    """The JSON object with these keys that a Job's pod mounts; None if there is none."""
     namespace = job.id.rpartition("/")[0]
     for volume in items(job.inputs, "spec.template.spec.volumes"):
         found = state.get(CONFIG_MAP, f"{namespace}/{text(volume, 'configMap.name')}", job.scope)

@@ -1,8 +1,8 @@
-"""Custom resource kinds: what their fields are, and which chart brings them.
+"""Custom resource kinds: their fields, and the chart that installs them.
 
-The fields are in `catalog/`, which `tools/custom_kinds.py` writes from the CustomResourceDefinitions of a release:
-`additionalProperties` is false throughout, so a misspelt field is refused instead of pruned in silence. CEL rules are
-not in it; those that matter are rules of the embedded cloud.
+The fields are in `catalog/`, which `tools/custom_kinds.py` generates from the CustomResourceDefinitions of a release:
+`additionalProperties` is false throughout, so a misspelt field is rejected instead of silently pruned. It has no CEL
+rules; those that matter are rules of the embedded cloud.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ CATALOG: Final = Path(__file__).parent / "catalog"
 _BASE: Final = "https://kubernetes.io/api/"
 _OBJECT_META: Final = "/api/_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _DYNAMO: Final = {"0": "dynamo-0.7.0", "1": "dynamo-1.0.1"}
-"""Catalog of a Dynamo release, by its first number."""
+"""Catalog of a Dynamo release, by major version."""
 _OTHERS: Final = ("dra-driver-25.12.0", "kai-0.17.0", "gke")
 _OF_GKE: Final = "gke"
-"""Catalog of the kinds that GKE brings itself."""
+"""Catalog of the kinds that GKE itself installs."""
 
 DGD = ("nvidia.com/v1alpha1", "DynamoGraphDeployment")
 COMPUTE_DOMAIN = ("resource.nvidia.com/v1beta1", "ComputeDomain")
@@ -41,8 +41,7 @@ DYNAMO_CRDS = (
     ("nvidia.com/v1alpha1", "DynamoComponentDeployment"),
     ("nvidia.com/v1alpha1", "DynamoModel"),
 )
-"""What the chart dynamo-crds brings on 0.7; the operator needs all four (without the second it ends after two
-minutes)."""
+"""CRDs of the chart dynamo-crds of 0.7; the operator needs all four (without the second it exits after two minutes)."""
 GROVE_CRDS = (
     ("grove.io/v1alpha1", "PodCliqueSet"),
     ("grove.io/v1alpha1", "PodClique"),
@@ -62,7 +61,7 @@ DRA_CRDS = (COMPUTE_DOMAIN, ("resource.nvidia.com/v1beta1", "ComputeDomainClique
 
 @dataclass(frozen=True)
 class CustomKind:
-    """One custom kind: where its objects live, what they may hold, and whether GKE brings it itself."""
+    """One custom kind: its scope and schema, and whether GKE itself installs it."""
 
     api_version: str
     kind: str
@@ -72,7 +71,7 @@ class CustomKind:
 
 
 def catalogs(dynamo: str) -> tuple[str, ...]:
-    """Names of the catalogs that hold with one Dynamo release."""
+    """Names of the catalogs that apply to one Dynamo release."""
     return (_DYNAMO[dynamo.split(".", maxsplit=1)[0]], *_OTHERS)
 
 
@@ -83,7 +82,7 @@ def read(name: str) -> Props:
 
 
 def document(name: str) -> tuple[str, Props]:
-    """Address and content of a catalog's types, as a JSON schema document."""
+    """URI and content of a catalog's types, as a JSON schema document."""
     address = f"{_BASE}_{name}.json"
     return address, {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -93,7 +92,7 @@ def document(name: str) -> tuple[str, Props]:
 
 
 def kinds(dynamo: str) -> dict[tuple[str, str], CustomKind]:
-    """Every custom kind by (apiVersion, kind), as of one Dynamo release."""
+    """Every custom kind by (apiVersion, kind), for one Dynamo release."""
     found: dict[tuple[str, str], CustomKind] = {}
     for name in catalogs(dynamo):
         for full, described in mapping(read(name), "kinds").items():
@@ -103,7 +102,7 @@ def kinds(dynamo: str) -> dict[tuple[str, str], CustomKind]:
                 api_version,
                 kind,
                 bool(cast("Props", described)["namespaced"]),
-                # An empty Config of KAI is its default; of all others an object without a spec is a mistake.
+                # An empty Config of KAI is the default; any other object without a spec is a mistake.
                 _envelope((api_version, kind), reference, bare=(api_version, kind) == KAI_CONFIG),
                 builtin=name == _OF_GKE,
             )
@@ -111,7 +110,7 @@ def kinds(dynamo: str) -> dict[tuple[str, str], CustomKind]:
 
 
 def _envelope(name: tuple[str, str], spec: str, *, bare: bool) -> Props:
-    """A kind's schema around that of its spec; a `bare` one may do without a spec."""
+    """A kind's schema around that of its spec, which is optional if `bare`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{_BASE}{name[1].lower()}-{name[0].replace('/', '-')}",

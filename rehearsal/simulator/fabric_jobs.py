@@ -1,9 +1,9 @@
 """Fabric tests: Indexed Jobs whose pods, one on each node, measure how fast the GPUs of a node pool exchange data.
 
-Known by the config that lies beside the code, a JSON object that names a `host` and the least `all_gather`. Nothing of
-the code is looked at. Where pods find each other is Kubernetes' guide "Indexed Job for Parallel Processing with
-Pod-to-Pod Communication"; that nodes have NVLink between them only as a part of one ComputeDomain is what NVIDIA's
-driver is for; how fast they are is in `NVLINK` and `NETWORK`.
+Recognized by the config beside the code, a JSON object with a `host` and the minimum `all_gather`; the code is not
+read. Sources: Kubernetes' guide "Indexed Job for Parallel Processing with Pod-to-Pod Communication" for how pods find
+each other; NVIDIA's driver for NVLink between nodes of one ComputeDomain only; `NVLINK` and `NETWORK` for the
+bandwidths.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from rehearsal.simulator.values import Props, items, mapping, number, text
 NVLINK: Final = 842.0
 """GB/s that others have measured between two GB200 nodes over NVLink."""
 NETWORK: Final = 200.0 * 0.95
-"""GB/s of four 400 Gbit/s NICs of a node, less what headers take (estimate)."""
+"""GB/s of four 400 Gbit/s NICs of a node, minus headers (estimate)."""
 NEVER_RAN: Final = ""
-"""In the place of last words: no pod has had a node, so nobody has any."""
+"""Instead of a termination message: no pod got a node, so there is none."""
 
 _SERVICE: Final = "kubernetes:core/v1:Service"
 
 
 def last_words(state: CloudState, job: CloudResource) -> str | None:
-    """The termination message of a fabric test that fails; None when it succeeds, or is none."""
+    """The termination message of a failing fabric test; None if it succeeds, or the Job is not one."""
     config = config_of(state, job, "host", "all_gather")
     if config is None:
         return None
@@ -44,14 +44,14 @@ def last_words(state: CloudState, job: CloudResource) -> str | None:
 
 
 def _kept_out(state: CloudState, job: CloudResource, pod: Props, pool: CloudResource) -> Iterator[str]:
-    """What keeps every pod from starting."""
+    """What prevents all pods from starting."""
     yield from nodes.untolerated(pool, pod, job.id)
     annotations = mapping(job.inputs, "spec.template.metadata.annotations")
     yield from nics.of_pod(state, job.scope, job.id.rpartition("/")[0], pod, annotations)
 
 
 def _unmet(state: CloudState, job: CloudResource, config: Props, running: int, wanted: int) -> str:
-    """Why the pods do not find each other; empty where they do."""
+    """Why the pods do not find each other; empty if they do."""
     namespace, _, name = job.id.rpartition("/")
     service = state.get(_SERVICE, f"{namespace}/{text(job.inputs, 'spec.template.spec.subdomain')}", job.scope)
     labels = mapping(job.inputs, "spec.template.metadata.labels")
@@ -67,7 +67,7 @@ def _unmet(state: CloudState, job: CloudResource, config: Props, running: int, w
 
 
 def _slow(state: CloudState, job: CloudResource, config: Props, pod: Props, pool: CloudResource) -> str:
-    """What is slower than the config allows; empty where nothing is."""
+    """What is slower than the config allows; empty if nothing is."""
     speed = state.fabric.get(pool.id, NVLINK) if _has_channel(state, job, pod) else NETWORK
     wanted = {name: float(config[name]) for name in ("all_gather", "all_reduce")}
     slow = [f"{name} {speed:.1f} GB/s, at least {least:g} wanted" for name, least in wanted.items() if speed < least]

@@ -1,8 +1,7 @@
-"""Faults: what can go wrong at a call of the embedded cloud, on purpose.
+"""Fault injection into calls of the embedded cloud.
 
-A hook sees every call before it is answered and again after it was carried out, and may raise, wait, or do
-anything else. A call that fails *after* it was carried out is the nastier one: the object exists and the engine
-does not know it.
+A hook gets every call before it is executed and again afterwards, and may raise, wait, or do anything else. A call that
+fails *after* it was executed is worse: the object exists and the engine does not know it.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from rehearsal.simulator.values import Props
 
 
 class LostConnectionError(ApiError):
-    """Nobody answers any more: the plugin's process or the network is gone, and the engine cannot know why."""
+    """No answer: the plugin's process or the network is gone, and the engine cannot know which."""
 
 
 class NotReadyError(ApiError):
-    """The object was made and did not become ready in time.
+    """The object was created and did not become ready in time.
 
-    Plugins answer this with the object, so that the engine writes it down together with the error.
+    Plugins return the object with this error, so that the engine records both.
     """
 
     id: str = ""
@@ -41,13 +40,13 @@ class Call:
     name: str = ""
     """Logical name in the program."""
     client: str = ""
-    """Which provider instance calls: the connection it came over."""
+    """The connection of the call, which identifies the provider instance."""
     preview: bool = False
     id: str = ""
     inputs_before: dict[str, object] | None = None
-    """The inputs that the engine has on record (diff and read)."""
+    """The inputs in the engine's state (diff and read)."""
     outputs_before: dict[str, object] | None = None
-    """The outputs that the engine has on record (read, update and delete)."""
+    """The outputs in the engine's state (read, update and delete)."""
 
 
 Hook = Callable[[Call], Awaitable[None] | None]
@@ -56,13 +55,13 @@ Match = Callable[[Call], bool]
 
 @dataclass
 class Faults:
-    """The hooks that stand around every call. Without hooks every call passes."""
+    """The hooks around every call."""
 
     before: list[Hook] = field(default_factory=list[Hook])
     after: list[Hook] = field(default_factory=list[Hook])
 
     def fail(self, match: Match, message: str, *, times: int = 1, carried_out: bool = False) -> None:
-        """Let the next `times` matching calls fail; with `carried_out`, only after their work was done."""
+        """Make the next `times` matching calls fail; with `carried_out`, only after they were executed."""
         left = [times]
 
         def hook(call: Call) -> None:
@@ -73,7 +72,7 @@ class Faults:
         (self.after if carried_out else self.before).append(hook)
 
     def delay(self, match: Match, seconds: float) -> None:
-        """Let matching calls be answered `seconds` later."""
+        """Delay matching calls by `seconds`."""
 
         async def hook(call: Call) -> None:
             if match(call):
@@ -82,7 +81,7 @@ class Faults:
         self.before.append(hook)
 
     def clear(self) -> None:
-        """Forget every hook."""
+        """Remove all hooks."""
         self.before.clear()
         self.after.clear()
 

@@ -1,7 +1,7 @@
-"""Finalizers: objects whose deletion ends only when a controller has agreed, and what happens when it is gone.
+"""Finalizers: objects whose deletion needs a controller, and what happens if it is gone.
 
-Helm uninstalls an operator in a second and refuses nothing (R8). What the operator should still have taken down then
-stays: marked as being deleted, for as long as nobody takes the finalizer away.
+Helm uninstalls an operator within a second, without any check (R8). What the operator should have cleaned up then stays
+in deletion until somebody removes the finalizer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ CLAIM_TEMPLATE = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 DRIVER = "nvidia-dra-driver-gpu"
 _DAEMON = "computedomain-daemon"
-"""Beginning of the names of what the driver's controller makes for each ComputeDomain, in its own namespace."""
+"""Name prefix of what the driver's controller creates for each ComputeDomain, in its own namespace."""
 
 
 def driver(state: CloudState, cluster: str) -> CloudResource | None:
-    """The release of the DRA driver, whose controller takes ComputeDomains down."""
+    """The release of the DRA driver, whose controller cleans up ComputeDomains."""
     found = state.find(
         serving.RELEASE, scope=cluster, where=lambda resource: text(resource.outputs, "status.chart") == DRIVER
     )
@@ -27,9 +27,9 @@ def driver(state: CloudState, cluster: str) -> CloudResource | None:
 
 
 def begin(state: CloudState, resource: CloudResource) -> None:
-    """Ask for the deletion of an object; raises `Refusal` where it would be waited for in vain.
+    """Request the deletion of an object; raises `ApiError` if it would never finish.
 
-    The object is then marked as being deleted, and goes by itself once nothing holds it (`settle`).
+    The object is then marked as being deleted, and is deleted once no finalizer blocks it (`settle`).
     """
     if resource.kind == NAMESPACE and resource.id in IMMORTAL:
         raise ApiError(f'namespaces "{resource.id}" is forbidden: this namespace may not be deleted')
@@ -42,7 +42,7 @@ def begin(state: CloudState, resource: CloudResource) -> None:
 
 
 def held(state: CloudState, resource: CloudResource) -> str:
-    """What keeps an object from going; empty when nothing does."""
+    """What blocks the deletion of an object; empty if nothing does."""
     if resource.kind == serving.GRAPH and serving.operator(state, resource.scope) is None:
         return "finalizer nvidia.com/finalizer, and its operator is gone"
     of_driver = resource.kind == serving.COMPUTE_DOMAIN or is_daemon(resource)
@@ -64,7 +64,7 @@ def inside(state: CloudState, namespace: CloudResource) -> list[CloudResource]:
 
 
 def settle(state: CloudState, cluster: str) -> None:
-    """Let go what is being deleted and held no longer."""
+    """Delete what is marked for deletion and no longer blocked."""
     for resource in state.find(scope=cluster, where=lambda resource: resource.dying):
         if not held(state, resource):
             for inner in inside(state, resource) if resource.kind == NAMESPACE else []:
@@ -73,7 +73,7 @@ def settle(state: CloudState, cluster: str) -> None:
 
 
 def refuse_new(state: CloudState, cluster: str, namespace: str, what: str) -> None:
-    """The API server's refusal of anything new in a namespace that is being deleted."""
+    """Reject new objects in a namespace that is being deleted, like the API server."""
     found = state.get(NAMESPACE, namespace, cluster)
     if found is not None and found.dying:
         raise ApiError(
@@ -82,7 +82,7 @@ def refuse_new(state: CloudState, cluster: str, namespace: str, what: str) -> No
 
 
 def daemons(state: CloudState, domain: CloudResource) -> None:
-    """What the driver's controller makes in its own namespace for a ComputeDomain; it takes both down itself."""
+    """What the driver's controller creates in its own namespace for a ComputeDomain, and also deletes."""
     controller = driver(state, domain.scope)
     if controller is None:
         return
@@ -97,7 +97,7 @@ def daemons(state: CloudState, domain: CloudResource) -> None:
 
 
 def is_daemon(resource: CloudResource) -> bool:
-    """Whether the driver's controller made it for a ComputeDomain."""
+    """Whether the driver's controller created it for a ComputeDomain."""
     return (
         resource.origin == "service" and resource.kind in (DAEMON_SET, CLAIM_TEMPLATE) and f"/{_DAEMON}" in resource.id
     )

@@ -1,7 +1,7 @@
-"""Google Cloud: the life of an object, for every kind that the installed SDK knows.
+"""Google Cloud: the lifecycle of an object, for every kind of the installed SDK.
 
-The rules of single kinds stand in `gcp_rules.py` (tables) and `gcp_admission.py` (code); the outputs that a
-program reads are computed in `gcp_outputs.py`; function calls are answered in `gcp_invokes.py`.
+Rules of single kinds are in `gcp_rules.py` (tables) and `gcp_admission.py` (code); computed outputs in
+`gcp_outputs.py`; function calls in `gcp_invokes.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rehearsal.simulator.system_objects import boot_cluster
 from rehearsal.simulator.values import Props, Unknown, changes, has_unknown, items, text
 
 _DEFAULTS = "__defaults"
-"""Where the real plugin notes which inputs it made up itself (the name)."""
+"""Where the real plugin records which inputs it generated (the name)."""
 
 
 class GoogleCloud(Service):
@@ -62,7 +62,7 @@ class GoogleCloud(Service):
     def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
         rule = _rule(call.kind)
         gcp_admission.at_diff(call.kind, news)
-        # The plugin compares what is wanted with what the service answered.
+        # The plugin compares the inputs with the service's answer.
         answered = gcp_outputs.in_own_order(call.kind, olds)
         found = Difference([change for change in changes(answered, news) if change.path[0] != _DEFAULTS])
         paths = rule.replaces
@@ -110,7 +110,7 @@ class GoogleCloud(Service):
         if not has_unknown(placed):
             self._require_references(call.kind, placed)
             gcp_admission.at_update(self.state, call.kind, placed, resource)
-        # What the service made up when it created the object stays as it is; what was given is taken again.
+        # Values that the service generated at creation stay; given values are taken from the inputs.
         computed = {key: value for key, value in resource.outputs.items() if key not in resource.inputs}
         given = {key: value for key, value in inputs.items() if key != _DEFAULTS}
         outputs = {**computed, **given, **gcp_outputs.merged(call.kind, resource.outputs, given)}
@@ -137,7 +137,7 @@ class GoogleCloud(Service):
         gcp_admission.at_delete(self.state, resource)
         self.state.remove(resource.key)
         if resource.kind == CLUSTER:
-            # Whatever was in it goes with it.
+            # Its objects are deleted with it.
             for inside in self.state.find(scope=resource.id):
                 self.state.remove(inside.key)
 
@@ -151,7 +151,7 @@ class GoogleCloud(Service):
         return gcp_invokes.answer(self.state, self.config_of(call), call.kind, args)
 
     def seed(self, kind: str, inputs: Props, *, project: str, region: str) -> CloudResource:
-        """Put an object there that stood before the program came; returns it."""
+        """Create an object that existed before the program ran; returns it."""
         placed = {"project": project, "region": region, "location": region, **inputs}
         id_ = self._id(kind, placed)
         outputs = self._outputs(kind, id_, inputs, placed)
@@ -161,7 +161,7 @@ class GoogleCloud(Service):
         return resource
 
     def _placed(self, call: Call, inputs: Props) -> Props:
-        """The inputs with the project and the place that the provider's configuration fills in."""
+        """The inputs with project and location from the provider's configuration."""
         config = self.config_of(call)
         region = config.get("region") or "us-central1"
         placed: Props = {"project": config.get("project"), "region": region, "location": region}
@@ -201,7 +201,7 @@ class GoogleCloud(Service):
                     )
 
     def _targets(self, reference: Reference, holder: CloudResource) -> list[CloudResource]:
-        """The objects that a holder names at a reference's path; a list names several."""
+        """The objects that a holder references at a path; several for a list."""
         values = values_at(holder.outputs, reference.path)
         found = [self._find(reference.kind, value, holder.outputs) for value in values]
         return [resource for resource in found if resource is not None]
@@ -216,7 +216,7 @@ class GoogleCloud(Service):
         return None
 
     def _by_short_id(self, call: Call, id_: str) -> CloudResource | None:
-        """Google Cloud ids may be given without their leading parts when an object is adopted."""
+        """An id may be given without its leading parts when an object is imported."""
         wanted = re.sub(r"^https://[^/]+/(compute|container)/v1/", "", id_)
         for resource in self.state.find(call.kind):
             if wanted == resource.id or resource.id.endswith(f"/{wanted}"):
@@ -228,7 +228,7 @@ class GoogleCloud(Service):
 
 
 def values_at(value: Any, path: str) -> list[str]:
-    """Every known text under a path in which `[]` stands for each element of a list."""
+    """Every known text at a path in which `[]` means each element of a list."""
     head, each, rest = path.partition("[].")
     if each:
         return [found for item in items(value, head) for found in values_at(item, rest)]

@@ -1,7 +1,7 @@
-"""What single Google Cloud services refuse beyond the shape of a request.
+"""What single Google Cloud services reject beyond the schema of a request.
 
-`judge` needs only the inputs and so speaks at preview; the others look at what exists and speak when the engine
-acts, as the services do.
+`judge` needs only the inputs and so also runs in a preview; the others depend on the state and run when the engine
+acts, as in the services.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MEMBER_PREFIXES = (
 
 
 def judge(kind: str, inputs: Props) -> list[Failure]:
-    """What is wrong with the inputs by themselves."""
+    """Problems of the inputs by themselves."""
     if kind == BUCKET:
         return _judge_bucket(inputs)
     if kind in (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER):
@@ -66,8 +66,8 @@ def judge(kind: str, inputs: Props) -> list[Failure]:
 
 
 def at_diff(kind: str, news: Props) -> None:
-    """What the plugin cannot compare (E8): the engine hides a whole property that comes from something which is to be
-    deleted first, and a node pool's networks are counted without a look whether they are known.
+    """A plugin bug (E8): the engine makes a property unknown as a whole if a part of it comes from a resource that is
+    deleted first, and the plugin counts a node pool's networks without checking that they are known.
     """
     if kind == NODE_POOL and isinstance(news.get("networkConfig"), Unknown):
         raise ApiError(
@@ -77,7 +77,7 @@ def at_diff(kind: str, news: Props) -> None:
 
 
 def at_create(state: CloudState, kind: str, placed: Props) -> None:
-    """What the services refuse when an object is made."""
+    """What the services reject when an object is created."""
     if kind == NODE_POOL:
         _not_newer(state, placed)
         _pool_fits(state, placed, None)
@@ -96,7 +96,7 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
 
 
 def at_update(state: CloudState, kind: str, placed: Props, resource: CloudResource) -> None:
-    """What the services refuse when an object is changed."""
+    """What the services reject when an object is updated."""
     if kind == NODE_POOL:
         _not_newer(state, placed)
         _pool_fits(state, placed, resource)
@@ -113,13 +113,13 @@ def at_update(state: CloudState, kind: str, placed: Props, resource: CloudResour
 
 
 def grows(olds: Props, news: Props) -> bool:
-    """Whether a subnetwork's new range holds the old one: what can be done in place."""
+    """Whether a subnetwork's new range contains the old one, which is possible in place."""
     old, new = text(olds, "ipCidrRange"), text(news, "ipCidrRange")
     return not (old and new) or ipaddress.IPv4Network(old).subnet_of(ipaddress.IPv4Network(new))
 
 
 def at_delete(state: CloudState, resource: CloudResource) -> None:
-    """What the services refuse when an object is taken away."""
+    """What the services reject when an object is deleted."""
     if resource.kind == CLUSTER:
         if resource.outputs.get("deletionProtection") is not False:
             raise ApiError(

@@ -1,4 +1,4 @@
-"""Answers to the Google Cloud functions that a program may call: what adoption reads, and a few constants."""
+"""Results of the Google Cloud functions that a program may call: what adoption reads, and a few constants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rehearsal.simulator.values import Props
 
 
 def answer(state: CloudState, config: Props, token: str, args: Props) -> Props:
-    """The result of one function call; raises `Refusal` where the real one fails or there is no answer."""
+    """The result of one function call; raises `ApiError` if the real one fails or it is not modelled."""
     project = str(args.get("project") or config.get("project") or "")
     region = str(args.get("location") or args.get("region") or config.get("region") or "")
     ask = Question(state, args, project, region)
@@ -28,7 +28,7 @@ def answer(state: CloudState, config: Props, token: str, args: Props) -> Props:
 
 @dataclass(frozen=True)
 class Question:
-    """A function call: its arguments, and the place that the provider's configuration fills in."""
+    """A function call: its arguments, with project and region from the provider's configuration."""
 
     state: CloudState
     args: Props
@@ -96,14 +96,14 @@ def _cluster(ask: Question) -> Props:
         raise ApiError(f"googleapi: Error 404: Not found: {id_}., notFound")
     pools = ask.state.find(NODE_POOL, where=lambda resource: resource.id.startswith(f"{id_}/"))
     known = {**found.outputs, "id": id_, "nodePools": [pool.outputs for pool in pools]}
-    # Imported when it is asked for: the SDK takes its time, and most calls do not need it.
+    # Imported lazily: it takes long, and most calls do not need it.
     result = importlib.import_module("pulumi_gcp.container").GetClusterResult
     types = cast("dict[str, Any]", sdk_types.output_type_types(result))
     return {**dict.fromkeys(types), **_listed(known, types)}
 
 
 def _listed(value: Props, types: Mapping[str, Any]) -> Props:
-    """A resource's outputs in the shape of a data source, which wraps every single object into a list."""
+    """A resource's outputs in the format of a data source, which wraps every single object in a list."""
     result: Props = {}
     for key, hint in types.items():
         found = value.get(key, value.get(key.removesuffix("s")))

@@ -1,4 +1,4 @@
-"""The outputs that Google Cloud computes and programs read: links, addresses, emails, endpoints."""
+"""Outputs that Google Cloud computes: links, addresses, emails, endpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rehearsal.simulator.state import CloudState
 from rehearsal.simulator.values import UNKNOWN, Props, many, mapping
 
 GKE_VERSION = "1.34.1-gke.3971000"
-"""The control plane version that the embedded cloud runs: inside the window of the default Dynamo profile."""
+"""Default control plane version of the embedded cloud, supported by the default Dynamo profile."""
 _HOSTS = {
     "compute": "https://www.googleapis.com/compute/v1",
     "container": "https://container.googleapis.com/v1",
@@ -20,19 +20,19 @@ _HOSTS = {
 
 
 def full_version(wanted: str) -> str:
-    """The version that GKE makes of a version or a prefix of one: `1.35` becomes one of its patch releases."""
+    """The version that GKE resolves a version or prefix to: `1.35` becomes one of its patch releases."""
     if "gke" in wanted or not wanted:
         return wanted or GKE_VERSION
     return f"{'.'.join(wanted.split('.')[:2])}.1-gke.1000000"
 
 
 def project_number(project: str) -> str:
-    """A stable number of 12 digits for a project id (the real one is known to Google only)."""
+    """A stable number of 12 digits for a project id (only Google knows the real one)."""
     return str(100_000_000_000 + sum(ord(c) * 131**i for i, c in enumerate(project)) % 900_000_000_000)
 
 
 def before(kind: str, placed: Props, outputs: Mapping[str, Any]) -> Props:
-    """What the plugin knows before the object exists: the place, and an account's email."""
+    """Outputs that the plugin knows before the object exists: project and location, and an account's email."""
     known: Props = {key: placed[key] for key in ("project", "region", "location") if key in outputs and key in placed}
     if kind == ACCOUNT and isinstance(placed.get("accountId"), str):
         known["email"] = _email(placed)
@@ -44,7 +44,7 @@ def before(kind: str, placed: Props, outputs: Mapping[str, Any]) -> Props:
 
 
 def after(state: CloudState, kind: str, id_: str, placed: Props, outputs: Mapping[str, Any]) -> Props:
-    """The computed outputs of an object that exists."""
+    """The computed outputs of an existing object."""
     place = ("project", "region", "location", "name")
     made: Props = {key: placed[key] for key in place if key in outputs and key in placed}
     service = kind.split(":")[1].split("/", maxsplit=1)[0]
@@ -62,7 +62,7 @@ def after(state: CloudState, kind: str, id_: str, placed: Props, outputs: Mappin
 
 
 def in_own_order(kind: str, props: Props) -> Props:
-    """`props` with the lists that the service answers in its own order in that order: here, the last name first."""
+    """`props` with the lists that the service returns in an order of its own: here, sorted in reverse."""
     paths = RULES[kind].reordered if kind in RULES else ()
     if not paths:
         return props
@@ -75,7 +75,7 @@ def in_own_order(kind: str, props: Props) -> Props:
 
 
 def merged(kind: str, old: Props, given: Props) -> Props:
-    """Computed parts inside of fields that were given: they outlive an update."""
+    """Computed parts of given fields, which survive an update."""
     if kind != CLUSTER:
         return {}
     return {

@@ -1,8 +1,8 @@
-"""The rules of the Google Cloud kinds that the program uses: names, references, what replaces, what blocks.
+"""Rules of the Google Cloud kinds that the program uses: names, references, replacements, deletion blockers.
 
-Kinds without an entry are still served (their fields are known from the SDK); they only have no rules of their
-own. Which changes replace an object follows the Terraform provider's `ForceNew` fields; the order rules follow
-what the services answer (resource in use, not found, already exists).
+Kinds without an entry are still supported (their fields are known from the SDK), only without rules of their own. Which
+changes replace an object follows the Terraform provider's `ForceNew` fields; rules about order follow the services'
+errors (resource in use, not found, already exists).
 """
 
 from __future__ import annotations
@@ -50,35 +50,35 @@ NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
         ("name", _COMPUTE_NAME, "1-63 lower-case letters, digits and hyphens, starting with a letter"),
     ),
 }
-"""kind -> the field, the whole pattern, and the pattern in words."""
+"""kind -> field, pattern for the whole value, and the pattern in words."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One kind names another: the named object must exist, and usually cannot go while it is named."""
+    """A reference to another kind: the target must exist, and usually cannot be deleted while it is referenced."""
 
     path: str
-    """Dotted path of the field; `[]` steps into every element of a list."""
+    """Dotted path of the field; `[]` means every element of a list."""
     kind: str
     holds: bool = True
-    """Whether the named object cannot be deleted while this one exists."""
+    """Whether the target cannot be deleted while this object exists."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What the service does with one kind."""
+    """The service's rules for one kind."""
 
     id: str
     """Format of the id, from the inputs and the provider's project and region."""
     replaces: tuple[str, ...] | None = None
-    """Fields whose change makes a new object; None: all of them."""
+    """Fields whose change replaces the object; None: all."""
     references: tuple[Reference, ...] = ()
     reordered: tuple[str, ...] = ()
-    """Ordered lists that the service answers in an order of its own (E9), so that the plugin sees a change."""
+    """Ordered lists that the service returns in an order of its own (E9), which the plugin sees as a change."""
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the plugin writes into the inputs where nothing is given (E15)."""
+    """Defaults that the plugin adds to the inputs (E15)."""
     autoname: str = "name"
-    """The field that is made from the logical name when it is not given; empty: none."""
+    """The field that is generated from the logical name if it is not given; empty: none."""
 
 
 RULES: dict[str, Rule] = {
@@ -212,11 +212,11 @@ RULES: dict[str, Rule] = {
 }
 
 ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER})
-"""Kinds that may be made twice: a grant or an API that is there already is answered with what is there."""
+"""Kinds that can be created twice: for an existing grant or API, the existing one is returned."""
 MACHINE_A4X = "a4x-highgpu-4g"
-"""Machine type prefix of the GB200 NVL72 nodes; 4 GPUs each."""
+"""Machine type prefix of the GB200 NVL72 nodes, with 4 GPUs each."""
 NODES_PER_DOMAIN = 18
-"""Machines under one 1x72 workload policy."""
+"""Machines of one 1x72 workload policy."""
 TOPOLOGY_NVL72 = "1x72"
 """The accelerator topology of one NVLink domain."""
 

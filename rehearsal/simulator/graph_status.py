@@ -1,4 +1,4 @@
-"""What a DynamoGraphDeployment says of itself, which is not always how its pods are (R4, R7)."""
+"""The status of a DynamoGraphDeployment, which does not always match its pods (R4, R7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STUCK_BELOW = (1, 1)
 
 
 def after_create(state: CloudState, graph: CloudResource) -> Props:
-    """The status that a graph comes to, if nobody touches it any more."""
+    """The final status of a graph after its creation."""
     scope, body = graph.scope, graph.outputs
     for reason in blockers.makes_it_fail(state, scope, body):
         return _status("failed", "failed_to_reconcile_the_resources", reason)
@@ -27,14 +27,14 @@ def after_create(state: CloudState, graph: CloudResource) -> Props:
 
 
 def after_update(state: CloudState, graph: CloudResource, before: Props) -> Props:
-    """The status right after a change: up to 3 s long the one from before, as if nothing had happened (R7)."""
+    """The status right after a change: for up to 3 s the previous one (R7)."""
     return before if before.get("state") == "successful" else after_create(state, graph)
 
 
 def _gets_stuck(state: CloudState, cluster: str) -> bool:
-    """R4: readiness is read from the scaling group and nobody looks again once that is ready.
+    """R4: readiness is read from the scaling group and not checked again once that is ready.
 
-    It does not happen each time. Here it does, so that nothing can rely on the status.
+    It does not happen every time. Here it does, so that nothing can rely on the status.
     """
     release = serving.operator(state, cluster)
     parts = serving.version_of(release).split(".")[:2] if release is not None else []

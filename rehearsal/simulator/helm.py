@@ -1,7 +1,7 @@
-"""Helm releases: what the real charts bring into a cluster, and what they need there.
+"""Helm releases: what the real charts install in a cluster, and what they need there.
 
-No chart is loaded and no host is contacted: the charts that the program installs are known here by what they
-leave in a cluster. A chart that is not known installs nothing that could be checked.
+No chart is loaded and no host is contacted: the charts that the program installs are modelled by what they create in a
+cluster. An unknown chart installs nothing.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _SWITCHES = (
     *("replace", "resetValues", "reuseValues", "skipAwait", "skipCrds", "verify", "waitForJobs"),
 )
 _DEFAULTS: Props = {**dict.fromkeys(_SWITCHES, False), "timeout": 300}
-"""What the plugin writes into the inputs of a release where nothing is given (E15)."""
+"""Defaults that the plugin adds to the inputs of a release (E15)."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What is known of one chart."""
+    """Facts about one chart."""
 
     values: frozenset[str] | None = None
-    """The keys it understands at the top of its values; None: not known, anything goes."""
+    """Top-level keys of its values; None: unknown, anything is accepted."""
     kinds: tuple[tuple[str, str], ...] = field(default=())
-    """Custom kinds that it always brings. They stay when the release goes: Helm deletes no CRDs."""
+    """Custom kinds that it always installs. They outlive the release: Helm deletes no CRDs."""
 
 
 PLATFORM_VALUES = frozenset({"dynamo-operator", "grove", "kai-scheduler", "etcd", "nats", "global"})
@@ -53,7 +53,7 @@ CHARTS: dict[str, Chart] = {
 
 
 def chart_of(inputs: Props) -> tuple[str, str]:
-    """Name and version of the chart, from an archive's file name or from the inputs; a version may be empty."""
+    """Name and version of the chart, from an archive's file name or the inputs; the version may be empty."""
     reference = text(inputs, "chart")
     base = reference.rstrip("/").rsplit("/", 1)[-1]
     archive = re.fullmatch(r"(.+?)-v?(\d+\.\d+\.\d+[^/]*?)\.tgz", base)
@@ -63,7 +63,7 @@ def chart_of(inputs: Props) -> tuple[str, str]:
 
 
 def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
-    """Complete the inputs of a release and judge them; `suffix` ends a name that must be made up."""
+    """Complete and validate the inputs of a release; `suffix` ends a generated name."""
     inputs = dict(news)
     if inputs.get("name") is None:
         inputs["name"] = olds.get("name") or f"{name}-{suffix}"
@@ -87,12 +87,12 @@ def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list
 
 
 def _check_reference(reference: str, repository: str) -> list[Failure]:
-    """Judge where a chart is looked for: by Helm's getters (https, http, oci), in a folder, or in a repository."""
+    """Validate the reference of a chart: a URL for Helm's getters (https, http, oci), a folder, or in a repository."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", reference)
     if scheme and scheme[1] not in ("https", "http", "oci"):
         return [Failure("chart", f"could not find protocol handler for: {scheme[1]}")]
     if reference.startswith("oci://") and reference.endswith(".tgz"):
-        # A registry knows a chart by its name, with the version as its tag.
+        # A registry stores a chart under its name, with the version as its tag.
         return [Failure("chart", f"{reference}: not found (an archive's name is no repository of a registry)")]
     if not scheme and not reference.startswith(("/", ".")) and not reference.endswith(".tgz") and not repository:
         return [Failure("chart", f"chart {reference!r} needs repositoryOpts.repo, a URL or a path")]
@@ -100,7 +100,7 @@ def _check_reference(reference: str, repository: str) -> list[Failure]:
 
 
 def before(inputs: Props) -> Props:
-    """Outputs while the release is only planned."""
+    """Outputs in a preview."""
     return {**inputs, "status": UNKNOWN, "resourceNames": UNKNOWN}
 
 
@@ -138,7 +138,7 @@ def update(state: CloudState, resource: CloudResource, inputs: Props, preview: b
 
 
 def delete(state: CloudState, resource: CloudResource) -> None:
-    """Uninstall the release. Helm refuses nothing, whatever its controllers should still have taken down (R8)."""
+    """Uninstall the release. Helm does not check whether its controllers still have anything to clean up (R8)."""
     brought = kai.of_release(resource)
     state.remove(resource.key)
     if brought is not None:
@@ -146,7 +146,7 @@ def delete(state: CloudState, resource: CloudResource) -> None:
 
 
 def install(state: CloudState, release: CloudResource) -> None:
-    """Bring in what the release's chart makes: custom kinds, what KAI has, and the platform's own leftovers."""
+    """Create what the release's chart does: custom kinds, KAI's objects, and what the platform leaves behind."""
     chart, version = text(release.outputs, "status.chart"), text(release.outputs, "status.version")
     brought = kai.of_release(release)
     kinds = [*CHARTS.get(chart, Chart()).kinds, *(brought.traits.kinds if brought else ())]
@@ -159,16 +159,16 @@ def install(state: CloudState, release: CloudResource) -> None:
     if brought is not None:
         kai.install(state, release, brought)
     if chart == "dynamo-platform":
-        # R13: the operator's own, which nobody deletes.
+        # R13: the operator's own, never deleted.
         _extra(state, release, _LEASE, "kube-system/dynamo.nvidia.com")
         if _makes_queues(state, release.scope, release.inputs, version):
-            # Hooks of the chart make these; Helm never deletes what hooks made.
+            # Created by hooks of the chart, so Helm never deletes them.
             for name in _HOOK_QUEUES:
                 _extra(state, release, serving.QUEUE, name)
 
 
 def serve(state: CloudState, cluster: str, api_version: str, kind: str) -> None:
-    """Make a custom kind known in a cluster. It stays for good, as Helm deletes no CRDs."""
+    """Install a custom kind in a cluster, for good, as Helm deletes no CRDs."""
     group = api_version.rsplit("/", 1)[0]
     name = f"{_plural(kind)}.{group}"
     if state.get(CRD, name, cluster) is None:
@@ -176,7 +176,7 @@ def serve(state: CloudState, cluster: str, api_version: str, kind: str) -> None:
 
 
 def early(version: str) -> bool:
-    """Whether a platform version has the value names and CRD chart of the 0.x line."""
+    """Whether a platform version has the value names and CRD chart of 0.x."""
     return version.startswith("0.")
 
 
@@ -186,7 +186,7 @@ def _makes_queues(state: CloudState, cluster: str, inputs: Props, version: str) 
 
 
 def _has_grove(inputs: Props, version: str) -> bool:
-    # The chart's own default is off. From 1.0 the old name is silently ignored.
+    # Off by default in the chart. From 1.0 on the old name is silently ignored.
     return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
 
 
@@ -231,7 +231,7 @@ def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: Cl
 
 
 def serves(state: CloudState, cluster: str, api_version: str, kind: str) -> bool:
-    """Whether a custom kind is known in a cluster."""
+    """Whether a custom kind is installed in a cluster."""
     group = api_version.rsplit("/", 1)[0]
     return state.get(CRD, f"{_plural(kind)}.{group}", cluster) is not None
 
@@ -260,7 +260,7 @@ def _outputs(inputs: Props, chart: str, version: str, revision: int) -> Props:
 
 
 def _make_namespace(state: CloudState, cluster: str, name: str) -> None:
-    # Helm makes it and never deletes it.
+    # Helm creates it and never deletes it.
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     state.add(CloudResource(NAMESPACE, cluster, name, body, body, origin="service"))
 
@@ -272,7 +272,7 @@ def _extra(state: CloudState, release: CloudResource, kind: str, name: str) -> N
 
 
 def seed(state: CloudState, cluster: str, release: Props) -> CloudResource:
-    """Put a release there that stood before the program came, from `chart`, `version`, `namespace` and `values`."""
+    """Create a release that existed before the program ran, from `chart`, `version`, `namespace` and `values`."""
     chart, namespace, version = str(release["chart"]), str(release["namespace"]), str(release["version"])
     if state.get(NAMESPACE, namespace, cluster) is None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

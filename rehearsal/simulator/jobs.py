@@ -1,7 +1,7 @@
-"""Jobs as the plugin waits for them: until the pod has ended, and then with its last words (P1, P2, P6).
+"""Jobs as the plugin waits for them: until the pod has ended, with its termination message on failure (P1, P2, P6).
 
-Pods of Jobs succeed here, but for those of a readiness check, which answer from the state of the graphs, and those of a
-fabric test, which answer from the nodes.
+Pods of Jobs succeed here, except those of a readiness check, whose result depends on the graphs, and those of a fabric
+test, whose result depends on the nodes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _REASONS = {
 
 
 def status(current: CloudResource | None) -> Props:
-    """The status of a Job whose pod ends well; one that has ended keeps what it has."""
+    """The status of a Job whose pod succeeds; a finished one keeps its status."""
     return mapping(current.outputs, "status") if current is not None else dict(_COMPLETE)
 
 
 def run(state: CloudState, job: CloudResource) -> None:
-    """Let the Job's pod run; raises `NotReadyError` with its termination message when it fails."""
+    """Run the Job's pod; raises `NotReadyError` with its termination message if it fails."""
     for judge in (readiness_jobs.last_words, fabric_jobs.last_words):
         said = judge(state, job)
         if said == fabric_jobs.NEVER_RAN:
@@ -36,12 +36,12 @@ def run(state: CloudState, job: CloudResource) -> None:
             namespace, _, name = job.id.rpartition("/")
             raise _late(job, f"[Pod {namespace}/{name}-{state.text(5)}]: [Error] {said}")
     if mapping(job.outputs, "spec").get("ttlSecondsAfterFinished") is not None:
-        # By the time anybody looks again it is gone.
+        # It is gone by the next read.
         state.remove(job.key)
 
 
 def require_complete(job: CloudResource) -> None:
-    """Raise `NotReadyError` for a Job that has failed before: it is not run again, and repeats no words of its pod."""
+    """Raise `NotReadyError` for a Job that has failed before: it does not run again, and its pod's message is lost."""
     for condition in items(job.outputs, "status.conditions"):
         if text(condition, "type") == "Failed":
             reason = text(condition, "reason")

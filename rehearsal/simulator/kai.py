@@ -1,7 +1,6 @@
-"""KAI, release by release: what its chart leaves in a cluster, what it needs there, and when it schedules a pod.
+"""KAI, by release: what its chart installs in a cluster, what it needs there, and when it schedules a pod.
 
-Facts carry the number of the observation that they come from; "read" stands for the charts and the change log at the
-releases' tags.
+Facts have the number of their observation; "read" means in the charts and the change log at the releases' tags.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from rehearsal.simulator.values import Props, dig, items, mapping, text
 
 CHART = "kai-scheduler"
 SCHEDULER = "kai-scheduler"
-"""Name of the scheduler that pods ask for."""
+"""The pods' schedulerName."""
 
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
@@ -46,41 +45,41 @@ _CLASS_VALUE = "admission.gpuPodRuntimeClassName"
 _GRACE = "default-staleness-grace-period"
 _ONLY_KAIS = "object.spec.schedulerName == 'kai-scheduler'"
 _BINDING_MINOR = 36
-"""First minor of Kubernetes that wants `resourceclaims/binding` of a scheduler (read)."""
+"""First minor version of Kubernetes in which a scheduler needs `resourceclaims/binding` (read)."""
 _UP_AFTER_SECONDS = 1.0
-"""How long after Helm has ended KAI's webhooks answer (K7)."""
+"""Time from the end of Helm's install until KAI's webhooks answer (K7)."""
 
 Version = tuple[int, int, int, bool]
-"""Numbers of a release, and whether it is no pre-release: 0.13.0-rc1 comes before 0.13.0."""
+"""Numbers of a release, and whether it is final: 0.13.0-rc1 comes before 0.13.0."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """How the releases from `first` on behave."""
+    """Behaviour of the releases from `first` on."""
 
     first: Version
     kinds: tuple[tuple[str, str], ...] = KAI_CRDS
     """Custom kinds of the chart; Helm deletes none of them."""
     needs_cluster_policy: bool = False
-    """R1: the operator ends every two minutes without NVIDIA's kind ClusterPolicy: no pod-grouper, no admission."""
+    """R1: without NVIDIA's kind ClusterPolicy the operator exits every two minutes: no pod-grouper, no admission."""
     runtime_class: str = ""
-    """R2: the RuntimeClass that every GPU pod is given unless the chart's value says otherwise."""
+    """R2: the RuntimeClass of every GPU pod unless the chart's value says otherwise."""
     no_class: tuple[object, ...] = ()
-    """R2, K1: what that value must be for none: two quotes where the template falls back on an empty text."""
+    """R2, K1: values that mean none: two quotes where the template replaces an empty text by the default."""
     keeps_config: bool = False
-    """R3: the hook after an uninstall leaves `kai-config`, and with it the webhooks."""
+    """R3: the post-delete hook leaves `kai-config`, and so the webhooks."""
     refuses_all_pods: bool = False
-    """R3, K8: whether the pods' webhook, which fails closed, is asked about pods of other schedulers too."""
+    """R3, K8: whether the pods' webhook, which fails closed, also applies to pods of other schedulers."""
     config_first: bool = False
-    """Whether the hook makes `kai-config` before the operator starts, so that Helm waits for its webhooks (read)."""
+    """Whether the hook creates `kai-config` before the operator starts, so that Helm waits for its webhooks (read)."""
     hook_races: bool = False
-    """R10: a platform that bundles it makes its queues before the webhooks answer."""
+    """R10: a platform that bundles it creates its queues before the webhooks answer."""
     shard_switch: bool = False
-    """K6: whether `defaultShard.enabled: false` leaves the SchedulingShard out."""
+    """K6: whether `defaultShard.enabled: false` omits the SchedulingShard."""
     shard_args: bool = False
     """Whether the chart has `scheduler.args` for the shard (read)."""
     binds_claims: bool = False
-    """Whether its binder may write `resourceclaims/binding` (read; K1 for 1.35)."""
+    """Whether its binder may update `resourceclaims/binding` (read; K1 for 1.35)."""
 
 
 _OLD_CRDS = (*(kind for kind in KAI_CRDS if kind != TOPOLOGY), KUEUE_TOPOLOGY)
@@ -106,16 +105,16 @@ TRAITS = (
     Traits((0, 15, 0, True), runtime_class="nvidia", no_class=('""', ""), shard_args=True, binds_claims=True),
     Traits((0, 16, 0, True), shard_switch=True, shard_args=True, binds_claims=True),
 )
-"""By `first`, ascending; the last one that is not later than a release is the release's."""
+"""By `first`, ascending; the last one that is not later than a release applies to it."""
 
 
 @dataclass(frozen=True)
 class Kai:
-    """The KAI that a Helm release brings."""
+    """The KAI that a Helm release installs."""
 
     version: str
     values: Props = field(default_factory=dict[str, Any])
-    """Its own values, whether they stand at the top or below the platform's `kai-scheduler`."""
+    """Its own values, from the top level or from the platform's `kai-scheduler`."""
     bundled: bool = False
 
     @property
@@ -132,21 +131,21 @@ def _parsed(version: str) -> Version:
 
 
 def brought_by(chart: str, version: str, inputs: Props) -> Kai | None:
-    """The KAI in a release of this chart: its own chart, or the one that a platform's chart bundles and has on."""
+    """The KAI in a release of this chart: its own, or one that a platform's chart bundles and enables."""
     values = mapping(inputs, "values")
     if chart == CHART:
         return Kai(version, values)
     if chart != "dynamo-platform":
         return None
     early = version.startswith("0.")
-    # From 1.0 the old name is silently ignored.
+    # From 1.0 on the old name is silently ignored.
     if dig(values, "kai-scheduler.enabled" if early else "global.kai-scheduler.install") is not True:
         return None
     return Kai("0.9.4" if early else "0.13.0-rc1", mapping(values, "kai-scheduler"), bundled=True)
 
 
 def of_release(release: CloudResource) -> Kai | None:
-    """The KAI that a release has brought into its cluster."""
+    """The KAI that a release has installed."""
     return brought_by(text(release.outputs, "status.chart"), text(release.outputs, "status.version"), release.inputs)
 
 
@@ -160,9 +159,9 @@ def installed(state: CloudState, cluster: str) -> tuple[CloudResource, Kai] | No
 
 
 def operator_uses(state: CloudState, cluster: str, version: str, platform: Props) -> bool:
-    """Whether the operator of a platform (its version and inputs) hands pods to KAI.
+    """Whether the operator of a platform (given by version and inputs) assigns pods to KAI.
 
-    From 1.0 on a value says so; the operator of 0.7 does when KAI's API group is served in the cluster.
+    From 1.0 on a value decides; the operator of 0.7 does if KAI's API group is served in the cluster.
     """
     if version.startswith("0."):
         return state.get(_CRD, "queues.scheduling.run.ai", cluster) is not None
@@ -174,7 +173,7 @@ def operator_uses(state: CloudState, cluster: str, version: str, platform: Props
 
 
 def refuse_install(state: CloudState, cluster: str, kai: Kai, upgraded: CloudResource | None) -> None:
-    """What Helm or the API server says when KAI comes into a cluster."""
+    """Errors of Helm or the API server when KAI is installed."""
     other = installed(state, cluster)
     if other is not None and other[0] is not upgraded:
         raise ApiError(
@@ -190,37 +189,37 @@ def refuse_install(state: CloudState, cluster: str, kai: Kai, upgraded: CloudRes
 
 
 def install(state: CloudState, release: CloudResource, kai: Kai) -> None:
-    """Bring in what the chart makes; its operator starts the rest for `kai-config`, which a hook makes."""
+    """Create the chart's objects; its operator starts the rest for `kai-config`, which a hook creates."""
     cluster, name = release.scope, text(release.inputs, "name")
     owned = {"meta.helm.sh/release-name": name}
     for priority in _PRIORITIES:
         _make(state, cluster, _PRIORITY_CLASS, priority, owner=release)
-    # R13, K2: what Helm keeps.
+    # R13, K2: kept by Helm.
     _make(state, cluster, NAMESPACE, "kai-resource-reservation", annotations=_KEEP)
     if _makes_shard(kai):
-        # K4: one that is there is adopted and not patched.
+        # K4: an existing one is adopted and not patched.
         _make(state, cluster, _SHARD, "default", annotations={**owned, **_KEEP}, spec=_shard_of_chart(kai))
     if not kai.bundled and dig(kai.values, "defaultQueue.createDefaultQueue") is not False:
         for queue in ("default-parent-queue", "default-queue"):
             _make(state, cluster, _QUEUE, queue, annotations={**owned, **_KEEP})
     if _hooks_run(release):
         config = _make(state, cluster, _CONFIG, _CONFIG_NAME)
-        # Applied over one that is there, which goes with the uninstall whoever made it (read).
+        # Applied over an existing one, which the uninstall deletes whoever created it (read).
         config.origin = "service"
         config.outputs["status"] = _ready(False)
         if operates(state, cluster, kai):
             for kind, webhook in _WEBHOOKS:
                 _make(state, cluster, kind, webhook, owner=config)
             asked = [] if kai.traits.refuses_all_pods else [{"expression": _ONLY_KAIS}]
-            world_pods = state.get(_MUTATING, _POD_WEBHOOK, cluster)
-            if world_pods is not None:
-                world_pods.outputs["webhooks"] = [{"failurePolicy": "Fail", "matchConditions": asked}]
+            pod_webhook = state.get(_MUTATING, _POD_WEBHOOK, cluster)
+            if pod_webhook is not None:
+                pod_webhook.outputs["webhooks"] = [{"failurePolicy": "Fail", "matchConditions": asked}]
         if kai.traits.config_first:
             settle(state, config)
 
 
 def uninstall(state: CloudState, release: CloudResource, kai: Kai) -> None:
-    """What goes with the release beside what it owns, and what stays (R3, K2, K8)."""
+    """What is deleted with the release beside what it owns, and what stays (R3, K2, K8)."""
     config = state.get(_CONFIG, _CONFIG_NAME, release.scope)
     if config is not None and _hooks_run(release) and not kai.traits.keeps_config:
         state.remove(config.key)
@@ -275,31 +274,31 @@ def _make(
 
 
 def operates(state: CloudState, cluster: str, kai: Kai) -> bool:
-    """Whether KAI's operator stays up and starts anything at all."""
+    """Whether KAI's operator keeps running and starts anything."""
     return not kai.traits.needs_cluster_policy or state.get(_CRD, _CLUSTER_POLICY, cluster) is not None
 
 
 def settle(state: CloudState, resource: CloudResource) -> None:
-    """Let KAI's operator get on with an object that somebody waits for."""
+    """Let KAI's operator reconcile an object."""
     found = installed(state, resource.scope)
     if resource.kind not in (_CONFIG, _SHARD) or found is None:
         return
     works = operates(state, resource.scope, found[1])
     if resource.kind == _SHARD:
-        # K6: a scheduler is up 2 s after its shard.
+        # K6: a scheduler runs 2 s after its shard is created.
         resource.outputs["status"] = _ready(works)
     elif resource.owner is None:
         resource.outputs["status"] = _ready(works)
 
 
 def awaited(state: CloudState, resource: CloudResource) -> None:
-    """As `settle`, for an object that was just written: KAI's operands come up while its Config is waited for (K7)."""
+    """As `settle`, for an object that was just written: KAI's operands start while its Config is awaited (K7)."""
     if resource.kind == _SHARD or "pulumi.com/waitFor" in mapping(resource.outputs, "metadata.annotations"):
         settle(state, resource)
 
 
 def answers(state: CloudState, cluster: str) -> bool:
-    """Whether KAI's webhooks answer: when its Config says so, or a second after its release was installed (K7)."""
+    """Whether KAI's webhooks answer: if its Config is Ready, or a second after its release was installed (K7)."""
     config, found = state.get(_CONFIG, _CONFIG_NAME, cluster), installed(state, cluster)
     if found is None or config is None:
         return False
@@ -320,7 +319,7 @@ def _is_ready(resource: CloudResource) -> bool:
 
 
 def refuse_queue(state: CloudState, cluster: str, name: str) -> None:
-    """K7, R10: while a queue's webhook has no answer, no queue is taken."""
+    """K7, R10: while the queue webhook does not answer, queues are rejected."""
     if state.get(_VALIDATING, _QUEUE_WEBHOOK, cluster) is None or answers(state, cluster):
         return
     raise ApiError(
@@ -330,7 +329,7 @@ def refuse_queue(state: CloudState, cluster: str, name: str) -> None:
 
 
 def refuse_pod(state: CloudState, cluster: str, what: str, scheduler: str = "") -> None:
-    """R3: webhooks that an uninstalled KAI has left behind fail closed: no pod is made."""
+    """R3: webhooks that an uninstalled KAI has left behind fail closed: no pod is created."""
     webhook = state.get(_MUTATING, _POD_WEBHOOK, cluster)
     if webhook is None or installed(state, cluster) is not None:
         return
@@ -344,7 +343,7 @@ def refuse_pod(state: CloudState, cluster: str, what: str, scheduler: str = "") 
 
 
 def refuse_hook(state: CloudState, cluster: str, kai: Kai) -> None:
-    """R10: the queues that a platform makes in a hook right after it has brought KAI."""
+    """R10: the queues that a platform creates in a hook right after it has installed KAI."""
     if kai.bundled and kai.traits.hook_races and operates(state, cluster, kai):
         raise ApiError(
             "failed post-install: warning: Hook post-install dynamo-platform/templates/kai.yaml failed: Internal error "
@@ -357,7 +356,7 @@ def refuse_hook(state: CloudState, cluster: str, kai: Kai) -> None:
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """Why KAI would never start the pods of a graph that the operator hands to it."""
+    """Why KAI would never start the pods of a graph that the operator assigns to it."""
     services = mapping(graph, "spec.services")
     pods = {name: mapping(service, "extraPodSpec") for name, service in services.items()}
     if all(text(pod, "schedulerName") for pod in pods.values()):
@@ -405,7 +404,7 @@ def _runtime_class(state: CloudState, cluster: str, kai: Kai) -> bool:
 
 
 def evicts_gangs(state: CloudState, cluster: str) -> bool:
-    """K3, M10: whether a gang that lacks one pod for a minute loses all others too."""
+    """K3, M10: whether a gang that lacks one pod for a minute loses all others."""
     for shard in state.find(_SHARD, scope=cluster):
         grace = mapping(shard.outputs, "spec.args").get(_GRACE)
         on = mapping(shard.outputs, "spec.actions.stalegangeviction").get("enabled") is not False

@@ -1,8 +1,8 @@
-"""Kubernetes: the life of an object in a cluster of the embedded cloud.
+"""Kubernetes: the lifecycle of an object in a cluster of the embedded cloud.
 
-Objects belong to the cluster whose endpoint stands in the provider's kubeconfig; without one they are refused.
-What single kinds demand or forbid is in `kubernetes_admission.py`, what controllers make of them in
-`kubernetes_controllers.py`, Helm releases are in `helm.py`.
+Objects belong to the cluster whose endpoint is in the provider's kubeconfig; without one they are rejected. Rules of
+single kinds are in `kubernetes_admission.py`, effects of controllers in `kubernetes_controllers.py`, Helm releases in
+`helm.py`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from rehearsal.simulator.values import UNKNOWN, Props, Unknown, changes, has_unk
 _AUTONAMED = "pulumi.com/autonamed"
 _UNREACHABLE = "configured Kubernetes cluster is unreachable"
 
-# Fields that the API server or the plugin replaces for; ConfigMap and Secret are immutable to the plugin unless
-# its options say otherwise. By kind, dotted paths.
+# Fields (dotted paths, by kind) whose change replaces the object, for the API server or the plugin; the plugin treats
+# ConfigMap and Secret as immutable unless its options say otherwise.
 _REPLACES: dict[str, tuple[str, ...]] = {
     "ConfigMap": ("data", "binaryData", "immutable"),
     "Secret": ("data", "stringData", "type", "immutable"),
@@ -75,7 +75,7 @@ class Kubernetes(Service):
 
     @property
     def schemas(self) -> kubernetes_schema.Schemas:
-        """The schemas of the cluster's version; loaded when first asked for."""
+        """The schemas of the cluster's version; loaded lazily."""
         return kubernetes_schema.schemas(self.version, self.dynamo)
 
     @override
@@ -95,8 +95,8 @@ class Kubernetes(Service):
 
     @override
     def config_differs(self, old: Props, new: Props) -> list[str]:
-        # As the plugin's DiffConfig: setting it or taking it away replaces nothing, and one that is not known yet (the
-        # cluster is about to be replaced) is another one.
+        # As in the plugin's DiffConfig: setting or removing it replaces nothing, and an unknown one (the cluster is
+        # about to be replaced) is a different one.
         key = "clusterIdentifier"
         before, after = old.get(key), new.get(key)
         return [key] if before is not None and after is not None and before != after else []
@@ -138,7 +138,7 @@ class Kubernetes(Service):
             raise ApiError("patch resources require the `.metadata.name` field to be set")
 
     def _judged(self, api_version: str, kind: str) -> bool:
-        """Custom kinds without a schema here are accepted as they are; misspelt built-in kinds are not."""
+        """Custom kinds without a schema are accepted unchecked; misspelt built-in kinds are not."""
         group = api_version.rsplit("/", 1)[0] if "/" in api_version else ""
         builtin_group = "." not in group or group.endswith(".k8s.io")
         return builtin_group or self.schemas.knows(api_version, kind)
@@ -149,7 +149,7 @@ class Kubernetes(Service):
         kind = call.kind.rsplit(":", 1)[-1]
         option = _MUTABLE_OPTION.get(kind, "")
         mutable = str(self.config_of(call).get(option, "")).lower() == "true" if option else False
-        # A patch has no entry there: all but its target is changed in place.
+        # A patch has no entry there: everything but its target is updated in place.
         paths = () if mutable else _REPLACES.get(kind, ())
         always = () if call.kind == helm.RELEASE else ("metadata.name", "metadata.namespace", "apiVersion", "kind")
         for change in found.changes:
@@ -166,7 +166,7 @@ class Kubernetes(Service):
         outputs = copy.deepcopy(inputs)
         if patches.is_patch(call.kind, inputs.get("kind")):
             return outputs
-        # The plugin cannot know what the API server and the controllers add.
+        # Unknown to the plugin: added by the API server and the controllers.
         outputs["status"] = UNKNOWN
         if outputs.get("kind") == "Secret":
             outputs.pop("stringData", None)
@@ -192,7 +192,7 @@ class Kubernetes(Service):
         return id_, resource.outputs
 
     def _upserts(self, call: Call) -> bool:
-        """Whether the provider takes over what is there already (its option `upsertExistingObjects`)."""
+        """Whether the provider adopts existing objects (its option `upsertExistingObjects`)."""
         return str(self.config_of(call).get("upsertExistingObjects", "")).lower() == "true"
 
     def _make(self, kind_token: str, cluster: CloudResource, inputs: Props, urn: str) -> CloudResource:
@@ -211,7 +211,7 @@ class Kubernetes(Service):
         return resource
 
     def _apply(self, call: Call, cluster: CloudResource, id_: str, inputs: Props, *, dry_run: bool = False) -> Props:
-        """Carry a patch out; an object that is not there is made by it."""
+        """Apply a patch, which creates a missing object."""
         manager = patches.manager_of(self.state, call, inputs)
         resource = self._patched(call, cluster, id_)
         if resource is None:
@@ -231,7 +231,7 @@ class Kubernetes(Service):
         return self.state.get(patches.target(call.kind), id_, cluster.id)
 
     def _made_by_patch(self, call: Call, cluster: CloudResource, inputs: Props) -> CloudResource:
-        """Server-side apply of what is not there: made as it is given, if it is whole, and owned by the patch."""
+        """Server-side apply of a missing object: created as given, if it is complete, and owned by the patch."""
         if self._judged(str(inputs["apiVersion"]), str(inputs["kind"])):
             for failure in self.schemas.failures(inputs):
                 raise ApiError(f"{call.kind} {self._id(inputs)} is invalid: {failure.property}: {failure.reason}")
@@ -284,7 +284,7 @@ class Kubernetes(Service):
         self.state.remove(resource.key)
 
     def _relinquish(self, call: Call, cluster: CloudResource, id_: str) -> None:
-        """The end of a patch: its fields are given up, by applying an object that has none."""
+        """Delete a patch: release its fields, by applying an object without any."""
         state = call.outputs_before or {}
         if self._served(cluster, str(state["apiVersion"]), str(state["kind"])):
             self._apply(call, cluster, id_, patches.identity(state))
@@ -298,13 +298,13 @@ class Kubernetes(Service):
         patched = self._patched(call, cluster, id_) if call.kind.endswith("Patch") else None
         if patched is None:
             return None
-        # Without inputs on record (an import) the plugin takes the whole object for what the patch had asked for.
+        # Without recorded inputs (an import) the plugin takes the whole object as the patch's inputs.
         inputs = patches.pruned(patched.outputs, call.inputs_before or patched.outputs)
         manager = patches.manager_of(self.state, call, inputs)
         return inputs, patches.outputs_of(patched.outputs, patched, manager)
 
     def seed(self, cluster: CloudResource, kind: str, body: Props) -> CloudResource:
-        """Put an object into a cluster that stood there before the program came; returns it."""
+        """Create an object that existed in a cluster before the program ran; returns it."""
         outputs = self._outputs(body, None)
         resource = self.state.add(CloudResource(kind, cluster.id, self._id(body), dict(body), outputs, origin="seed"))
         kubernetes_controllers.made(self.state, resource)
@@ -349,7 +349,7 @@ class Kubernetes(Service):
 
 
 def server_of(kubeconfig: Any) -> str:
-    """The server of the current context of a kubeconfig (YAML or JSON text), else an empty text."""
+    """The server of the current context of a kubeconfig (YAML or JSON text), else an empty string."""
     if not isinstance(kubeconfig, str):
         return ""
     try:

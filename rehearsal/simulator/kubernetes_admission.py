@@ -1,4 +1,4 @@
-"""What the API server and admission demand of single kinds, and what holds an object back from deletion."""
+"""What the API server and admission require of single kinds, and what blocks a deletion."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _POD_TEMPLATES = {
 }
 _TEMPLATE_NAME = "spec.channel.resourceClaimTemplate.name"
 _DEVICE_NETWORK_NAME = 41
-"""GKE: longest name of a Network of type Device."""
+"""GKE: maximum length of the name of a Network of type Device."""
 
 
 def judge(inputs: Props) -> list[Failure]:
-    """What is wrong with an object beyond its schema."""
+    """Problems of an object beyond its schema."""
     if inputs.get("kind") == "Network" and text(inputs, "spec.type") == "Device":
         name = text(inputs, "metadata.name")
         if len(name) > _DEVICE_NETWORK_NAME:
@@ -39,7 +39,7 @@ def judge(inputs: Props) -> list[Failure]:
 
 
 def at_create(state: CloudState, cluster: str, kind: str, inputs: Props) -> None:
-    """What refuses an object, or would leave it waiting for ever."""
+    """What rejects a new object, or would leave it waiting forever."""
     if kind in _AT_CREATE:
         _AT_CREATE[kind](state, cluster, inputs)
     path = _POD_TEMPLATES.get(str(inputs.get("kind")))
@@ -73,8 +73,8 @@ def _device_network(state: CloudState, cluster: str, inputs: Props) -> None:
         raise ApiError(f"Network {name} is not Ready: GKENetworkParamSet {named} not found (GNPNotFound)")
 
 
-def at_update(_world: CloudState, resource: CloudResource, inputs: Props, _preview: bool) -> None:
-    """What refuses a change; the API server's own rules speak at preview too (a dry run on the server)."""
+def at_update(_state: CloudState, resource: CloudResource, inputs: Props, _preview: bool) -> None:
+    """What rejects a change; the API server's own rules apply in a preview too (a server-side dry run)."""
     if resource.kind == COMPUTE_DOMAIN and inputs.get("spec") != resource.inputs.get("spec"):
         name = text(inputs, "metadata.name")
         raise ApiError(
@@ -84,7 +84,7 @@ def at_update(_world: CloudState, resource: CloudResource, inputs: Props, _previ
 
 
 def at_delete(state: CloudState, resource: CloudResource) -> None:
-    """What holds an object back: a policy, something that lives and needs it, or nobody left to finish it."""
+    """What blocks a deletion: a policy, a user of the object, or a missing controller."""
     admission_policies.refuse_deletion(state, resource)
     finalizers.begin(state, resource)
     if resource.kind == NAMESPACE:

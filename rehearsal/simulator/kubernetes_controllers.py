@@ -1,4 +1,4 @@
-"""What controllers make of an object: its status, objects of their own, pods that run."""
+"""What controllers do with an object: set its status, create further objects, run pods."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rehearsal.simulator.values import Props, mapping, text
 
 
 def made(state: CloudState, resource: CloudResource) -> None:
-    """What controllers make in answer to an object, and what becomes of it; `NotReadyError` for a Job that fails."""
+    """Effects of controllers on a new object; `NotReadyError` for a Job that fails."""
     if resource.kind == serving.GRAPH:
         resource.outputs["status"] = graph_status.after_create(state, resource)
     if resource.kind == jobs.JOB:
@@ -34,7 +34,7 @@ def made(state: CloudState, resource: CloudResource) -> None:
 
 
 def changed(state: CloudState, resource: CloudResource, before: Props) -> None:
-    """What becomes of an object that was changed; `before` are its outputs until then."""
+    """Effects of controllers on a changed object; `before` are its previous outputs."""
     if resource.kind == serving.GRAPH:
         nodes.rolled(state, resource, before)
         resource.outputs["status"] = graph_status.after_update(state, resource, mapping(before, "status"))
@@ -43,12 +43,12 @@ def changed(state: CloudState, resource: CloudResource, before: Props) -> None:
 
 
 def written(state: CloudState, resource: CloudResource) -> None:
-    """What controllers do with an object that was just written, while its writer waits for it."""
+    """Effects of controllers on an object that was just written, while the plugin waits for it."""
     kai.awaited(state, resource)
 
 
 def complete(state: CloudState, outputs: Props, current: CloudResource | None) -> None:
-    """Fill in what the API server and the controllers add to an object."""
+    """Add what the API server and the controllers add to an object."""
     kind = outputs.get("kind")
     if kind == "Namespace":
         outputs["status"] = {"phase": "Active"}
@@ -56,7 +56,7 @@ def complete(state: CloudState, outputs: Props, current: CloudResource | None) -
         encoded = {
             key: base64.b64encode(str(value).encode()).decode() for key, value in mapping(outputs, "stringData").items()
         }
-        # Write-only: the API server takes it and answers with `data` (E15).
+        # Write-only: the API server accepts it and returns `data` (E15).
         outputs.pop("stringData", None)
         outputs["data"] = {**mapping(outputs, "data"), **encoded}
     elif kind == "Service":

@@ -1,8 +1,8 @@
-"""Whether a Kubernetes object is well formed: strict JSON schemas, each loaded and compiled once.
+"""Validation of Kubernetes objects with strict JSON schemas, each loaded and compiled once.
 
-Built-in kinds use the schemas packaged with kubernetes-validate (whose own function reads 1.5 MB again at every
-call). Custom kinds use `custom_kinds.py`. Unknown fields are refused everywhere, as `kubectl` does with strict
-field validation.
+Built-in kinds use the schemas packaged with kubernetes-validate (whose own function rereads 1.5 MB at every call).
+Custom kinds use `custom_kinds.py`. Unknown fields are rejected everywhere, as by `kubectl` with strict field
+validation.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Schemas:
         self._validators: dict[tuple[str, str], Draft202012Validator | None] = {}
 
     def custom(self, api_version: str, kind: str) -> CustomKind | None:
-        """The custom kind of that name, if the embedded cloud knows it."""
+        """The custom kind, if the embedded cloud knows it."""
         return self._custom.get((api_version, kind))
 
     def knows(self, api_version: str, kind: str) -> bool:
@@ -84,7 +84,7 @@ class Schemas:
         return self._validator(api_version, kind) is not None
 
     def namespaced(self, api_version: str, kind: str) -> bool:
-        """Whether objects of the kind live in a namespace."""
+        """Whether the kind is namespaced."""
         known = self.custom(api_version, kind)
         return known.namespaced if known else kind not in _SCOPED_TO_CLUSTER
 
@@ -104,9 +104,9 @@ class Schemas:
         return found if any(f"{d['group']}/{d['version']}" == wanted for d in described) else None
 
     def failures(self, body: Props, *, partial: bool = False) -> list[Failure]:
-        """Everything in which the object breaks the schema of its kind; unknown values are stepped over.
+        """All violations of the kind's schema; unknown values are skipped.
 
-        A `partial` object (a patch) may lack what the kind demands.
+        A `partial` object (a patch) may lack required fields.
         """
         api_version, kind = str(body.get("apiVersion")), str(body.get("kind"))
         validator = self._validator(api_version, kind)
@@ -131,7 +131,7 @@ class Schemas:
 
 @cache
 def schemas(version: str = "1.34", dynamo: str = "0.7.0") -> Schemas:
-    """The schemas of a version, loaded once a process."""
+    """The schemas of a version, loaded once per process."""
     return Schemas(version, dynamo)
 
 

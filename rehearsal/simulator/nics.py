@@ -1,9 +1,9 @@
-"""How a graph's pods get at the RDMA NICs of their nodes, and what keeps them from it.
+"""How a graph's pods get the RDMA NICs of their nodes, and what prevents it.
 
-Two ways that exclude each other: GKE `Network` objects, which a pod's annotation names and whose subnets the node pool
-is attached to; and DRANET, whose devices a pod claims and a node pool offers when it has the network profile `auto`
-and the label that runs the driver. A pod that asks in the other way than its pool answers is never started. Read in
-GKE's multi-networking and DRANET guides; not run.
+There are two mutually exclusive ways: GKE `Network` objects, which a pod's annotation references and whose subnets the
+node pool is attached to; and DRANET, whose devices a pod claims and a node pool offers if it has the network profile
+`auto` and the label that runs the driver. A pod that does not match its pool never starts. Read in GKE's
+multi-networking and DRANET guides; not run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEFAULT: Final = "default"
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """What keeps pods of a graph from their NICs, each reason with its role in front."""
+    """What prevents pods of a graph from getting their NICs, each reason prefixed with its role."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
         annotations = mapping(graph, f"spec.services.{role.name}.extraPodMetadata.annotations")
@@ -36,7 +36,7 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 
 
 def of_pod(state: CloudState, cluster: str, namespace: str, pod: Props, annotations: Props) -> Iterator[str]:
-    """What keeps a pod with these annotations from its NICs."""
+    """What prevents a pod with these annotations from getting its NICs."""
     for pool in _pools(state, cluster, pod):
         yield from _unattached(state, cluster, pool, annotations)
         yield from _unclaimed(state, cluster, namespace, pool, pod)
@@ -49,7 +49,7 @@ def _pools(state: CloudState, cluster: str, pod: Props) -> list[CloudResource]:
 
 
 def _unattached(state: CloudState, cluster: str, pool: CloudResource, annotations: Props) -> Iterator[str]:
-    """Networks that an annotation names and the pool's nodes do not have."""
+    """Networks in an annotation that the pool's nodes do not have."""
     configs = items(pool.outputs, "networkConfig.additionalNodeNetworkConfigs")
     attached = {short(text(config, "subnetwork")) for config in configs}
     name = text(pool.outputs, "name")
@@ -72,7 +72,7 @@ def _networks(annotations: Props) -> list[str]:
 
 
 def _unclaimed(state: CloudState, cluster: str, namespace: str, pool: CloudResource, pod: Props) -> Iterator[str]:
-    """Claims on DRANET's devices where the pool's nodes offer none."""
+    """Claims on DRANET's devices that the pool's nodes do not offer."""
     offered = text(pool.outputs, "networkConfig.acceleratorNetworkProfile") == "auto"
     driver = mapping(pool.outputs, "nodeConfig.labels").get(DRANET_LABEL) == "true"
     for claim in items(pod, "resourceClaims"):

@@ -1,4 +1,4 @@
-"""Which graph has which nodes: pods that run keep theirs, the others take what is free, those first that came first."""
+"""Which graph has which nodes: running pods keep theirs, others get free ones, in order of creation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TAINTS = (("kubernetes.io/arch", "arm64"), ("nvidia.com/gpu", "present"))
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """What keeps pods of a graph from getting a node."""
-    what = serving.spoken(graph)
+    """What prevents pods of a graph from getting a node."""
+    what = serving.display_name(graph)
     for role in serving.roles(graph):
         yield from _placed(state, cluster, role, f"{what}, {role.name}")
     has = _seats(state, cluster).get(serving.key_of(graph, cluster), {})
@@ -30,19 +30,19 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 
 
 def in_use(state: CloudState, cluster: str, pool: str) -> int:
-    """Nodes of a pool that pods of graphs run on."""
+    """Nodes of a pool that are used by pods of graphs."""
     return sum(seats.get(pool, 0) for seats in _seats(state, cluster).values())
 
 
 def rolled(state: CloudState, graph: CloudResource, before: Props) -> None:
-    """Give the nodes of a graph back whose GPU pods are recreated by a change: cordoned nodes take none again."""
+    """Release the nodes of a graph whose GPU pods a change recreates: cordoned nodes take no new ones."""
     olds, news = _templates(before), _templates(graph.outputs)
     if any(olds.get(name) != template for name, template in news.items()):
         state.seats.pop(graph.key, None)
 
 
 def _placed(state: CloudState, cluster: str, role: Role, where: str) -> Iterator[str]:
-    """What is wrong with where the pods of a role may run."""
+    """Problems with the placement of a role's pods."""
     chosen = pods.pools_of(role.pod)
     if role.gpus and not chosen:
         yield (
@@ -86,7 +86,7 @@ def _matches(toleration: Props, key: str, value: str) -> bool:
 
 
 def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
-    """Node pool to the GPU nodes that a graph takes of it when all its pods run."""
+    """GPU nodes that a graph needs for all its pods, by node pool."""
     wanted: dict[str, int] = {}
     for role in serving.roles(graph):
         pools = [name for name in pods.pools_of(role.pod) if _pool(state, cluster, name) is not None]
@@ -96,7 +96,7 @@ def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
 
 
 def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
-    """Graph to the nodes that its pods run on, by pool. A scheduler's round: remembers who sits where."""
+    """Nodes of each graph by pool: one round of the scheduler, which remembers the assignment."""
     living = {graph.key: _wanted(state, cluster, graph.outputs) for graph in serving.graphs(state, cluster)}
     seats: dict[Key, dict[str, int]] = {key: {} for key in living}
     for name in {pool for wanted in living.values() for pool in wanted}:
@@ -105,7 +105,7 @@ def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
         for key, wanted in living.items():
             seats[key][name] = min(state.seats.get(key, {}).get(name, 0), wanted.get(name, 0), free)
             free -= seats[key][name]
-        # Pods that run stay on a node that is cordoned, new ones do not get it.
+        # Running pods stay on a cordoned node, new ones do not get it.
         free -= state.cordoned.get(pool.id, 0) if pool is not None else 0
         for key, wanted in living.items():
             more = max(0, min(wanted.get(name, 0) - seats[key][name], free))
@@ -116,7 +116,7 @@ def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
 
 
 def _templates(graph: Props) -> dict[str, Props]:
-    """What the GPU pods of each role are made from."""
+    """Pod templates of the GPU roles."""
     services, gpu = mapping(graph, "spec.services"), {role.name for role in serving.roles(graph) if role.gpus}
     return {name: {k: v for k, v in services[name].items() if k != "replicas"} for name in gpu}
 

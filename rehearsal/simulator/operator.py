@@ -1,4 +1,4 @@
-"""The Dynamo operator: what it writes into pods by itself, and what pods need from it to find each other.
+"""The Dynamo operator: what it adds to pods, and what pods need from it to discover each other.
 
 Rows R5, R6, M4, M6 and N8 of what was seen on real operators (docs/explanation/what-was-run.md).
 """
@@ -19,10 +19,10 @@ from rehearsal.simulator.values import Props, items, mapping, text
 SWITCH: Final = "nvidia.com/disable-image-pull-secret-discovery"
 _HUB: Final = "docker.io"
 
-_WRITES = tuple(rights.Deed(verb, "nvidia.com", "dynamoworkermetadatas") for verb in ("create", "get", "update"))
+_WRITES = tuple(rights.Permission(verb, "nvidia.com", "dynamoworkermetadatas") for verb in ("create", "get", "update"))
 _READS = (
-    rights.Deed("list", "discovery.k8s.io", "endpointslices"),
-    rights.Deed("list", "nvidia.com", "dynamoworkermetadatas"),
+    rights.Permission("list", "discovery.k8s.io", "endpointslices"),
+    rights.Permission("list", "nvidia.com", "dynamoworkermetadatas"),
 )
 
 
@@ -37,10 +37,9 @@ class Rolled:
 def restart(state: CloudState, cluster: str) -> list[Rolled]:
     """Restart the operator; returns the roles whose pods it replaces.
 
-    Its index of pull secrets is empty when it starts: it writes every pod template without what the index would find,
-    and a minute later with it. Each difference rolls the role (R5; seen on 0.7.0 and 1.0.1). Later releases wait for
-    the index, and there only a secret that came since the graph was written makes a difference (N8), which is not
-    modelled.
+    Its index of pull secrets is empty when it starts: it writes every pod template without the secrets in the index,
+    and a minute later with them. Each difference rolls the role (R5; seen on 0.7.0 and 1.0.1). Later releases wait for
+    the index, and there only a secret that is newer than the graph makes a difference (N8), which is not modelled.
     """
     if _version(state, cluster) >= (1, 1):
         return []
@@ -53,10 +52,10 @@ def restart(state: CloudState, cluster: str) -> list[Rolled]:
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """What keeps the pods of a graph from finding each other.
+    """What prevents the pods of a graph from discovering each other.
 
-    From 1.0 on discovery goes through the Kubernetes API, by the account that the graph names. The operator gives the
-    rights to an account of its own only (R6, M4).
+    From 1.0 on discovery uses the Kubernetes API, with the graph's service account. The operator grants the permissions
+    only to an account of its own (R6, M4).
     """
     if serving.operator(state, cluster) is None or _version(state, cluster) < (1, 0):
         return
@@ -66,7 +65,7 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
         if not account:
             continue
         needed = (*_READS, *_WRITES) if role.gpus else _READS
-        missing = [deed for deed in needed if not rights.may(state, cluster, namespace, account, deed)]
+        missing = [one for one in needed if not rights.may(state, cluster, namespace, account, one)]
         if missing:
             yield (
                 f"{role.name}: pods never find each other: serviceaccount {namespace}/{account} may not "
@@ -85,8 +84,8 @@ def _named(role: serving.Role) -> set[str]:
 
 
 def _found_by_itself(state: CloudState, cluster: str, graph: Props, role: serving.Role) -> set[str]:
-    """The pull secrets that the operator finds for a role by the registry of its image."""
-    # Later releases read the annotation from the pod template alone (M6).
+    """Pull secrets that the operator discovers for a role by the registry of its image."""
+    # Later releases read the annotation only from the pod template (M6).
     switch = mapping(graph, f"spec.services.{role.name}.annotations").get(SWITCH)
     if str(switch).lower() == "true":
         return set()

@@ -1,12 +1,13 @@
-"""Patch resources (`ConfigMapPatch`, `NamespacePatch`, ...) as the plugin carries them out: server-side apply.
+"""Patch resources (`ConfigMapPatch`, `NamespacePatch`, ...) as the plugin applies them: by server-side apply.
 
-A patch owns the fields that it names, under a field manager of its own. Another manager's field is a conflict where
-the values differ, unless the patch is forced; its destroy gives up the fields, and those that nobody else owns go.
-Apply makes what is not there, at the end as well: that a patch of an absent object creates it, and that its destroy
-leaves it, was seen (P8); that the destroy itself applies an empty object is how the plugin is written
-(`ssa.Relinquish` of pulumi-kubernetes 4).
+A patch owns its fields, under a field manager of its own. Another manager's field is a conflict if the values differ,
+unless the patch is forced; deleting the patch releases its fields and removes those without another owner.
 
-Lists are taken whole: no list of a kind that is patched here is merged by keys.
+Apply creates a missing object, at deletion too: that a patch of a missing object creates it, and that its destroy
+leaves it, was seen (P8); that the destroy itself applies an empty object was read in the plugin (`ssa.Relinquish` of
+pulumi-kubernetes 4).
+
+Lists are atomic: no list of a kind that is patched here is merged by keys.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import Props, dig, mapping, text
 
 FIELD_MANAGER = "__fieldManager"
-"""Where the plugin keeps the manager's name in the outputs of a resource."""
+"""Where the plugin records the field manager in the outputs of a resource."""
 MAKER = "pulumi-kubernetes"
-"""The field manager of what the plugin creates outright."""
+"""The field manager of objects that the plugin creates."""
 _FORCE = "pulumi.com/patchForce"
 _NAMED_MANAGER = "pulumi.com/patchFieldManager"
 _IDENTITY = frozenset([("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")])
@@ -31,7 +32,7 @@ Path = tuple[str, ...]
 
 
 def is_patch(token: str, kind: object) -> bool:
-    """Whether the type token is the patch of that kind (a custom kind may end in "Patch" by itself)."""
+    """Whether the type token is the patch of that kind (a custom kind's own name may end in "Patch")."""
     return token.rsplit(":", 1)[-1] == f"{kind}Patch"
 
 
@@ -41,14 +42,14 @@ def target(token: str) -> str:
 
 
 def manager_of(state: CloudState, call: Call, inputs: Props) -> str:
-    """The field manager of a patch: as its annotation says, as the state has it, or a new one."""
+    """The field manager of a patch: from its annotation, from the state, or a new one."""
     named = mapping(inputs, "metadata.annotations").get(_NAMED_MANAGER)
     kept = text(call.outputs_before or {}, FIELD_MANAGER)
     return str(named) if named else kept or f"pulumi-kubernetes-{state.text(8)}"
 
 
 def apply(resource: CloudResource, manager: str, body: Props, *, dry_run: bool = False) -> Props:
-    """Lay `body` over the object as `manager`, whose earlier body it replaces; returns the object."""
+    """Apply `body` to the object as `manager`, replacing its previous fields; returns the object."""
     wanted = dict(leaves(body))
     force = str(mapping(body, "metadata.annotations").get(_FORCE)).lower() == "true"
     refuse_conflicts(resource, manager, wanted, force=force)
@@ -69,7 +70,7 @@ def apply(resource: CloudResource, manager: str, body: Props, *, dry_run: bool =
 
 
 def take_over(resource: CloudResource, inputs: Props, urn: str) -> None:
-    """Server-side apply of a whole object that is there already; from now on it is the program's (P11)."""
+    """Server-side apply of a whole object that already exists; from now on it is the program's (P11)."""
     force = str(mapping(inputs, "metadata.annotations").get(_FORCE)).lower() == "true"
     refuse_conflicts(resource, f"{MAKER}-upsert", dict(leaves(inputs)), force=force)
     resource.outputs = over(resource.outputs, inputs)
@@ -77,7 +78,7 @@ def take_over(resource: CloudResource, inputs: Props, urn: str) -> None:
 
 
 def over(base: Props, body: Props) -> Props:
-    """`base` with the fields of `body` laid over it."""
+    """`base` with the fields of `body` merged into it."""
     merged = copy.deepcopy(base)
     for path, value in leaves(body):
         _put(merged, path, copy.deepcopy(value))
@@ -85,7 +86,7 @@ def over(base: Props, body: Props) -> Props:
 
 
 def keep(resource: CloudResource, outputs: Props) -> Props:
-    """What an update of the object by its maker leaves of the patches: all of it."""
+    """Keep all patches when the object's creator updates it."""
     for fields in resource.applied.values():
         for path, value in fields.items():
             _put(outputs, path, copy.deepcopy(value))
@@ -93,7 +94,7 @@ def keep(resource: CloudResource, outputs: Props) -> Props:
 
 
 def refuse_conflicts(resource: CloudResource, manager: str, wanted: dict[Path, Any], *, force: bool = False) -> None:
-    """The API server's refusal where another manager's field would get another value."""
+    """Raise a conflict if another manager's field would get another value, like the API server."""
     if force:
         return
     conflicts: dict[str, list[str]] = {}
@@ -114,7 +115,7 @@ def refuse_conflicts(resource: CloudResource, manager: str, wanted: dict[Path, A
 
 
 def outputs_of(live: Props, resource: CloudResource, manager: str) -> Props:
-    """What the plugin keeps of a patched object: all of it, who owns which field, and the patch's own manager."""
+    """What the plugin records of a patched object: the object, its managedFields, and the patch's field manager."""
     outputs = copy.deepcopy(live)
     cast("Props", outputs["metadata"])["managedFields"] = [
         {"manager": name, "operation": "Apply", "fieldsV1": _field_set(fields)}
@@ -124,7 +125,7 @@ def outputs_of(live: Props, resource: CloudResource, manager: str) -> Props:
 
 
 def _field_set(fields: dict[Path, Any]) -> Props:
-    """Fields as the API server writes down who owns them: `f:` before each name."""
+    """Fields in the format of managedFields: `f:` before each name."""
     found: Props = {}
     for path in fields:
         _put(found, tuple(f"f:{step}" for step in path), {})
@@ -132,7 +133,7 @@ def _field_set(fields: dict[Path, Any]) -> Props:
 
 
 def seen_by_maker(resource: CloudResource) -> Props:
-    """The maker's inputs as a read finds them: fields that a patch has taken have the patch's values."""
+    """The creator's inputs as read back: fields that a patch has taken have the patch's values."""
     inputs = copy.deepcopy(resource.inputs)
     for fields in resource.applied.values():
         for path, value in fields.items():
@@ -142,7 +143,7 @@ def seen_by_maker(resource: CloudResource) -> Props:
 
 
 def pruned(live: Any, inputs: Any) -> Any:
-    """What is left of a live object when only the fields of `inputs` are looked at."""
+    """The fields of a live object that are also in `inputs`."""
     if not isinstance(live, dict) or not isinstance(inputs, dict):
         return copy.deepcopy(cast("Any", live))
     seen, wanted = cast("Props", live), cast("Props", inputs)
@@ -150,7 +151,7 @@ def pruned(live: Any, inputs: Any) -> Any:
 
 
 def leaves(body: Props, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every field of an object but those that name it; a list is one field."""
+    """Every field of an object except those of its identity; a list is one field."""
     for key, value in body.items():
         here = (*path, key)
         if isinstance(value, dict) and value:
@@ -160,7 +161,7 @@ def leaves(body: Props, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def dig_path(value: Any, path: Path) -> Any:
-    """The value at a path whose steps may hold dots, as the keys of annotations do."""
+    """The value at a path whose steps may contain dots, like the keys of annotations."""
     for step in path:
         if not isinstance(value, dict):
             return None
@@ -171,7 +172,7 @@ def dig_path(value: Any, path: Path) -> Any:
 def _owners(resource: CloudResource, path: Path) -> list[str]:
     found = [name for name, fields in resource.applied.items() if path in fields]
     made = dig_path(resource.inputs, path)
-    # A maker whose value is no longer there has lost the field to a forced patch.
+    # A creator whose value is gone has lost the field to a forced patch.
     if made is not None and made == dig_path(resource.outputs, path):
         found.append(MAKER)
     return found
@@ -207,7 +208,7 @@ def _drop(body: Props, path: Path) -> None:
 
 
 def identity(body: Props) -> Props:
-    """An object with nothing in it but what names it."""
+    """An object with only its identity."""
     names = {key: dig(body, f"metadata.{key}") for key in ("name", "namespace")}
     metadata = {key: value for key, value in names.items() if value}
     return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Where the scheduler can put the pods of a graph: what Grove refuses to pass on, and nodes that are too small.
+"""Whether the scheduler can place the pods of a graph: what Grove rejects, and nodes that are too small.
 
 Rows R11 and M17 of what was seen on real operators (docs/explanation/what-was-run.md).
 """
@@ -15,15 +15,15 @@ from rehearsal.simulator.state import CloudState
 from rehearsal.simulator.values import Props, items, mapping, text
 
 MACHINES: Final = {MACHINE_A4X: (140.0, 884.0)}
-"""CPUs and GiB of a machine, before anything is reserved: what does not fit here fits nowhere."""
+"""CPUs and GiB of a machine, before any reservation: an upper bound."""
 PODS: Final = 110
-"""Pods of a node, unless its pool says otherwise."""
+"""Pods per node, unless its pool says otherwise."""
 
 _UNITS: Final = {"": 1.0, "m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
 def refused(graph: Props) -> Iterator[str]:
-    """What Grove's webhook denies, so that the graph's state is `failed` and no pod is made."""
+    """What Grove's webhook denies, so that the graph's state is `failed` and no pod is created."""
     for role in serving.roles(graph):
         if items(role.pod, "topologySpreadConstraints"):
             # Seen on Grove alpha.8 and later (M17).
@@ -34,13 +34,13 @@ def refused(graph: Props) -> Iterator[str]:
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """What keeps pods of a graph from ever having a node."""
+    """What prevents pods of a graph from ever getting a node."""
     for role in serving.roles(graph):
         yield from _too_many(state, cluster, role, mapping(graph, f"spec.services.{role.name}"))
 
 
 def _too_many(state: CloudState, cluster: str, role: serving.Role, service: Props) -> Iterator[str]:
-    """Pods of a role that its node pool has no room for."""
+    """A role with more pods than its node pool has room for."""
     for pool in state.find(NODE_POOL, where=lambda resource: resource.id.startswith(f"{cluster}/")):
         name, nodes = text(pool.outputs, "name"), serving.pool_size(pool)
         wanted = role.replicas * role.nodes_each
@@ -53,7 +53,7 @@ def _too_many(state: CloudState, cluster: str, role: serving.Role, service: Prop
 
 
 def _each(machine: str, service: Props) -> int:
-    """How many pods of a service a machine holds."""
+    """How many pods of a service fit on a machine."""
     size = next((size for prefix, size in MACHINES.items() if machine.startswith(prefix)), None)
     if size is None:
         return PODS
@@ -68,6 +68,6 @@ def _each(machine: str, service: Props) -> int:
 
 
 def quantity(value: object) -> float:
-    """A quantity as Kubernetes writes it, as a number; 0 where there is none."""
+    """The number that a Kubernetes quantity stands for; 0 if there is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(\w*)", str(value))
     return float(found[1]) * _UNITS.get(found[2], 0.0) if found else 0.0

@@ -1,4 +1,4 @@
-"""What a pod needs before it can start: the objects that it names, and the nodes that it asks for."""
+"""What a pod needs before it can start: the objects that it references, and its nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POOL_LABEL = "cloud.google.com/gke-nodepool"
 
 @dataclass(frozen=True)
 class Needed:
-    """An object that a pod names: its kind (without the package), its name, and a key in it where one is named."""
+    """An object that a pod references: its kind (without the package), its name, and optionally a key in it."""
 
     kind: str
     name: str
@@ -21,7 +21,7 @@ class Needed:
 
 
 def references(pod: Props) -> Iterator[Needed]:
-    """Every ConfigMap, Secret, claim template, claim and service account that a pod spec cannot do without."""
+    """Every ConfigMap, Secret, claim template, claim and service account that a pod spec requires."""
     if text(pod, "serviceAccountName"):
         yield Needed("core/v1:ServiceAccount", text(pod, "serviceAccountName"))
     for secret in items(pod, "imagePullSecrets"):
@@ -42,7 +42,7 @@ def references(pod: Props) -> Iterator[Needed]:
 
 
 def env_references(envs: Iterable[Props]) -> list[Needed]:
-    """The objects that environment variables take their values from."""
+    """The objects that environment variables get their values from."""
     found: list[Needed] = []
     for env in envs:
         for field, kind in (("secretKeyRef", "core/v1:Secret"), ("configMapKeyRef", "core/v1:ConfigMap")):
@@ -69,7 +69,7 @@ def _of_source(config_map: Props, secret: Props) -> Iterator[Needed]:
 
 
 def require(state: CloudState, cluster: str, namespace: str, wanted: Iterable[Needed], where: str) -> None:
-    """Refuse when one of the wanted objects, or the key in it, is not in the namespace."""
+    """Raise `ApiError` if one of the wanted objects, or the key in it, is not in the namespace."""
     for reason in missing(state, cluster, namespace, wanted, where):
         raise ApiError(reason)
 

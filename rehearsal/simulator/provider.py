@@ -1,7 +1,7 @@
-"""The embedded cloud as a Pulumi provider: one object that answers for every package.
+"""The embedded cloud as a Pulumi provider: one object for all packages.
 
-It picks the service by the package of the type token, runs the fault hooks around the call, and writes the
-journal. It holds no rule of any service.
+It selects the service by the package of the type token, runs the fault hooks around the call, and writes the journal.
+It has no rules of any service.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from rehearsal.simulator.values import Change, Props, props_from_plain, props_to
 _Result = TypeVar("_Result")
 
 client: ContextVar[str] = ContextVar("client", default="")
-"""The connection that the current call came over. Each provider instance of the engine has one of its own, and
-nothing else in a call tells which instance it is."""
+"""The connection of the current call. Each provider instance of the engine has its own, and nothing else in a call
+identifies the instance."""
 inputs_on_record: ContextVar[Props | None] = ContextVar("inputs_on_record", default=None)
-"""The old inputs of the current diff. The engine sends them, the SDK's `DiffRequest` has no place for them."""
+"""The old inputs of the current diff, which the engine sends and the SDK's `DiffRequest` lacks."""
 configured_package: ContextVar[str] = ContextVar("configured_package", default="")
-"""The package of the current configure call; empty: all of them."""
+"""The package of the current configure call; empty: all."""
 
 
 def kind_of(urn: str) -> str:
@@ -63,11 +63,11 @@ class EmbeddedCloud(sdk.Provider):
 
     @property
     def packages(self) -> list[str]:
-        """The packages it stands in for."""
+        """The packages that it replaces."""
         return list(self._services)
 
     def unwatched(self) -> list[str]:
-        """What keeps graphs from running that no readiness check waits for: nothing else would tell."""
+        """What prevents graphs without a readiness check from running, which nothing else would report."""
         with self.state.lock:
             graphs = [
                 graph for graph in self.state.find(serving.GRAPH) if not readiness_jobs.watches(self.state, graph)
@@ -153,8 +153,8 @@ class EmbeddedCloud(sdk.Provider):
         for service in self._services.values():
             if package in ("", service.package):
                 service.configure(client.get(), props)
-        # Without accept_secrets the engine unwraps secrets before it calls, and marks what comes back by the
-        # same property paths. That keeps every rule of the services free of secret wrappers.
+        # Without accept_secrets the engine unwraps secrets before the call, and marks the same property paths of the
+        # result. So no rule of the services has to handle secret wrappers.
         return sdk.ConfigureResponse(
             accept_secrets=False, supports_preview=True, accept_resources=False, accept_outputs=False
         )
@@ -176,7 +176,7 @@ class EmbeddedCloud(sdk.Provider):
         def work(service: Service) -> Difference:
             olds = inputs_on_record.get()
             if olds is None:
-                # An engine that does not send old inputs: take them from the object itself.
+                # An engine that does not send old inputs: use the object's.
                 known = service.read(call, request.resource_id)
                 olds = known[0] if known else {}
             difference = service.diff(call, request.resource_id, olds, news)
@@ -255,7 +255,7 @@ def _plain(props: Mapping[str, PropertyValue] | None) -> Props | None:
 
 
 def _read(kind: str, props: Props) -> dict[str, PropertyValue]:
-    """What a read answers: the plugin marks the contents of a Secret, whoever made it."""
+    """The result of a read: the plugin marks the contents of any Secret as secret."""
     values = props_from_plain(props)
     if kind == "kubernetes:core/v1:Secret":
         for key in ("data", "stringData"):

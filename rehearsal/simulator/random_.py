@@ -1,6 +1,6 @@
 """Random values: the kinds of the `random` package that a program can use for suffixes and keys.
 
-Every input of these kinds makes a new value when it changes, `keepers` first among them.
+A change of any input of these kinds, such as `keepers`, generates a new value.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Random(Service):
             id_ = "none" if call.kind == _PASSWORD else str(outputs["result"])
             if call.kind == _PASSWORD:
                 outputs["bcryptHash"] = "$2a$10$" + self.state.text(53)
-        # Random values live in the engine's state only; the URN tells equal ids apart.
+        # Random values exist only in the engine's state; the URN distinguishes equal ids.
         self.state.add(CloudResource(call.kind, call.urn, id_, copy.deepcopy(inputs), outputs, urn=call.urn))
         return id_, outputs
 

@@ -1,7 +1,7 @@
 """Readiness checks: Jobs whose pod runs code from a ConfigMap and waits until a graph serves.
 
-Known by the config that lies beside the code, a JSON object that names a `deployment` and its `roles`. Nothing of the
-code is looked at: what the check would find is answered from the cluster, by rules of the embedded cloud's own.
+Recognized by the config beside the code, a JSON object with a `deployment` and its `roles`. The code is not read: the
+result is derived from the cluster by rules of the embedded cloud's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORDS = 4096
 
 
 def last_words(state: CloudState, job: CloudResource) -> str | None:
-    """The termination message of a readiness check that fails; None when it succeeds, or is none."""
+    """The termination message of a failing readiness check; None if it succeeds, or the Job is not one."""
     config = config_of(state, job)
     if config is None:
         return None
@@ -59,7 +59,7 @@ def _causes(state: CloudState, job: CloudResource, config: Props) -> Iterator[st
 def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterator[str]:
     """Whether the account may list pods."""
     account = text(job.inputs, "spec.template.spec.serviceAccountName")
-    if not rights.may(state, job.scope, namespace, account, rights.Deed("list", "", "pods")):
+    if not rights.may(state, job.scope, namespace, account, rights.Permission("list", "", "pods")):
         yield (
             f'pods is forbidden: User "system:serviceaccount:{namespace}:{account}" cannot list resource "pods" in API '
             f'group "" in the namespace "{namespace}"'
@@ -67,7 +67,7 @@ def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterato
 
 
 def _roles(graph: Props, wanted: Props) -> Iterator[str]:
-    """Whether each role will have the pods that the check waits for, and no others."""
+    """Whether each role will have exactly the pods that the check waits for."""
     services = mapping(graph, "spec.services")
     made: dict[str, tuple[int, set[str]]] = {}
     for role in serving.roles(graph):
@@ -85,7 +85,7 @@ def _roles(graph: Props, wanted: Props) -> Iterator[str]:
 
 
 def _endpoint(state: CloudState, cluster: str, graph: Props, config: Props) -> Iterator[str]:
-    """Whether the address leads to the graph's frontends, and they know the model."""
+    """Whether the URL resolves to the graph's frontends, and they serve the model."""
     host = urlsplit(text(config, "url")).hostname or ""
     name, _, rest = host.partition(".")
     service = state.get(_SERVICE, f"{rest.partition('.')[0]}/{name}", cluster)
@@ -101,7 +101,7 @@ def _endpoint(state: CloudState, cluster: str, graph: Props, config: Props) -> I
 
 
 def _frontends(graph: Props) -> Iterator[Props]:
-    """The labels of each role's pods, with the one that the operator adds, where they are frontends."""
+    """The labels of frontend pods, including the one that the operator adds."""
     for service in mapping(graph, "spec.services").values():
         if text(service, "componentType") == "frontend":
             yield {**mapping(service, "extraPodMetadata.labels"), _COMPONENT: "frontend"}
@@ -112,7 +112,7 @@ def _selects(selector: Props, labels: Props) -> bool:
 
 
 def _served(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
-    """Names that the workers register, from the argument files that they read."""
+    """Model names that the workers register, from their argument files."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
         for volume in items(role.pod, "volumes"):

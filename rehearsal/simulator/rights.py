@@ -1,4 +1,4 @@
-"""RBAC: whether a service account may do something in a namespace, by the roles that are bound to it."""
+"""RBAC: whether a service account has a permission in a namespace, by the roles bound to it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True)
-class Deed:
-    """One thing to be allowed: a verb on a kind of object."""
+class Permission:
+    """A verb on a kind of object."""
 
     verb: str
     group: str
@@ -23,9 +23,9 @@ class Deed:
         return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
 
 
-def may(state: CloudState, cluster: str, namespace: str, account: str, deed: Deed) -> bool:
-    """Whether the service account `namespace`/`account` may do `deed` in its own namespace."""
-    return any(_allows(rule, deed) for rule in _rules(state, cluster, namespace, account))
+def may(state: CloudState, cluster: str, namespace: str, account: str, permission: Permission) -> bool:
+    """Whether the service account `namespace`/`account` has `permission` in its own namespace."""
+    return any(_allows(rule, permission) for rule in _rules(state, cluster, namespace, account))
 
 
 def _rules(state: CloudState, cluster: str, namespace: str, account: str) -> Iterator[Props]:
@@ -50,8 +50,8 @@ def _names(subject: Props, namespace: str, account: str) -> bool:
     return (text(subject, "kind"), text(subject, "name"), text(subject, "namespace")) == wanted
 
 
-def _allows(rule: Props, deed: Deed) -> bool:
+def _allows(rule: Props, permission: Permission) -> bool:
     if many(rule, "resourceNames"):
         return False
-    wanted = (("apiGroups", deed.group), ("resources", deed.resource), ("verbs", deed.verb))
+    wanted = (("apiGroups", permission.group), ("resources", permission.resource), ("verbs", permission.verb))
     return all({"*", value} & set(many(rule, field)) for field, value in wanted)

@@ -1,8 +1,8 @@
-"""What fields a resource has, read from the installed Python SDKs themselves.
+"""The fields of resources, read from the installed Python SDKs.
 
-The SDK classes are generated from the providers' schemas: every argument, nested type, required field and output
-stands in them. So the embedded cloud knows all resources of an SDK without a table, and a new SDK version brings
-its own rules. Only primitive shapes are judged here; what a service makes of the values is in `gcp_rules.py`.
+The SDK classes are generated from the providers' schemas and have every argument, nested type, required field and
+output. So the embedded cloud knows all resources of an SDK without a table, and follows a new SDK version. Only
+primitive types are checked here; rules about values are in `gcp_rules.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import pulumi
 
-# The SDK's own helpers for its generated classes; they are not public, and nothing public does the same.
+# The SDK's own helpers for its generated classes: not public, but there is no public equivalent.
 from pulumi import _types as sdk_types  # pyright: ignore[reportPrivateUsage] - see above
 
 from rehearsal.simulator.service import Failure
@@ -31,7 +31,7 @@ _PACKAGES = {"gcp": "pulumi_gcp", "random": "pulumi_random", "kubernetes": "pulu
 
 @dataclass(frozen=True)
 class Shape:
-    """What an object may hold: the type of each field, and which fields must be there."""
+    """The schema of an object: the type of each field, and the required fields."""
 
     fields: Mapping[str, Any]
     required: frozenset[str]
@@ -45,12 +45,12 @@ class Resource:
     inputs: Shape
     outputs: Mapping[str, Any]
     always: frozenset[str] = field(default_factory=frozenset[str])
-    """Outputs that the service always fills in, given or not."""
+    """Outputs that are always set, given or not."""
 
 
 @cache
 def resource(token: str) -> Resource:
-    """The resource type of that token; raises `Refusal` when the installed SDK has none."""
+    """The resource type of a token; raises `ApiError` if the installed SDK has none."""
     package, module, name = token.split(":")
     python = _PACKAGES.get(package, "")
     if not python:
@@ -59,7 +59,7 @@ def resource(token: str) -> Resource:
     path = "helm.v3" if module == "helm.sh/v3" else module.split("/", 1)[0].lower()
     where = python if path == "index" else f"{python}.{path}"
     try:
-        # Through sys.modules: the package replaces its submodules by lazy stand-ins under its own attributes.
+        # Through sys.modules: as attributes of the package, submodules are lazy stand-ins.
         importlib.import_module(where)
         cls = cast("type[Any]", getattr(sys.modules[where], name))
         home = sys.modules[cls.__module__]
@@ -72,10 +72,10 @@ def resource(token: str) -> Resource:
 
 @cache
 def shape(cls: type[Any]) -> Shape:
-    """The fields of one generated input class, nested classes included (lazily)."""
+    """The fields of one generated input class; nested classes are resolved lazily."""
     types = cast("dict[str, Any]", sdk_types.input_type_types(cls))
     names = sdk_types.input_type_py_to_pulumi_names(cls)
-    # The generated classes have an __init__ whose parameters without a default are the required fields.
+    # Parameters of the generated __init__ without a default are the required fields.
     parameters = inspect.signature(cls.__init__).parameters.values()
     required = frozenset(names[p.name] for p in parameters if p.name in names and p.default is inspect.Parameter.empty)
     return Shape({key: _bare(hint) for key, hint in types.items()}, required)
@@ -99,13 +99,13 @@ def check(inputs: Props, wanted: Shape, path: str = "") -> list[Failure]:
 
 
 def unknown_outputs(known: Resource, inputs: Props) -> Props:
-    """The outputs before the object exists: what was given, and `UNKNOWN` where the service fills in."""
+    """The outputs before the object exists: given values, and `UNKNOWN` for computed ones."""
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     return {**dict.fromkeys(known.always, UNKNOWN), **given}
 
 
 def default_outputs(known: Resource, inputs: Props) -> Props:
-    """The outputs of an object that exists, where no rule says more: an empty value of the right type."""
+    """The default outputs of an existing object: given values, and empty ones of the right type."""
     given = {key: value for key, value in inputs.items() if not key.startswith("__")}
     return {**{key: _empty(known.outputs[key]) for key in known.always}, **given}
 
@@ -117,7 +117,7 @@ def _always(cls: type[Any]) -> frozenset[str]:
 
 
 def _bare(hint: Any) -> Any:
-    """The type inside of Input, Output, Awaitable and Optional."""
+    """The type inside Input, Output, Awaitable and Optional."""
     hint = sdk_types.unwrap_type(hint)
     origin = typing.get_origin(hint)
     if origin is not typing.Union and not isinstance(hint, _UNION):
@@ -158,7 +158,7 @@ def _check_value(value: Any, hint: Any, path: str) -> list[Failure]:
 
 
 def _expected(value: Any, hint: Any) -> str:
-    """What the value should have been, in words; empty when it is of the right kind."""
+    """The expected type in words; empty if the value has it."""
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         allowed = typing.get_args(hint)

@@ -1,10 +1,9 @@
 """The gRPC servers that the engine attaches to, in one thread with an event loop of its own.
 
-Each package has a port of its own, so that each can say the version that the engine expects of its plugin.
-
-The program under rehearsal runs event loops in other threads of the same process; none is shared. What the SDK's
-servicer lacks is added here: `Handshake` and `Attach`, the old inputs of a diff, which connection a call came over,
-and messages that reach the user as they are instead of wrapped in an exception's name.
+Each package has its own port, so that each can report the version that the engine expects of its plugin. The rehearsed
+program runs event loops in other threads of the same process; none is shared. What the SDK's servicer lacks is added
+here: `Handshake` and `Attach`, the old inputs of a diff, the connection of a call, and error messages without the
+exception's name.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from rehearsal.simulator.provider import EmbeddedCloud, client, configured_packa
 from rehearsal.simulator.state import ApiError
 from rehearsal.simulator.values import props_from_plain, props_to_plain
 
-# The engine's own limit for messages (a stack with many objects passes the 4 MiB default of gRPC).
+# The engine's own message limit (a stack with many objects exceeds gRPC's default of 4 MiB).
 _OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 _START_SECONDS = 20.0
-# Its methods have no complete types.
+# Its methods are not fully typed.
 _SDK: Any = ProviderServicer
 
 
@@ -41,7 +40,7 @@ class CloudServicer(ProviderServicer):
     """The SDK's servicer for one package, with what it lacks."""
 
     def __init__(self, cloud: EmbeddedCloud, package: str) -> None:
-        # The engine warns when a plugin is older than the SDK that the program uses.
+        # The engine warns if a plugin is older than the program's SDK.
         super().__init__([], importlib.metadata.version(f"pulumi-{package}"), cloud, engine_address="")
         self._cloud = cloud
         self._package = package
@@ -59,7 +58,7 @@ class CloudServicer(ProviderServicer):
 
     @override
     async def Handshake(self, request: Any, context: Any) -> Any:
-        # What `configure` answers as well; an engine that asks here does not ask there.
+        # Same as in `configure`, which the engine does not evaluate after a handshake.
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=False, accept_resources=False, accept_outputs=False
         )
@@ -74,7 +73,7 @@ class CloudServicer(ProviderServicer):
 
     @override
     async def DiffConfig(self, request: Any, context: Any) -> Any:
-        # The SDK's own method puts a bool where the protocol has an enum, so that "changed" reads "no change".
+        # The SDK's own method returns a bool instead of an enum, so that "changed" is read as "no change".
         async def answer() -> Any:
             response = await self._cloud.diff_config(
                 sdk.DiffRequest(
@@ -129,7 +128,7 @@ class CloudServicer(ProviderServicer):
 
 
 def _with_object(late: NotReadyError) -> tuple[tuple[str, bytes], ...]:
-    """The object that exists, in the place where the engine looks for it beside an error."""
+    """The existing object, as the error detail in which the engine expects it."""
     if late.outputs is None:
         return ()
     values = PropertyValue.marshal_map(props_from_plain(late.outputs))
@@ -152,7 +151,7 @@ class CloudServer:
         self._thread = threading.Thread(target=self._main, name="embedded-cloud", daemon=True)
 
     def start(self) -> CloudServer:
-        """Start serving; raises what kept the server from starting."""
+        """Start serving; raises `RuntimeError` if the server does not start."""
         self._thread.start()
         if not self._started.wait(_START_SECONDS):
             raise RuntimeError("the embedded cloud did not start")
@@ -161,7 +160,7 @@ class CloudServer:
         return self
 
     def stop(self) -> None:
-        """Stop serving and end the thread; does nothing when it never ran."""
+        """Stop serving and end the thread; does nothing if it never ran."""
         if self._thread.is_alive() and self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_START_SECONDS)
@@ -174,7 +173,7 @@ class CloudServer:
     def _main(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - handed to start(), which raises it in the caller's thread
+        except BaseException as error:  # noqa: BLE001 - passed to start(), which raises it in the caller's thread
             self._failure = error
         finally:
             self._started.set()

@@ -1,6 +1,6 @@
-"""What one service of the embedded cloud (Google Cloud, Kubernetes, random) must answer.
+"""Interface of one service of the embedded cloud (Google Cloud, Kubernetes, random).
 
-A service decides; it never talks to the engine. `provider.py` carries questions and answers between the two.
+A service never talks to the engine: `provider.py` mediates between the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rehearsal.simulator.values import Change, Props, changes
 
 @dataclass(frozen=True)
 class Failure:
-    """An input that is refused: which property, and why."""
+    """A rejected input: the property and the reason."""
 
     property: str
     reason: str
@@ -24,15 +24,15 @@ class Failure:
 
 @dataclass
 class Difference:
-    """How new inputs differ from the recorded ones, and what must be recreated for it."""
+    """How new inputs differ from the recorded ones, and which changes require a replacement."""
 
     changes: list[Change] = field(default_factory=list[Change])
     replaces: list[Change] = field(default_factory=list[Change])
     delete_first: bool = False
-    """Whether the old object must go before the new one can be made (both would have the same name)."""
+    """Whether the old object must be deleted before the new one is created (both would have the same name)."""
 
     def without(self, ignored: Sequence[str]) -> Difference:
-        """The same without what the program ignores, as plugins leave it out of their answer."""
+        """The same without ignored changes, which plugins omit from their answer."""
 
         def counts(change: Change) -> bool:
             return not any(change.within(path) for path in ignored)
@@ -51,15 +51,15 @@ class Service:
         self.clients: dict[str, Props] = {}
 
     def check_config(self, call: Call, props: Props) -> list[Failure]:
-        """Judge the configuration of a provider resource."""
+        """Validate the configuration of a provider resource."""
         return []
 
     def configure(self, client: str, props: Props) -> None:
-        """Take the configuration of one provider instance; `client` names its connection."""
+        """Store the configuration of one provider instance; `client` is its connection."""
         self.clients[client] = props
 
     def config_differs(self, old: Props, new: Props) -> list[str]:
-        """Fields of the provider's configuration that make it another provider (all its objects are replaced)."""
+        """Changed fields of the configuration that replace the provider and all its objects."""
         return []
 
     def config_of(self, call: Call) -> Props:
@@ -67,42 +67,42 @@ class Service:
         return self.clients.get(call.client, {})
 
     def check(self, call: Call, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
-        """Complete and judge the inputs of an object."""
+        """Complete and validate the inputs of an object."""
         raise ApiError(self.unmodelled(call.kind))
 
     def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
-        """Compare the inputs on record with the new ones."""
+        """Compare the recorded inputs with the new ones."""
         return Difference(list(changes(olds, news)))
 
     def preview(self, call: Call, inputs: Props) -> Props:
-        """The outputs as far as they are known before the object exists."""
+        """The outputs that are known before the object exists."""
         raise NotImplementedError
 
     def create(self, call: Call, inputs: Props) -> tuple[str, Props]:
-        """Make the object: its id and outputs."""
+        """Create the object; returns its id and outputs."""
         raise NotImplementedError
 
     def update(self, call: Call, id_: str, inputs: Props) -> Props:
-        """Change the object: its new outputs. With `call.preview` only judge, and change nothing."""
+        """Update the object; returns its new outputs. With `call.preview` only validate."""
         raise NotImplementedError
 
     def delete(self, call: Call, id_: str) -> None:
-        """Take the object away; nothing happens when it is gone already, as with the real providers."""
+        """Delete the object; does nothing if it is already gone, like the real providers."""
         raise NotImplementedError
 
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
-        """Inputs and outputs of an object that exists, else None."""
+        """Inputs and outputs of an existing object, else None."""
         raise NotImplementedError
 
     def invoke(self, call: Call, args: Props) -> Props:
-        """Answer a function call."""
+        """The result of a function call."""
         raise ApiError(f"the embedded cloud has no answer for the function {call.kind}")
 
     def unmodelled(self, kind: str) -> str:
-        """The message for a kind that is outside of what the embedded cloud stands in for."""
+        """The message for a kind that the embedded cloud does not model."""
         return f"the embedded cloud has no {kind}"
 
 
 def whole(outputs: Props, **more: Any) -> Props:
-    """`outputs` with more fields laid over it; fields that are None are left out."""
+    """`outputs` with more fields; fields that are None are left out."""
     return {**outputs, **{key: value for key, value in more.items() if value is not None}}

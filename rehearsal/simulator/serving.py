@@ -1,4 +1,4 @@
-"""What a DynamoGraphDeployment is to the real operators: roles, nodes, and the objects that its pods name."""
+"""A DynamoGraphDeployment as the real operators see it: roles, nodes, and the objects that its pods reference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 
 GPUS_PER_NODE = 4
-"""Of an A4X node; a pod that takes fewer still has the node's network cards to itself."""
+"""Of an A4X node; a pod with fewer still has the node's NICs to itself."""
 DEFAULT_QUEUE = "dynamo"
 QUEUE_ANNOTATION = "nvidia.com/kai-scheduler-queue"
 
@@ -35,7 +35,7 @@ class Role:
 
     @property
     def nodes(self) -> int:
-        """GPU nodes that all replicas take together."""
+        """GPU nodes of all replicas together."""
         return self.replicas * self.nodes_each * math.ceil(self.gpus / GPUS_PER_NODE)
 
 
@@ -93,13 +93,13 @@ def pool_size(pool: CloudResource) -> int:
     return number(pool.outputs, "nodeCount", number(pool.outputs, "initialNodeCount"))
 
 
-def spoken(graph: Props) -> str:
-    """A graph as messages name it."""
+def display_name(graph: Props) -> str:
+    """A graph's name in messages."""
     return f"DynamoGraphDeployment {text(graph, 'metadata.namespace')}/{text(graph, 'metadata.name')}"
 
 
 def key_of(graph: Props, cluster: str) -> Key:
-    """The identity of a graph in the world."""
+    """The identity of a graph in the state."""
     return (GRAPH, cluster, f"{text(graph, 'metadata.namespace')}/{text(graph, 'metadata.name')}")
 
 
@@ -114,7 +114,7 @@ def version_of(release: CloudResource) -> str:
 
 
 def needs(graph: Props, role: Role) -> list[pods.Needed]:
-    """The objects without which the pods of a role do not start."""
+    """The objects that the pods of a role need to start."""
     service = mapping(graph, f"spec.services.{role.name}")
     wanted = [*pods.references(role.pod), *pods.env_references(items(service, "envs"))]
     wanted += pods.env_references(items(graph, "spec.envs"))

@@ -1,8 +1,8 @@
-"""What exists: the memory of the embedded cloud.
+"""The state of the embedded cloud.
 
-Every object carries where it came from. Only objects that the program made count as leftovers; what stood there
-before (`seed`) and what a service made on its own account (`service`: system namespaces, what a chart keeps on
-purpose) do not. The journal keeps every call in order, so that order can be proven afterwards.
+Every object has an origin. Only objects that the program created count as leftovers; those that existed before (`seed`)
+and those that a service created itself (`service`: system namespaces, what a chart keeps on purpose) do not. The
+journal records every call in order, so that tests can verify the order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Key = tuple[str, str, str]
 
 
 class ApiError(Exception):
-    """The embedded cloud says no. The text is the message, worded like the real service's where it is known."""
+    """An error of the embedded cloud. The text is worded like the real service's, if it is known."""
 
 
 @dataclass
@@ -40,19 +40,19 @@ class CloudResource:
     origin: Origin = "program"
     urn: str = ""
     owner: Key | None = None
-    """The object that this one goes with: it is removed together with its owner."""
+    """The owner, with which this object is deleted."""
     applied: dict[str, dict[tuple[str, ...], Any]] = field(default_factory=dict[str, dict[tuple[str, ...], Any]])
-    """Kubernetes: the fields that others than the maker own, by field manager (`patches.py`)."""
+    """Kubernetes: fields that are not owned by the creator, by field manager (`patches.py`)."""
     dying: bool = False
-    """Kubernetes: its deletion was asked for, and a finalizer holds it (`finalizers.py`)."""
+    """Kubernetes: its deletion was requested, and a finalizer blocks it (`finalizers.py`)."""
     born: int = 0
     """Position in the order of creation."""
     written: float = field(default_factory=time.monotonic)
-    """When it was made, or a release was last installed, in seconds of `now`; minus infinity for what stood before."""
+    """When it was created, or a release last installed, in seconds of `now`; minus infinity for seeds."""
 
     @property
     def key(self) -> Key:
-        """The identity in the world."""
+        """The identity in the state."""
         return (self.kind, self.scope, self.id)
 
     def __str__(self) -> str:
@@ -72,27 +72,27 @@ class Entry:
     started: float
     ended: float
     refused: str = ""
-    """The message, where the call was refused."""
+    """The error message of a failed call."""
 
 
 @dataclass
 class CloudState:
-    """Everything that exists, and what happened. Safe to use from several threads."""
+    """Everything that exists, and the journal. Thread-safe."""
 
     seed: int | None = None
-    """Seeds the random names and keys; None draws another seed for each world."""
+    """Seed of the random names and keys; None: a different one for each state."""
     durations: dict[str, float] = field(default_factory=dict[str, float])
-    """Seconds that making an object of a kind takes (on the scaled clock); kinds that are not named take none."""
+    """Seconds that creating an object of a kind takes (on the scaled clock); other kinds take none."""
     time_scale: float = 0.0
-    """Real seconds per second of `durations`; 0 answers at once."""
+    """Real seconds per second of `durations`; 0: no delay."""
     unreachable: set[str] = field(default_factory=set[str])
-    """Ids of clusters whose control plane answers nobody any more."""
+    """Ids of clusters whose control plane does not answer."""
     cordoned: dict[str, int] = field(default_factory=dict[str, int])
-    """Ids of node pools to the number of their nodes that take no new pods (`kubectl cordon`)."""
+    """Number of cordoned nodes (`kubectl cordon`) by node pool id."""
     fabric: dict[str, float] = field(default_factory=dict[str, float])
-    """Ids of node pools to the GB/s of their NVLink, where it is not that of a healthy one."""
+    """GB/s of NVLink by node pool id, if it is not that of a healthy one."""
     seats: dict[Key, dict[str, int]] = field(default_factory=dict["Key", "dict[str, int]"], repr=False)
-    """Graphs to the nodes that their pods run on, by node pool."""
+    """Nodes of each graph's pods, by node pool."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     journal: list[Entry] = field(default_factory=list[Entry], repr=False)
     _resources: dict[Key, CloudResource] = field(default_factory=dict[Key, CloudResource], repr=False)
@@ -100,11 +100,11 @@ class CloudState:
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     def __post_init__(self) -> None:
-        # Names and made-up keys of a world that is thrown away.
+        # For names and keys of a simulation only.
         self.random = random.Random(self.seed)  # noqa: S311
 
     def add(self, resource: CloudResource) -> CloudResource:
-        """Put an object into the world; refuses a second one of the same identity."""
+        """Add an object; raises `ApiError` for a second one of the same identity."""
         with self.lock:
             if resource.key in self._resources:
                 raise ApiError(f"{resource} already exists")
@@ -135,7 +135,7 @@ class CloudState:
             ]
 
     def remove(self, key: Key) -> list[CloudResource]:
-        """Take an object out, and with it all that it owns. Returns what went; nothing when it was gone."""
+        """Remove an object and all that it owns. Returns what was removed; nothing if it was already gone."""
         with self.lock:
             resource = self._resources.pop(key, None)
             if resource is None:
@@ -146,7 +146,7 @@ class CloudState:
             return gone
 
     def times_made(self, key: Key) -> int:
-        """How often an object of this identity came into being."""
+        """How often an object of this identity was created."""
         with self.lock:
             return self._made[key]
 
@@ -158,11 +158,11 @@ class CloudState:
         return len(self._resources)
 
     def leftovers(self) -> list[CloudResource]:
-        """What the program made and has not taken away again."""
+        """What the program created and has not deleted."""
         return self.find(where=lambda resource: resource.origin == "program")
 
     def kept(self) -> list[CloudResource]:
-        """What services of the program left behind on purpose: objects that a chart never deletes, and theirs."""
+        """What is left behind by design: objects that a chart never deletes, and what they own."""
         return self.find(where=self._left_behind)
 
     def _left_behind(self, resource: CloudResource) -> bool:
@@ -184,10 +184,10 @@ class CloudState:
         return "".join(self.random.choice(alphabet) for _ in range(length))
 
     def wait_for(self, kind: str) -> float:
-        """Real seconds that making an object of this kind takes."""
+        """Real seconds that creating an object of this kind takes."""
         return self.durations.get(kind, 0.0) * self.time_scale
 
 
 def now() -> float:
-    """Seconds of the clock that the journal uses."""
+    """Seconds of the journal's clock."""
     return time.monotonic()

@@ -1,4 +1,4 @@
-"""What a GKE cluster has before anyone put anything into it: its system namespaces."""
+"""What a new GKE cluster contains: its system namespaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SYSTEM_NAMESPACES = (
 
 
 def boot_cluster(state: CloudState, cluster: CloudResource) -> None:
-    """Make the system namespaces of a cluster; they go with it."""
+    """Create the system namespaces of a cluster, which are deleted with it."""
     for name in SYSTEM_NAMESPACES:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         outputs = {**body, "status": {"phase": "Active"}}

@@ -1,8 +1,8 @@
 """Property values as plain Python, and the difference between two of them.
 
-The engine speaks protobuf, the SDK speaks `PropertyValue`; every rule of the embedded cloud is written against
-plain dictionaries. This file is the only place that knows both sides. Values that a preview cannot know yet
-become `UNKNOWN`, so that a rule can step over them instead of judging a placeholder.
+The engine uses protobuf and the SDK `PropertyValue`; the rules of the embedded cloud use plain dictionaries. This is
+the only module that converts between them. Values that are unknown in a preview become `UNKNOWN`, so that a rule can
+skip them instead of checking a placeholder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Props: TypeAlias = dict[str, Any]
 
 
 class Unknown(Enum):
-    """The type of `UNKNOWN`: a value that exists only after the deployment."""
+    """The type of `UNKNOWN`: a value that is known only after the deployment."""
 
     UNKNOWN = "unknown"
 
 
 UNKNOWN = Unknown.UNKNOWN
 
-# What the engine puts in place of a value it does not know yet: one text per kind of value
+# The engine's placeholders of unknown values, one for each type of value
 # (pulumi/pulumi sdk/go/common/resource/plugin/rpc.go). The SDK passes them on as ordinary strings.
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWN_TEXTS = frozenset(
@@ -44,7 +44,7 @@ _UNKNOWN_TEXTS = frozenset(
 
 
 def to_plain(value: PropertyValue) -> Any:
-    """The plain form of one value; secrets are unwrapped, whole numbers become `int`."""
+    """The plain form of one value; secrets are unwrapped, integral numbers become `int`."""
     inner = value.value
     if isinstance(inner, Computed) or (isinstance(inner, str) and inner in _UNKNOWN_TEXTS):
         return UNKNOWN
@@ -90,7 +90,7 @@ def props_from_plain(values: Mapping[str, Any]) -> dict[str, PropertyValue]:
 
 
 def dig(value: Any, path: str) -> Any:
-    """The value under a dotted path, or None where a step is missing; `UNKNOWN` where a step is unknown."""
+    """The value at a dotted path; None if a step is missing, `UNKNOWN` if one is unknown."""
     for step in path.split("."):
         if isinstance(value, Unknown):
             return UNKNOWN
@@ -101,19 +101,19 @@ def dig(value: Any, path: str) -> Any:
 
 
 def text(value: Any, path: str) -> str:
-    """The known text under a dotted path, else the empty string."""
+    """The known text at a dotted path, else the empty string."""
     found = dig(value, path)
     return found if isinstance(found, str) else ""
 
 
 def number(value: Any, path: str, default: int = 0) -> int:
-    """The known whole number under a dotted path, else `default`."""
+    """The known integer at a dotted path, else `default`."""
     found = dig(value, path)
     return found if isinstance(found, int) and not isinstance(found, bool) else default
 
 
 def items(value: Any, path: str) -> list[Props]:
-    """The known objects of the list under a dotted path; anything else in it is stepped over."""
+    """The known objects in the list at a dotted path; others are skipped."""
     found = dig(value, path)
     if not isinstance(found, list):
         return []
@@ -121,13 +121,13 @@ def items(value: Any, path: str) -> list[Props]:
 
 
 def many(value: Any, path: str) -> list[Any]:
-    """The list under a dotted path, whatever it holds, else an empty one."""
+    """The list at a dotted path, else an empty one."""
     found = dig(value, path)
     return cast("list[Any]", found) if isinstance(found, list) else []
 
 
 def mapping(value: Any, path: str) -> Props:
-    """The known object under a dotted path, else an empty one."""
+    """The known object at a dotted path, else an empty one."""
     found = dig(value, path)
     return cast("Props", found) if isinstance(found, dict) else {}
 
@@ -145,13 +145,13 @@ def has_unknown(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Change:
-    """One leaf that differs: `path` from the root, and whether it was added, deleted or updated."""
+    """A leaf that differs: its `path` from the root, and whether it was added, deleted or updated."""
 
     path: tuple[str | int, ...]
     kind: str
 
     def under(self, dotted: str) -> bool:
-        """Whether this change is at, below, or swallows the dotted path (list positions are ignored)."""
+        """Whether this change is at, below or above the dotted path (list positions are ignored)."""
         names = [step for step in self.path if isinstance(step, str)]
         wanted = dotted.split(".")
         shorter = min(len(names), len(wanted))
@@ -163,7 +163,7 @@ class Change:
         return names[: len(wanted)] == wanted
 
     def __str__(self) -> str:
-        """The path as the engine writes property paths: `a.b[0]["c/d"]`."""
+        """The path in the engine's syntax: `a.b[0]["c/d"]`."""
         out = ""
         for step in self.path:
             if isinstance(step, int):
@@ -177,7 +177,7 @@ class Change:
 
 
 def changes(old: Any, new: Any, path: tuple[str | int, ...] = ()) -> Iterator[Change]:
-    """Every leaf in which `new` differs from `old`. An unknown new value counts as a change."""
+    """Every leaf in which `new` differs from `old`. An unknown new value is a change."""
     if isinstance(old, dict) and isinstance(new, dict):
         yield from _changes_in_map(cast("Props", old), cast("Props", new), path)
     elif isinstance(old, list) and isinstance(new, list):
@@ -194,7 +194,7 @@ def changes(old: Any, new: Any, path: tuple[str | int, ...] = ()) -> Iterator[Ch
 
 
 def _changes_in_map(olds: Props, news: Props, path: tuple[str | int, ...]) -> Iterator[Change]:
-    """As `changes`; a null is no value."""
+    """As `changes`; null counts as missing."""
     for key in sorted({*olds, *news}):
         old, new = olds.get(key), news.get(key)
         if old is None and new is not None:

@@ -1,6 +1,6 @@
 """What the plugin waits for after it has written an object: the annotation `pulumi.com/waitFor`.
 
-Time stands still between two calls, so what is not true now would be waited for in vain.
+Time stands still between two calls, so a condition that is false now would time out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _JSON_PATH = re.compile(r"jsonpath=\{\.([\w.]+)\}(?:=(.*))?")
 
 
 def refuse_unready(id_: str, outputs: Props) -> None:
-    """Raise `NotReadyError`, with the object as it stands, unless everything that its annotation names is true."""
+    """Raise `NotReadyError`, with the object, unless all conditions of its annotation are true."""
     annotations = mapping(outputs, "metadata.annotations")
     if str(annotations.get(_SKIP)).lower() == "true":
         return

@@ -1,8 +1,8 @@
-"""Rules of a layout: arithmetic and names that a running server would refuse, or would follow into nonsense.
+"""Rules of a layout: values that a running server would reject, or would accept and then not work with.
 
 Each rule is one function from a `Context` to the problems it finds, with its source in the docstring: SGLang's
-`server_args.py` (both releases, 0.5.4.post3 and 0.5.9, unless it says one), its DeepEP dispatcher, Dynamo's operator,
-or plain arithmetic. `check` collects all of them with the checks of single arguments and variables.
+`server_args.py` (both releases, 0.5.4.post3 and 0.5.9, unless one is named), its DeepEP dispatcher, Dynamo's operator,
+or plain arithmetic. `check` runs all of them, after the checks of single arguments and variables.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def check(layout: Layout, profile: DynamoProfile) -> list[Problem]:
-    """Everything that is wrong with `layout`, as `profile` runs it (see `layout.resolve`)."""
+    """All problems of `layout`, as `profile` runs it (see `layout.resolve`)."""
     context = Context(layout, profile)
     single = [*arguments.check(layout, profile), *environment.check(layout, profile)]
-    told = {problem.key for problem in single}
-    # A value that is wrong by itself takes part in no arithmetic.
+    reported = {problem.key for problem in single}
+    # A value that is invalid by itself is not checked any further.
     return [
         *single,
-        *(problem for rule in RULES for problem in rule(context) if problem.key not in told),
+        *(problem for rule in RULES for problem in rule(context) if problem.key not in reported),
     ]
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> list[str]:
-    """What is allowed and does nothing, or soon will."""
+    """What has no effect, or is deprecated."""
     return [*arguments.warnings(layout, profile), *environment.warnings(layout, profile)]

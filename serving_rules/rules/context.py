@@ -1,4 +1,4 @@
-"""What a rule looks at: a layout as a Dynamo release runs it, role by role."""
+"""The input of a rule: a layout as a Dynamo release runs it, role by role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from validation.problems import Problem
 
 @dataclass(frozen=True)
 class RoleContext:
-    """One role of a layout, with its arguments read."""
+    """One role of a layout, with typed arguments."""
 
     layout: Layout
     name: WorkerRole
@@ -33,12 +33,12 @@ class RoleContext:
 
     @property
     def parallel(self) -> Parallelism:
-        """How one replica is spread over its GPUs."""
+        """Parallelism of one replica."""
         return self.values.parallelism
 
     @property
     def deepep(self) -> bool:
-        """Whether experts are reached through DeepEP."""
+        """Whether tokens are sent to experts through DeepEP."""
         return self.values.text("moe-a2a-backend") == "deepep"
 
     def problem(self, name: str, rule: str, fix: str) -> Problem:
@@ -60,7 +60,7 @@ class Context:
 
     @property
     def facts(self) -> ModelFacts | None:
-        """Sizes of the model, where the layout gives them."""
+        """Sizes of the model, if the layout has them."""
         return self.file.model_facts
 
     def role(self, name: WorkerRole) -> RoleContext:
@@ -82,5 +82,5 @@ Rule = Callable[[Context], Iterator[Problem]]
 
 
 def shown(value: object) -> str:
-    """A value as messages write it."""
+    """A value, for messages."""
     return "not set" if value is None else str(value)

@@ -33,8 +33,8 @@ _BALANCE_ALGORITHMS: Final = (
 def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
     """Prefill sends whole chunks (normal mode, no CUDA graphs), decode sends few tokens fast (low latency).
 
-    Source: `_handle_a2a_moe` switches CUDA graphs off in normal mode; the low-latency dispatcher holds at most 1024
-    tokens of a rank, fewer than a prompt's chunk has.
+    Source: `_handle_a2a_moe` disables CUDA graphs in normal mode; the low-latency dispatcher takes at most 1024 tokens
+    of a rank, fewer than a prefill chunk has.
     """
     for role in context.roles:
         if not role.deepep:
@@ -59,10 +59,10 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
 
 
 def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
-    """Every token of a decode batch finds room in DeepEP's low-latency dispatch buffer.
+    """A decode batch fits into DeepEP's low-latency dispatch buffer.
 
-    Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024; a rank's batch is the running requests
-    over the data-parallel ranks, and CUDA graphs are captured up to cuda-graph-max-bs.
+    Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024; a rank's batch is the number of running
+    requests divided by the data-parallel ranks, and CUDA graphs are captured up to cuda-graph-max-bs.
     """
     role = context.role("decode")
     if not role.deepep or role.values.text("deepep-mode") == "normal":
@@ -99,10 +99,10 @@ def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
 
 
 def deepep_is_switched_on(context: Context) -> Iterator[Problem]:
-    """DeepEP's own arguments are there only where DeepEP is.
+    """DeepEP's own arguments are set only together with DeepEP.
 
-    Source: SGLang reads them in the DeepEP dispatcher, which `moe-a2a-backend: deepep` makes; without it they say
-    nothing and experts are reached by collectives.
+    Source: SGLang reads them in the DeepEP dispatcher, which `moe-a2a-backend: deepep` selects; without it they are
+    ignored and collectives are used.
     """
     for role in context.roles:
         own = [role.values.name(name) for name in _DEEPEP if name in role.values.written]
@@ -115,11 +115,11 @@ def deepep_is_switched_on(context: Context) -> Iterator[Problem]:
 
 
 def experts_are_dispatched(context: Context) -> Iterator[Problem]:
-    """Tokens reach the copies of experts by an algorithm that there is, and that serves.
+    """Dispatch and balancing algorithms exist, and are fit for serving.
 
-    Source: `ExpertLocationDispatchInfo` (static, dynamic, or fake, which routes at random and is for measuring
-    only; none at all leaves the redundant experts idle) and `EplbAlgorithm` in SGLang's eplb package. SGLang's
-    parser takes any text here.
+    Source: `ExpertLocationDispatchInfo` (static, dynamic, or fake, which routes at random and is for measurements
+    only; with none the redundant experts are idle) and `EplbAlgorithm` in SGLang's eplb package. SGLang's parser
+    accepts any text here.
     """
     for role in context.roles:
         algorithm, balance = role.values.text("ep-dispatch-algorithm"), role.values.text("eplb-algorithm")
@@ -166,10 +166,10 @@ def experts_divide(context: Context) -> Iterator[Problem]:
 
 
 def expert_kernels_suit_the_weights(context: Context) -> Iterator[Problem]:
-    """Some expert kernels run some kinds of quantised weights only.
+    """Some expert kernels support only some kinds of quantized weights.
 
-    Source: `_handle_moe_kernel_config`. For flashinfer_cutlass 0.5.4.post3 takes modelopt_fp4 alone; what 0.5.9
-    takes beside it is let through on both.
+    Source: `_handle_moe_kernel_config`. For flashinfer_cutlass 0.5.4.post3 accepts modelopt_fp4 only; what 0.5.9
+    accepts as well is allowed on both.
     """
     for role in context.roles:
         backend, weights = role.values.text("moe-runner-backend"), role.values.text("quantization")
@@ -194,9 +194,9 @@ def dense_layers_are_not_cut(context: Context) -> Iterator[Problem]:
 
 
 def deepep_config_is_complete(context: Context) -> Iterator[Problem]:
-    """DeepEP's tuning has both halves, with one number of SMs.
+    """DeepEP's tuning has both halves, with the same number of SMs.
 
-    Source: `DeepEPConfig` in SGLang's DeepEP dispatcher. A value that is a path is not looked into.
+    Source: `DeepEPConfig` in SGLang's DeepEP dispatcher. A value that is a path is not checked.
     """
     for role in context.roles:
         text = role.values.text("deepep-config") or ""

@@ -1,4 +1,4 @@
-"""Requests and memory: lengths, concurrency, and room for the weights."""
+"""Requests and memory: lengths, concurrency, and memory for the weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _COUNTS: Final = (
 
 
 def context_holds_a_request(context: Context) -> Iterator[Problem]:
-    """The longest request of the layout's own load fits, on both roles alike, and the model can read it.
+    """The context length is the same on both roles, holds the longest request of the benchmark load, and is supported
+    by the model.
+
 
     Reason: prompt and answer share the context; a request goes through both roles.
     """
@@ -59,9 +61,9 @@ def context_holds_a_request(context: Context) -> Iterator[Problem]:
 
 
 def prefill_holds_a_prompt(context: Context) -> Iterator[Problem]:
-    """The token limit of a prefill rank lets at least one prompt of the load in.
+    """The token limit of a prefill rank admits at least one prompt of the load.
 
-    Reason: a prompt longer than `max-total-tokens` waits for ever.
+    Reason: a prompt longer than `max-total-tokens` waits forever.
     """
     role = context.role("prefill")
     tokens, prompt = role.values.integer("max-total-tokens"), context.file.benchmark.input_tokens
@@ -74,9 +76,9 @@ def prefill_holds_a_prompt(context: Context) -> Iterator[Problem]:
 
 
 def weights_leave_room(context: Context) -> Iterator[Problem]:
-    """Weights fit into the memory that SGLang may take, and one request's KV cache beside them.
+    """Weights and the KV cache of one request fit into the memory that SGLang may use.
 
-    Source: estimate.py; the sizes are estimates, so only what is far off is refused.
+    Source: estimate.py; the sizes are estimates, so only a clear excess is a problem.
     """
     if context.facts is None:
         return
@@ -100,7 +102,7 @@ def weights_leave_room(context: Context) -> Iterator[Problem]:
 
 
 def load_fits_the_roles(context: Context) -> Iterator[Problem]:
-    """The layout is measured with no more requests in flight than its roles run, and with enough to keep them so.
+    """The benchmark has no more requests in flight than the roles run, and enough requests to keep them in flight.
 
     Reason: beyond that the benchmark measures its own queue.
     """
@@ -125,9 +127,9 @@ def load_fits_the_roles(context: Context) -> Iterator[Problem]:
 
 
 def counts_are_positive(context: Context) -> Iterator[Problem]:
-    """What counts something is 1 or more.
+    """Counts are 1 or more.
 
-    Reason: SGLang takes 0 and negative numbers here and fails later, or never does its work.
+    Reason: SGLang accepts 0 and negative numbers here and fails later, or does no work.
     """
     for role in context.roles:
         for name in _COUNTS:

@@ -1,4 +1,4 @@
-"""Between the roles: what prefill and decode must agree on, and where they meet."""
+"""What prefill and decode must agree on, and how they connect."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TRTLLM_CACHE: Final = ("fp8_e4m3", "fp4_e2m1", "auto")
 
 
 def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
-    """A decode role with data parallelism knows how prefill spread its requests.
+    """A decode role with data parallelism knows how prefill distributes requests.
 
-    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does without (the profile says which).
+    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does not need it (set in the profile).
     """
     if not context.profile.decode_needs_round_robin_balance:
         return
@@ -39,7 +39,7 @@ def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
 
 
 def roles_meet_at_one_port(context: Context) -> Iterator[Problem]:
-    """Decode finds prefill's bootstrap server: the same port on both roles, and not one that is taken.
+    """Decode can reach prefill's bootstrap server: the same, free port on both roles.
 
     Source: dynamo issue 4855 (connection refused); 9090 is the operator's system port, 29500 its rendezvous.
     """
@@ -61,7 +61,7 @@ def roles_meet_at_one_port(context: Context) -> Iterator[Problem]:
 def roles_listen_to_all(context: Context) -> Iterator[Problem]:
     """Both roles listen on all addresses of the pod.
 
-    Source: dynamo issues 4855 and 1148: SGLang's default is 127.0.0.1, which no other pod reaches.
+    Source: dynamo issues 4855 and 1148: SGLang's default is 127.0.0.1, which no other pod can reach.
     """
     for role in context.roles:
         if role.values.text("host") != "0.0.0.0":  # noqa: S104 - the rule itself
@@ -69,9 +69,9 @@ def roles_listen_to_all(context: Context) -> Iterator[Problem]:
 
 
 def port_is_one(context: Context) -> Iterator[Problem]:
-    """The server's own port is one.
+    """The server's own port is valid.
 
-    Reason: SGLang derives further ports from it (port + 100 and up), so room is left above.
+    Reason: SGLang derives more ports from it (port + 100 and up), so there must be room above.
     """
     for role in context.roles:
         port = role.values.integer("port")
@@ -80,9 +80,9 @@ def port_is_one(context: Context) -> Iterator[Problem]:
 
 
 def roles_are_themselves(context: Context) -> Iterator[Problem]:
-    """Each role's arguments say the role.
+    """Each role's arguments name the role.
 
-    Source: the operator hands the role to no argument; two prefill roles start and answer nothing.
+    Source: the operator does not set it; two prefill roles start and answer nothing.
     """
     for role in context.roles:
         if role.values.text("disaggregation-mode") != role.name:
@@ -92,9 +92,9 @@ def roles_are_themselves(context: Context) -> Iterator[Problem]:
 
 
 def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
-    """The KV cache travels from prefill to decode.
+    """The KV cache is really transferred from prefill to decode.
 
-    Source: SGLang's `fake` transfer backend is for measuring one role alone: decode answers from an empty cache.
+    Source: SGLang's `fake` transfer backend is for measuring a single role: decode answers from an empty cache.
     """
     for role in context.roles:
         if role.values.text("disaggregation-transfer-backend") == "fake":
@@ -106,9 +106,9 @@ def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
 
 
 def roles_share_the_cache(context: Context) -> Iterator[Problem]:
-    """What decode gets from prefill is what it expects: bytes of the KV cache, moved the same way, same weights.
+    """Format of the KV cache, transfer backend and weights are the same on both roles.
 
-    Source: SGLang moves pages of the KV cache as they lie in memory; a layout sets these on both roles or on none.
+    Source: SGLang transfers pages of the KV cache as raw memory; a layout sets these on both roles or on none.
     """
     prefill, decode = context.role("prefill"), context.role("decode")
     for name in ("kv-cache-dtype", "page-size", "disaggregation-transfer-backend", "quantization", "attention-backend"):
@@ -118,7 +118,7 @@ def roles_share_the_cache(context: Context) -> Iterator[Problem]:
 
 
 def trtllm_attention_reads_the_cache(context: Context) -> Iterator[Problem]:
-    """TRT-LLM's MLA kernels read these types of KV cache only.
+    """TRT-LLM's MLA kernels support only these KV cache types.
 
     Source: `_handle_attention_backend_compatibility`.
     """
@@ -133,7 +133,7 @@ def trtllm_attention_reads_the_cache(context: Context) -> Iterator[Problem]:
 
 
 def served_name_is_the_model(context: Context) -> Iterator[Problem]:
-    """Workers are known by the model's id, by which frontends find the tokenizer and users ask.
+    """Workers serve under the model's id, which frontends use to find the tokenizer and users in requests.
 
     Source: dynamo issues 4748, 4976, 11650.
     """

@@ -1,4 +1,4 @@
-"""How a replica is spread over its GPUs: tensor, data and expert parallelism, and chunks of prompts."""
+"""Shape of a replica: tensor, data and expert parallelism, and prefill chunks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from serving_rules.rules.context import Context, RoleContext
 from validation.problems import Problem
 
 PAGE: Final = 64
-"""Tokens of a KV cache page: what SGLang's trtllm_mla backend forces, unless 32 is asked for."""
+"""Tokens of a KV cache page that SGLang's trtllm_mla backend enforces, unless 32 is set."""
 
 _WHOLE_EXPERTS: Final = ("deepep", "mooncake")
 
 
 def parallelism_fills_the_nodes(context: Context) -> Iterator[Problem]:
-    """One process a GPU, on every GPU of every node of a replica.
+    """One process for each GPU of every node of a replica.
 
     Source: `check_server_args`: tp x pp is a multiple of nnodes; the operator starts one process group over
     nodeCount pods with 4 GPUs each. Data parallelism outside the tensor-parallel group multiplies the GPUs.
@@ -34,10 +34,10 @@ def parallelism_fills_the_nodes(context: Context) -> Iterator[Problem]:
 
 
 def data_parallel_attention_divides(context: Context) -> Iterator[Problem]:
-    """Data parallelism over nodes is data-parallel attention, which cuts the tensor-parallel group evenly.
+    """Data parallelism across nodes is data-parallel attention, which divides the tensor-parallel group evenly.
 
     Source: `check_server_args` (multi-node data parallel needs it), `_handle_data_parallelism` (tp % dp == 0; a
-    size of 1 switches the flag off again without a word).
+    size of 1 silently turns the flag off).
     """
     for role in context.roles:
         parallel, wanted = role.parallel, role.values.flag("enable-dp-attention")
@@ -64,7 +64,7 @@ def data_parallel_attention_divides(context: Context) -> Iterator[Problem]:
 def expert_parallelism_is_whole(context: Context) -> Iterator[Problem]:
     """With DeepEP every GPU of the replica is a rank of the expert group.
 
-    Source: `_handle_a2a_moe` sets the expert-parallel size to the tensor-parallel size, whatever was asked for;
+    Source: `_handle_a2a_moe` sets the expert-parallel size to the tensor-parallel size, whatever is given;
     without it the size divides the tensor-parallel size.
     """
     for role in context.roles:
@@ -85,10 +85,10 @@ def expert_parallelism_is_whole(context: Context) -> Iterator[Problem]:
 
 
 def prefill_chunks_are_whole_pages(context: Context) -> Iterator[Problem]:
-    """A chunk of a prompt fills whole pages of the KV cache, on every data-parallel rank.
+    """A prefill chunk fills whole KV cache pages on every data-parallel rank.
 
-    Source: `_handle_data_parallelism` divides the chunk by dp and drops the rest; `check_server_args` wants a
-    multiple of the page size, except on decode; trtllm_mla's page has 64 tokens (32 if asked for).
+    Source: `_handle_data_parallelism` divides the chunk by dp and drops the rest; `check_server_args` requires a
+    multiple of the page size, except on decode; trtllm_mla's page has 64 tokens (or 32 if set).
     """
     for role in context.roles:
         chunk, parallel = role.values.integer("chunked-prefill-size"), role.parallel
