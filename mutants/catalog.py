@@ -1871,8 +1871,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     ),
     Mutant(
         "a secret in hex digits is not searched for",
-        "tests/resilience/secrets.py",
-        '        found[raw.hex().encode()] = "as hex digits"\n',
+        "tests/resilience/test_secrets.py",
+        '        "as hex digits": secret.encode().hex(),\n',
         "",
         "tests/resilience/test_secrets.py::test_the_search_finds_a_secret_in_every_disguise",
     ),

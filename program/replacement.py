@@ -4,7 +4,7 @@ The plugins say so too, but only together with a difference. A replacement that 
 old node pool is gone, the new reservation turns out to be wrong) is often answered by putting the old value back,
 and then there is no difference: without an option of the program's own, Pulumi 3.259 makes the object and *then*
 deletes the "old" one, which has the same id. The pool that was just made is gone, and the state says that it
-exists. Seen in `tests/resilience/replacements.py`; read in the engine's `continueStepsFromDiff`, where
+exists. Seen in `tests/resilience/test_replacements.py`; read in the engine's `continueStepsFromDiff`, where
 `pendingReplacement` makes a replacement of an empty difference, and the order comes from the difference or from this
 option alone.
 
