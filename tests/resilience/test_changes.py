@@ -7,7 +7,7 @@ leaves the environment as it found it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -114,11 +114,14 @@ def test_a_new_token_leaves_the_graph_alone(rehearsal: Rehearsal) -> None:
     _there_and_back(rehearsal, "hfToken")
 
 
-_IN_PLACE = ("stacks[0].image", "dynamo.version", "stacks[0].overrides.decode.arguments", "ngcApiKey")
-CARRIED_OUT: Mapping[str, Sequence[str]] = {
-    "dev": (*_IN_PLACE, "stacks[0].frontend.replicas"),
-    "prod": (*_IN_PLACE, "stacks[0].frontend.replicas", "hfToken", "stacks[0].layout", "domains[+]"),
-}
+_IN_PLACE = (
+    "stacks[0].image",
+    "stacks[0].frontend.replicas",
+    "stacks[0].overrides.decode.arguments",
+    "dynamo.version",
+    "ngcApiKey",
+)
+CARRIED_OUT = {"dev": _IN_PLACE, "prod": (*_IN_PLACE, "hfToken", "stacks[0].layout", "domains[+]")}
 
 
 @pytest.mark.whole

@@ -65,6 +65,7 @@ def test_what_a_stopped_replacement_leaves_behind_has_a_way_out(name: str) -> No
         rehearsal.up()
         (urn,) = [urn for urn in life.known(rehearsal) if name_of(urn) == name]
         _stop_half_way(rehearsal, urn)
+        assert life.gone(rehearsal)
         _give_up(rehearsal, urn)
         rehearsal.up_without_change()
         rehearsal.destroy()
