@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -27,30 +26,10 @@ EVERY = ("dev", "prod", f"dev{DRANET}", f"prod{DRANET}")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}
 """A protected environment refuses to be destroyed before the engine asks the cloud anything; lifting it is proven
 in the rehearsal itself."""
-Say = Callable[[str], None]
 
 
 class ProofError(Exception):
     """The program or the engine did not do what it should. The text says what was seen instead."""
-
-
-@dataclass
-class Tally:
-    """Counts of one proof."""
-
-    name: str
-    tried: int = 0
-    survived: int = 0
-    orphans: int = 0
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list[str])
-
-    def __str__(self) -> str:
-        more = f"; {'; '.join(self.notes)}" if self.notes else ""
-        return (
-            f"{self.name}: {self.tried} tried, {self.survived} survived, {self.orphans} orphans, "
-            f"{self.seconds:.0f} s{more}"
-        )
 
 
 def environments(*short: str) -> list[Any]:

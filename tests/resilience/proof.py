@@ -14,7 +14,3 @@ needs_engine = pytest.mark.skipif(
 )
 RecordProperty = Callable[[str, object], None]
 """pytest's fixture of that name; `conftest.py` prints what was recorded."""
-
-
-def silent(_: str) -> None:
-    """A listener that hears nothing."""
