@@ -25,7 +25,7 @@ help:
 	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, recreated'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
-	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the project's format'
+	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the format of the project'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
 	@echo 'make clean                             remove .venv and every cache in this folder'
 
