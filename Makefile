@@ -12,6 +12,7 @@ BIN = .venv/bin
 INSTALLED = .venv/.installed
 SELECT = not whole
 RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
+GET_ENGINE = $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'
 PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
 help:
@@ -20,11 +21,11 @@ help:
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
 	@echo 'make test-unit                         the tests that take seconds'
-	@echo 'make faults                            every create and delete fails once, the engine is killed, ... (long)'
+	@echo 'make faults [ARGS="-k kill"]           every create and delete fails once, the engine is killed, ... (long)'
 	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, recreated'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
-	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the project's format'
+	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the format of the project'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
 	@echo 'make clean                             remove .venv and every cache in this folder'
 
@@ -70,7 +71,8 @@ bench: $(INSTALLED)
 	@$(BIN)/python -m tools.bench $(ARGS)
 
 faults: $(INSTALLED)
-	@$(BIN)/python -m tests.resilience $(ARGS)
+	@$(GET_ENGINE)
+	@$(BIN)/pytest -v -m 'whole or not whole' --timeout 3600 tests/resilience $(ARGS)
 
 mutants: $(INSTALLED)
 	@$(BIN)/python -m mutants $(ARGS)
@@ -98,12 +100,13 @@ test: $(INSTALLED)
 	step readiness $(RUN_PYTEST) --junitxml=$$reports/readiness.xml tests/readiness; \
 	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
-	step 'engine to run' $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'; \
+	step 'engine to run' $(GET_ENGINE); \
 	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
-	step resilience $(RUN_PYTEST) --junitxml=$$reports/resilience.xml tests/resilience; \
+	step resilience $(BIN)/pytest -q --junitxml=$$reports/resilience.xml tests/resilience; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
 
-# The same with every combination of the modes in place of a pairwise selection.
+# The same with every combination of the modes in place of a pairwise selection; `make faults` is the long form of the
+# last step.
 test-all:
 	@$(MAKE) test SELECT='whole or not whole'
 

@@ -1,23 +1,7 @@
 """Sets `delete_before_replace` explicitly on every resource that keeps its name.
 
-The plugins request it too, but only as part of a diff. If a replacement stops between delete and create (the old node
-pool is deleted, the new reservation turns out to be wrong), users often revert the change, and then the diff is empty:
-without an explicit option, Pulumi 3.259 creates the object and *then* deletes the "old" one, which has the same id. The
-new pool is gone, and the state says that it exists. Seen in `tests/resilience/replacements.py`; read in the engine's
-`continueStepsFromDiff`, where `pendingReplacement` turns an empty diff into a replacement, whose order comes only from
-the diff or from this option.
-
-The option also applies if the config renames something (`dynamo.namespace`): the new one would exist beside the old
-one, and a second operator is rejected.
-
-Before the engine deletes an object for this, it deletes its dependents that use an output of it and would be replaced
-if that output is unknown. So nothing that should outlive a node pool uses such an output; its order comes from
-`depends_on`.
-
-Remaining gap: a resource of `CREATED_FIRST`, or with the option set to False, is lost in the same way if it was deleted
-as such a dependent and then not recreated. That takes a replacement of the stack's namespace (`up --replace`) or of a
-service account (another name for an unprotected cluster); no other change of the config causes one. `pulumi refresh
---run-program=false` and `pulumi up` recover it.
+The plugins request it only as part of a diff, and a replacement that stopped half-way and is reverted has none. Why
+that loses a node pool, what else follows, and which gap remains: docs/decisions/0002-delete-before-replace.md.
 """
 
 from __future__ import annotations

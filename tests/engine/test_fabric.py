@@ -15,7 +15,6 @@ from rehearsal.simulator.serving import GRAPH
 from rehearsal.timeline import graph as timeline
 from rehearsal.timeline.needs import necessary
 from tests.resilience import life
-from tests.resilience.changes import raw_config
 from tests.resilience.order import InvariantChecker
 from tests.resilience.proof import needs_engine
 
@@ -173,7 +172,9 @@ def test_a_test_that_is_added_under_a_stack_is_refused_and_nothing_is_touched() 
 @pytest.mark.parametrize("environment", ["dev", f"prod{life.DRANET}"])
 def test_it_waits_for_what_it_needs_and_for_nothing_else(environment: str) -> None:
     """In a cluster that is made, and with DRANET, as well: the timeline's rules, and nothing left."""
-    domains = [{**domain, "fabricTest": {}} for domain in raw_config(environment.removesuffix(life.DRANET))[DOMAINS]]
+    domains = [
+        {**domain, "fabricTest": {}} for domain in Rehearsal(environment.removesuffix(life.DRANET)).config[DOMAINS]
+    ]
     with life.rehearse(environment, {DOMAINS: domains}) as rehearsal:
         rehearsal.up()
         plan = timeline.read(rehearsal.export())

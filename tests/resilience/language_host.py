@@ -1,8 +1,8 @@
 """A stand-in for the engine's Python language host, for the one command that wants it without need.
 
 `pulumi import --generate-code=false` starts the host of the project's language before it looks at its flags. A
-user's Pulumi brings that host; the engine of the rehearsal is built without it. This one answers what the engine
-asks before an import and knows no package. The engine starts it as `pulumi-language-python`, reads a port from its
+user's Pulumi brings that host; the engine of the rehearsal is built without it. This one answers the one
+question that the engine asks before an import. The engine starts it as `pulumi-language-python`, reads a port from its
 standard output, and kills it at the end.
 """
 
@@ -14,33 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import empty_pb2
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 from typing_extensions import override
 
 
 class Host(language_pb2_grpc.LanguageRuntimeServicer):
-    """Answers what comes before an import."""
-
-    @override
-    def Handshake(self, request: Any, context: Any) -> Any:
-        return language_pb2.LanguageHandshakeResponse()
+    """Answers who it is, and nothing else."""
 
     @override
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version="3.259.0")
-
-    @override
-    def GetRequiredPackages(self, request: Any, context: Any) -> Any:
-        return language_pb2.GetRequiredPackagesResponse()
-
-    @override
-    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
-        return language_pb2.GetRequiredPluginsResponse()
-
-    @override
-    def Cancel(self, request: Any, context: Any) -> Any:
-        return empty_pb2.Empty()
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -52,15 +35,10 @@ def install(folder: Path) -> dict[str, str]:
     return {"PATH": f"{folder}:/usr/bin:/bin"}
 
 
-def main() -> None:
-    """Serve until killed."""
+if __name__ == "__main__":
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
     server.wait_for_termination()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What every proof needs: an environment in a rehearsal, its ledger against the cloud, and the way back from a loss.
+"""What the tests share: an environment in a rehearsal, its ledger against the cloud, and the way back from a loss.
 
 The ledger compares two lists that must agree at every quiet moment: what the engine's state says there is, and
 what the embedded cloud holds of the program's. An orphan exists and nobody knows it, a stale entry is known and does
@@ -10,52 +10,38 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+import pytest
 
 from rehearsal import CloudResource, Rehearsal, RehearsalError
-from rehearsal.run import ROOT
 from rehearsal.simulator import finalizers
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.system_objects import NAMESPACE
 from tests.resilience import language_host
 
-ENVIRONMENTS = ("dev", "prod")
+DRANET = "+dranet"
+"""Ends the name of an environment that is run with DRANET in place of multi-networking."""
+EVERY = ("dev", "prod", f"dev{DRANET}", f"prod{DRANET}")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}
 """A protected environment refuses to be destroyed before the engine asks the cloud anything; lifting it is proven
 in the rehearsal itself."""
-
-Say = Callable[[str], None]
 
 
 class ProofError(Exception):
     """The program or the engine did not do what it should. The text says what was seen instead."""
 
 
-@dataclass
-class Tally:
-    """Counts of one proof."""
-
-    name: str
-    tried: int = 0
-    survived: int = 0
-    orphans: int = 0
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list[str])
-
-    def __str__(self) -> str:
-        more = f"; {'; '.join(self.notes)}" if self.notes else ""
-        return (
-            f"{self.name}: {self.tried} tried, {self.survived} survived, {self.orphans} orphans, "
-            f"{self.seconds:.0f} s{more}"
-        )
+def environments(*short: str) -> list[Any]:
+    """Every environment as a parameter of a test; `make test` runs it with the `short` ones."""
+    return [pytest.param(name, marks=() if name in short else pytest.mark.whole) for name in EVERY]
 
 
-DRANET = "+dranet"
-"""Ends the name of an environment that is proven with DRANET in place of multi-networking."""
-VARIANTS = tuple(f"{environment}{DRANET}" for environment in ENVIRONMENTS)
+def whole(values: Iterable[Any]) -> list[Any]:
+    """Parameters (each a value or a tuple of them) of which `make test` runs none."""
+    return [
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.whole) for value in values
+    ]
 
 
 def rehearse(environment: str, config: Mapping[str, Any] | None = None, **options: Any) -> Rehearsal:
@@ -63,8 +49,7 @@ def rehearse(environment: str, config: Mapping[str, Any] | None = None, **option
     name = environment.removesuffix(DRANET)
     changes = {**UNPROTECTED, **(config or {})}
     if environment != name:
-        file = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))["config"]
-        cluster = changes.get("dynamo-a4x:cluster", file["dynamo-a4x:cluster"])
+        cluster = Rehearsal(name, config=changes).config["dynamo-a4x:cluster"]
         changes["dynamo-a4x:cluster"] = {**cluster, "rdma": "dranet"}
     return Rehearsal(name, config=changes, **options)
 
@@ -72,16 +57,26 @@ def rehearse(environment: str, config: Mapping[str, Any] | None = None, **option
 def resources(state: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The resources of an exported state that a cloud holds: no components, no providers."""
     found = state.get("deployment", {}).get("resources") or []
-    return [r for r in found if r.get("custom") and not r.get("external") and not _is_provider(str(r["type"]))]
+    return [
+        r
+        for r in found
+        if r.get("custom") and not r.get("external") and not str(r["type"]).startswith("pulumi:providers:")
+    ]
 
 
-def pending(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The operations that a state says were under way."""
-    return list(state.get("deployment", {}).get("pending_operations") or [])
+def known(rehearsal: Rehearsal) -> set[str]:
+    """URNs of what the state has."""
+    return {str(resource["urn"]) for resource in resources(rehearsal.export())}
 
 
-def _is_provider(kind: str) -> bool:
-    return kind.startswith("pulumi:providers:")
+def gone(rehearsal: Rehearsal) -> list[dict[str, Any]]:
+    """Entries of what a replacement has deleted and not yet recreated."""
+    return [resource for resource in resources(rehearsal.export()) if resource.get("pendingReplacement")]
+
+
+def suffix(rehearsal: Rehearsal) -> str:
+    """What to replace for another name of the graph: on Dynamo 0.7.0 one that is recreated needs it."""
+    return f"**{rehearsal.settings.stacks[0].name}-suffix"
 
 
 def stateless(kind: str) -> bool:
@@ -94,6 +89,17 @@ def in_the_cloud(rehearsal: Rehearsal) -> list[CloudResource]:
     return [resource for resource in rehearsal.state.leftovers() if not stateless(resource.kind)]
 
 
+def entries(rehearsal: Rehearsal) -> list[tuple[str, str]]:
+    """Kind and id of everything that the state says a cloud holds."""
+    found = resources(rehearsal.export())
+    return [(str(r["type"]), str(r["id"])) for r in found if not stateless(str(r["type"]))]
+
+
+def held(rehearsal: Rehearsal) -> list[tuple[str, str]]:
+    """Kind and id of everything that a cloud holds of the program's, as a state names it."""
+    return [*((resource.kind, resource.id) for resource in in_the_cloud(rehearsal)), *patched(rehearsal)]
+
+
 def patched(rehearsal: Rehearsal) -> list[tuple[str, str]]:
     """The patches that a cloud carries, as the state names them: an object's patch has the object's id."""
     return [(f"{resource.kind}Patch", resource.id) for resource in rehearsal.state for _ in resource.applied]
@@ -104,42 +110,21 @@ def spoken(urn: str) -> str:
     return f"{kind_of(urn)} {name_of(urn)}"
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """Where the state and the cloud disagree."""
-
-    orphans: tuple[str, ...]
-    stale: tuple[str, ...]
-    doubles: tuple[str, ...]
-
-    @property
-    def clean(self) -> bool:
-        """Whether they agree."""
-        return not (self.orphans or self.stale or self.doubles)
-
-    def __str__(self) -> str:
-        parts = {"orphans": self.orphans, "stale entries": self.stale, "doubles": self.doubles}
-        return "; ".join(f"{name}: {', '.join(values)}" for name, values in parts.items() if values) or "clean"
-
-
-def ledger(rehearsal: Rehearsal, mine: Callable[[CloudResource], bool] = lambda _: True) -> Ledger:
-    """Compare the state with what the cloud holds of the program's (of `mine`, where two programs share it)."""
-    entries = [r for r in resources(rehearsal.export()) if not stateless(str(r["type"]))]
-    known = Counter((str(r["type"]), str(r["id"])) for r in entries)
-    held = [resource for resource in in_the_cloud(rehearsal) if mine(resource)]
-    real = Counter([*((resource.kind, resource.id) for resource in held), *patched(rehearsal)])
-    urns = Counter(resource.urn for resource in held)
-    return Ledger(
-        orphans=tuple(f"{kind} {id_}" for kind, id_ in (real - known)),
-        stale=tuple(f"{kind} {id_}" for kind, id_ in (known - real)),
-        doubles=tuple(spoken(urn) for urn, count in urns.items() if count > 1 and urn),
-    )
+def ledger(rehearsal: Rehearsal) -> dict[str, list[str]]:
+    """Where the state and what the cloud holds of the program's disagree: orphans, stale entries, doubles."""
+    state, real = Counter(entries(rehearsal)), Counter(held(rehearsal))
+    urns = Counter(resource.urn for resource in in_the_cloud(rehearsal))
+    found = {
+        "orphans": [f"{kind} {id_}" for kind, id_ in real - state],
+        "stale entries": [f"{kind} {id_}" for kind, id_ in state - real],
+        "doubles": [spoken(urn) for urn, count in urns.items() if count > 1 and urn],
+    }
+    return {what: names for what, names in found.items() if names}
 
 
 def require_clean(rehearsal: Rehearsal, when: str) -> None:
     """Raise `ProofError` unless the state and the cloud agree."""
-    found = ledger(rehearsal)
-    if not found.clean:
+    if found := ledger(rehearsal):
         raise ProofError(f"{when}: {found}")
 
 
@@ -148,6 +133,19 @@ def require_empty(rehearsal: Rehearsal, when: str) -> None:
     left = [*in_the_cloud(rehearsal), *(f"{kind.rsplit(':', 1)[-1]} {id_}" for kind, id_ in patched(rehearsal))]
     if left:
         raise ProofError(f"{when}: left in the cloud: {', '.join(map(str, left))}")
+
+
+def require_protected(rehearsal: Rehearsal, what: str) -> None:
+    """Raise `ProofError` unless protection refuses a preview, and an `up` before it does anything."""
+    for run in (rehearsal.preview, rehearsal.up):
+        before = len(rehearsal.state.journal)
+        error = failed(run)
+        if error is None or not all("marked for protection" in cause for cause in error.causes):
+            raise ProofError(f"protection let {what} pass: {error}")
+        calls = [entry for entry in rehearsal.state.journal[before:] if not entry.preview]
+        done = [f"{entry.op} {entry.name}" for entry in calls if entry.op in ("create", "update", "delete")]
+        if done:
+            raise ProofError(f"{what} was refused by protection after {', '.join(done)}")
 
 
 def free_hanging_namespaces(rehearsal: Rehearsal) -> bool:
@@ -168,11 +166,11 @@ def finish(rehearsal: Rehearsal, when: str) -> None:
     require_clean(rehearsal, when)
 
 
-def adopt_lost(rehearsal: Rehearsal, urns: Iterable[str]) -> int:
+def adopt_lost(rehearsal: Rehearsal, urns: Iterable[str]) -> None:
     """Bring objects into the state that exist and that the engine never learned of, as the runbook says.
 
     `pulumi preview --import-file` writes down everything that it would create; what exists keeps its line and gets
-    its id, the rest is struck out; `pulumi import` reads it. Returns how many were imported.
+    its id, the rest is struck out; `pulumi import` reads it.
     """
     wanted = set(urns)
     made = {resource.urn: resource.id for resource in in_the_cloud(rehearsal)}
@@ -193,7 +191,6 @@ def adopt_lost(rehearsal: Rehearsal, urns: Iterable[str]) -> int:
     command = ["import", "--file", str(path), "--protect=false", "--generate-code=false", "--yes"]
     rehearsal.cli(command, variables=host)
     path.unlink()
-    return len(kept)
 
 
 def failed(action: Callable[[], Any]) -> RehearsalError | None:

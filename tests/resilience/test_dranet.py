@@ -1,18 +1,18 @@
-"""What is proven with multi-networking holds with DRANET too; the long forms are in `python -m tests.resilience`."""
+"""An environment with DRANET in place of multi-networking; the other tests here have one of them as a parameter."""
 
 from __future__ import annotations
 
 import pytest
 
 from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
-from tests.resilience import drift, faults, life, order
-from tests.resilience.proof import needs_engine, silent
+from tests.resilience import life, order
+from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
 
 def test_an_environment_with_dranet_goes_up_changes_comes_down_and_goes_up_again() -> None:
-    with life.rehearse("prod+dranet") as rehearsal:
+    with life.rehearse(f"prod{life.DRANET}") as rehearsal:
         checker = order.InvariantChecker(rehearsal)
         checker.arm()
         for _ in range(2):
@@ -26,14 +26,3 @@ def test_an_environment_with_dranet_goes_up_changes_comes_down_and_goes_up_again
             rehearsal.destroy()
             life.require_empty(rehearsal, "with DRANET")
         checker.require("with DRANET")
-
-
-def test_drift_is_put_right_with_dranet() -> None:
-    tallies = drift.proof("dev+dranet", True, silent)
-    assert all(tally.tried == tally.survived for tally in tallies)
-
-
-def test_every_create_and_delete_may_fail_once_with_dranet() -> None:
-    creates, deletes = faults.short("dev+dranet", faults.BEFORE, silent)
-    assert creates.tried == creates.survived == deletes.tried > 20
-    assert creates.orphans == deletes.orphans == 0

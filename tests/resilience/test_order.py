@@ -6,23 +6,37 @@ import pytest
 
 from rehearsal import Rehearsal
 from rehearsal.simulator.gcp_rules import CLUSTER
-from tests.resilience import order
-from tests.resilience.proof import needs_engine, silent
+from tests.resilience import life, order
+from tests.resilience.proof import RecordProperty, needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
 
-def test_at_every_moment_of_up_and_destroy_everything_alive_has_what_it_needs() -> None:
-    tally = order.witnessed("dev", silent)
-    assert tally.tried == tally.survived > 40
+@pytest.mark.parametrize("environment", life.environments("dev"))
+def test_at_every_moment_of_up_and_destroy_everything_alive_has_what_it_needs(
+    environment: str, record_property: RecordProperty
+) -> None:
+    looks = order.checked(environment)
+    assert looks > 40
+    record_property("looks at the whole cloud", looks)
 
 
-def test_what_is_in_use_is_refused_or_missed_when_it_is_deleted() -> None:
-    assert order.offered("dev", silent).survived > 10
+@pytest.mark.parametrize("environment", life.environments("dev"))
+def test_what_is_in_use_is_refused_or_missed_when_it_is_deleted(
+    environment: str, record_property: RecordProperty
+) -> None:
+    tried = order.offered(environment)
+    assert tried > 10
+    record_property("tried", tried)
 
 
-def test_a_destroy_in_a_broken_order_is_refused_or_seen() -> None:
-    assert order.negative_controls("dev", silent).survived == 5
+@pytest.mark.parametrize(("environment", "only"), [("dev", 5), *life.whole((name, None) for name in life.EVERY)])
+def test_a_destroy_in_a_broken_order_is_refused_or_seen(
+    environment: str, only: int | None, record_property: RecordProperty
+) -> None:
+    tried = order.negative_controls(environment, only)
+    assert tried >= 5
+    record_property("tried", tried)
 
 
 def test_the_witness_sees_a_graph_whose_operator_is_gone() -> None:
