@@ -190,12 +190,13 @@ def unguarded() -> Tally:
         alice.up()
         with life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob:
             bob.up()
+            before = order.alive(alice.state)
             for binding in alice.state.find(BINDING):
                 alice.state.remove(binding.key)
             error = life.failed(alice.destroy)
             if error is None or "nvidia-dra-driver-gpu stays in Terminating" not in str(error.causes):
                 raise ProofError(f"the driver's namespace did not hang: {error}")
-            damage = order.lacking(alice)
+            damage = order.lost(before, order.alive(alice.state))
             if not any("lives without dynamo-platform" in wrong for wrong in damage):
                 raise ProofError(f"nobody saw the damage: {damage}")
             again = life.failed(alice.up)
@@ -203,7 +204,7 @@ def unguarded() -> Tally:
                 raise ProofError(f"an up was taken in a namespace that is going: {again}")
             life.free_hanging_namespaces(alice)
             alice.up()
-            left = order.lacking(alice)
+            left = order.lost(before, order.alive(alice.state))
             if left:
                 raise ProofError(f"the way back left damage: {left}")
             tally.tried = tally.survived = len(damage)
