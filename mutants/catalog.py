@@ -1863,6 +1863,14 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
         "tests/tools/test_timeline.py::test_a_step_before_its_need_has_ended_is_seen",
     ),
     Mutant(
+        "the accounts of pods come before the API that makes them is on",
+        "program/identity.py",
+        '"project": infrastructure.project',
+        '"project": settings.project',
+        "tests/resilience/test_order.py::"
+        "test_everything_alive_has_what_it_needs_and_the_program_waits_for_that_alone[prod+dranet]",
+    ),
+    Mutant(
         "the checker does not miss an operator",
         "rehearsal/timeline/needs.py",
         '"*/DynamoGraphDeployment", "*/Release:dynamo-platform", ALL',

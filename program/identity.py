@@ -27,7 +27,7 @@ def bucket_access(
         {
             "environment": settings.environment,
             "mode": settings.workload_identity,
-            "project": settings.project,
+            "project": infrastructure.project,
             "project_number": settings.project_number or "",
             "workload_pool": infrastructure.cluster.workload_pool,
             "bucket": infrastructure.bucket,

@@ -27,7 +27,7 @@ class WorkloadIdentityArgs(TypedDict):
     mode: Mode
     """`direct` (principal://) or `serviceAccount` (impersonation of a Google service account)."""
 
-    project: str
+    project: pulumi.Input[str]
     """Id of the project that holds the cluster, and with it the workload identity pool."""
 
     project_number: str

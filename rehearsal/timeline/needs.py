@@ -5,7 +5,8 @@ wait that stands here and that the program has not is missing; one that the prog
 superfluous, unless `ALLOWED` says why it is there. `tests/resilience/order.py` judges what lives in the cloud by it.
 
 A rule speaks of roles, not of names, so it holds for every environment. `ITS` means those of the needed role that the
-task itself names (a subnet and its VPC); `ALL` means every one in the environment.
+task itself names (a subnet and its VPC); `GRANTED` means the rights of the account that it runs as, which it has once
+they work (`Row.settles`); `ALL` means every one in the environment.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from rehearsal.timeline.graph import Op
 from rehearsal.timeline.plan import Named, Plan
 
 Key = TypeVar("Key")
-Which = Literal["its", "all"]
+Which = Literal["its", "granted", "all"]
 Ways = Literal["both", "up", "destroy"]
 ITS: Which = "its"
+GRANTED: Which = "granted"
 ALL: Which = "all"
 
 
@@ -38,8 +40,6 @@ class Rule:
     reason: str
     ways: Ways = "both"
     """`destroy` reads the other way round: what is needed goes after what needs it."""
-    working: bool = False
-    """Whether the need must work, not only exist (`Row.settles`)."""
 
 
 _PODS = "its pods run on these nodes"
@@ -56,11 +56,10 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Firewall", "*/Network", ITS, "a firewall rule lies in its VPC"),
     Rule("*/Router", "*/Network", ITS, "a router lies in its VPC"),
     Rule("*/RouterNat", "*/Router", ITS, "NAT is a part of its router"),
-    Rule("*/IAMMember", "*/Account", ITS, "the grant names the account"),
+    Rule("*/*IAMMember", "*/Account", ITS, "the grant names the account"),
+    Rule("*/ServiceAccount", "*/Account", ITS, "its pods act as this account"),
     Rule("*/BucketIAMMember", "*/Bucket", ITS, "the grant is written on the bucket"),
-    Rule(
-        "*/BucketIAMMember", "*/Cluster", ALL, "the identity pool exists once the project's first cluster has it", "up"
-    ),
+    Rule("*/*IAMMember", "*/Cluster", ITS, "the identity pool exists once the project's first cluster has it", "up"),
     Rule("*/Cluster", "*/Subnetwork", ITS, "nodes and pods get addresses from it"),
     Rule("*/Cluster", "*/Network", ITS, "the cluster lies in its VPC"),
     Rule("*/Cluster", "*/Account", ITS, "its first nodes run as this account"),
@@ -89,6 +88,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Release:*", "*/Cluster", ALL, _API),
     Rule("*/Queue", "*/Cluster", ALL, _API),
     Rule("*/DaemonSet", "*/Cluster", ALL, _API),
+    Rule("*/StorageClass", "*/Cluster", ALL, _API),
     Rule("*/ValidatingAdmissionPolicy*", "*/Cluster", ALL, _API),
     Rule("*", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Deployment", "*/ServiceAccount", ITS, "its pods run as this account"),
@@ -96,6 +96,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/DynamoGraphDeployment", "*/ServiceAccount", ITS, "its pods run as this account"),
     Rule("*/RoleBinding", "*/ServiceAccount", ITS, "it names the account"),
     Rule("*/RoleBinding", "*/Role", ITS, "it names the role"),
+    Rule("*/DynamoGraphDeployment", "*/RoleBinding", GRANTED, "its pods find each other by this right"),
     # Node software
     Rule("*/DaemonSet", "NvlinkDomain/NodePool:*", ALL, "it copies to every A4X node and is done when all have it"),
     Rule(
@@ -116,6 +117,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Release:dynamo-platform", "*/SchedulingShard", ALL, "it looks for KAI once, when it starts"),
     Rule("*/Release:dynamo-platform", "*/ConfigPatch", ALL, "a hook of it makes queues, which KAI's webhook checks"),
     Rule("*/Release:dynamo-platform", "DynamoPlatform/Secret", ALL, "its pods pull with this secret"),
+    Rule("*/Release:dynamo-platform", "*/StorageClass", ITS, "its volumes are of this class"),
     Rule("*/Release:dynamo-platform", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule("*/Release:kai-scheduler", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule("*/SchedulingShard", "*/Release:kai-scheduler", ALL, "kind and operator come with the release"),
@@ -129,10 +131,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ModelDownload/Job",
         "WorkloadIdentity/BucketIAMMember",
-        ITS,
+        GRANTED,
         "it may write only once the grant works",
         "up",
-        working=True,
     ),
     # Fabric tests
     Rule("FabricTest/Job", "NvlinkDomain/NodePool:*", ITS, _PODS),
@@ -162,16 +163,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "*/DynamoGraphDeployment",
         "WorkloadIdentity/BucketIAMMember",
-        ITS,
+        GRANTED,
         "pods may mount the bucket only once the grant works",
         "up",
-        working=True,
     ),
     Rule("ReadinessCheck/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
     Rule("ReadinessCheck/Job", "*/ConfigMap", ITS, "its code lies there"),
     Rule("ReadinessCheck/ConfigMap", "*/DynamoGraphDeployment", ITS, "the check is of this graph's pods"),
     Rule("ReadinessCheck/ConfigMap", "*/Service", ITS, "the check asks the stack at this address"),
-    Rule("ReadinessCheck/Job", "*/RoleBinding", ITS, "it may look at pods"),
+    Rule("ReadinessCheck/Job", "*/RoleBinding", GRANTED, "it may look at pods"),
     Rule("BenchmarkClient/Deployment", "NvlinkDomain/NodePool:*", ITS, _PODS),
     Rule("BenchmarkClient/Deployment", "*/Bucket", ITS, "it mounts the bucket"),
     Rule("BenchmarkClient/Deployment", "*/Secret", ITS, "it pulls with it"),
@@ -209,12 +209,17 @@ class Allowed:
     reason: str
 
 
+_TOLERANT = "with systemTolerations its pods may run on these nodes"
+
 ALLOWED: tuple[Allowed, ...] = (
     Allowed("PlatformGuard/ConfigMap", "*", "a destroy of what is in use is refused before anything else is gone"),
     Allowed("ServingStack", "FabricTest", "a test takes all nodes of its domain, so it comes before the stacks"),
     Allowed("*/ServiceAccount", "WorkloadIdentity/BucketIAMMember", "with it every pod that runs as it waits"),
     Allowed("*/Cluster", "ClusterNetwork/*", "the subnet comes with NAT and firewall, so that no node is before them"),
     Allowed("*/GKENetworkParamSet", "DeviceVpcs/Firewall", "an interface comes with its firewall, for the pools' sake"),
+    Allowed("DynamoPlatform", "NvlinkDomain", _TOLERANT),
+    Allowed("KaiScheduler", "NvlinkDomain", _TOLERANT),
+    Allowed("ModelDownload", "NvlinkDomain", _TOLERANT),
     Allowed("NvlinkDomain/ResourcePolicy", "*/Cluster", "it takes its name and region from the cluster"),
 )
 
@@ -240,12 +245,10 @@ def pairs(things: Mapping[Key, Named], op: Op, rules: Iterable[Rule] = RULES) ->
 
 
 def _meant(rule: Rule, key: Key, need: Key, things: Mapping[Key, Named]) -> bool:
-    if rule.which == ALL or things[key].refers_to(things[need]):
-        return True
-    # A grant is written for the account that the task names.
-    return rule.working and any(
-        things[key].refers_to(account) and account.refers_to(things[need]) for account in things.values()
-    )
+    if rule.which == GRANTED:
+        accounts = (thing for thing in things.values() if thing.role.endswith("/ServiceAccount"))
+        return any(things[key].refers_to(account) and account.refers_to(things[need]) for account in accounts)
+    return rule.which == ALL or things[key].refers_to(things[need])
 
 
 @cache
@@ -261,7 +264,7 @@ def necessary(plan: Plan, op: Op, rules: Iterable[Rule] = RULES) -> Necessary:
     waits: dict[str, dict[str, float]] = {urn: {} for urn in custom}
     missing: dict[tuple[str, str], None] = {}
     for rule, task, need in pairs(custom, op, rules):
-        lag = row_of(plan.tasks[need]).settles if rule.working else 0.0
+        lag = row_of(plan.tasks[need]).settles if rule.which == GRANTED else 0.0
         waits[task][need] = max(lag, waits[task].get(need, 0.0))
         if need not in recorded[task]:
             missing[task, need] = None

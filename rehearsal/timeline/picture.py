@@ -82,7 +82,7 @@ class _Drawing:
         )
 
     def bar(self, x: float, y: float, width: float, style: str, hint: str = "") -> None:
-        shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 1.5):.1f}" height="{_BAR}" class="{style}"'
+        shape = f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width - 0.7, 1.2):.1f}" height="{_BAR}" class="{style}"'
         self.parts.append(f"{shape}><title>{escape(hint)}</title></rect>")
 
     def block(self, verdict: Verdict) -> None:
@@ -93,7 +93,7 @@ class _Drawing:
             f"longest necessary chain {verdict.shortest:.1f} min; times {verdict.ratio:.2f} by the program, "
             f"times {verdict.engine_ratio:.2f} by the engine's groups"
         )
-        self.text(_LEFT, self.y + 26, figures, "soft")
+        self.text(WIDTH - _RIGHT, self.y + 26, figures, "soft", "end")
         self.y += 54
         rows = self._rows(verdict)
         lanes = {component: self._lanes(verdict, tasks, scale) for component, tasks in rows}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from rehearsal.simulator.values import mapping, text
+from rehearsal.simulator.values import items, mapping, text
 from rehearsal.timeline.graph import Waits
 
 _ALIASES = {
@@ -136,7 +136,9 @@ def named_of(urn: str, kind: str, inputs: Mapping[str, Any], outputs: Mapping[st
     names = {text(values, key) for values in (inputs, outputs) for key in ("name", "email", "metadata.name")}
     # Others name what comes of these.
     names.add(text(inputs, "spec.channel.resourceClaimTemplate.name"))
+    names.add(text(inputs, "workloadIdentityConfig.workloadPool"))
     names.add(text(inputs, "member").rpartition("/subject/")[2].removeprefix("serviceAccount:"))
+    names |= {f"ns/{text(of, 'namespace')}/sa/{text(of, 'name')}" for of in items(inputs, "subjects")}
     return Named(role, frozenset(names - {""}), frozenset(words), namespace)
 
 

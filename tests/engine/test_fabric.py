@@ -13,7 +13,7 @@ from rehearsal.simulator.gcp_rules import NODE_POOL
 from rehearsal.simulator.jobs import JOB
 from rehearsal.simulator.serving import GRAPH
 from tests.resilience import life
-from tests.resilience.order import DOMAINS, InvariantChecker, tested
+from tests.resilience.order import DOMAINS, InvariantChecker, every_part
 from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -168,7 +168,7 @@ def test_a_test_that_is_added_under_a_stack_is_refused_and_nothing_is_touched() 
 
 def test_it_runs_in_a_cluster_that_is_made_and_with_dranet_as_well() -> None:
     environment = f"prod{life.DRANET}"
-    with life.rehearse(environment, tested(environment)) as rehearsal:
+    with life.rehearse(environment, every_part(environment)) as rehearsal:
         rehearsal.up()
         (job,) = measuring(rehearsal)
         assert job.outputs["status"]["succeeded"] == 1

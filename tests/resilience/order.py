@@ -128,18 +128,22 @@ def _spoken(key: Key, things: Mapping[Key, Named]) -> str:
     return things[key].role.partition(":")[2] if kind == RELEASE else f"{kind.rsplit(':', 1)[-1]} {id_}"
 
 
-def tested(environment: str) -> dict[str, Any]:
-    """The config with which an environment tests the fabric of its domains, so that it has every part."""
+def every_part(environment: str) -> dict[str, Any]:
+    """The config with which an environment has every part; with DRANET the other mode of all that changes the order."""
     path = ROOT / f"Pulumi.{environment.removesuffix(life.DRANET)}.yaml"
-    domains = yaml.safe_load(path.read_text(encoding="utf-8"))["config"][DOMAINS]
-    return {DOMAINS: [{**domain, "fabricTest": {}} for domain in domains]}
+    file = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    config: dict[str, Any] = {DOMAINS: [{**domain, "fabricTest": {}} for domain in file[DOMAINS]]}
+    if environment.endswith(life.DRANET):
+        config["dynamo-a4x:dynamo"] = {**file["dynamo-a4x:dynamo"], "version": "1.0.2", "systemTolerations": True}
+        config["dynamo-a4x:workloadIdentity"] = "serviceAccount"
+    return config
 
 
 def recorded(environment: str, say: Say) -> tuple[Tally, Plan]:
     """An `up` and a `destroy` under the eyes of the checker, and the program's waits against the page."""
     tally = Tally(f"{environment}, up and destroy checked")
     started = time.monotonic()
-    with life.rehearse(environment, tested(environment)) as rehearsal:
+    with life.rehearse(environment, every_part(environment)) as rehearsal:
         checker = InvariantChecker(rehearsal)
         checker.arm()
         rehearsal.up()
@@ -173,7 +177,7 @@ def against_the_page(found: Plan) -> list[str]:
 
 def negative_controls(environment: str, say: Say, most: int | None = None) -> list[Tally]:
     """What others need is deleted first, straight in the cloud and by the engine: refused, or seen by the checker."""
-    with life.rehearse(environment, tested(environment)) as rehearsal:
+    with life.rehearse(environment, every_part(environment)) as rehearsal:
         rehearsal.up()
         tallies = [_offered(rehearsal, environment), _cut(rehearsal, environment, say, most)]
         rehearsal.destroy()
