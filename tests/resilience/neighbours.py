@@ -190,9 +190,9 @@ def unguarded() -> Tally:
         alice.up()
         with life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob:
             bob.up()
-            before = order.alive(alice.state)
             for binding in alice.state.find(BINDING):
                 alice.state.remove(binding.key)
+            before = order.alive(alice.state)
             error = life.failed(alice.destroy)
             if error is None or "nvidia-dra-driver-gpu stays in Terminating" not in str(error.causes):
                 raise ProofError(f"the driver's namespace did not hang: {error}")
