@@ -140,7 +140,7 @@ RULES: tuple[Rule, ...] = (
     Rule("FabricTest/Job", "*/Release:nvidia-dra-driver-gpu", ALL, "claims are prepared by the driver"),
     Rule("FabricTest/Job", "*/DaemonSet", ALL, "NCCL reads the plugin when it starts"),
     Rule("FabricTest/Job", "*/ComputeDomain", ITS, "its pods claim a channel of it"),
-    Rule("FabricTest/Job", "*/ConfigMap", ITS, "its code lies there"),
+    Rule("FabricTest/Job", "*/ConfigMap", ITS, "its code lies there", "up"),
     Rule("FabricTest/Job", "*/Secret", ITS, "it pulls with it"),
     Rule("FabricTest/Job", "*/ResourceClaimTemplate", ITS, "its pods claim their NICs by it"),
     # Serving

@@ -48,6 +48,7 @@ class InvariantChecker:
     events: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     """Creates and deletes in order: operation, kind, id."""
     _alive: dict[Key, Named] = field(default_factory=dict[Key, Named])
+    _seen: set[Key] = field(default_factory=set[Key])
     _asked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Kind and id of what the engine wanted to delete: what else goes went with something that it needs."""
     _new: bool = True
@@ -57,6 +58,7 @@ class InvariantChecker:
         """Stand behind the cloud's calls."""
         self._new = not life.in_the_cloud(self.rehearsal)
         self._alive = alive(self.rehearsal.state)
+        self._seen = set(self._alive)
         self.rehearsal.cloud.faults.before.append(self._ask)
         self.rehearsal.cloud.faults.after.append(self._look)
 
@@ -82,8 +84,9 @@ class InvariantChecker:
             now = alive(self.rehearsal.state)
             self.wrong += lost(self._alive, now, self._asked)
             if self._new:
-                self.wrong += early(self._alive, now)
+                self.wrong += early(self._alive, now, self._seen)
             self._alive = now
+            self._seen |= now.keys()
             pools: dict[str, int] = {}
             for graph in self.rehearsal.state.find(GRAPH):
                 for pool in {p for role in serving.roles(graph.outputs) for p in pods.pools_of(role.pod)}:
@@ -105,21 +108,22 @@ def lost(
     if not before.keys() - now.keys():
         return []
     wrong: list[str] = []
-    for rule, who, need in needs.pairs(before, "destroy"):
+    things = {**before, **now}
+    for rule, who, need in needs.pairs(things, "destroy"):
         if need not in now and (who in now or (asked is not None and (who[0], who[2]) not in asked)):
             how = "lives without" if who in now else "went with"
-            wrong.append(f"{_spoken(who, before)} {how} {_spoken(need, before)}: {rule.reason}")
+            wrong.append(f"{_spoken(who, things)} {how} {_spoken(need, things)}: {rule.reason}")
     return wrong
 
 
-def early(before: Mapping[Key, Named], now: Mapping[Key, Named]) -> list[str]:
-    """What stood before something came that it needs."""
-    if not now.keys() - before.keys():
+def early(before: Mapping[Key, Named], now: Mapping[Key, Named], seen: Collection[Key]) -> list[str]:
+    """What stood before something came that it needs, for the first time."""
+    if now.keys() <= set(seen):
         return []
     return [
         f"{_spoken(who, now)} was made before {_spoken(need, now)}: {rule.reason}"
         for rule, who, need in needs.pairs(now, "up")
-        if who in before and need not in before
+        if who in before and need not in seen
     ]
 
 
