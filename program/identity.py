@@ -26,7 +26,7 @@ def bucket_access(
         name,
         {
             "environment": settings.environment,
-            "project": settings.project,
+            "project": infrastructure.project,
             "direct": settings.project_number if settings.workload_identity == "direct" else None,
             "workload_pool": infrastructure.cluster.workload_pool,
             "bucket": infrastructure.bucket,

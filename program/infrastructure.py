@@ -18,6 +18,8 @@ from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCl
 class Infrastructure:
     """What the platform runs on."""
 
+    project: pulumi.Input[str]
+    """Id of the project; of a cluster that is created, known once its APIs are on."""
     cluster: gcp.Cluster
     domains: Mapping[str, gcp.Domain]
     bucket: pulumi.Output[str]
@@ -45,7 +47,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             )
         pools = _pools(settings, foundation.cluster, foundation.interfaces, networks)
         system_nodes = [foundation.cluster.system_pool]
-        return Infrastructure(foundation.cluster, pools, bucket, list(pools.values()), system_nodes)
+        return Infrastructure(foundation.project, foundation.cluster, pools, bucket, list(pools.values()), system_nodes)
     cluster = gcp.AdoptedCluster(
         "cluster",
         {
@@ -64,7 +66,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
         for domain in settings.domains
         if isinstance(domain, AdoptDomain)
     }
-    return Infrastructure(cluster, {**adopted, **pools}, bucket, list(pools.values()))
+    return Infrastructure(settings.project, cluster, {**adopted, **pools}, bucket, list(pools.values()))
 
 
 def _bucket(settings: Settings) -> pulumi.Output[str]:

@@ -23,7 +23,7 @@ class WorkloadIdentityArgs(TypedDict):
     environment: str
     """Name of the environment: two of them may have stacks of the same name in one project."""
 
-    project: str
+    project: pulumi.Input[str]
     """Id of the project with the cluster, and so with the workload identity pool."""
 
     direct: str | None

@@ -4,11 +4,11 @@ Times are virtual. The order comes from what the real engine recorded (the expor
 (`durations`), and a paced run of the engine shows that it keeps to the computed order (`observed`). So the figures
 hold no noise of this machine, and an estimate is called an estimate.
 
-    graph       tasks, and arithmetic on them: schedules, longest chain, levels
+    graph       arithmetic on orders: schedules, longest chain, levels
+    plan        the tasks of an exported stack, and what the engine recorded that they wait for
     durations   how long each kind takes, with a source or the word "estimate"
-    needs       which waits are necessary, with reasons
+    needs       the order: which waits are necessary, with reasons
     verdict     the program's order against the necessary one
-    by_hand     the same tasks as a person runs them, one after the other
     observed    the computed order against the journal of the embedded cloud
     paced       runs of the engine that are slow enough to be observed
     picture     the SVG

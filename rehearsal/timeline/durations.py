@@ -10,7 +10,8 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rehearsal.timeline.graph import Op, Task
+from rehearsal.timeline.graph import Op
+from rehearsal.timeline.plan import Task
 
 ESTIMATE = "estimate"
 TERRAFORM_LOG = "log of a Terraform run, regional cluster in europe-west2, 2020"

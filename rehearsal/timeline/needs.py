@@ -1,23 +1,32 @@
-"""What really has to wait for what, and why: the standard that the program's own order is held against.
+"""The order of things: what really has to wait for what, and why. The only page that says so.
+
+The program has an order because its resources depend on each other; this page is what that order is held against. A
+wait that stands here and that the program has not is missing; one that the program has and that no rule asks for is
+superfluous, unless `ALLOWED` says why it is there. `tests/resilience/order.py` judges what lives in the cloud by it.
 
 A rule speaks of roles, not of names, so it holds for every environment. `ITS` means those of the needed role that the
-task itself refers to (recorded by the engine: a subnet and its VPC); `ALL` means every one in the environment.
-What a rule does not name is no reason to wait.
+task itself names (a subnet and its VPC); `GRANTED` means the rights of the account that it runs as, which it has once
+they work (`Row.settles`); `ALL` means every one in the environment.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, TypeVar
 
+from rehearsal.timeline import graph
 from rehearsal.timeline.durations import row_of
-from rehearsal.timeline.graph import Op, Plan, Task, closure
+from rehearsal.timeline.graph import Op
+from rehearsal.timeline.plan import Named, Plan
 
-Which = Literal["its", "all"]
+Key = TypeVar("Key")
+Which = Literal["its", "granted", "all"]
 Ways = Literal["both", "up", "destroy"]
 ITS: Which = "its"
+GRANTED: Which = "granted"
 ALL: Which = "all"
 
 
@@ -31,8 +40,6 @@ class Rule:
     reason: str
     ways: Ways = "both"
     """`destroy` reads the other way round: what is needed goes after what needs it."""
-    working: bool = False
-    """Whether the need must work, not only exist (`Row.settles`)."""
 
 
 _PODS = "its pods run on these nodes"
@@ -49,11 +56,10 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Firewall", "*/Network", ITS, "a firewall rule lies in its VPC"),
     Rule("*/Router", "*/Network", ITS, "a router lies in its VPC"),
     Rule("*/RouterNat", "*/Router", ITS, "NAT is a part of its router"),
-    Rule("*/IAMMember", "*/Account", ITS, "the grant names the account"),
+    Rule("*/*IAMMember", "*/Account", ITS, "the grant names the account"),
+    Rule("*/ServiceAccount", "*/Account", ITS, "its pods act as this account"),
     Rule("*/BucketIAMMember", "*/Bucket", ITS, "the grant is written on the bucket"),
-    Rule(
-        "*/BucketIAMMember", "*/Cluster", ITS, "the identity pool exists once the project's first cluster has it", "up"
-    ),
+    Rule("*/*IAMMember", "*/Cluster", ITS, "the identity pool exists once the project's first cluster has it", "up"),
     Rule("*/Cluster", "*/Subnetwork", ITS, "nodes and pods get addresses from it"),
     Rule("*/Cluster", "*/Network", ITS, "the cluster lies in its VPC"),
     Rule("*/Cluster", "*/Account", ITS, "its first nodes run as this account"),
@@ -82,21 +88,15 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Release:*", "*/Cluster", ALL, _API),
     Rule("*/Queue", "*/Cluster", ALL, _API),
     Rule("*/DaemonSet", "*/Cluster", ALL, _API),
-    Rule("*/Secret", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/ConfigMap", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/ServiceAccount", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/Service", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/ResourceQuota", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/Role", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/RoleBinding", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/Deployment", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/Job", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/Release:*", "*/Namespace", ITS, "its objects lie in the namespace"),
-    Rule("*/ComputeDomain", "*/Namespace", ITS, "it lies in the namespace"),
-    Rule("*/DynamoGraphDeployment", "*/Namespace", ITS, "it lies in the namespace"),
+    Rule("*/StorageClass", "*/Cluster", ALL, _API),
+    Rule("*/ValidatingAdmissionPolicy*", "*/Cluster", ALL, _API),
+    Rule("*", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Deployment", "*/ServiceAccount", ITS, "its pods run as this account"),
     Rule("*/Job", "*/ServiceAccount", ITS, "its pods run as this account"),
     Rule("*/DynamoGraphDeployment", "*/ServiceAccount", ITS, "its pods run as this account"),
+    Rule("*/RoleBinding", "*/ServiceAccount", ITS, "it names the account"),
+    Rule("*/RoleBinding", "*/Role", ITS, "it names the role"),
+    Rule("*/DynamoGraphDeployment", "*/RoleBinding", GRANTED, "its pods find each other by this right"),
     # Node software
     Rule("*/DaemonSet", "NvlinkDomain/NodePool:*", ALL, "it copies to every A4X node and is done when all have it"),
     Rule(
@@ -105,13 +105,19 @@ RULES: tuple[Rule, ...] = (
         ALL,
         "it is done when it runs on every A4X node, and gives back the nodes' IMEX channels before they go",
     ),
-    Rule("*/Release:nvidia-dra-driver-gpu", "*/ResourceQuota", ITS, "GKE admits none of its pods without the quota"),
+    Rule(
+        "*/Release:nvidia-dra-driver-gpu",
+        "DraDriver/ResourceQuota",
+        ALL,
+        "GKE admits none of its pods without the quota",
+    ),
     Rule("*/Release:nvidia-dra-driver-gpu", "GkeCluster/NodePool:*", ALL, "its controller runs on a system node"),
     # Dynamo
     Rule("*/Release:dynamo-platform", "*/Release:dynamo-crds", ALL, "the operator ends itself when a CRD is missing"),
     Rule("*/Release:dynamo-platform", "*/SchedulingShard", ALL, "it looks for KAI once, when it starts"),
     Rule("*/Release:dynamo-platform", "*/ConfigPatch", ALL, "a hook of it makes queues, which KAI's webhook checks"),
     Rule("*/Release:dynamo-platform", "DynamoPlatform/Secret", ALL, "its pods pull with this secret"),
+    Rule("*/Release:dynamo-platform", "*/StorageClass", ITS, "its volumes are of this class"),
     Rule("*/Release:dynamo-platform", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule("*/Release:kai-scheduler", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule("*/SchedulingShard", "*/Release:kai-scheduler", ALL, "kind and operator come with the release"),
@@ -125,18 +131,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ModelDownload/Job",
         "WorkloadIdentity/BucketIAMMember",
-        ITS,
+        GRANTED,
         "it may write only once the grant works",
         "up",
-        working=True,
     ),
     # Fabric tests
     Rule("FabricTest/Job", "NvlinkDomain/NodePool:*", ITS, _PODS),
     Rule("FabricTest/Job", "*/Release:nvidia-dra-driver-gpu", ALL, "claims are prepared by the driver"),
     Rule("FabricTest/Job", "*/DaemonSet", ALL, "NCCL reads the plugin when it starts"),
     Rule("FabricTest/Job", "*/ComputeDomain", ITS, "its pods claim a channel of it"),
-    Rule("FabricTest/Job", "*/ConfigMap", ITS, "its code lies there"),
+    Rule("FabricTest/Job", "*/ConfigMap", ITS, "its code lies there", "up"),
     Rule("FabricTest/Job", "*/Secret", ITS, "it pulls with it"),
+    Rule("FabricTest/Job", "*/ResourceClaimTemplate", ITS, "its pods claim their NICs by it"),
     # Serving
     Rule("*/ComputeDomain", "*/Release:nvidia-dra-driver-gpu", ALL, "kind and controller come with the driver"),
     Rule("*/DynamoGraphDeployment", "*/ComputeDomain", ITS, "its pods claim a channel of it"),
@@ -147,6 +153,9 @@ RULES: tuple[Rule, ...] = (
     Rule("*/DynamoGraphDeployment", "*/Release:nvidia-dra-driver-gpu", ALL, "claims are prepared by the driver"),
     Rule("*/DynamoGraphDeployment", "*/DaemonSet", ALL, "NCCL reads the plugin when it starts"),
     Rule("*/DynamoGraphDeployment", "*/Queue", ITS, "pods are scheduled from the queue"),
+    Rule("*/DynamoGraphDeployment", "*/SchedulingShard", ALL, "pods are scheduled by its scheduler"),
+    Rule("*/DynamoGraphDeployment", "*/Release:kai-scheduler", ALL, "its priority classes come with KAI"),
+    Rule("*/DynamoGraphDeployment", "*/ResourceClaimTemplate", ITS, "its pods claim their NICs by it"),
     Rule("*/DynamoGraphDeployment", "*/Secret", ITS, "it pulls and downloads with these"),
     Rule("*/DynamoGraphDeployment", "*/ConfigMap", ITS, "servers read their arguments there"),
     Rule("*/DynamoGraphDeployment", "*/Bucket", ITS, "the weights are in it"),
@@ -154,18 +163,27 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "*/DynamoGraphDeployment",
         "WorkloadIdentity/BucketIAMMember",
-        ITS,
+        GRANTED,
         "pods may mount the bucket only once the grant works",
         "up",
-        working=True,
     ),
     Rule("ReadinessCheck/Job", "GkeCluster/NodePool:*", ALL, _PODS, "up"),
-    Rule("ReadinessCheck/Job", "*/DynamoGraphDeployment", ITS, "it waits for this graph's pods"),
-    Rule("ReadinessCheck/Job", "*/Service", ITS, "it asks the stack at this address"),
     Rule("ReadinessCheck/Job", "*/ConfigMap", ITS, "its code lies there"),
-    Rule("ReadinessCheck/Job", "*/RoleBinding", ITS, "it may look at pods"),
+    Rule("ReadinessCheck/ConfigMap", "*/DynamoGraphDeployment", ITS, "the check is of this graph's pods"),
+    Rule("ReadinessCheck/ConfigMap", "*/Service", ITS, "the check asks the stack at this address"),
+    Rule("ReadinessCheck/Job", "*/RoleBinding", GRANTED, "it may look at pods"),
     Rule("BenchmarkClient/Deployment", "NvlinkDomain/NodePool:*", ITS, _PODS),
     Rule("BenchmarkClient/Deployment", "*/Bucket", ITS, "it mounts the bucket"),
+    Rule("BenchmarkClient/Deployment", "*/Secret", ITS, "it pulls with it"),
+    # Guard of a platform that others use
+    Rule("PlatformGuard/ValidatingAdmissionPolicyBinding", "*/ValidatingAdmissionPolicy", ITS, "it binds this policy"),
+    Rule(
+        "PlatformGuard/ConfigMap",
+        "PlatformGuard/ValidatingAdmissionPolicyBinding",
+        ALL,
+        "its deletion is refused only while the policy is bound",
+        "destroy",
+    ),
     # On the way down: the stack's namespace is gone only when its pods, cliques and claims are
     Rule("ServingStack/Namespace", "*/Release:*", ALL, "operators and driver remove the finalizers in it", "destroy"),
     Rule(
@@ -183,45 +201,109 @@ RULES: tuple[Rule, ...] = (
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """A wait of the program that nothing needs, and why it is there. Roles as in `Rule`, or those of components."""
+
+    who: str
+    needs: str
+    reason: str
+
+
+_TOLERANT = "with systemTolerations its pods may run on these nodes"
+
+ALLOWED: tuple[Allowed, ...] = (
+    Allowed("PlatformGuard/ConfigMap", "*", "a destroy of what is in use is refused before anything else is gone"),
+    Allowed("ServingStack", "FabricTest", "a test takes all nodes of its domain, so it comes before the stacks"),
+    Allowed("*/ServiceAccount", "WorkloadIdentity/BucketIAMMember", "with it every pod that runs as it waits"),
+    Allowed("*/Cluster", "ClusterNetwork/*", "the subnet comes with NAT and firewall, so that no node is before them"),
+    Allowed("*/GKENetworkParamSet", "DeviceVpcs/Firewall", "an interface comes with its firewall, for the pools' sake"),
+    Allowed("DynamoPlatform", "NvlinkDomain", _TOLERANT),
+    Allowed("KaiScheduler", "NvlinkDomain", _TOLERANT),
+    Allowed("ModelDownload", "NvlinkDomain", _TOLERANT),
+    Allowed("NvlinkDomain/ResourcePolicy", "*/Cluster", "it takes its name and region from the cluster"),
+)
+
+
+@dataclass(frozen=True)
 class Necessary:
     """The necessary order of one plan."""
 
     waits: Mapping[str, Mapping[str, float]]
-    reasons: Mapping[tuple[str, str], Rule]
-    """(task, need) -> the rule that says so."""
     missing: Sequence[tuple[str, str]]
     """(task, need) that are necessary and that the program does not have: the step may come too early."""
 
 
-def necessary(plan: Plan, op: Op, rules: Iterable[Rule] = RULES) -> Necessary:
-    """What the rules say about the tasks of a plan, in the direction of `up` (for `destroy`, turn it round)."""
-    custom = {urn: task for urn, task in plan.tasks.items() if task.custom}
-    recorded = closure(plan.waits)
-    waits: dict[str, dict[str, float]] = {urn: {} for urn in custom}
-    reasons: dict[tuple[str, str], Rule] = {}
-    missing: list[tuple[str, str]] = []
+def pairs(things: Mapping[Key, Named], op: Op, rules: Iterable[Rule] = RULES) -> Iterator[tuple[Rule, Key, Key]]:
+    """(rule, task, need): what the rules say about some objects."""
     for rule in rules:
         if rule.ways not in ("both", op):
             continue
-        needed = [task for task in custom.values() if fnmatch.fnmatchcase(task.role, rule.needs)]
-        for task in custom.values():
-            if not fnmatch.fnmatchcase(task.role, rule.who):
+        needed = [key for key, thing in things.items() if fits(thing.role, rule.needs)]
+        for key, thing in things.items() if needed else ():
+            if fits(thing.role, rule.who):
+                yield from ((rule, key, need) for need in needed if need != key and _meant(rule, key, need, things))
+
+
+def _meant(rule: Rule, key: Key, need: Key, things: Mapping[Key, Named]) -> bool:
+    if rule.which == GRANTED:
+        accounts = (thing for thing in things.values() if thing.role.endswith("/ServiceAccount"))
+        return any(things[key].refers_to(account) and account.refers_to(things[need]) for account in accounts)
+    return rule.which == ALL or things[key].refers_to(things[need])
+
+
+@cache
+def fits(role: str, pattern: str) -> bool:
+    """Whether a pattern means a role."""
+    return fnmatch.fnmatchcase(role, pattern)
+
+
+def necessary(plan: Plan, op: Op, rules: Iterable[Rule] = RULES) -> Necessary:
+    """What the rules say about the tasks of a plan, in the direction of `up` (for `destroy`, turn it round)."""
+    custom = {urn: task.named for urn, task in plan.tasks.items() if task.custom}
+    recorded = graph.closure(plan.waits)
+    waits: dict[str, dict[str, float]] = {urn: {} for urn in custom}
+    missing: dict[tuple[str, str], None] = {}
+    for rule, task, need in pairs(custom, op, rules):
+        lag = row_of(plan.tasks[need]).settles if rule.which == GRANTED else 0.0
+        waits[task][need] = max(lag, waits[task].get(need, 0.0))
+        if need not in recorded[task]:
+            missing[task, need] = None
+    return Necessary(waits, list(missing))
+
+
+def superfluous(plan: Plan, rules: Iterable[Rule] = RULES) -> list[tuple[str, str]]:
+    """The waits of the program that no rule implies, as (who, need); either may be a component.
+
+    A component waits for the sake of what is below it, and where something waits for all of a component, one of them
+    is reason enough. Providers and random values hand on what they wait for.
+    """
+    tasks = plan.tasks
+    helpers = {urn for urn, task in tasks.items() if task.kind.startswith(("pulumi:", "random:"))}
+    real = [urn for urn, task in tasks.items() if task.custom and urn not in helpers]
+    order = graph.union(necessary(plan, "up", rules).waits, necessary(plan, "destroy", rules).waits)
+    implied = graph.closure(order)
+    parts: dict[str, set[str]] = {}
+    below: dict[str, list[str]] = {}
+    for urn in real:
+        parts.setdefault(tasks[urn].component, set()).add(urn)
+        above = urn
+        while above in tasks:
+            below.setdefault(above, []).append(urn)
+            above = tasks[above].parent
+    found: dict[tuple[str, str], None] = {}
+    for who, waits in graph.without(plan.waits, helpers).items():
+        for need in waits:
+            if need not in real or tasks[need].component == who:
                 continue
-            for need in _meant(rule, task, needed, plan, recorded):
-                lag = row_of(need).settles if rule.working else 0.0
-                waits[task.urn][need.urn] = max(lag, waits[task.urn].get(need.urn, 0.0))
-                reasons.setdefault((task.urn, need.urn), rule)
-                if need.urn not in recorded[task.urn]:
-                    missing.append((task.urn, need.urn))
-    return Necessary(waits, reasons, missing)
+            component = tasks[need].component
+            whole = len(parts[component]) > 1 and parts[component] <= waits.keys()
+            reasons = parts[component] if whole else {need}
+            if all(reasons.isdisjoint(implied[urn]) for urn in below.get(who, ())):
+                found[who, component if whole else need] = None
+    return list(found)
 
 
-def _meant(
-    rule: Rule, task: Task, needed: Sequence[Task], plan: Plan, recorded: Mapping[str, frozenset[str]]
-) -> list[Task]:
-    others = [need for need in needed if need.urn != task.urn]
-    if rule.which == ALL:
-        return others
-    # A grant is referred to through the account that carries it; all else is named by the task itself.
-    known = recorded[task.urn] if rule.working else plan.waits[task.urn]
-    return [need for need in others if need.urn in known]
+def allowed(plan: Plan, wait: tuple[str, str]) -> Iterator[Allowed]:
+    """Why a superfluous wait may be there."""
+    who, need = (plan.tasks[urn].role for urn in wait)
+    return (entry for entry in ALLOWED if fits(who, entry.who) and fits(need, entry.needs))

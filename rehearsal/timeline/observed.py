@@ -26,8 +26,6 @@ class Observed:
 
     steps: int
     """Steps of the engine, each once."""
-    needs: int
-    """Pairs of a step and one that it waits for, directly or through others."""
     overlaps: int
     """Pairs of steps that do not wait for each other, of which one is computed to start before the other ends, by more
     than the noise."""
@@ -65,13 +63,10 @@ def compare(
     wrong = [f"{urn} ran {len(spans)} times" for urn, spans in seen.items() if len(spans) != 1]
     ran = {urn: spans[0] for urn, spans in seen.items()}
     before = closure(order)
-    needs = overlaps = 0
+    overlaps = 0
     for urn, span in ran.items():
-        for need in before.get(urn, frozenset()):
-            if need in ran:
-                needs += 1
-                if span.start < ran[need].end:
-                    wrong.append(f"{urn} started before {need} had ended")
+        early = [need for need in before.get(urn, ()) if need in ran and span.start < ran[need].end]
+        wrong += [f"{urn} started before {need} had ended" for need in early]
         for other, past in ran.items():
             if other == urn or other in before.get(urn, ()) or urn in before.get(other, ()):
                 continue
@@ -79,4 +74,4 @@ def compare(
                 overlaps += 1
                 if span.start >= past.end:
                     wrong.append(f"{urn} waited for {other}, which the computed order does not say")
-    return Observed(len(ran), needs, overlaps, wrong)
+    return Observed(len(ran), overlaps, wrong)

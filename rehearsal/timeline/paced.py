@@ -6,6 +6,7 @@ from rehearsal.run import Rehearsal
 from rehearsal.timeline import graph, observed
 from rehearsal.timeline.graph import Op
 from rehearsal.timeline.timeline import Timeline, compute
+from rehearsal.timeline.verdict import engine_groups
 
 SECONDS = 12.0
 """How long the steps of one paced run take in all, beside the engine's own time."""
@@ -39,5 +40,5 @@ def _run(rehearsal: Rehearsal, timeline: Timeline, op: Op, seconds: float) -> ob
     finally:
         faults.before.remove(hook)
     waits = timeline.plan.waits
-    order = waits if op == "up" else graph.barriers(reversed(graph.levels(waits)))
+    order = waits if op == "up" else graph.barriers(engine_groups(waits))
     return observed.compare(order, judged.spans, observed.spans_of(journal[begin:], op), scale)

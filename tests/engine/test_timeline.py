@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rehearsal.run import Rehearsal
-from rehearsal.timeline import OPS, Timeline, draw, failures, graph, observed, paced, tell
+from rehearsal.timeline import OPS, Timeline, failures, graph, observed, paced, tell
 from rehearsal.timeline.graph import Op
 
 pytestmark = pytest.mark.engine
@@ -46,7 +44,6 @@ def test_the_engine_never_contradicts_the_computed_order(timeline: Timeline, reh
     seen = timeline.observed[op]
     assert list(seen.contradictions) == []
     assert seen.steps == len(made(rehearsal))
-    assert seen.needs > 100
 
 
 def test_the_engine_lets_steps_overlap_where_the_order_does(timeline: Timeline) -> None:
@@ -66,7 +63,7 @@ def test_another_order_would_be_contradicted(timeline: Timeline, rehearsal: Rehe
     assert any(line.startswith(bench) for line in found.contradictions)
 
 
-def test_dev_has_no_needless_wait_and_every_step_a_place_in_the_recipe(timeline: Timeline) -> None:
+def test_dev_has_no_needless_wait_and_none_is_missing(timeline: Timeline) -> None:
     assert failures(timeline) == []
 
 
@@ -76,13 +73,3 @@ def test_what_is_reported_names_makespan_chain_and_ratio(timeline: Timeline) -> 
         judged = timeline.verdicts[op]
         assert f"{op}: makespan {judged.makespan:.1f} min" in said
         assert all(timeline.name(urn) in said for urn in judged.chain)
-
-
-def test_the_picture_holds_every_component(timeline: Timeline, tmp_path: Path) -> None:
-    draw(timeline, tmp_path / "dev.svg")
-    root = ET.parse(tmp_path / "dev.svg").getroot()  # noqa: S314 - our own file
-    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    components = {task.component for task in timeline.plan.tasks.values() if task.component}
-    assert len(components) >= 8
-    for component in components:
-        assert any(text.startswith(timeline.name(component)) for text in texts), component

@@ -1,33 +1,39 @@
 """Order: nothing that a living object needs is gone before it, at any moment of an `up` or a `destroy`.
 
-Three proofs, each of which can fail by itself:
+What needs what, and why, stands in `rehearsal/timeline/needs.py`. Here it is held against what lives in the embedded
+cloud, whatever the engine recorded, and each proof can fail by itself:
 
-- a witness looks at the whole cloud after every delete, with rules of its own;
-- every object is offered to the cloud for deletion while everything lives: what is in use must be refused, or missed
+- the checker looks at the whole cloud after every create and delete;
+- the program's recorded waits lack none of the page and have none beyond it;
+- every object that another one needs is offered to the cloud for deletion while all live: it must be refused, or missed
   by the checker (Helm refuses nothing);
-- negative controls: the edges of the state that order a destroy are cut, one resource at a time, and the real engine,
-  which then deletes it first, must be refused, or the checker must see it.
+- negative controls: for each rule the edges of the state are cut that keep what is needed until last, and the real
+  engine, which then deletes it first, must be refused, or the checker must see it.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rehearsal import ApiError, Call, CloudResource, Rehearsal
+import yaml
+
+from rehearsal import ApiError, Call, CloudResource, CloudState, Rehearsal
+from rehearsal.run import ROOT
 from rehearsal.simulator import helm, kubernetes_admission, pods, serving
-from rehearsal.simulator.gcp_rules import CLUSTER, NETWORK, NODE_POOL, RESOURCE_POLICY, SUBNETWORK
-from rehearsal.simulator.values import items, mapping, text
+from rehearsal.simulator.state import Key
+from rehearsal.timeline import needs, plan
+from rehearsal.timeline.needs import Rule
+from rehearsal.timeline.plan import Named, Plan
 from tests.resilience import life
 from tests.resilience.life import ProofError
 
 GRAPH, DOMAIN, RELEASE = serving.GRAPH, serving.COMPUTE_DOMAIN, serving.RELEASE
-NAMESPACE = "kubernetes:core/v1:Namespace"
-PRIORITY_CLASS = "kubernetes:scheduling.k8s.io/v1:PriorityClass"
-SHARD = "kubernetes:kai.scheduler/v1:SchedulingShard"
+DOMAINS = "dynamo-a4x:domains"
 
 
 @dataclass
@@ -40,9 +46,19 @@ class InvariantChecker:
     most_graphs_on_a_node_pool: int = 0
     events: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     """Creates and deletes in order: operation, kind, id."""
+    _alive: dict[Key, Named] = field(default_factory=dict[Key, Named])
+    _seen: set[Key] = field(default_factory=set[Key])
+    _asked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Kind and id of what the engine wanted to delete: what else goes went with something that it needs."""
+    _new: bool = True
+    """Whether it saw everything made: an environment that stood before may grow by what its parts need too."""
 
     def arm(self) -> None:
         """Stand behind the cloud's calls."""
+        self._new = not life.in_the_cloud(self.rehearsal)
+        self._alive = alive(self.rehearsal.state)
+        self._seen = set(self._alive)
+        self.rehearsal.cloud.faults.before.append(self._ask)
         self.rehearsal.cloud.faults.after.append(self._look)
 
     def require(self, when: str) -> None:
@@ -54,13 +70,22 @@ class InvariantChecker:
         """Where creates or deletes of a kind stand in the order of events."""
         return [i for i, (did, what, _) in enumerate(self.events) if (did, what) == (op, kind)]
 
+    def _ask(self, call: Call) -> None:
+        if call.op == "delete":
+            self._asked.add((call.kind, call.id))
+
     def _look(self, call: Call) -> None:
         if call.op not in ("create", "delete", "update") or call.preview:
             return
         self.looks += 1
         self.events.append((call.op, call.kind, call.id))
         with self.rehearsal.state.lock:
-            self.wrong += lacking(self.rehearsal)
+            now = alive(self.rehearsal.state)
+            self.wrong += lost(self._alive, now, self._asked)
+            if self._new:
+                self.wrong += early(self._alive, now, self._seen)
+            self._alive = now
+            self._seen |= now.keys()
             pools: dict[str, int] = {}
             for graph in self.rehearsal.state.find(GRAPH):
                 for pool in {p for role in serving.roles(graph.outputs) for p in pods.pools_of(role.pod)}:
@@ -68,173 +93,166 @@ class InvariantChecker:
             self.most_graphs_on_a_node_pool = max([self.most_graphs_on_a_node_pool, *pools.values()])
 
 
-def lacking(rehearsal: Rehearsal) -> list[str]:
-    """What living objects need and do not have, by rules that are not the cloud's own refusals."""
-    state = rehearsal.state
+def alive(state: CloudState) -> dict[Key, Named]:
+    """What lives, as the rules see it; what a chart or a service made for itself is theirs to order."""
+    things = {t.key: plan.named_of(t.urn, t.kind, t.inputs, t.outputs) for t in state if t.origin != "service"}
+    patches = [(f"{t.kind}Patch", t.scope, t.id) for t in state if t.applied]
+    return {**things, **{key: plan.named_of("", key[0], {}, {}) for key in patches}}
+
+
+def lost(
+    before: Mapping[Key, Named], now: Mapping[Key, Named], asked: Collection[tuple[str, str]] | None = None
+) -> list[str]:
+    """What lives and needs something that went since `before`; or went with it, where it is known what was asked."""
+    if not before.keys() - now.keys():
+        return []
     wrong: list[str] = []
-    for cluster in state.find(CLUSTER):
-        inside = state.find(scope=cluster.id)
-        charts = {text(t.outputs, "status.chart") for t in inside if t.kind == RELEASE}
-        spaces = {t.id for t in inside if t.kind == NAMESPACE}
-        priorities = {t.id for t in inside if t.kind == PRIORITY_CLASS}
-        pools = {text(t.outputs, "name") for t in state.find(NODE_POOL)}
-        for resource in inside:
-            if "/" in resource.id and resource.id.split("/")[0] not in spaces:
-                wrong.append(f"{resource} lives without its namespace")
-            needed = {GRAPH: {"dynamo-platform", "nvidia-dra-driver-gpu"}, DOMAIN: {"nvidia-dra-driver-gpu"}}
-            wrong += [f"{resource} lives without {chart}" for chart in needed.get(resource.kind, set()) - charts]
-            if resource.kind == GRAPH and mapping(resource.outputs, "metadata.annotations").get(
-                serving.QUEUE_ANNOTATION
-            ):
-                wrong += [] if SHARD in {t.kind for t in inside} else [f"{resource} lives without a SchedulingShard"]
-            if resource.kind == GRAPH:
-                roles = serving.roles(resource.outputs)
-                classes = {text(role.pod, "priorityClassName") for role in roles} - {"", *priorities}
-                wrong += [f"{resource} lives without PriorityClass {name}" for name in sorted(classes)]
-                gone = {p for role in roles for p in pods.pools_of(role.pod)} - pools
-                wrong += [f"{resource} lives without node pool {pool}" for pool in gone]
-                # Another claim is on the NICs, with DRANET.
-                channels = {t for role in roles for t in _templates(role.pod) if t.endswith("-channel")}
-                claims = {channel.removesuffix("-channel") for channel in channels}
-                domains = {t.id.split("/")[1] for t in inside if t.kind == DOMAIN}
-                wrong += [f"{resource} lives without ComputeDomain {name}" for name in claims - domains]
-    networks = {text(t.outputs, "name") for t in state.find(NETWORK)}
-    wrong += [
-        f"{t} lives without its network"
-        for t in state.find(SUBNETWORK)
-        if text(t.outputs, "network").rsplit("/", 1)[-1] not in networks
-    ]
-    wrong += [
-        f"{scoped} lives without its cluster"
-        for scoped in state.find(where=lambda t: t.kind.startswith("kubernetes:"))
-        if state.get(CLUSTER, scoped.scope) is None
-    ]
+    things = {**before, **now}
+    for rule, who, need in needs.pairs(things, "destroy"):
+        if need not in now and (who in now or (asked is not None and (who[0], who[2]) not in asked)):
+            how = "lives without" if who in now else "went with"
+            wrong.append(f"{_spoken(who, things)} {how} {_spoken(need, things)}: {rule.reason}")
     return wrong
 
 
-def _templates(pod: Any) -> Iterable[str]:
-    return [text(claim, "resourceClaimTemplateName") for claim in items(mapping({"pod": pod}, "pod"), "resourceClaims")]
+def early(before: Mapping[Key, Named], now: Mapping[Key, Named], seen: Collection[Key]) -> list[str]:
+    """What stood before something came that it needs, for the first time."""
+    if now.keys() <= set(seen):
+        return []
+    return [
+        f"{_spoken(who, now)} was made before {_spoken(need, now)}: {rule.reason}"
+        for rule, who, need in needs.pairs(now, "up")
+        if who in before and need not in seen
+    ]
 
 
-def checked(environment: str) -> int:
-    """An `up` and a `destroy` with a look at the whole cloud after every call; returns how many looks."""
-    with life.rehearse(environment) as rehearsal:
+def _spoken(key: Key, things: Mapping[Key, Named]) -> str:
+    kind, _, id_ = key
+    return things[key].role.partition(":")[2] if kind == RELEASE else f"{kind.rsplit(':', 1)[-1]} {id_}"
+
+
+def every_part(environment: str) -> dict[str, Any]:
+    """The config with which an environment has every part; with DRANET the other mode of all that changes the order."""
+    path = ROOT / f"Pulumi.{environment.removesuffix(life.DRANET)}.yaml"
+    file = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    config: dict[str, Any] = {DOMAINS: [{**domain, "fabricTest": {}} for domain in file[DOMAINS]]}
+    if environment.endswith(life.DRANET):
+        config["dynamo-a4x:dynamo"] = {**file["dynamo-a4x:dynamo"], "version": "1.0.2", "systemTolerations": True}
+        config["dynamo-a4x:workloadIdentity"] = "serviceAccount"
+    return config
+
+
+def recorded(environment: str) -> tuple[int, Plan]:
+    """An `up` and a `destroy` under the checker: how often it looked, and what the engine recorded."""
+    with life.rehearse(environment, every_part(environment)) as rehearsal:
         checker = InvariantChecker(rehearsal)
         checker.arm()
         rehearsal.up()
+        found = plan.read(rehearsal.export())
         rehearsal.destroy()
         checker.require(environment)
         life.require_empty(rehearsal, environment)
-    return checker.looks
+    return checker.looks, found
 
 
-def offered(environment: str) -> int:
-    """Offer every object to the cloud for deletion while all live; returns how many are refused, or missed then."""
-    found = 0
-    with life.rehearse(environment) as rehearsal:
+def against_the_page(found: Plan) -> list[str]:
+    """Where the recorded waits and the page of order differ."""
+
+    def said(verb: str, pair: tuple[str, str]) -> str:
+        return f"{found.tasks[pair[0]].name} {verb} {found.tasks[pair[1]].name}"
+
+    missing = {pair for op in ("up", "destroy") for pair in needs.necessary(found, op).missing}
+    beyond = [wait for wait in needs.superfluous(found) if not any(needs.allowed(found, wait))]
+    return [
+        *(said("does not wait for", pair) for pair in sorted(missing)),
+        *(said("waits without a reason for", wait) for wait in beyond),
+    ]
+
+
+def negative_controls(environment: str, most: int | None) -> tuple[int, int]:
+    """What others need is deleted first, straight in the cloud and by the engine: refused, or seen by the checker.
+
+    By the engine all of them, or `most` from all over. Returns how many of each.
+    """
+    with life.rehearse(environment, every_part(environment)) as rehearsal:
         rehearsal.up()
-        free: list[str] = []
-        for resource in life.in_the_cloud(rehearsal):
-            if _refused_or_missed(rehearsal, resource):
-                found += 1
+        offered, cut = _offer_each(rehearsal), _cut_each(rehearsal, most)
+        rehearsal.destroy()
+        life.require_empty(rehearsal, f"{environment}, after the negative controls")
+    return offered, cut
+
+
+def _offer_each(rehearsal: Rehearsal) -> int:
+    """Offer every object that another one needs to the cloud for deletion while all live."""
+    needed = _victims(rehearsal.export())
+    offered = [resource for resource in life.in_the_cloud(rehearsal) if resource.urn in needed]
+    unnoticed = [str(resource) for resource in offered if not _refused_or_seen(rehearsal, resource)]
+    if unnoticed:
+        raise ProofError(f"{rehearsal.name}: deleted in use, and nobody noticed: {', '.join(unnoticed)}")
+    return len(offered)
+
+
+def _refused_or_seen(rehearsal: Rehearsal, resource: CloudResource) -> bool:
+    state = rehearsal.state
+    before = alive(state)
+    with restored(state):
+        try:
+            if resource.kind.startswith("gcp:"):
+                rehearsal.cloud.gcp.delete(Call(op="delete", kind=resource.kind), resource.id)
+            elif resource.kind == RELEASE:
+                helm.delete(state, resource)
             else:
-                free.append(f"{resource.kind.rsplit(':', 1)[-1]} {resource.id.rsplit('/', 1)[-1]}")
-    must = {"Cluster", "NodePool", "Network", "Subnetwork", "Release", "ComputeDomain", "Router"}
-    wrong = [f for f in free if f.split()[0] in must and f not in _FREE_BY_NATURE and not f.startswith(_DEVICES)]
-    if wrong:
-        raise ProofError(f"{environment}: deleted in use, and nobody noticed: {', '.join(wrong)}")
+                kubernetes_admission.at_delete(state, resource)
+                state.remove(resource.key)
+        except ApiError:
+            return True
+        return bool(lost(before, alive(state), {(resource.kind, resource.id)}))
+
+
+@contextmanager
+def restored(state: CloudState) -> Iterator[None]:
+    """Whatever happens to the cloud is undone at the end."""
+    before = copy.deepcopy((state._resources, state.seats))
+    try:
+        yield
+    finally:
+        state._resources, state.seats = before
+
+
+def _victims(export: Mapping[str, Any]) -> dict[str, list[Rule]]:
+    """What a living resource needs on the way down, and the rules that say so, in the order of the page."""
+    custom = {urn: task.named for urn, task in plan.read(export).tasks.items() if task.custom}
+    found: dict[str, list[Rule]] = {}
+    for rule, _, need in needs.pairs(custom, "destroy"):
+        found.setdefault(need, []).append(rule)
     return found
 
 
-_FREE_BY_NATURE = frozenset({"NodePool system", "Release dynamo-crds"})
-"""Pods of the platform would wait, nothing is lost; the custom resource definitions stay when their release goes."""
-_DEVICES = ("Network gvnic-", "Network rdma-")
-"""GKE's Network objects: whether GKE refuses to delete one that nodes use is not known, so nothing is modelled."""
-
-
-def _refused_or_missed(rehearsal: Rehearsal, resource: CloudResource) -> bool:
-    state = rehearsal.state
-    before = dict(state._resources)
-    try:
-        if resource.kind.startswith("gcp:"):
-            rehearsal.cloud.gcp.delete(Call(op="delete", kind=resource.kind), resource.id)
-        elif resource.kind == RELEASE:
-            helm.delete(state, resource)
-        else:
-            kubernetes_admission.at_delete(state, resource)
-            state.remove(resource.key)
-        return bool(lacking(rehearsal))
-    except ApiError:
-        return True
-    finally:
-        state._resources = before
-        for living in state:
-            living.dying = False
-
-
-def _serving(resource: dict[str, Any]) -> bool:
-    return "ServingStack" in resource["urn"]
-
-
-EDGES: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-    ("the Dynamo platform before its graphs", lambda r: r["urn"].endswith("::dynamo-release")),
-    ("the DRA driver before its ComputeDomains", lambda r: r["urn"].endswith("::dra-driver-release")),
-    ("the ComputeDomain before its graph", lambda r: r["type"] == DOMAIN),
-    ("a secret that a graph's pods name before the graph", lambda r: _serving(r) and r["urn"].endswith("token-secret")),
-    ("the KAI queue before its graph", lambda r: r["urn"].endswith("::queues-serving")),
-    ("the network before its subnetworks", lambda r: r["type"] == NETWORK),
-    ("a subnetwork before its node pool", lambda r: r["type"] == SUBNETWORK),
-    ("the workload policy before its node pool", lambda r: r["type"] == RESOURCE_POLICY),
-    ("the node pool before its graph", lambda r: r["type"] == NODE_POOL and "::domain-" in r["urn"]),
-    ("the cluster before what is in it", lambda r: r["type"] == CLUSTER),
-)
-"""Edges of the delete order, and the resource that goes too early when they are cut."""
-
-
-def negative_controls(environment: str, only: int | None = None) -> int:
-    """Cut the edges of one resource after another and let the engine destroy: refused, or seen by the checker."""
-    tried = 0
-    with life.rehearse(environment) as rehearsal:
-        rehearsal.up()
-        whole = rehearsal.export()
-        for what, chosen in EDGES[:only]:
-            victim = next((r["urn"] for r in life.resources(whole) if chosen(r)), None)
-            if victim is None:
-                continue
-            tried += 1
+def _cut_each(rehearsal: Rehearsal, most: int | None) -> int:
+    """Cut the edges of one resource after another and let the engine destroy."""
+    whole = rehearsal.export()
+    victims = list(_victims(whole).items())
+    chosen = victims[:: -(-len(victims) // most) if most else 1]
+    for victim, rules in chosen:
+        with restored(rehearsal.state):
             rehearsal.cli(["stack", "import"], text=json.dumps(broken(whole, victim)))
-            _require_caught(rehearsal, victim, what)
-            if _missing(rehearsal, whole):
-                rehearsal.cli(["stack", "import"], text=json.dumps(whole))
-                rehearsal.cli(["refresh", "--yes", "--skip-preview", "--run-program=false"])
-                # A graph that went needs a new name.
-                rehearsal.up(replace=[f"**{rehearsal.settings.stacks[0].name}-suffix"])
-                whole = rehearsal.export()
-        rehearsal.cli(["stack", "import"], text=json.dumps(whole))
-        rehearsal.destroy()
-        life.require_empty(rehearsal, f"{environment}, after the negative controls")
-    return tried
+            _require_caught(rehearsal, victim, rules)
+    rehearsal.cli(["stack", "import"], text=json.dumps(whole))
+    return len(chosen)
 
 
-def _require_caught(rehearsal: Rehearsal, victim: str, what: str) -> None:
-    """A destroy that begins with `victim` is refused, or the checker sees what is lacking once it is gone."""
+def _require_caught(rehearsal: Rehearsal, victim: str, rules: Iterable[Rule]) -> None:
+    """A destroy that begins with `victim` is refused, or the checker sees what its users then lack."""
     checker = InvariantChecker(rehearsal)
     checker.arm()
+    rehearsal.cloud.faults.fail(lambda call: call.op == "delete" and call.urn != victim, "enough", times=1000)
     error = life.failed(lambda: rehearsal.destroy(parallel=1))
     rehearsal.cloud.faults.clear()
-    refused = [cause for cause in error.causes if cause.startswith(life.spoken(victim))] if error else []
-    if not refused and not checker.wrong:
-        raise ProofError(f"{rehearsal.name}: {what}: nobody refused, and nobody saw it: {error}")
-
-
-def _missing(rehearsal: Rehearsal, state: dict[str, Any]) -> bool:
-    """Whether something of a state is no longer in the cloud."""
-    real = {(resource.kind, resource.id) for resource in rehearsal.state}
-    return any(
-        (str(r["type"]), str(r["id"])) not in real
-        for r in life.resources(state)
-        if not str(r["type"]).startswith("random:") and not str(r["type"]).endswith("Patch")
-    )
+    if error and any(cause.startswith(life.spoken(victim)) for cause in error.causes):
+        return
+    for rule in rules:
+        if not any(wrong.endswith(rule.reason) for wrong in checker.wrong):
+            raise ProofError(f"{rehearsal.name}: {victim}: nobody refused, and nobody saw: {rule.reason}: {error}")
 
 
 def broken(state: dict[str, Any], victim: str) -> dict[str, Any]:
@@ -242,8 +260,9 @@ def broken(state: dict[str, Any], victim: str) -> dict[str, Any]:
     changed = copy.deepcopy(state)
     resources = changed["deployment"]["resources"]
     for resource in resources:
-        if victim in resource.get("dependencies", []):
-            resource["dependencies"] = [urn for urn in resource["dependencies"] if urn != victim]
+        for key in ("dependencies", "replaceWith"):
+            if victim in resource.get(key, []):
+                resource[key] = [urn for urn in resource[key] if urn != victim]
         for key, urns in list(resource.get("propertyDependencies", {}).items()):
             resource["propertyDependencies"][key] = [urn for urn in urns or [] if urn != victim]
         if resource["urn"] == victim:

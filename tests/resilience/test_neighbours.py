@@ -155,14 +155,15 @@ def test_without_its_guard_a_platform_in_use_is_uninstalled_and_the_damage_is_se
         bob.up()
         for binding in alice.state.find(BINDING):
             alice.state.remove(binding.key)
+        before = order.alive(alice.state)
         assert "nvidia-dra-driver-gpu stays in Terminating" in _causes(alice.destroy)
-        damage = order.lacking(alice)
+        damage = order.lost(before, order.alive(alice.state))
         assert len(damage) > 1
         assert any("lives without dynamo-platform" in wrong for wrong in damage)
         assert "is being terminated" in _causes(alice.up)
         assert life.free_hanging_namespaces(alice)
         alice.up()
-        assert order.lacking(alice) == []
+        assert order.lost(before, order.alive(alice.state)) == []
 
 
 def test_two_users_with_one_name_for_their_stacks_are_reported_what_exists_already() -> None:
