@@ -44,7 +44,7 @@ def shortfall(config: Config, measured: Measured) -> str:
         ("all_reduce", measured.all_reduce, config.all_reduce),
     )
     return ", ".join(
-        f"{name} {found:.1f} GB/s, at least {least:g} wanted"
+        f"{name} {found:.1f} GB/s, at least {least:g} required"
         for name, found, least in wanted
         # NaN counts as too slow.
         if not found >= least

@@ -67,6 +67,8 @@ def gather(server: socket.socket, nodes: int, until: float) -> dict[int, tuple[L
         hello = line.receive(min(until, time.monotonic() + _HELLO_SECONDS)) or {}
         index = hello.get("index")
         if isinstance(index, int) and not isinstance(index, bool) and 0 < index < nodes:
+            if index in came:
+                came[index][0].close()
             came[index] = (line, str(hello.get("node")))
         else:
             line.close()

@@ -72,7 +72,7 @@ def _measured(config: Config, there: Mapping[int, str], lines: Mapping[int, Line
         short = bandwidth.shortfall(config, measured)
         if short:
             return _failed(config, f"is slow: {short}; measured: {measured}", there)
-        return Verdict(True, f"the NVLink fabric of domain {config.domain} is well: {measured}")
+        return Verdict(True, f"the NVLink fabric of domain {config.domain} is healthy: {measured}")
     finally:
         _end(ranks, measuring)
 
@@ -84,7 +84,7 @@ def _first_failure(there: Mapping[int, str], words: queue.Queue[tuple[int, Messa
         try:
             index, said = words.get(timeout=max(0.001, until - time.monotonic()))
         except queue.Empty:
-            return f"no word of {_display_name(sorted(waiting), there)}"
+            return f"no answer from {_display_name(sorted(waiting), there)}"
         failed = "went away while it measured" if said is None else str(said.get("failed", ""))
         if failed:
             return f"{_display_name([index], there)}: {failed}"
@@ -129,7 +129,9 @@ def _absent(config: Config, there: Mapping[int, str], missing: list[int]) -> Ver
         f"the fabric test of domain {config.domain} could not begin: {_display_name(missing, {})} of {config.nodes} "
         f"did not come within {config.arrival_seconds:g} s; no free node, or an image that cannot be pulled"
     )
-    return Verdict(False, message.compose(cause, f"Came: {_display_name(sorted(there), there)}", "", _look(config)))
+    return Verdict(
+        False, message.compose(cause, f"Connected: {_display_name(sorted(there), there)}", "", _look(config))
+    )
 
 
 def _unreached(config: Config, index: int) -> Verdict:

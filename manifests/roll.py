@@ -72,7 +72,7 @@ def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
         return None
     text = (
         f"{stack}: this change takes {_and(_words(roll) for roll in gone)} down before a successor starts; "
-        f"meanwhile the stack answers nothing, {_duration(gone)}."
+        f"the stack does not answer meanwhile, {_duration(gone)}."
     )
     others = [f"{r.role} one replica at a time, {r.replicas - 1} of {r.replicas} go on" for r in found if not r.gone]
     return text + (f" Replaced as well: {'; '.join(others)}." if others else "")
@@ -81,8 +81,8 @@ def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
 def replacement(stack: str, old: str, new: str) -> str:
     """The announcement of a graph's replacement, with its shape and placement before and after."""
     return (
-        f"{stack}: {old} becomes {new}, which is another graph: all pods of the old one end before the new one starts, "
-        f"and the stack answers nothing for about {_gap(GRACE_SECONDS)}."
+        f"{stack}: {old} becomes {new}, which replaces the graph: all old pods end before the new ones start, "
+        f"and the stack does not answer for about {_gap(GRACE_SECONDS)}."
     )
 
 

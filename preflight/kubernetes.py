@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from preflight.cloud import Node, Pod
@@ -42,16 +42,19 @@ def pod(item: Mapping[str, Any]) -> Pod:
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:
-    """Effective request of a pod for the scheduler: the sum of its containers, or its largest init container."""
-    together = _sum(spec.get("containers", []), resource)
-    before = spec.get("initContainers", [])
-    sidecars = _sum((c for c in before if c.get("restartPolicy") == "Always"), resource)
-    largest = max((_of(container, resource) for container in before), default=0.0)
-    return max(together + sidecars, largest)
+    """Effective request of a pod for the scheduler: its containers and sidecars, or more while it initializes.
 
-
-def _sum(containers: Iterable[Mapping[str, Any]], resource: str) -> float:
-    return sum(_of(container, resource) for container in containers)
+    An init container runs beside the sidecars before it (kubernetes.io, "Sidecar Containers", resource sharing).
+    """
+    sidecars = initializing = 0.0
+    for container in spec.get("initContainers", []):
+        asked = _of(container, resource)
+        if container.get("restartPolicy") == "Always":
+            sidecars += asked
+            asked = 0.0
+        initializing = max(initializing, sidecars + asked)
+    running = sidecars + sum(_of(container, resource) for container in spec.get("containers", []))
+    return max(running, initializing)
 
 
 def _of(container: Mapping[str, Any], resource: str) -> float:

@@ -9,6 +9,9 @@ from typing import Final, Literal, get_args
 Status = Literal["pass", "warn", "fail", "skip"]
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
+NO_CLUSTER: Final = "there is no cluster to check yet"
+"""Finding of a check that is skipped for that."""
+
 
 @dataclass(frozen=True)
 class Outcome:

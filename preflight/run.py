@@ -29,7 +29,7 @@ def run(checks: Sequence[Check], *, limit: float, started: Callable[[Check], Non
         result = next(_side_by_side([gate], limit, tell))
         yield result
         if result.outcome.status == "fail":
-            yield from (Result(check.name, skipped(f"not looked at: {gate.name} failed"), 0.0) for check in rest)
+            yield from (Result(check.name, skipped(f"not checked: {gate.name} failed"), 0.0) for check in rest)
             return
     yield from _side_by_side(rest, limit, tell)
 
@@ -103,7 +103,7 @@ def explain(error: CloudError, needs: str) -> Outcome:
     permissions = f"have {needs} granted" if needs else "have access granted"
     match error.trouble:
         case "denied":
-            return warned(f"you may not look: {error}", permissions)
+            return warned(f"no permission to check: {error}", permissions)
         case "off":
             return skipped(f"its API is off: {error}")
         case "login":

@@ -205,7 +205,7 @@ def _without_node(config: Config, pending: list[Pod]) -> Iterator[Symptom]:
     gated = sum(pod.placed == "gated" for pod in pending)
     for pod in waiting:
         if pod.placed == "unseen":
-            cause = f"pod {pod.name} ({pod.role}) was not looked at by its scheduler {pod.scheduler}" + (
+            cause = f"pod {pod.name} ({pod.role}) has not been considered by its scheduler {pod.scheduler}" + (
                 f": {pod.placing}" if pod.placing else ""
             )
         else:
@@ -266,7 +266,7 @@ def _idle(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
     yield Symptom(
         key="idle",
         mark="",
-        cause=f"nothing happens any more: {', '.join(missing)}, and no pod is being made, changed or removed; "
+        cause=f"no progress: {', '.join(missing)}, and no pod is being created, changed or removed; "
         + (said[0] if said else "is the Dynamo operator running, and Grove?"),
         patience=config.bounds.stalled,
         while_idle=True,

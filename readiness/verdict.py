@@ -51,7 +51,7 @@ class Failed:
 Verdict = Waiting | PodsReady | Failed
 Found = Waiting | Answers | Failed
 
-SPLIT_DOMAIN = "a split NVLink domain answers 200 with nothing in it"
+SPLIT_DOMAIN = "a split NVLink domain answers 200 without content"
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def weigh(config: Config, memory: Memory, reply: Reply, line: str, now: float) -
     memory = replace(memory, unusable=count)
     cause = ""
     if count >= config.bounds.unusable_answers and reply.kind == "empty":
-        cause = f"the model answers with nothing, {count} times: {SPLIT_DOMAIN}; the last answer: {reply.text}"
+        cause = f"the model gave {count} empty answers: {SPLIT_DOMAIN}; the last answer: {reply.text}"
     elif count >= config.bounds.unusable_answers and reply.kind == "unusable":
         cause = f"no answer of the model can be used, {count} times; the last one: {reply.text}"
     elif now - memory.started >= config.deadline:

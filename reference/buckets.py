@@ -30,11 +30,11 @@ def check(name: str, key: str = "modelBucket.name") -> None:
             "give the name of the bucket, with or without gs:// and without a folder behind it",
         )
     if _ADDRESS.fullmatch(name):
-        raise RuleError(key, name, "a bucket is never called like an IP address", "give the name of the bucket")
+        raise RuleError(key, name, "a bucket's name must not look like an IP address", "give the name of the bucket")
     if name.startswith("goog") or "google" in name.translate(_LOOKALIKES):
         raise RuleError(
             key,
             name,
-            'no bucket has "google" or a close misspelling of it in its name, or begins with "goog"',
+            'a bucket\'s name must not contain "google" or a close misspelling of it, nor begin with "goog"',
             "choose another name",
         )

@@ -34,10 +34,10 @@ def check_source(source: str, key: str = "dynamo.chartSource") -> None:
     if _SCHEME.match(source) and not source.startswith((OCI, *_WEB)):
         raise RuleError(key, source, "Helm fetches charts by https, http or oci, or from a local folder", fix)
     if source.startswith((OCI, *_WEB)) and not _HOST.fullmatch(source):
-        rule = "the address names a host, and no user: a password would stand in clear text in the config"
+        rule = "the address must have a host and no user: a password would be in clear text in the config"
         raise RuleError(key, HIDDEN if "@" in source else source, rule, fix)
     if source.startswith(_WEB) and re.search(r"[?#]", source):
-        raise RuleError(key, source, "chart and version come behind the address: it has no ? and no #", fix)
+        raise RuleError(key, source, "chart and version are appended to the address: it must not contain ? or #", fix)
     if source.rstrip("/").endswith(".tgz") or _TAG.match(source):
-        rule = "the place that holds all charts is named, no single chart or version of it"
+        rule = "it must be the repository of all charts, not a single chart or version"
         raise RuleError(key, source, rule, "Leave out the last part of it: the program adds chart and version")

@@ -177,7 +177,7 @@ class VersionWindow:
 _BELOW: Final = (
     "before 1.34 dynamic resource allocation needs beta APIs that can never be switched off again without a new cluster"
 )
-_ABOVE: Final = "nobody has looked yet at what later versions change for the scheduler and for claims on devices"
+_ABOVE: Final = "later versions have not been checked for changes to the scheduler and to device claims"
 
 
 def version_window(profile: DynamoProfile) -> VersionWindow:
@@ -292,7 +292,7 @@ def check_node_version(version: str, control_plane: str | None, key: str) -> Non
         raise GkeRuleError(
             key,
             version,
-            "nodes are given one exact build: GKE answers a prefix with a build, which would read as a change",
+            "nodes need an exact build: GKE resolves a prefix to a build, which would show as a change",
             'Write it like "1.35.2-gke.1485000": gcloud container get-server-config --location REGION',
         )
     if control_plane is None:

@@ -96,7 +96,7 @@ def kept_lines(kept: list[CloudResource]) -> list[str]:
     for resource in kept:
         names.setdefault(resource.kind.rsplit(":", 1)[-1], []).append(resource.id)
     lines = [f"  {len(found)} {kind}: {', '.join(sorted(found))}" for kind, found in sorted(names.items())]
-    return ["kept by the charts that made them (Helm never deletes these):", *lines]
+    return ["kept by the charts that created them (Helm never deletes these):", *lines]
 
 
 def leftovers(console: Console, resources: list[CloudResource]) -> None:

@@ -231,7 +231,7 @@ def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | Non
     if entry.name in GIVEN:
         return "the start script gives this argument itself", "leave it out"
     if entry.name in SECRET:
-        return "a secret would stand in clear text in a ConfigMap, and dynamo.sglang asks nobody for it", "leave it out"
+        return "a secret would be in clear text in a ConfigMap, and dynamo.sglang does not need it", "leave it out"
     if entry.owner == "Dynamo" and not profile.own_arguments_in_config:
         rule = f"it belongs to dynamo.sglang {profile.version}, whose --config takes arguments of SGLang only"
         return rule, "leave it out, or set the environment variable that dynamo.sglang has for it"

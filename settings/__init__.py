@@ -85,7 +85,7 @@ def load() -> tuple[Settings, Secrets]:
             Problem(
                 key,
                 None,
-                "this secret is required when resources are made",
+                "this secret is required to create resources",
                 f"set it: pulumi config set --secret {key}   ({SECRETS[key]})",
             )
             for key in missing
@@ -117,7 +117,7 @@ def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
                 Problem(
                     key,
                     "(hidden)",
-                    "a secret never stands in clear text in a stack file",
+                    "a secret must not be in clear text in a stack file",
                     f"revoke it, remove the line, then: pulumi config set --secret {key}",
                 )
             )

@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings import nodes, room
+from settings import nodes, pod_capacity
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError, nearest
 
@@ -116,7 +116,7 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     parts = (("kai", settings.kai.mode), ("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode))
     for key, mode in parts:
         if mode == "adopt":
-            rule = "a cluster that is made has nothing to adopt yet"
+            rule = "a created cluster has nothing to adopt"
             yield Problem(f"{key}.mode", mode, rule, f"set {key}.mode: create")
 
 
@@ -150,7 +150,7 @@ def _device_networks(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             "cluster.deviceNetworks",
             named,
-            "DRANET attaches the NICs by itself and takes no networks",
+            "DRANET attaches the NICs itself and needs no networks",
             "remove the key, or set cluster.rdma: multi-network",
         )
     if cluster.rdma == "multi-network" and named is None:
@@ -336,5 +336,5 @@ CHECKS: tuple[Check, ...] = (
     _stack_readiness,
     _stack_layouts,
     _stack_domains,
-    room.check,
+    pod_capacity.check,
 )

@@ -43,7 +43,7 @@ def sort(
             elif name not in secrets:
                 problems.append(_unknown(name, value, known, secrets))
         elif _is_slip(namespace, name, known, secrets):
-            rule = "a key of this program is in its namespace, and nothing reads this one"
+            rule = "keys of this program have its namespace, and nothing reads this one"
             if not colon:
                 rule = "a key has a namespace in front"
             written = HIDDEN if name in secrets else value

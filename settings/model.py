@@ -51,8 +51,8 @@ def _bare_bucket(name: str) -> str:
 def _kubernetes_name(name: str) -> str:
     if not naming.DNS_LABEL.fullmatch(name):
         raise broken(
-            "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and ends with none of "
-            "the hyphens",
+            "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and must not end with a "
+            "hyphen",
             "choose a name such as r1 or a4x-0",
         )
     return name
@@ -399,7 +399,7 @@ class Stack(StrictModel):
         default=Overrides(), description="single server arguments and variables, a mapping with prefill and decode"
     )
     wait: bool = Field(
-        default=True, description="whether `pulumi up` ends with a readiness check: well only when the stack serves"
+        default=True, description="whether `pulumi up` runs a readiness check and succeeds only when the stack serves"
     )
     readiness: Readiness = Field(
         default=Readiness(), description="a mapping with deadlineMinutes and unschedulableMinutes"

@@ -23,6 +23,8 @@ from typing import Any, Final
 
 import yaml
 
+from tools.catalog_file import text
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOG: Final = ROOT / "rehearsal" / "simulator" / "catalog"
 CRDS: Final = Path(os.environ.get("DYNAMO_A4X_CRDS") or ROOT.parent / "shared" / "reference" / "crds")
@@ -164,15 +166,6 @@ def _referring(schema: Any, names: Mapping[str, str]) -> Any:
     if isinstance(schema.get("$ref"), str):
         return {"$ref": f"#/types/{names[schema['$ref']]}"}
     return {word: _referring(inner, names) for word, inner in schema.items()}
-
-
-def text(made: Mapping[str, Any]) -> str:
-    """The file of a catalog: sorted, one entry per line, so that a new release is a small diff."""
-    parts: list[str] = []
-    for part, entries in made.items():
-        lines = (f"    {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(entries.items()))
-        parts.append(f"  {json.dumps(part)}: {{\n" + ",\n".join(lines) + "\n  }")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def catalogs(crds: Path) -> dict[str, str]:

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tools.catalog_file import text
+
 CATALOG: Final = Path(__file__).resolve().parents[1] / "serving_rules" / "catalog"
 
 SGLANG: Final = ("0.5.4.post3", "0.5.9")
@@ -292,15 +294,6 @@ def dynamo_catalog(wheel: Wheel, runtime: Wheel) -> dict[str, Any]:
         "arguments": own_arguments(wheel),
         "environment": {name: entry for name, entry in environment.items() if name.startswith("DYN")},
     }
-
-
-def text(catalog: Mapping[str, Any]) -> str:
-    """The file of a catalog: sorted, one entry per line, so that a new release is a small diff."""
-    parts: list[str] = []
-    for part, entries in catalog.items():
-        lines = (f"    {json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(entries.items()))
-        parts.append(f"  {json.dumps(part)}: {{\n" + ",\n".join(lines) + "\n  }")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def download(requirement: str, folder: Path) -> Path:

@@ -274,9 +274,8 @@ class GkeCluster(pulumi.ComponentResource):
                 return cluster_access.kubeconfig(context, address, ca_certificate)
             if not dns_name:
                 raise pulumi.RunError(
-                    f"GKE reports no DNS endpoint for cluster {cluster_name}: set cluster.endpoint to ip "
-                    "and list "
-                    "the ranges that may reach it in cluster.authorizedNetworks"
+                    f"GKE reports no DNS endpoint for cluster {cluster_name}: set cluster.dnsEndpoint: false "
+                    "and list the ranges that may reach it in cluster.authorizedNetworks"
                 )
             return cluster_access.kubeconfig(context, dns_name, None)
 

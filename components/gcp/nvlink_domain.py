@@ -84,13 +84,10 @@ class NvlinkDomain(pulumi.ComponentResource):
         def policy_name(cluster: str) -> str:
             return naming.bounded(f"{cluster}-{domain}-{A4X.topology}", POLICY_MAX)
 
-        def region_of(location: str) -> str:
-            return location
-
         policy = gcp.compute.ResourcePolicy(
             f"{name}-policy",
             project=args["project"],
-            region=pulumi.Output.from_input(args["location"]).apply(region_of),
+            region=args["location"],
             name=pulumi.Output.from_input(args["cluster"]).apply(policy_name),
             description=f"NVLink domain {domain}: one NVL72 rack",
             workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": A4X.topology},

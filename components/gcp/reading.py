@@ -88,7 +88,7 @@ def _meaning(subject: ReadTarget, answer: str) -> tuple[str, str]:
         )
     if _CREDENTIALS.search(answer):
         return (
-            "Google Cloud takes no credentials from here, so what is adopted cannot be read",
+            "Google Cloud does not accept the credentials, so what is adopted cannot be read",
             "Log in: gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
         )
     if _DISABLED.search(answer):
@@ -101,7 +101,7 @@ def _meaning(subject: ReadTarget, answer: str) -> tuple[str, str]:
         service = permission[1].partition(".")[0] if permission else subject.service
         grant = f"gcloud projects add-iam-policy-binding {project} --member=user:YOU --role={_ROLES[service]}"
         return (
-            f"whoever runs this{lacking} to read the {subject.what} (or it does not exist)",
+            f"the caller{lacking} to read the {subject.what} (or it does not exist)",
             f"Grant {_ROLES[service]}: {grant}; or correct the name: {subject.listed_by}",
         )
     if _MISSING.search(answer):

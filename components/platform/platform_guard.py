@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict, get_args
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -118,9 +118,8 @@ def policy_spec(
     creates. The guards of all parts are named, created or not: an `up` that removes a part changes the policy before it
     deletes the part's guard.
     """
-    every: tuple[Part, ...] = ("dynamo", "kai", "dra-driver")
     all_made = ", ".join(f"'{_mark(part)}'" for part in parts)
-    one = " : ".join(f"oldObject.metadata.name == '{part_guard(part)}' ? ['{_mark(part)}']" for part in every)
+    one = " : ".join(f"oldObject.metadata.name == '{part_guard(part)}' ? ['{_mark(part)}']" for part in get_args(Part))
     return {
         "failure_policy": "Fail",
         "match_constraints": {
@@ -130,7 +129,7 @@ def policy_spec(
                     "api_versions": ["v1"],
                     "operations": ["DELETE"],
                     "resources": ["configmaps"],
-                    "resource_names": [*map(part_guard, every), environment_guard(environment)],
+                    "resource_names": [*map(part_guard, get_args(Part)), environment_guard(environment)],
                     "scope": "Namespaced",
                 }
             ]

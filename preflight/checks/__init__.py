@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, room, storage
+from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, pod_capacity, storage
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
@@ -136,7 +136,7 @@ def _cluster_checks(site: Site) -> list[Check]:
         )
     checks.append(Check("kai", partial(kai.scheduler, site), _KAI))
     if not site.creates_cluster and site.settings.stacks:
-        checks.append(Check("frontends", partial(room.frontends, site), "container.nodes.list"))
+        checks.append(Check("frontends", partial(pod_capacity.frontends, site), "container.nodes.list"))
     return checks
 
 

@@ -86,7 +86,7 @@ def permissions(site: Site) -> Outcome:
         return skipped(f"Resource Manager does not answer: {error}")
     missing = [permission for permission in wanted if permission not in granted]
     if not missing:
-        return passed(f"all {len(wanted)} that were asked about")
+        return passed(f"all {len(wanted)} checked permissions are granted")
     more = f" and {len(missing) - PERMISSIONS_MAX} more" if len(missing) > PERMISSIONS_MAX else ""
     roles = ", ".join(_roles(site))
     return failed(
@@ -122,7 +122,7 @@ def apis(site: Site) -> Outcome:
     disabled = site.cloud.disabled_services(name, gke.APIS)
     if not disabled:
         return passed(f"all {len(gke.APIS)} are on")
-    finding = f"off: {', '.join(disabled)}"
+    finding = f"disabled: {', '.join(disabled)}"
     fix = f"gcloud services enable {' '.join(disabled)} --project {name}"
     if site.creates_cluster:
         return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {fix}")

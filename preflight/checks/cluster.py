@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from preflight.cloud import Cluster, Node
-from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import cluster as requirements
 from reference import gke, machines
@@ -23,7 +23,6 @@ LISTED_MAX: Final = 3
 """Nodes that are listed in one line."""
 
 _NOT_RUN: Final = f"1.{gke.RUN_MINOR} is the last that was"
-NO_CLUSTER: Final = "there is no cluster to look at"
 
 
 def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
@@ -98,7 +97,7 @@ def lacks(site: Site, requirement: Callable[[ClusterFacts], Lack | None]) -> Out
     if cluster is None:
         return skipped(NO_CLUSTER)
     lack = requirement(_facts(site, cluster))
-    return passed("as it must be") if lack is None else failed(lack.finding, lack.fix)
+    return passed("requirement met") if lack is None else failed(lack.finding, lack.fix)
 
 
 def _facts(site: Site, cluster: Cluster) -> ClusterFacts:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from preflight.cloud import Kai
-from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import kai
 from validation.problems import RuleError
 
-NO_CLUSTER: Final = "there is no cluster to look at yet"
 _FREE_CONFIG: Final = "kubectl delete configs.kai.scheduler kai-config"
 _SET_GRACE: Final = (
     f"kubectl patch schedulingshards.kai.scheduler {kai.SHARD} --type merge -p "

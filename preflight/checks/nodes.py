@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from preflight.cloud import CloudError, Cluster, Node, Pod
-from preflight.results import Outcome, failed, passed, skipped, warned
+from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference.capacity import MODEL_DOWNLOAD, Size
 from reference.dynamo import PROFILES
@@ -36,7 +36,7 @@ def system(site: Site) -> Outcome:
     """A node has room for the readiness check and the downloads."""
     cluster = site.own_cluster()
     if cluster is None:
-        return skipped("there is no cluster to look at")
+        return skipped(NO_CLUSTER)
     guests = [CHECK, *([DOWNLOAD] if site.settings.model_bucket.download else [])]
     found = [_place(site, cluster, guest) for guest in guests]
     worst = next((o for status in ("fail", "warn", "skip") for o in found if o.status == status), None)
@@ -117,7 +117,7 @@ def image(site: Site, name: str) -> Outcome:
     missing = [use for use in wanted if use.architecture not in found.architectures]
     if missing:
         listed = ", ".join(sorted(found.architectures))
-        return failed(f"it is made for {listed}, and it would run on {missing[0].architecture}", _fix(missing))
+        return failed(f"it is built for {listed}, and it would run on {missing[0].architecture}", _fix(missing))
     return passed(f"there, for {', '.join(sorted(found.architectures))}")
 
 

@@ -25,7 +25,6 @@ _OTHERS: Final = ("dra-driver-25.12.0", "kai-0.17.0", "gke")
 _OF_GKE: Final = "gke"
 """Catalog of the kinds that GKE itself installs."""
 
-DGD = ("nvidia.com/v1alpha1", "DynamoGraphDeployment")
 COMPUTE_DOMAIN = ("resource.nvidia.com/v1beta1", "ComputeDomain")
 QUEUE = ("scheduling.run.ai/v2", "Queue")
 SHARD = ("kai.scheduler/v1", "SchedulingShard")

@@ -70,7 +70,7 @@ def _slow(state: CloudState, job: CloudResource, config: Props, pod: Props, pool
     """What is slower than the config allows; empty if nothing is."""
     speed = state.fabric.get(pool.id, NVLINK) if _has_channel(state, job, pod) else NETWORK
     wanted = {name: float(config[name]) for name in ("all_gather", "all_reduce")}
-    slow = [f"{name} {speed:.1f} GB/s, at least {least:g} wanted" for name, least in wanted.items() if speed < least]
+    slow = [f"{name} {speed:.1f} GB/s, at least {least:g} required" for name, least in wanted.items() if speed < least]
     return f"the NVLink fabric of node pool {text(pool.outputs, 'name')} is slow: {', '.join(slow)}" if slow else ""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rehearsal.simulator.faults import Call
 from rehearsal.simulator.state import ApiError, CloudState
@@ -101,8 +100,3 @@ class Service:
     def unmodelled(self, kind: str) -> str:
         """The message for a kind that the embedded cloud does not model."""
         return f"the embedded cloud has no {kind}"
-
-
-def whole(outputs: Props, **more: Any) -> Props:
-    """`outputs` with more fields; fields that are None are left out."""
-    return {**outputs, **{key: value for key, value in more.items() if value is not None}}

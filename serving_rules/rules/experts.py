@@ -42,7 +42,7 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
         mode = role.values.text("deepep-mode") or "auto"
         if role.name == "decode" and mode == "normal":
             yield role.problem(
-                "deepep-mode", "normal mode switches CUDA graphs off, which decode lives by", "set low_latency"
+                "deepep-mode", "normal mode disables CUDA graphs, which decode depends on", "set low_latency"
             )
         if role.name == "prefill" and mode == "low_latency":
             yield role.problem(
@@ -53,7 +53,7 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
         if mode == "normal" and not role.values.flag("disable-cuda-graph"):
             yield role.problem(
                 "disable-cuda-graph",
-                "deepep-mode: normal runs without CUDA graphs; a layout says what runs",
+                "deepep-mode: normal runs without CUDA graphs, and the layout must say so",
                 "set disable-cuda-graph: true",
             )
 

@@ -135,4 +135,4 @@ def counts_are_positive(context: Context) -> Iterator[Problem]:
         for name in _COUNTS:
             number = role.values.integer(name)
             if number is not None and number < 1:
-                yield role.problem(name, "it counts something, so it is 1 or more", "set it to 1 or more")
+                yield role.problem(name, "a count must be 1 or more", "set it to 1 or more")

@@ -50,7 +50,7 @@ def data_parallel_attention_divides(context: Context) -> Iterator[Problem]:
         elif wanted and parallel.data <= 1:
             yield role.problem(
                 "enable-dp-attention",
-                f"SGLang switches it off without a word when the data-parallel size is {parallel.data}",
+                f"SGLang silently turns it off if the data-parallel size is {parallel.data}",
                 "set dp-size, or leave the flag out",
             )
         elif wanted and parallel.tensor % parallel.data:

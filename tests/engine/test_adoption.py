@@ -72,7 +72,7 @@ NO_NETWORK = (
 @pytest.mark.parametrize(
     ("answer", "rule", "fix"),
     [
-        (NO_BUCKET, "whoever runs this lacks storage.buckets.get", "--role=roles/storage.admin"),
+        (NO_BUCKET, "the caller lacks storage.buckets.get", "--role=roles/storage.admin"),
         (NO_GROUPS, "lacks compute.instanceGroupManagers.list", "Grant roles/compute.viewer"),
         (NO_API, "API container.googleapis.com is off in project my-project", "gcloud services enable container."),
         (NO_LOGIN, "Google Cloud takes no credentials from here", "gcloud auth application-default login"),

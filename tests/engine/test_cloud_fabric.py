@@ -67,13 +67,13 @@ def test_a_slow_domain_fails_with_each_minimum_that_it_misses_and_the_next_comma
     cloud.state.fabric[cloud.state.find(NODE_POOL)[0].id] = 220.0
     said = words(cloud)
     assert said.startswith("[Pod serving/measure-")
-    assert "all_reduce 220.0 GB/s, at least 250 wanted" in said
+    assert "all_reduce 220.0 GB/s, at least 250 required" in said
     assert "all_gather" not in said
     assert said.endswith("what to run next")
 
 
 def test_without_a_channel_there_is_only_the_network(cloud: Driver) -> None:
-    assert "all_gather 190.0 GB/s, at least 200 wanted" in words(cloud, resourceClaims=[])
+    assert "all_gather 190.0 GB/s, at least 200 required" in words(cloud, resourceClaims=[])
 
 
 def test_a_node_that_takes_no_pods_is_missed_by_the_others(cloud: Driver) -> None:

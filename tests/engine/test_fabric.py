@@ -96,7 +96,7 @@ def test_a_slow_fabric_stops_the_up_before_the_stack_and_is_tested_again_by_the_
     said = failed_up(rehearsal)
     assert said.startswith(f"{JOB} fabric-a4x-0-job: ")
     assert "[Pod fabric-test-dev-a4x-0/fabric-test-" in said
-    assert "is slow: all_gather 143.2 GB/s, at least 200 wanted, all_reduce 143.2 GB/s, at least 250 wanted" in said
+    assert "is slow: all_gather 143.2 GB/s, at least 200 required, all_reduce 143.2 GB/s, at least 250 required" in said
     assert "pulumi up --stack dev" in said
     assert rehearsal.state.find(GRAPH) == []
     assert rehearsal.state.find("kubernetes:core/v1:Namespace", where=lambda n: n.id == "r1") == []
@@ -115,7 +115,7 @@ def test_a_test_that_failed_takes_the_config_as_it_is_then(rehearsal: Rehearsal)
     rehearsal.state.cordoned.clear()
     rehearsal.state.fabric[pool(rehearsal)] = 700.0
     rehearsal.set_config(config({"allGatherGBps": 750}, image="example.com/worker:2"))
-    assert "all_gather 700.0 GB/s, at least 750 wanted" in failed_up(rehearsal)
+    assert "all_gather 700.0 GB/s, at least 750 required" in failed_up(rehearsal)
     (job,) = measuring(rehearsal)
     assert job.inputs["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/worker:2"
     rehearsal.set_config(config({"allGatherGBps": 650}, image="example.com/worker:3"))

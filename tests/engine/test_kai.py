@@ -45,7 +45,7 @@ def test_what_stays_after_a_destroy_is_exactly_this_and_a_second_up_works_over_i
         rehearsal.destroy()
         assert not rehearsal.state.leftovers()
         assert report.kept_lines(rehearsal.state.kept()) == [
-            "kept by the charts that made them (Helm never deletes these):",
+            "kept by the charts that created them (Helm never deletes these):",
             f"  16 CustomResourceDefinition: {CRD_NAMES}",
             "  1 Lease: kube-system/dynamo.nvidia.com",
             "  1 Namespace: kai-resource-reservation",

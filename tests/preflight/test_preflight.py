@@ -33,7 +33,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from google.protobuf.json_format import ParseError
 
-from preflight import google_cloud, registry, scheduler
+from preflight import google_cloud, kubernetes, registry, scheduler
 from preflight.__main__ import main, read
 from preflight.checks import nodes, plan
 from preflight.cloud import CloudError, Node, Pod
@@ -145,7 +145,7 @@ def test_one_fault_changes_exactly_the_checks_that_own_it(name: str) -> None:
     others = {check for check in found if check not in content["expect"]}
     changed = {check: found[check] for check in others if found[check] != healthy[check]}
     if gate_failed:
-        assert all(o == Outcome("skip", "not looked at: project failed") for o in changed.values())
+        assert all(o == Outcome("skip", "not checked: project failed") for o in changed.values())
     else:
         assert changed == {}
 
@@ -331,7 +331,7 @@ def test_one_check_alone_is_asked_behind_the_gates_only(capsys: pytest.CaptureFi
     with http(load("project-missing")["responses"]):
         code = main(["--stack", "prod", "--root", str(DATA), "--only", "bucket"], fake_google)
     shown = capsys.readouterr().out
-    assert (code, "not looked at: project failed" in shown) == (1, True), shown
+    assert (code, "not checked: project failed" in shown) == (1, True), shown
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
@@ -451,7 +451,7 @@ def test_a_network_that_is_down_is_one_readable_line(monkeypatch: pytest.MonkeyP
     assert results["project"].status == "fail"
     assert results["project"].finding.startswith("no answer: ")
     assert "0x" not in results["project"].finding
-    assert results["bucket"] == Outcome("skip", "not looked at: project failed")
+    assert results["bucket"] == Outcome("skip", "not checked: project failed")
 
 
 def test_a_service_that_recovers_is_asked_twice_and_passes() -> None:
@@ -614,3 +614,28 @@ def test_frontends_on_the_system_side_are_counted_on_the_x86_nodes_that_they_tol
     placed = stack.model_copy(update={"frontend": stack.frontend.model_copy(update={"placement": "system"})})
     outcome = judged("healthy-dev", "frontends", answers, stacks=(placed,))
     assert (outcome.status, finding in outcome.finding) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "cpu"),
+    [
+        ([], 2000),
+        ([{"cpu": "3"}], 3000),
+        ([{"cpu": "1", "sidecar": True}], 3000),
+        ([{"cpu": "1", "sidecar": True}, {"cpu": "3"}], 4000),
+        ([{"cpu": "3"}, {"cpu": "1", "sidecar": True}], 3000),
+    ],
+)
+def test_a_pod_asks_for_what_the_scheduler_counts(before: list[dict[str, Any]], cpu: int) -> None:
+    """An init container runs beside the sidecars before it."""
+
+    def container(entry: dict[str, Any]) -> dict[str, Any]:
+        policy = {"restartPolicy": "Always"} if entry.get("sidecar") else {}
+        return {"resources": {"requests": {"cpu": entry["cpu"]}}, **policy}
+
+    spec = {
+        "nodeName": "n",
+        "initContainers": [container(entry) for entry in before],
+        "containers": [container({"cpu": "2"})],
+    }
+    assert kubernetes.pod({"metadata": {"namespace": "a", "name": "b"}, "spec": spec}).cpu == cpu

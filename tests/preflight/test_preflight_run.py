@@ -73,7 +73,7 @@ def test_a_failed_gate_skips_all_behind_it() -> None:
     gate = check("credentials", lambda: failed("none", "log in"), gate=True)
     results = list(run([gate, check("project", never, gate=True), check("bucket", never)], limit=5))
     assert [result.outcome.status for result in results] == ["fail", "skip", "skip"]
-    assert results[2].outcome.finding == "not looked at: credentials failed"
+    assert results[2].outcome.finding == "not checked: credentials failed"
     assert asked == []
 
 

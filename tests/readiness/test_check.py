@@ -85,7 +85,7 @@ def test_an_answer_with_nothing_in_it_is_a_split_domain(state: Site, answer: Any
     ran = state.run()
     assert ran.code == 1
     assert ran.lines[0].startswith(
-        "the model answers with nothing, 3 times: a split NVLink domain answers 200 with nothing in it; the last answer"
+        "the model gave 3 empty answers: a split NVLink domain answers 200 without content; the last answer"
     )
     assert ran.lines[-1] == NEXT
     assert len(state.endpoint.asked) == 3

@@ -92,7 +92,7 @@ def test_a_pod_that_is_over_does_not_count_as_ready() -> None:
     over = o.ready("decode")
     over["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
     end = hold(WHOLE, o.state([*o.all_ready()[:-1], over]), HOUR)
-    assert failed(end).cause.startswith("nothing happens any more: decode has 1 of 2 pods")
+    assert failed(end).cause.startswith("no progress: decode has 1 of 2 pods")
     assert "is over: Failed: Evicted: The node was low on resource: memory." in failed(end).words
 
 
@@ -183,7 +183,7 @@ def test_each_pod_has_its_own_time_without_a_node() -> None:
 def test_a_pod_that_no_scheduler_looks_at_is_reported_as_such() -> None:
     end = hold(WHOLE, o.state([*o.all_ready()[:-1], o.unseen("decode", name="d2")]), HOUR)
     assert end.at == 600
-    assert failed(end).cause == "pod d2 (decode) was not looked at by its scheduler kai-scheduler"
+    assert failed(end).cause == "pod d2 (decode) has not been considered by its scheduler kai-scheduler"
 
 
 def test_gated_pods_wait_for_their_gang_without_a_bound() -> None:
@@ -410,7 +410,7 @@ def test_a_webhook_that_the_operator_cannot_reach_passes() -> None:
     words = 'Internal error occurred: failed calling webhook "pcs.defaulting.webhooks.grove.io": connection refused'
     end = hold(WHOLE, o.state([], of=o.graph("failed", words)), HOUR, started_at=o.NOW)
     assert end.at == WHOLE.bounds.stalled
-    assert failed(end).cause.startswith("nothing happens any more: ")
+    assert failed(end).cause.startswith("no progress: ")
     assert words in failed(end).cause
 
 
@@ -452,8 +452,8 @@ def test_an_old_pod_that_nobody_replaces_fails_after_a_quarter_of_an_hour() -> N
     end = hold(WHOLE, o.state(pods), HOUR)
     assert end.at == 900
     assert failed(end).cause == (
-        "nothing happens any more: decode has 1 of 2 pods, 1 of another template is left (d2), and no pod is being "
-        "made, changed or removed; is the Dynamo operator running, and Grove?"
+        "no progress: decode has 1 of 2 pods, 1 of another template is left (d2), and no pod is being "
+        "created, changed or removed; is the Dynamo operator running, and Grove?"
     )
 
 
@@ -520,7 +520,7 @@ def test_empty_answers_fail_after_some_times_with_their_reason() -> None:
     found = weigh(*[Reply("empty", 'HTTP 200 without content: {"choices":[]}')] * 8)
     assert isinstance(found, verdict.Failed)
     assert found.cause == (
-        "the model answers with nothing, 8 times: a split NVLink domain answers 200 with nothing in it; "
+        "the model gave 8 empty answers: a split NVLink domain answers 200 without content; "
         'the last answer: HTTP 200 without content: {"choices":[]}'
     )
     assert isinstance(weigh(*[Reply("empty", "")] * 7), verdict.Waiting)

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from rehearsal.simulator.custom_kinds import kinds
-from tools import custom_kinds
+from tools import catalog_file, custom_kinds
 
 CATALOGS = sorted(custom_kinds.CATALOG.glob("*.json"))
 OPEN = {"dynamo-1.0.1": {"config"}}
@@ -35,7 +35,7 @@ def test_the_catalogs_are_what_the_tool_makes_of_the_definitions() -> None:
 def test_a_catalog_is_as_its_tool_writes_it(path: Path) -> None:
     written = path.read_text(encoding="utf-8")
     made = json.loads(written)
-    assert custom_kinds.text(made) == written
+    assert catalog_file.text(made) == written
     assert {name.removesuffix(".yaml") for name in made["header"]} == set(custom_kinds.RELEASES[path.stem])
 
 

@@ -14,7 +14,7 @@ from reference.dynamo import PROFILES
 from serving_rules import arguments, environment, layout
 from serving_rules.layout import WORKER_ROLES, Layout, Overrides, Server, WorkerRole
 from tests.conformance import recipe
-from tools import sglang_arguments
+from tools import catalog_file, sglang_arguments
 
 CATALOGS = sorted(arguments.CATALOG.glob("*.json"))
 RECIPE = [(name, role) for name in recipe.LAYOUTS.values() for role in WORKER_ROLES]
@@ -35,7 +35,7 @@ def test_every_profile_has_its_catalogs() -> None:
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)
 def test_a_catalog_is_as_its_script_writes_it(path: Path) -> None:
-    assert sglang_arguments.text(_catalog(path)) == path.read_text(encoding="utf-8")
+    assert catalog_file.text(_catalog(path)) == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)

@@ -75,10 +75,10 @@ def test_bus_bandwidth_is_that_of_nccl_tests() -> None:
     ("all_gather", "all_reduce", "short"),
     [
         (200.0, 250.0, ""),
-        (199.9, 250.0, "all_gather 199.9 GB/s, at least 200 wanted"),
-        (842.0, 249.9, "all_reduce 249.9 GB/s, at least 250 wanted"),
-        (1.0, 1.0, "all_gather 1.0 GB/s, at least 200 wanted, all_reduce 1.0 GB/s, at least 250 wanted"),
-        (math.nan, 300.0, "all_gather nan GB/s, at least 200 wanted"),
+        (199.9, 250.0, "all_gather 199.9 GB/s, at least 200 required"),
+        (842.0, 249.9, "all_reduce 249.9 GB/s, at least 250 required"),
+        (1.0, 1.0, "all_gather 1.0 GB/s, at least 200 required, all_reduce 1.0 GB/s, at least 250 required"),
+        (math.nan, 300.0, "all_gather nan GB/s, at least 200 required"),
     ],
 )
 def test_each_collective_has_a_minimum_of_its_own(all_gather: float, all_reduce: float, short: str) -> None:
@@ -142,14 +142,14 @@ def the_one(verdicts: dict[int, Verdict]) -> Verdict:
 def test_a_fast_fabric_passes_in_every_pod() -> None:
     verdict = the_one(together(told()))
     assert verdict.passed
-    assert verdict.text == f"the NVLink fabric of domain a4x-0 is well: {FAST}"
+    assert verdict.text == f"the NVLink fabric of domain a4x-0 is healthy: {FAST}"
 
 
 def test_a_slow_fabric_fails_in_every_pod_with_what_was_measured_and_where() -> None:
     verdict = the_one(together(told(all_gather=843)))
     assert not verdict.passed
     first, nodes, _ = verdict.text.splitlines()
-    assert first.startswith("the NVLink fabric of domain a4x-0 is slow: all_gather 842.0 GB/s, at least 843 wanted;")
+    assert first.startswith("the NVLink fabric of domain a4x-0 is slow: all_gather 842.0 GB/s, at least 843 required;")
     assert nodes == "Nodes: node-0, node-1, node-2"
 
 
@@ -159,7 +159,7 @@ def test_a_pod_that_does_not_come_ends_the_test_at_the_deadline_and_is_named() -
     assert time.monotonic() - begun < 15
     first, came, _ = verdict.text.splitlines()
     assert "could not begin: pod 1 of 3 did not come within 2 s" in first
-    assert came == "Came: pods 0 on node-0, 2 on node-2"
+    assert came == "Connected: pods 0 on node-0, 2 on node-2"
 
 
 def test_without_pod_0_the_others_say_so() -> None:
@@ -180,6 +180,26 @@ def test_a_stranger_on_the_port_is_no_pod() -> None:
     host.join(timeout=30)
     stranger.close()
     assert the_one(found).passed
+
+
+def test_a_pod_that_connects_again_takes_the_place_of_its_first_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        until, (host, port) = time.monotonic() + 5, server.getsockname()
+        lines = [fabric_line.join(host, port, until) for _ in range(3)]
+        for line, index in zip(lines, (1, 1, 2), strict=True):
+            assert line
+            line.send({"index": index, "node": f"node-{index}"})
+        came = fabric_line.gather(server, 3, until)
+        first, second, _ = lines
+        assert first
+        assert second
+        assert first.receive(until) is None
+        assert time.monotonic() < until, "closed, not silent"
+        came[1][0].send({"go": True})
+        assert second.receive(until) == {"go": True}
+        for line in (*lines, *(line for line, _ in came.values())):
+            assert line
+            line.close()
 
 
 def test_a_rank_that_fails_is_named_with_its_node_and_last_words() -> None:

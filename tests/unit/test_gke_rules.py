@@ -29,8 +29,8 @@ def test_versions_in_the_window_pass(version: str) -> None:
     [
         ("1.33", "beta APIs"),
         ("1.33.5-gke.2469000", "beta APIs"),
-        ("1.37", "nobody has looked"),
-        ("1.37.0-gke.3302004", "nobody has looked"),
+        ("1.37", "have not been checked"),
+        ("1.37.0-gke.3302004", "have not been checked"),
     ],
 )
 def test_a_version_outside_the_window_is_refused_with_the_reason(version: str, why: str) -> None:
@@ -215,8 +215,8 @@ def test_nodes_may_be_as_new_as_the_control_plane(version: str, control_plane: s
     [
         ("1.35.2-gke.1485001", "1.35.2-gke.1485000", "never newer than the control plane, which is 1.35.2-gke.1485000"),
         ("1.36.0-gke.1", "1.35", "never newer than the control plane"),
-        ("1.35", "1.35", "one exact build"),
-        ("1.35.2", None, "one exact build"),
+        ("1.35", "1.35", "need an exact build"),
+        ("1.35.2", None, "need an exact build"),
         ("latest", None, "not a GKE version"),
     ],
 )

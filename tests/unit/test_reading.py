@@ -15,8 +15,12 @@ SUBJECT = reading.ReadTarget(
     ("answer", "rule", "fix"),
     [
         ("dial tcp: lookup container.googleapis.com: no such host", "was not reached", "HTTPS_PROXY"),
-        ("could not find default credentials: dial tcp 169.254.169.254:80: i/o timeout", "no credentials", "Log in"),
-        ("oauth2: invalid_grant", "no credentials", "gcloud auth application-default login"),
+        (
+            "could not find default credentials: dial tcp 169.254.169.254:80: i/o timeout",
+            "not accept the credentials",
+            "Log in",
+        ),
+        ("oauth2: invalid_grant", "not accept the credentials", "gcloud auth application-default login"),
         ("Error 403: SERVICE_DISABLED container.googleapis.com", "API container.googleapis.com is off", "enable"),
         ("Error 403: Required container.clusters.get", "lacks container.clusters.get", "roles/container.admin"),
         ("Error 403: Required compute.instanceGroupManagers.list", "lacks compute", "roles/compute.viewer"),
