@@ -50,7 +50,7 @@ def picture(stack: str, plan: Plan, verdicts: Sequence[Verdict]) -> str:
     for style, words in (
         ("chain", "decides the makespan"),
         ("step", "has slack"),
-        ("settle", "made, takes effect later"),
+        ("settle", "created, takes effect later"),
     ):
         drawing.bar(x, 62, 22, style)
         drawing.text(x + 28, 72, words, "soft")
@@ -90,8 +90,8 @@ class _Drawing:
         scale = (WIDTH - _LEFT - _RIGHT) / max(verdict.makespan * 1.01, 0.1)
         self.text(24, self.y + 26, f"pulumi {verdict.op}: {verdict.makespan:.1f} min", "title")
         figures = (
-            f"longest necessary chain {verdict.shortest:.1f} min; times {verdict.ratio:.2f} by the program, "
-            f"times {verdict.engine_ratio:.2f} by the engine's groups"
+            f"longest necessary chain {verdict.shortest:.1f} min x {verdict.ratio:.2f} (program) "
+            f"x {verdict.engine_ratio:.2f} (engine's groups)"
         )
         self.text(WIDTH - _RIGHT, self.y + 26, figures, "soft", "end")
         self.y += 54
