@@ -16,6 +16,9 @@ Value = Any
 CLAIM: Final = "compute-domain-channel"
 RDMA_CLAIM: Final = "rdma"
 
+WORKER_SHARED_MEMORY: Final = "80Gi"
+"""Of a worker, as in the recipe."""
+
 SECURITY_CONTEXT: Final = {"privileged": True}
 """RDMA verbs and NVLink memory export need the device files of the host."""
 

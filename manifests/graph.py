@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from manifests import gcsfuse, gpu_pod, launch
+from manifests import (
+    gcsfuse,
+    gpu_pod,
+    launch,
+)
 from manifests.gpu_pod import Value
 from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
@@ -28,8 +32,6 @@ NodeKind = Literal["a4x", "system"]
 FRONTEND_PORT: Final = 8000
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
 """Name of each role's service in the graph; the operator puts it into pod names in lower case."""
-
-SHARED_MEMORY: Final = "80Gi"
 
 STARTUP_SECONDS: Final = 7200
 """How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
@@ -137,7 +139,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "replicas": workers.replicas,
         "envFromSecret": HF_SECRET,
         "envs": _environment(role, layout),
-        "sharedMemory": {"size": SHARED_MEMORY},
+        "sharedMemory": {"size": gpu_pod.WORKER_SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
         "resources": {"limits": {"gpu": str(A4X.gpus)}, "claims": [{"name": claim} for claim in claims]},
         "livenessProbe": _liveness(role),

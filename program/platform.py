@@ -9,15 +9,18 @@ import pulumi
 
 from components import platform
 from components.serving.fabric_test import FabricTest
+from program.bucket_access import bucket_access
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
-from program.identity import bucket_access
 from program.infrastructure import Infrastructure
 from reference import kai, machines, naming
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from serving_rules import layout
-from settings import Secrets, Settings
+from settings import (
+    Secrets,
+    Settings,
+)
 from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
 
 

@@ -10,14 +10,17 @@ from components.serving.benchmark import BenchmarkClient
 from components.serving.readiness_check import ReadinessCheck
 from components.serving.stack import ServingStack
 from manifests import commands
-from program.identity import bucket_access
+from program.bucket_access import bucket_access
 from program.infrastructure import Infrastructure
 from program.platform import Platform
 from reference import naming
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from serving_rules import layout
-from settings import Secrets, Settings
+from settings import (
+    Secrets,
+    Settings,
+)
 from settings.model import Stack
 
 

@@ -113,20 +113,6 @@ def a4x_node(pods: int = PODS_PER_NODE) -> Node:
     return node(A4X.cpus, A4X.memory_gb, pods)
 
 
-SYSTEM_MACHINE: Final = "e2-standard-16"
-"""Machine type of the created system pool, as in Google's A4X blueprint."""
-SYSTEM_CPUS: Final = 16
-SYSTEM_MEMORY_GB: Final = 64
-SYSTEM_NODES_MIN: Final = 2
-SYSTEM_NODES_MAX: Final = 10
-"""Upper limit of that pool's autoscaling."""
-
-
-def system_node() -> Node:
-    """A node of the created system pool."""
-    return node(SYSTEM_CPUS, SYSTEM_MEMORY_GB)
-
-
 MODEL_DOWNLOAD: Final = Size(4000, 8 * GIB)
 """Requests of the model download Job: many files at a time, each verified by its hash."""
 

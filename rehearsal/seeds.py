@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.simulator import CloudResource, EmbeddedCloud, helm, kai
-from rehearsal.simulator import gcp_rules as gcp
+from rehearsal.simulator import (
+    CloudResource,
+    EmbeddedCloud,
+)
+from rehearsal.simulator.gcp import rules as gcp
+from rehearsal.simulator.kubernetes import helm
+from rehearsal.simulator.workloads import kai
 
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"

@@ -21,9 +21,10 @@ from pydantic import Field, ValidationError
 
 from reference.dynamo import DynamoProfile
 from reference.machines import A4X
-from validation.plain import to_json
-from validation.problems import Problem, from_pydantic, nearest
-from validation.strict import StrictModel
+from validation.plain_values import to_json
+from validation.problems import Problem, from_pydantic
+from validation.strict_model import StrictModel
+from validation.unknown_keys import nearest
 
 LAYOUTS: Final = Path(__file__).resolve().parents[1] / "sglang_configs"
 

@@ -16,9 +16,13 @@ from pulumi.runtime import config as engine_config
 from pydantic import ValidationError
 
 from reference.naming import PROJECT
-from settings import checks, keys, texts
+from settings import (
+    checks,
+    keys,
+    text_values,
+)
 from settings.model import Settings
-from validation.plain import to_json
+from validation.plain_values import to_json
 from validation.problems import Problem, from_pydantic, report
 
 __all__ = ["Secrets", "Settings", "SettingsError", "load", "parse"]
@@ -59,7 +63,7 @@ def parse(raw: Mapping[str, Any], environment: str) -> Settings:
     known = {field.alias or name: field.annotation for name, field in Settings.model_fields.items()}
     del known["environment"]
     values, problems = keys.sort(raw, known, SECRETS)
-    content = {name: texts.decoded(value, known[name]) for name, value in values.items()}
+    content = {name: text_values.decoded(value, known[name]) for name, value in values.items()}
     try:
         settings = Settings.model_validate_json(to_json({"environment": environment, **content}))
     except ValidationError as error:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from reference.naming import PROJECT
-from validation.problems import HIDDEN, Problem, nearest
+from validation.problems import HIDDEN, Problem
+from validation.unknown_keys import UNKNOWN, nearest
 
 PREFIX: Final = f"{PROJECT}:"
 SHARED: Final = ("gcp:project", "gcp:region")
@@ -66,7 +67,7 @@ def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[
     fix = nearest(name, [*names, *secrets])
     if top != name and top in names:
         fix = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
-    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, "this key does not exist", fix)
+    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, UNKNOWN, fix)
 
 
 def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:

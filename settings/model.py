@@ -16,7 +16,7 @@ from reference.dynamo import CHARTS
 from reference.machines import A4X
 from serving_rules.layout import Overrides
 from validation.problems import HIDDEN, RuleError, broken
-from validation.strict import StrictModel
+from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reference import capacity
+from reference import capacity, system_pool
 from reference.capacity import Node
 from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from serving_rules import layout
@@ -83,9 +83,7 @@ def _place(settings: Settings, stack: Stack) -> Place | None:
     if isinstance(settings.cluster, AdoptCluster):
         return None
     checks = sum(stack.wait for stack in settings.stacks)
-    return Place(
-        "the system pool", capacity.system_node(), capacity.SYSTEM_NODES_MAX, "frontend.placement: a4x", checks
-    )
+    return Place("the system pool", system_pool.node(), system_pool.NODES_MAX, "frontend.placement: a4x", checks)
 
 
 def _wanted(stack: Stack) -> Wanted | None:

@@ -7,17 +7,15 @@ nested key reads like a broken rule.
 
 from __future__ import annotations
 
-import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-_WORD_MAX: Final = 100
-"""Characters of a word that are compared with others: the time grows with the square of the length."""
+from validation.unknown_keys import UNKNOWN, nearest
 
 _TYPES: Final[Mapping[int | str, str]] = {
     "str": "a text",
@@ -67,14 +65,6 @@ def broken(rule: str, fix: str, *, hide: bool = False) -> PydanticCustomError:
     return PydanticCustomError("broken_rule", "{rule}", {"rule": rule, "fix": fix, "hide": hide})
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A fix for an unknown name: the closest known one first, then all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word[:_WORD_MAX], names, n=1, cutoff=0.5)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}known: {', '.join(names)}"
-
-
 def from_pydantic(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
     """Translate pydantic's errors about `model`; `prefix` is put before every key."""
     found = error.errors(include_url=False)
@@ -120,12 +110,12 @@ def _unknown(spot: _Spot) -> tuple[str, str]:
     """Rule and fix of a key that its model does not have."""
     moved: Mapping[str, str] = getattr(spot.owner, "moved", {})
     if spot.name in moved:
-        return "this key does not exist", moved[spot.name]
+        return UNKNOWN, moved[spot.name]
     others = [mode for mode, other in spot.modes.items() if spot.name in _keys(other)]
     if others:
         mode = next(mode for mode, other in spot.modes.items() if other is spot.owner)
         return f"this key has no meaning with mode: {mode}", f"remove it, or set mode: {' or '.join(others)}"
-    return "this key does not exist", nearest(spot.name, _keys(spot.owner))
+    return UNKNOWN, nearest(spot.name, _keys(spot.owner))
 
 
 def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:

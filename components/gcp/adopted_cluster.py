@@ -10,8 +10,8 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
 from components.gcp import cluster_access
+from components.gcp.adopted_reads import ReadTarget, found
 from components.gcp.gke_cluster import GkeCluster
-from components.gcp.reading import ReadTarget, found
 from reference import gke
 from reference.cluster import ClusterFacts, PoolFacts, cluster_lacks
 

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.cluster_network import MTU
-from components.gcp.ordering import once
+from components.gcp.joined_outputs import once
 from reference import gke
 from reference.addresses import AddressPlan
 from reference.machines import A4X

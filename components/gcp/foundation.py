@@ -12,7 +12,7 @@ from components.gcp import cluster_access
 from components.gcp.cluster_network import ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
-from components.gcp.ordering import once
+from components.gcp.joined_outputs import once
 from components.gcp.project_apis import ProjectApis
 from reference import gke, naming
 from reference.addresses import AddressPlan

@@ -11,9 +11,9 @@ import pulumi_kubernetes as kubernetes
 
 from components.gcp import cluster_access
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
+from components.gcp.joined_outputs import once
 from components.gcp.node_account import NodeAccount
-from components.gcp.ordering import once
-from reference import capacity, gke, naming
+from reference import gke, naming, system_pool
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -230,7 +230,7 @@ class GkeCluster(pulumi.ComponentResource):
             ),
         )
 
-        system_pool = gcp.container.NodePool(
+        system = gcp.container.NodePool(
             f"{name}-system",
             project=project,
             location=region,
@@ -238,8 +238,8 @@ class GkeCluster(pulumi.ComponentResource):
             name="system",
             initial_node_count=1,
             autoscaling={
-                "total_min_node_count": capacity.SYSTEM_NODES_MIN,
-                "total_max_node_count": capacity.SYSTEM_NODES_MAX,
+                "total_min_node_count": system_pool.NODES_MIN,
+                "total_max_node_count": system_pool.NODES_MAX,
                 "location_policy": "BALANCED",
             },
             management={"auto_repair": True, "auto_upgrade": True},
@@ -247,10 +247,10 @@ class GkeCluster(pulumi.ComponentResource):
             network_config={"enable_private_nodes": True},
             # No taint: the operators have no toleration for one.
             node_config={
-                "machine_type": capacity.SYSTEM_MACHINE,
+                "machine_type": system_pool.MACHINE,
                 "image_type": "COS_CONTAINERD",
                 "disk_type": "pd-balanced",
-                "disk_size_gb": 200,
+                "disk_size_gb": system_pool.DISK_GB,
                 "service_account": self.service_account,
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "labels": {f"{naming.PROJECT}/environment": args["environment"]},
@@ -290,7 +290,7 @@ class GkeCluster(pulumi.ComponentResource):
                 cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
             ).apply(write)
         )
-        self.system_pool = system_pool
+        self.system_pool = system
         self.identifier = cluster.id
         self.provider = cluster_access.provider(name, self.kubeconfig, self.identifier, self)
         self.register_outputs(

@@ -11,7 +11,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.reading import ReadTarget, found
+from components.gcp.adopted_reads import ReadTarget, found
 from reference import naming
 
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.ordering import once
+from components.gcp.joined_outputs import once
 from reference import gke
 
 

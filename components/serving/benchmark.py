@@ -11,7 +11,11 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import commands, gcsfuse, graph
+from manifests import (
+    commands,
+    gcsfuse,
+    graph,
+)
 from reference import naming
 from reference.footprint import BENCHMARK
 from reference.machines import A4X

@@ -23,7 +23,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.serving import announcement, pod_objects
+from components.serving import pod_objects, rollout_warnings
 from components.serving.kinds import ComputeDomain
 from fabric import config as fabric_config
 from fabric import package
@@ -95,9 +95,9 @@ class FabricTest(pulumi.ComponentResource):
         space = naming.bounded(f"{naming.FABRIC_NAMESPACE}-{args['environment']}-{args['domain']}", _NAMESPACE_MAX)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": space, "labels": labels, "annotations": {announcement.FABRIC: _description(args)}},
+            metadata={"name": space, "labels": labels, "annotations": {rollout_warnings.FABRIC: _description(args)}},
             opts=pulumi.ResourceOptions(
-                parent=self, provider=provider, hooks=announcement.of_fabric_test(name, args["domain"])
+                parent=self, provider=provider, hooks=rollout_warnings.of_fabric_test(name, args["domain"])
             ),
         )
         metadata: Any = {"name": NAME, "namespace": namespace.metadata["name"], "labels": labels}

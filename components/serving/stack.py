@@ -19,10 +19,18 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.serving import announcement, pod_objects, pod_templates
+from components.serving import (
+    pod_objects,
+    pod_templates,
+    rollout_warnings,
+)
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
-from manifests import commands, graph, launch
+from manifests import (
+    commands,
+    graph,
+    launch,
+)
 from reference import gke, naming
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION
@@ -128,15 +136,15 @@ class ServingStack(pulumi.ComponentResource):
                 "name": stack,
                 "labels": labels,
                 "annotations": {
-                    **announcement.place(layout.shape, args["domain"]),
-                    **({announcement.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
+                    **rollout_warnings.place(layout.shape, args["domain"]),
+                    **({rollout_warnings.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
                 },
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
-                hooks=announcement.of_namespace(name, stack),
+                hooks=rollout_warnings.of_namespace(name, stack),
             ),
         )
         self.namespace = namespace.metadata["name"]
@@ -259,7 +267,7 @@ class ServingStack(pulumi.ComponentResource):
                 depends_on=first,
                 # A domain has no room for old and new pods at once.
                 delete_before_replace=True,
-                hooks=announcement.of_graph(name, stack),
+                hooks=rollout_warnings.of_graph(name, stack),
                 custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             ),
         )

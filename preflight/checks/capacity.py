@@ -10,7 +10,7 @@ from typing import Final
 from preflight.cloud import CloudError, Quota, Reservation, SubBlock
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference.capacity import SYSTEM_CPUS, SYSTEM_NODES_MAX
+from reference import system_pool
 from reference.machines import A4X
 from settings.model import CreateDomain
 
@@ -19,7 +19,6 @@ ENDS_SOON: Final = timedelta(days=7)
 
 ZONES_OF_A_CLUSTER: Final = 3
 """Zones that GKE chooses for a regional cluster; the system pool starts with one node in each."""
-SYSTEM_DISK_GB: Final = 200
 """Balanced disk of a node of the created system pool."""
 DOMAIN_DISK_GB: Final = 100
 """Boot disk of an A4X node, Hyperdisk Balanced."""
@@ -203,8 +202,8 @@ def system_quota(site: Site) -> Outcome:
     if site.pool("system") is not None:
         return passed("the system pool exists already")
     settings = site.settings
-    vcpus = Need("CPUS", ZONES_OF_A_CLUSTER * SYSTEM_CPUS, SYSTEM_NODES_MAX * SYSTEM_CPUS)
-    disks = Need("SSD_TOTAL_GB", ZONES_OF_A_CLUSTER * SYSTEM_DISK_GB, SYSTEM_NODES_MAX * SYSTEM_DISK_GB)
+    vcpus = Need("CPUS", ZONES_OF_A_CLUSTER * system_pool.CPUS, system_pool.NODES_MAX * system_pool.CPUS)
+    disks = Need("SSD_TOTAL_GB", ZONES_OF_A_CLUSTER * system_pool.DISK_GB, system_pool.NODES_MAX * system_pool.DISK_GB)
     region = _fits(site.cloud.region_quotas(settings.project, settings.region), [vcpus, disks], settings.region)
     everywhere = Need("CPUS_ALL_REGIONS", vcpus.now, vcpus.later)
     whole = _fits(site.cloud.project_quotas(settings.project), [everywhere], "project")

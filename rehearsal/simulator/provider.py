@@ -15,14 +15,14 @@ from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
 from typing_extensions import override
 
-from rehearsal.simulator import blockers, readiness_jobs, serving
 from rehearsal.simulator.faults import Call, Faults, NotReadyError
-from rehearsal.simulator.gcp import GoogleCloud
-from rehearsal.simulator.kubernetes import Kubernetes
-from rehearsal.simulator.random_ import Random
+from rehearsal.simulator.gcp.service import GoogleCloud
+from rehearsal.simulator.kubernetes.service import Kubernetes
+from rehearsal.simulator.random_provider import Random
 from rehearsal.simulator.service import Difference, Failure, Service
 from rehearsal.simulator.state import ApiError, CloudState, Entry, now
 from rehearsal.simulator.values import Change, Props, props_from_plain, props_to_plain
+from rehearsal.simulator.workloads import blockers, readiness_jobs, serving
 
 _Result = TypeVar("_Result")
 

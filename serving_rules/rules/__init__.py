@@ -12,16 +12,16 @@ from typing import Final
 from reference.dynamo import DynamoProfile
 from serving_rules import arguments, environment
 from serving_rules.layout import Layout
-from serving_rules.rules import experts, requests, roles, shape
+from serving_rules.rules import experts, parallel_sizes, prefill_decode, request_limits
 from serving_rules.rules.context import Context, Rule
 from validation.problems import Problem
 
 RULES: Final[tuple[Rule, ...]] = (
-    shape.parallelism_fills_the_nodes,
-    shape.data_parallel_attention_divides,
-    shape.expert_parallelism_is_whole,
-    shape.prefill_chunks_are_whole_pages,
-    shape.lm_head_needs_attention,
+    parallel_sizes.parallelism_fills_the_nodes,
+    parallel_sizes.data_parallel_attention_divides,
+    parallel_sizes.expert_parallelism_is_whole,
+    parallel_sizes.prefill_chunks_are_whole_pages,
+    parallel_sizes.lm_head_needs_attention,
     experts.deepep_mode_suits_the_role,
     experts.dispatch_buffer_holds_a_batch,
     experts.experts_divide,
@@ -30,21 +30,21 @@ RULES: Final[tuple[Rule, ...]] = (
     experts.expert_kernels_suit_the_weights,
     experts.dense_layers_are_not_cut,
     experts.deepep_config_is_complete,
-    requests.context_holds_a_request,
-    requests.prefill_holds_a_prompt,
-    requests.weights_leave_room,
-    requests.load_fits_the_roles,
-    requests.counts_are_positive,
-    roles.decode_balances_like_prefill,
-    roles.roles_meet_at_one_port,
-    roles.roles_listen_to_all,
-    roles.port_is_one,
-    roles.roles_are_themselves,
-    roles.cache_is_moved_for_real,
-    roles.roles_share_the_cache,
-    roles.trtllm_attention_reads_the_cache,
-    roles.served_name_is_the_model,
-    roles.fits_one_rack,
+    request_limits.context_holds_a_request,
+    request_limits.prefill_holds_a_prompt,
+    request_limits.weights_leave_room,
+    request_limits.load_fits_the_roles,
+    request_limits.counts_are_positive,
+    prefill_decode.decode_balances_like_prefill,
+    prefill_decode.roles_meet_at_one_port,
+    prefill_decode.roles_listen_to_all,
+    prefill_decode.port_is_one,
+    prefill_decode.roles_are_themselves,
+    prefill_decode.cache_is_moved_for_real,
+    prefill_decode.roles_share_the_cache,
+    prefill_decode.trtllm_attention_reads_the_cache,
+    prefill_decode.served_name_is_the_model,
+    prefill_decode.fits_one_rack,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.simulator import kubernetes_schema
+from rehearsal.simulator.kubernetes import schema
 
 KUBERNETES = ("1.34", "1.35")
 """Releases that the program supports with its default Dynamo profile."""
@@ -39,5 +39,5 @@ def problems(manifest: Mapping[str, Any], kubernetes: str, *, patch: bool = Fals
         patch: a patch may leave out required fields.
         dynamo: release of Dynamo, whose custom kinds are served.
     """
-    found = kubernetes_schema.schemas(kubernetes, dynamo).failures(dict(manifest), partial=patch)
+    found = schema.schemas(kubernetes, dynamo).failures(dict(manifest), partial=patch)
     return [f"{failure.property}: {failure.reason}" for failure in found]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal import Rehearsal
-from rehearsal.simulator.gcp_rules import BUCKET, CLUSTER
+from rehearsal.simulator.gcp.rules import BUCKET, CLUSTER
 from tests.resilience import life
 from tests.resilience.proof import needs_engine
 

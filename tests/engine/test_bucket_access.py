@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from rehearsal.run import Rehearsal
-from rehearsal.simulator import bucket_access
 from rehearsal.simulator.state import CloudResource
+from rehearsal.simulator.workloads import bucket_access
 from tests.engine.driver import GRAPH, PROJECT, Driver, role
 from tests.resilience.proof import needs_engine
 

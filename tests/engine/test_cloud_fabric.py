@@ -10,7 +10,7 @@ import pytest
 
 from rehearsal.simulator import CloudResource
 from rehearsal.simulator.faults import NotReadyError
-from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.kubernetes.jobs import JOB
 from rehearsal.simulator.values import Props
 from tests.engine.driver import NODE_POOL, TOLERATIONS, Driver, kube_inputs, role, urn
 

@@ -12,7 +12,7 @@ from pulumi.provider.experimental import provider as sdk
 
 from rehearsal.simulator import CloudResource
 from rehearsal.simulator.faults import NotReadyError
-from rehearsal.simulator.jobs import JOB
+from rehearsal.simulator.kubernetes.jobs import JOB
 from rehearsal.simulator.values import Props, props_from_plain
 from tests.engine.driver import GRAPH, NODE_POOL, Driver, graph_inputs, kube_inputs, role, urn
 

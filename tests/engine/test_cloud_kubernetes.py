@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import ApiError, CloudResource, kubernetes_admission
+from rehearsal.simulator import (
+    ApiError,
+    CloudResource,
+)
+from rehearsal.simulator.kubernetes import admission
 from rehearsal.simulator.values import UNKNOWN, Props
 from tests.engine.driver import (
     DOMAIN,
@@ -622,7 +626,7 @@ def test_a_graph_hangs_without_its_operator_and_goes_by_itself_when_it_is_back()
 
 def test_the_namespace_default_cannot_be_deleted(cloud: Driver) -> None:
     with pytest.raises(ApiError, match='namespaces "default" is forbidden: this namespace may not be deleted'):
-        kubernetes_admission.at_delete(cloud.state, namespace_of(cloud, "default"))
+        admission.at_delete(cloud.state, namespace_of(cloud, "default"))
 
 
 def test_what_charts_leave_behind_on_purpose_is_reported_and_is_no_leftover() -> None:

@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import ApiError, CloudResource, blockers
+from rehearsal.simulator import (
+    ApiError,
+    CloudResource,
+)
 from rehearsal.simulator.faults import NotReadyError
 from rehearsal.simulator.values import Props
+from rehearsal.simulator.workloads import blockers
 from tests.engine.driver import (
     GRAPH,
     NAMESPACE,

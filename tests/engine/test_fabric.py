@@ -9,9 +9,9 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from rehearsal import CloudResource, Phase, Rehearsal, RehearsalError
-from rehearsal.simulator.gcp_rules import NODE_POOL
-from rehearsal.simulator.jobs import JOB
-from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.gcp.rules import NODE_POOL
+from rehearsal.simulator.kubernetes.jobs import JOB
+from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.order import DOMAINS, InvariantChecker, every_part
 from tests.resilience.proof import needs_engine

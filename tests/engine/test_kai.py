@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rehearsal import Rehearsal, RehearsalError, report, seeds
-from rehearsal.simulator import helm, kai
+from rehearsal.simulator.kubernetes import helm
+from rehearsal.simulator.workloads import kai
 from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]

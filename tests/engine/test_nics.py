@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import blockers
 from rehearsal.simulator.values import Props
+from rehearsal.simulator.workloads import blockers
 from tests.engine.driver import CLUSTER, NODE_POOL, Driver, graph_inputs, pool_inputs, role
 
 NETWORK = "gcp:compute/network:Network"

@@ -8,8 +8,9 @@ import pytest
 
 from rehearsal import engine as engines
 from rehearsal.run import Rehearsal
-from rehearsal.simulator import CloudResource, blockers, operator
+from rehearsal.simulator import CloudResource
 from rehearsal.simulator.values import Props
+from rehearsal.simulator.workloads import blockers, operator
 from tests.engine.driver import GRAPH, Driver, role
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from rehearsal import Phase, Rehearsal, RehearsalError
 from rehearsal.run import RUNS_AGAIN
-from rehearsal.simulator.gcp_rules import NODE_POOL
-from rehearsal.simulator.jobs import JOB
-from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.gcp.rules import NODE_POOL
+from rehearsal.simulator.kubernetes.jobs import JOB
+from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.proof import needs_engine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rehearsal.simulator.kubernetes_schema import Schemas, schemas
+from rehearsal.simulator.kubernetes.schema import Schemas, schemas
 
 
 @pytest.mark.parametrize("version", ["1.34", "1.35"])

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from rehearsal import CloudResource, Rehearsal, RehearsalError
-from rehearsal.simulator import finalizers
+from rehearsal.simulator.kubernetes import finalizers
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.provider import kind_of, name_of
-from rehearsal.simulator.system_objects import NAMESPACE
 from tests.resilience import language_host
 
 DRANET = "+dranet"

@@ -24,8 +24,9 @@ import yaml
 
 from rehearsal import ApiError, Call, CloudResource, CloudState, Rehearsal
 from rehearsal.run import ROOT
-from rehearsal.simulator import helm, kubernetes_admission, pods, serving
+from rehearsal.simulator.kubernetes import admission, helm, pods
 from rehearsal.simulator.state import Key
+from rehearsal.simulator.workloads import serving
 from rehearsal.timeline import needs, plan
 from rehearsal.timeline.needs import Rule
 from rehearsal.timeline.plan import Named, Plan
@@ -202,7 +203,7 @@ def _refused_or_seen(rehearsal: Rehearsal, resource: CloudResource) -> bool:
             elif resource.kind == RELEASE:
                 helm.delete(state, resource)
             else:
-                kubernetes_admission.at_delete(state, resource)
+                admission.at_delete(state, resource)
                 state.remove(resource.key)
         except ApiError:
             return True

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rehearsal import Rehearsal, RehearsalError, Step
-from rehearsal.simulator.serving import COMPUTE_DOMAIN, GRAPH
+from rehearsal.simulator.workloads.serving import COMPUTE_DOMAIN, GRAPH
 from settings.model import Settings
 from tests.resilience import life
 from tests.resilience.order import InvariantChecker

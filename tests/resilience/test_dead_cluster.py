@@ -10,7 +10,7 @@ import pytest
 
 from recovery.forget_cluster import forget_cluster
 from rehearsal import Rehearsal
-from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL
+from rehearsal.simulator.gcp.rules import CLUSTER, NODE_POOL
 from tests.resilience import life
 from tests.resilience.proof import RecordProperty, needs_engine
 

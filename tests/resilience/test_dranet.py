@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
+from rehearsal.simulator.gcp.rules import NETWORK, NODE_POOL
 from tests.resilience import life, order
 from tests.resilience.proof import needs_engine
 

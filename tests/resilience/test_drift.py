@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from rehearsal import ApiError, Call, CloudResource, Rehearsal
-from rehearsal.simulator.gcp_rules import CLUSTER, NODE_POOL, ROUTER_NAT
-from rehearsal.simulator.kubernetes_admission import NAMESPACE
+from rehearsal.simulator.gcp.rules import CLUSTER, NODE_POOL, ROUTER_NAT
+from rehearsal.simulator.kubernetes.admission import NAMESPACE
 from rehearsal.simulator.provider import name_of
-from rehearsal.simulator.serving import GRAPH
 from rehearsal.simulator.values import Props, dig
+from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.proof import RecordProperty, needs_engine
 

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from rehearsal import ApiError, Call, CloudResource, Rehearsal
-from rehearsal.simulator import gcp_rules
 from rehearsal.simulator.faults import LostConnectionError, NotReadyError
+from rehearsal.simulator.gcp import rules
 from rehearsal.simulator.provider import kind_of
 from tests.resilience import life
 from tests.resilience.proof import RecordProperty, needs_engine
@@ -147,7 +147,7 @@ def _import_lost(rehearsal: Rehearsal, injector: FaultInjector) -> None:
 def _taken_over(urn: str) -> bool:
     """Whether an object that exists is made twice without harm, written into, or taken over."""
     kind = kind_of(urn)
-    return kind in gcp_rules.ADDITIVE or kind.endswith(("Patch", ":SchedulingShard"))
+    return kind in rules.ADDITIVE or kind.endswith(("Patch", ":SchedulingShard"))
 
 
 def _reported(urn: str, causes: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ import pytest
 
 from recovery import pending_creates
 from rehearsal import ApiError, Call, Rehearsal
-from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.proof import RecordProperty, needs_engine
 

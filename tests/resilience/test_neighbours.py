@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rehearsal import CloudResource, Rehearsal, RehearsalError
-from rehearsal.simulator.admission_policies import BINDING
-from rehearsal.simulator.serving import GRAPH, RELEASE
+from rehearsal.simulator.kubernetes.admission_policies import BINDING
+from rehearsal.simulator.workloads.serving import GRAPH, RELEASE
 from tests.resilience import life, order
 from tests.resilience.proof import RecordProperty, needs_engine
 

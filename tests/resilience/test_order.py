@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rehearsal import Call, Rehearsal
-from rehearsal.simulator.gcp_rules import CLUSTER
-from rehearsal.simulator.system_objects import NAMESPACE
+from rehearsal.simulator.gcp.rules import CLUSTER
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.timeline import needs
 from rehearsal.timeline.graph import Op
 from rehearsal.timeline.plan import Plan

@@ -18,10 +18,10 @@ import pytest
 
 import program
 from rehearsal import ApiError, Call, Rehearsal
-from rehearsal.simulator.gcp_rules import NETWORK, NODE_POOL
-from rehearsal.simulator.nics import PARAM_SET
+from rehearsal.simulator.gcp.rules import NETWORK, NODE_POOL
 from rehearsal.simulator.provider import name_of
-from rehearsal.simulator.serving import GRAPH
+from rehearsal.simulator.workloads.nics import PARAM_SET
+from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.life import ProofError
 from tests.resilience.proof import RecordProperty, needs_engine

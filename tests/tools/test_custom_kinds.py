@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from rehearsal.simulator.custom_kinds import kinds
+from rehearsal.simulator.kubernetes.custom_kinds import kinds
 from tools import catalog_file, custom_kinds
 
 CATALOGS = sorted(custom_kinds.CATALOG.glob("*.json"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference import capacity
+from reference import capacity, system_pool
 from reference.capacity import GIB, MIB, Node, Size
 from reference.footprint import BENCHMARK, FRONTEND, READINESS_CHECK, SIDECAR
 from tests.recorder import run_program
@@ -147,8 +147,8 @@ def test_a_second_stack_has_what_the_first_one_leaves() -> None:
 
 def test_a_system_pool_full_of_frontends_has_room_for_a_readiness_check_of_every_stack() -> None:
     wanted = [(FRONTEND + SIDECAR, 9), (BENCHMARK + SIDECAR, 1), (READINESS_CHECK, 64)]
-    assert capacity.fits(capacity.system_node(), capacity.SYSTEM_NODES_MAX, wanted)
-    assert not capacity.fits(capacity.system_node(), capacity.SYSTEM_NODES_MAX, [*wanted[:2], (READINESS_CHECK, 1100)])
+    assert capacity.fits(system_pool.node(), system_pool.NODES_MAX, wanted)
+    assert not capacity.fits(system_pool.node(), system_pool.NODES_MAX, [*wanted[:2], (READINESS_CHECK, 1100)])
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
@@ -169,9 +169,9 @@ def test_the_pods_ask_for_what_is_counted(stack: str) -> None:
 
 def test_the_created_system_pool_is_the_one_that_is_counted() -> None:
     pool = run_program("prod").find("gcp:container/nodePool:NodePool", "foundation-gke-system").inputs
-    assert pool["nodeConfig"]["machineType"] == capacity.SYSTEM_MACHINE
-    assert capacity.SYSTEM_MACHINE.endswith(f"-{capacity.SYSTEM_CPUS}")
-    assert pool["autoscaling"]["totalMaxNodeCount"] == capacity.SYSTEM_NODES_MAX
+    assert pool["nodeConfig"]["machineType"] == system_pool.MACHINE
+    assert system_pool.MACHINE.endswith(f"-{system_pool.CPUS}")
+    assert pool["autoscaling"]["totalMaxNodeCount"] == system_pool.NODES_MAX
     assert "maxPodsPerNode" not in pool
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.serving import announcement, fabric_test
+from components.serving import fabric_test, rollout_warnings
 from fabric import config as fabric_config
 from fabric import package
 from fabric.config import Config
@@ -62,7 +62,7 @@ def test_without_the_key_there_is_no_test_and_nothing_says_so(stack: str) -> Non
     recording = recorded(stack)
     assert of_test(recording) == []
     assert "fabricTests" not in recording.outputs
-    assert announcement.FABRIC not in str([r.inputs for r in recording.of_type("Namespace")])
+    assert rollout_warnings.FABRIC not in str([r.inputs for r in recording.of_type("Namespace")])
 
 
 def test_without_a_stack_there_is_no_test_and_a_warning() -> None:
@@ -201,7 +201,10 @@ def test_the_output_has_the_command_that_follows_it() -> None:
 
 
 def namespace(place: str, tested: str = "") -> dict[str, Any]:
-    annotations = {**announcement.place("1x1p-1x1d", place), **({announcement.FABRIC: tested} if tested else {})}
+    annotations = {
+        **rollout_warnings.place("1x1p-1x1d", place),
+        **({rollout_warnings.FABRIC: tested} if tested else {}),
+    }
     return {"metadata": {"annotations": annotations}}
 
 
@@ -222,7 +225,7 @@ def namespace(place: str, tested: str = "") -> dict[str, Any]:
 def test_a_test_is_late_only_where_the_stack_is_in_the_domain_already(
     old: dict[str, Any], new: dict[str, Any], late: bool
 ) -> None:
-    told = announcement.late_test("r1", old, new)
+    told = rollout_warnings.late_test("r1", old, new)
     assert (told is not None) == late
     if told:
         assert [line.strip().split(":")[0] for line in told.splitlines()[1:]] == ["rule", "fix"]

@@ -14,7 +14,7 @@ from components.platform.platform_guard import (
     policy_spec,
     user_annotation,
 )
-from rehearsal.simulator import admission_policies
+from rehearsal.simulator.kubernetes import admission_policies
 from tests.conftest import recorded
 from tests.recorder import Recording, Resource, run_program
 

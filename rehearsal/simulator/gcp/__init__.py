@@ -1,0 +1,1 @@
+"""Google Cloud, as the embedded cloud plays it: admission, outputs, functions."""

@@ -1,0 +1,326 @@
+"""What single Google Cloud services reject beyond the schema of a request.
+
+`judge` needs only the inputs and so also runs in a preview; the others depend on the state and run when the engine
+acts, as in the services.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from itertools import combinations
+
+from rehearsal.simulator.gcp.rules import (
+    ACCOUNT,
+    ACCOUNT_MEMBER,
+    BUCKET,
+    BUCKET_MEMBER,
+    BUCKET_OBJECT,
+    CLUSTER,
+    FIREWALL,
+    MACHINE_A4X,
+    NETWORK,
+    NODE_POOL,
+    NODES_PER_DOMAIN,
+    PROJECT_MEMBER,
+    RESOURCE_POLICY,
+    SUBNETWORK,
+    TOPOLOGY_NVL72,
+    short,
+)
+from rehearsal.simulator.kubernetes import nodes
+from rehearsal.simulator.service import Failure
+from rehearsal.simulator.state import ApiError, CloudResource, CloudState
+from rehearsal.simulator.values import Props, Unknown, dig, items, many, number, text
+from rehearsal.simulator.workloads import serving
+
+_PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
+_DEVICE_NETWORK = "kubernetes:networking.gke.io/v1:Network"
+_RESERVATION = "nodeConfig.reservationAffinity.values"
+_MEMBER_PREFIXES = (
+    "user:",
+    "group:",
+    "domain:",
+    "serviceAccount:",
+    "principal://",
+    "principalSet://",
+    "allUsers",
+    "allAuthenticatedUsers",
+    "deleted:",
+)
+
+
+def judge(kind: str, inputs: Props) -> list[Failure]:
+    """Problems of the inputs by themselves."""
+    if kind == BUCKET:
+        return _judge_bucket(inputs)
+    if kind in (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER):
+        return _judge_member(inputs)
+    if kind == NODE_POOL:
+        return _judge_pool(inputs)
+    if kind == SUBNETWORK:
+        try:
+            _ranges(inputs)
+        except ValueError as error:
+            return [Failure("ipCidrRange", str(error))]
+    return []
+
+
+def at_diff(kind: str, news: Props) -> None:
+    """A plugin bug (E8): the engine makes a property unknown as a whole if a part of it comes from a resource that is
+    deleted first, and the plugin counts a node pool's networks without checking that they are known.
+    """
+    if kind == NODE_POOL and isinstance(news.get("networkConfig"), Unknown):
+        raise ApiError(
+            "panic: can't use ElementIterator on unknown value, in nodePoolAcceleratorNetworkProfileCustomizeDiff: "
+            "the plugin died"
+        )
+
+
+def at_create(state: CloudState, kind: str, placed: Props) -> None:
+    """What the services reject when an object is created."""
+    if kind == NODE_POOL:
+        _not_newer(state, placed)
+        _pool_fits(state, placed, None)
+        _pool_networks(state, placed)
+    elif kind == SUBNETWORK:
+        _no_overlap(state, placed)
+    elif kind == FIREWALL:
+        network = _network(state, text(placed, "network"))
+        if network is not None and "roce" in text(network.outputs, "networkProfile"):
+            raise ApiError(
+                f"Error 400: network '{text(network.outputs, 'name')}' has a RoCE network profile, which takes "
+                "no firewall rules"
+            )
+    elif kind in (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER):
+        _member_exists(state, text(placed, "member"))
+
+
+def at_update(state: CloudState, kind: str, placed: Props, resource: CloudResource) -> None:
+    """What the services reject when an object is updated."""
+    if kind == NODE_POOL:
+        _not_newer(state, placed)
+        _pool_fits(state, placed, resource)
+        busy = nodes.in_use(state, _cluster_of(state, placed), text(placed, "name"))
+        if number(placed, "nodeCount") < busy:
+            raise ApiError(
+                f"Error 400: node pool '{text(placed, 'name')}' cannot shrink to {number(placed, 'nodeCount')} "
+                f"nodes: {busy} are in use"
+            )
+    elif kind == SUBNETWORK:
+        old, new = text(resource.outputs, "ipCidrRange"), text(placed, "ipCidrRange")
+        if not grows(resource.outputs, placed):
+            raise ApiError(f"Error 400: ipCidrRange: {new} does not contain {old}; a range can only grow")
+
+
+def grows(olds: Props, news: Props) -> bool:
+    """Whether a subnetwork's new range contains the old one, which is possible in place."""
+    old, new = text(olds, "ipCidrRange"), text(news, "ipCidrRange")
+    return not (old and new) or ipaddress.IPv4Network(old).subnet_of(ipaddress.IPv4Network(new))
+
+
+def at_delete(state: CloudState, resource: CloudResource) -> None:
+    """What the services reject when an object is deleted."""
+    if resource.kind == CLUSTER:
+        if resource.outputs.get("deletionProtection") is not False:
+            raise ApiError(
+                f"cannot destroy cluster '{resource.id}' without setting deletion_protection=false and running up"
+            )
+        inside = state.find(scope=resource.id, where=lambda other: other.origin == "program")
+        if inside and resource.id not in state.unreachable:
+            names = ", ".join(str(other) for other in inside[:3])
+            raise ApiError(
+                f"cluster '{resource.id}' still holds {len(inside)} Kubernetes objects of the program ({names}): "
+                "they must go first, nobody could reach them afterwards"
+            )
+    elif resource.kind == NODE_POOL:
+        cluster = _cluster_of(state, resource.outputs)
+        users = serving.users_of_pool(state, cluster, text(resource.outputs, "name"))
+        if users and cluster not in state.unreachable:
+            raise ApiError(
+                f"node pool '{text(resource.outputs, 'name')}' still runs {', '.join(users)}: serving must go first"
+            )
+    elif resource.kind == BUCKET and not resource.outputs.get("forceDestroy"):
+        name = text(resource.outputs, "name")
+        if state.find(BUCKET_OBJECT, where=lambda other: text(other.outputs, "bucket") == name):
+            raise ApiError(f"Error trying to delete bucket {name} containing objects without force_destroy")
+
+
+def _judge_bucket(inputs: Props) -> list[Failure]:
+    name = text(inputs, "name")
+    found: list[Failure] = []
+    if name and (name.startswith("goog") or "google" in name or any(len(p) > 63 for p in name.split("."))):
+        found.append(Failure("name", f"{name!r} may not start with 'goog', contain 'google' or exceed 63 characters"))
+    if dig(inputs, "hierarchicalNamespace.enabled") is True:
+        if inputs.get("uniformBucketLevelAccess") is not True:
+            found.append(Failure("hierarchicalNamespace", "needs uniformBucketLevelAccess"))
+        if dig(inputs, "versioning.enabled") is True:
+            found.append(Failure("hierarchicalNamespace", "cannot go with object versioning"))
+    return found
+
+
+def _judge_member(inputs: Props) -> list[Failure]:
+    found: list[Failure] = []
+    member, role = inputs.get("member"), inputs.get("role")
+    if isinstance(member, str) and not member.startswith(_MEMBER_PREFIXES):
+        found.append(Failure("member", f"{member!r} has no known prefix, such as serviceAccount: or principal://"))
+    if (
+        isinstance(member, str)
+        and member.startswith("principal://iam")
+        and not re.match(
+            r"principal://iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools/[^/]+/subject/.+",
+            member,
+        )
+    ):
+        found.append(
+            Failure(
+                "member",
+                f"{member!r}: needs the project *number* and .../workloadIdentityPools/POOL/subject/...",
+            )
+        )
+    if isinstance(role, str) and not re.match(r"(roles/|projects/[^/]+/roles/|organizations/\d+/roles/).+", role):
+        found.append(Failure("role", f"{role!r} is not of the form roles/..."))
+    return found
+
+
+def _judge_pool(inputs: Props) -> list[Failure]:
+    if not text(inputs, "nodeConfig.machineType").startswith(MACHINE_A4X):
+        return []
+    found: list[Failure] = []
+    if isinstance(inputs.get("nodeLocations"), list) and len(inputs["nodeLocations"]) != 1:
+        found.append(Failure("nodeLocations", f"{MACHINE_A4X} needs exactly one zone"))
+    if inputs.get("autoscaling"):
+        found.append(Failure("autoscaling", f"{MACHINE_A4X} pools have a fixed size"))
+    found.extend(
+        Failure(f"nodeConfig.{field}", f"{MACHINE_A4X} comes from a reservation only")
+        for field in ("spot", "preemptible", "flexStart")
+        if dig(inputs, f"nodeConfig.{field}") is True
+    )
+    if text(inputs, "nodeConfig.diskType").startswith("pd-"):
+        found.append(
+            Failure(
+                "nodeConfig.diskType",
+                f"{text(inputs, 'nodeConfig.diskType')} disk type cannot be used by {MACHINE_A4X}",
+            )
+        )
+    affinity = dig(inputs, "nodeConfig.reservationAffinity.consumeReservationType")
+    if not isinstance(affinity, Unknown) and affinity != "SPECIFIC_RESERVATION":
+        found.append(Failure("nodeConfig.reservationAffinity", f"{MACHINE_A4X} comes from a specific reservation only"))
+    return found
+
+
+def _pool_fits(state: CloudState, placed: Props, current: CloudResource | None) -> None:
+    nodes = number(placed, "nodeCount", number(placed, "initialNodeCount"))
+    policy = short(text(placed, "placementPolicy.policyName"))
+    for resource in state.find(RESOURCE_POLICY, where=lambda t: bool(policy) and text(t.outputs, "name") == policy):
+        topology = text(resource.outputs, "workloadPolicy.acceleratorTopology")
+        if topology == TOPOLOGY_NVL72 and nodes > NODES_PER_DOMAIN:
+            raise ApiError(
+                f"Error 400: node pool '{text(placed, 'name')}': {nodes} nodes do not fit accelerator topology "
+                f"{topology} of policy '{policy}', which holds {NODES_PER_DOMAIN}"
+            )
+    for value in many(placed, _RESERVATION):
+        for other in state.find(NODE_POOL, where=lambda t: t is not current):
+            if "reservationSubBlocks" in str(value) and value in many(other.outputs, _RESERVATION):
+                raise ApiError(
+                    f"Error 400: ZONE_RESOURCE_POOL_EXHAUSTED: reservation sub-block {value} is held by "
+                    f"node pool '{text(other.outputs, 'name')}'"
+                )
+
+
+def _not_newer(state: CloudState, placed: Props) -> None:
+    version = text(placed, "version")
+    for cluster in state.find(CLUSTER, where=lambda resource: resource.id == _cluster_of(state, placed)):
+        control_plane = text(cluster.outputs, "masterVersion")
+        if version and _build(version) > _build(control_plane):
+            raise ApiError(
+                f'Error 400: Node version "{version}" must not have a greater version than the master version '
+                f'"{control_plane}"., badRequest'
+            )
+
+
+def _build(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _pool_networks(state: CloudState, placed: Props) -> None:
+    cluster = _cluster_of(state, placed)
+    zones = [str(zone) for zone in many(placed, "nodeLocations")]
+    ranges: list[tuple[str, ipaddress.IPv4Network]] = []
+    for config in items(placed, "networkConfig.additionalNodeNetworkConfigs"):
+        network = _network(state, text(config, "network"))
+        profile = short(text(network.outputs, "networkProfile")) if network else ""
+        if profile and zones and not any(profile.startswith(f"{zone}-") for zone in zones):
+            raise ApiError(
+                f"Error 400: network '{text(config, 'network')}' has the profile {profile}, which is not of the "
+                f"pool's zone {', '.join(zones)}"
+            )
+        subnet = short(text(config, "subnetwork"))
+        sets = [
+            text(resource.outputs, "metadata.name")
+            for resource in state.find(_PARAM_SET, scope=cluster)
+            if short(text(resource.outputs, "spec.vpcSubnet")) == subnet
+        ]
+        networks = state.find(_DEVICE_NETWORK, scope=cluster)
+        if not any(text(resource.outputs, "spec.parametersRef.name") in sets for resource in networks):
+            raise ApiError(
+                f"Error 400: subnetwork '{subnet}' has no GKENetworkParamSet with a Network in cluster "
+                f"'{short(cluster)}': network objects must be there before the node pool"
+            )
+        for resource in state.find(SUBNETWORK, where=lambda t, s=subnet: text(t.outputs, "name") == s):
+            ranges.extend((subnet, found) for found in _ranges(resource.outputs))
+    for (one, first), (two, second) in combinations(ranges, 2):
+        if first.overlaps(second):
+            raise ApiError(f"Error 400: the ranges of node networks {one} ({first}) and {two} ({second}) overlap")
+
+
+def _no_overlap(state: CloudState, placed: Props) -> None:
+    wanted = _ranges(placed)
+    network = short(text(placed, "network"))
+    for other in state.find(SUBNETWORK, where=lambda t: short(text(t.outputs, "network")) == network):
+        for taken in _ranges(other.outputs):
+            for new in wanted:
+                if new.overlaps(taken):
+                    raise ApiError(
+                        f"Error 400: Invalid IPCidrRange: {new} conflicts with existing subnetwork "
+                        f"'{text(other.outputs, 'name')}' ({taken})"
+                    )
+
+
+def _ranges(props: Props) -> list[ipaddress.IPv4Network]:
+    texts = [text(props, "ipCidrRange")] + [text(r, "ipCidrRange") for r in items(props, "secondaryIpRanges")]
+    return [ipaddress.IPv4Network(found) for found in texts if found]
+
+
+def _network(state: CloudState, reference: str) -> CloudResource | None:
+    named = state.find(NETWORK, where=lambda t: text(t.outputs, "name") == short(reference))
+    return named[0] if named else None
+
+
+def _cluster_of(state: CloudState, placed: Props) -> str:
+    name = short(text(placed, "cluster"))
+    named = state.find(
+        CLUSTER,
+        where=lambda t: text(t.outputs, "name") == name and t.outputs.get("location") == placed.get("location"),
+    )
+    return named[0].id if named else ""
+
+
+def _member_exists(state: CloudState, member: str) -> None:
+    pool = re.search(r"(?:serviceAccount:|workloadIdentityPools/)([^/\[]+\.svc\.id\.goog)", member)
+    if pool:
+        clusters = state.find(
+            CLUSTER, where=lambda t: text(t.outputs, "workloadIdentityConfig.workloadPool") == pool[1]
+        )
+        if not clusters:
+            raise ApiError(
+                f"Error 400: Identity Pool does not exist ({pool[1]}): the first cluster with that workload "
+                "pool makes it"
+            )
+        return
+    email = member.removeprefix("serviceAccount:")
+    if email != member and email.count("@") == 1:
+        project = email.split("@")[1].removesuffix(".iam.gserviceaccount.com")
+        mine = {str(t.outputs.get("project")) for t in state.find(where=lambda t: t.kind.startswith("gcp:"))}
+        if project in mine and not state.find(ACCOUNT, where=lambda t: t.outputs.get("email") == email):
+            raise ApiError(f"Error 400: Service account {email} does not exist., badRequest")

@@ -1,0 +1,289 @@
+"""Helm releases: what the real charts install in a cluster, and what they need there.
+
+No chart is loaded and no host is contacted: the charts that the program installs are modelled by what they create in a
+cluster. An unknown chart installs nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from dataclasses import dataclass, field
+
+from rehearsal.simulator import sdk_schema
+from rehearsal.simulator.kubernetes import finalizers
+from rehearsal.simulator.kubernetes.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
+from rehearsal.simulator.service import Failure
+from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
+from rehearsal.simulator.values import UNKNOWN, Props, Unknown, dig, mapping, text
+from rehearsal.simulator.workloads import kai, serving
+
+RELEASE = serving.RELEASE
+CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+_HOOK_QUEUES = ("dynamo-default", "dynamo")
+_LEASE = "kubernetes:coordination.k8s.io/v1:Lease"
+
+
+_SWITCHES = (
+    *("allowNullValues", "atomic", "cleanupOnFail", "createNamespace", "dependencyUpdate", "devel", "disableCRDHooks"),
+    *("disableOpenapiValidation", "disableWebhooks", "forceUpdate", "lint", "recreatePods", "renderSubchartNotes"),
+    *("replace", "resetValues", "reuseValues", "skipAwait", "skipCrds", "verify", "waitForJobs"),
+)
+_DEFAULTS: Props = {**dict.fromkeys(_SWITCHES, False), "timeout": 300}
+"""Defaults that the plugin adds to the inputs of a release (E15)."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Facts about one chart."""
+
+    values: frozenset[str] | None = None
+    """Top-level keys of its values; None: unknown, anything is accepted."""
+    kinds: tuple[tuple[str, str], ...] = field(default=())
+    """Custom kinds that it always installs. They outlive the release: Helm deletes no CRDs."""
+
+
+PLATFORM_VALUES = frozenset({"dynamo-operator", "grove", "kai-scheduler", "etcd", "nats", "global"})
+CHARTS: dict[str, Chart] = {
+    "dynamo-crds": Chart(frozenset(), DYNAMO_CRDS),
+    "dynamo-platform": Chart(PLATFORM_VALUES),
+    "nvidia-dra-driver-gpu": Chart(None, DRA_CRDS),
+    "grove-charts": Chart(None, GROVE_CRDS),
+}
+
+
+def chart_of(inputs: Props) -> tuple[str, str]:
+    """Name and version of the chart, from an archive's file name or the inputs; the version may be empty."""
+    reference = text(inputs, "chart")
+    base = reference.rstrip("/").rsplit("/", 1)[-1]
+    archive = re.fullmatch(r"(.+?)-v?(\d+\.\d+\.\d+[^/]*?)\.tgz", base)
+    if archive:
+        return archive[1], archive[2]
+    return base, text(inputs, "version").lstrip("v")
+
+
+def check(name: str, suffix: str, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
+    """Complete and validate the inputs of a release; `suffix` ends a generated name."""
+    inputs = dict(news)
+    if inputs.get("name") is None:
+        inputs["name"] = olds.get("name") or f"{name}-{suffix}"
+    if inputs.get("namespace") is None:
+        inputs["namespace"] = "default"
+    inputs = {**_DEFAULTS, **inputs}
+    failures = sdk_schema.check(inputs, sdk_schema.resource(RELEASE).inputs)
+    chart, version = chart_of(inputs)
+    reference = inputs.get("chart")
+    if isinstance(reference, str):
+        failures += _check_reference(reference, text(inputs, "repositoryOpts.repo"))
+        if not version and not isinstance(inputs.get("version"), Unknown):
+            failures.append(Failure("version", f"chart {chart} has no pinned version"))
+    known = CHARTS.get(chart)
+    if known and known.values is not None:
+        for key in mapping(inputs, "values"):
+            if key not in known.values:
+                expected = ", ".join(sorted(known.values)) or "none"
+                failures.append(Failure(f"values.{key}", f"chart {chart} has no such value (it has: {expected})"))
+    return inputs, failures
+
+
+def _check_reference(reference: str, repository: str) -> list[Failure]:
+    """Validate the reference of a chart: a URL for Helm's getters (https, http, oci), a folder, or in a repository."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", reference)
+    if scheme and scheme[1] not in ("https", "http", "oci"):
+        return [Failure("chart", f"could not find protocol handler for: {scheme[1]}")]
+    if reference.startswith("oci://") and reference.endswith(".tgz"):
+        # A registry stores a chart under its name, with the version as its tag.
+        return [Failure("chart", f"{reference}: not found (an archive's name is no repository of a registry)")]
+    if not scheme and not reference.startswith(("/", ".")) and not reference.endswith(".tgz") and not repository:
+        return [Failure("chart", f"chart {reference!r} needs repositoryOpts.repo, a URL or a path")]
+    return []
+
+
+def before(inputs: Props) -> Props:
+    """Outputs in a preview."""
+    return {**inputs, "status": UNKNOWN, "resourceNames": UNKNOWN}
+
+
+def create(state: CloudState, cluster: str, inputs: Props, urn: str) -> tuple[str, Props]:
+    """Install the release: its id (namespace/name) and outputs."""
+    namespace, name = text(inputs, "namespace"), text(inputs, "name")
+    chart, version = chart_of(inputs)
+    id_ = f"{namespace}/{name}"
+    if state.get(RELEASE, id_, cluster) is not None:
+        raise ApiError(f"cannot re-use a name that is still in use: release {name} in namespace {namespace}")
+    if state.get(NAMESPACE, namespace, cluster) is None:
+        if inputs.get("createNamespace") is not True:
+            raise ApiError(f'create: failed to create: namespaces "{namespace}" not found')
+        _make_namespace(state, cluster, namespace)
+    finalizers.refuse_new(
+        state, cluster, namespace, f'create: failed to create: secrets "sh.helm.release.v1.{name}.v1"'
+    )
+    _needs(state, cluster, inputs)
+    outputs = _outputs(inputs, chart, version, 1)
+    resource = state.add(CloudResource(RELEASE, cluster, id_, copy.deepcopy(inputs), outputs, urn=urn))
+    install(state, resource)
+    return id_, outputs
+
+
+def update(state: CloudState, resource: CloudResource, inputs: Props, preview: bool) -> Props:
+    """Upgrade the release."""
+    chart, version = chart_of(inputs)
+    revision = int(dig(resource.outputs, "status.revision") or 1) + 1
+    outputs = _outputs(inputs, chart, version, revision)
+    if not preview:
+        _needs(state, resource.scope, inputs, upgraded=resource)
+        resource.inputs, resource.outputs, resource.written = copy.deepcopy(inputs), outputs, now()
+        install(state, resource)
+    return outputs
+
+
+def delete(state: CloudState, resource: CloudResource) -> None:
+    """Uninstall the release. Helm does not check whether its controllers still have anything to clean up (R8)."""
+    brought = kai.of_release(resource)
+    state.remove(resource.key)
+    if brought is not None:
+        kai.uninstall(state, resource, brought)
+
+
+def install(state: CloudState, release: CloudResource) -> None:
+    """Create what the release's chart does: custom kinds, KAI's objects, and what the platform leaves behind."""
+    chart, version = text(release.outputs, "status.chart"), text(release.outputs, "status.version")
+    brought = kai.of_release(release)
+    kinds = [*CHARTS.get(chart, Chart()).kinds, *(brought.traits.kinds if brought else ())]
+    if chart == "dynamo-platform":
+        kinds += [*(GROVE_CRDS if _has_grove(release.inputs, version) else ())]
+        if not early(version):
+            kinds += DYNAMO_CRDS
+    for api_version, kind in kinds:
+        serve(state, release.scope, api_version, kind)
+    if brought is not None:
+        kai.install(state, release, brought)
+    if chart == "dynamo-platform":
+        # R13: the operator's own, never deleted.
+        _extra(state, release, _LEASE, "kube-system/dynamo.nvidia.com")
+        if _makes_queues(state, release.scope, release.inputs, version):
+            # Created by hooks of the chart, so Helm never deletes them.
+            for name in _HOOK_QUEUES:
+                _extra(state, release, serving.QUEUE, name)
+
+
+def serve(state: CloudState, cluster: str, api_version: str, kind: str) -> None:
+    """Install a custom kind in a cluster, for good, as Helm deletes no CRDs."""
+    group = api_version.rsplit("/", 1)[0]
+    name = f"{_plural(kind)}.{group}"
+    if state.get(CRD, name, cluster) is None:
+        state.add(CloudResource(CRD, cluster, name, {}, {"metadata": {"name": name}}, origin="service"))
+
+
+def early(version: str) -> bool:
+    """Whether a platform version has the value names and CRD chart of 0.x."""
+    return version.startswith("0.")
+
+
+def _makes_queues(state: CloudState, cluster: str, inputs: Props, version: str) -> bool:
+    used = kai.operator_uses(state, cluster, version, inputs)
+    return used and inputs.get("disableWebhooks") is not True
+
+
+def _has_grove(inputs: Props, version: str) -> bool:
+    # Off by default in the chart. From 1.0 on the old name is silently ignored.
+    return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
+
+
+def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None = None) -> None:
+    chart, version = chart_of(inputs)
+    if chart != "dynamo-crds":
+        kai.refuse_pod(state, cluster, f"release {text(inputs, 'name')}: timed out waiting")
+    brought = kai.brought_by(chart, version, inputs)
+    if brought is not None:
+        kai.refuse_install(state, cluster, brought, upgraded)
+        if upgraded is None:
+            kai.refuse_hook(state, cluster, brought)
+    if chart == "dynamo-platform":
+        _platform_needs(state, cluster, inputs, upgraded)
+    if chart == "nvidia-dra-driver-gpu":
+        namespace = text(inputs, "namespace")
+        quotas = state.find("kubernetes:core/v1:ResourceQuota", scope=cluster)
+        if namespace != "kube-system" and not any(quota.id.startswith(f"{namespace}/") for quota in quotas):
+            raise ApiError(
+                f"timed out waiting: pods of {chart} in {namespace}: insufficient quota to match these scopes: "
+                "[{PriorityClass In [system-node-critical system-cluster-critical]}]; a ResourceQuota comes first"
+            )
+
+
+def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
+    _, version = chart_of(inputs)
+    if early(version):
+        missing = [kind for kind in DYNAMO_CRDS if not serves(state, cluster, *kind)]
+        if missing:
+            names = ", ".join(kind for _, kind in missing)
+            raise ApiError(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; dynamo-crds comes first")
+    if _makes_queues(state, cluster, inputs, version):
+        for name in _HOOK_QUEUES:
+            if state.get(serving.QUEUE, name, cluster) is None:
+                kai.refuse_queue(state, cluster, name)
+    other = serving.operator(state, cluster)
+    restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
+    if other is not None and other is not upgraded and not restricted:
+        raise ApiError(f"Found existing cluster-wide Dynamo operator: release {other.id}")
+    if dig(inputs, "values.dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is False and early(version):
+        raise ApiError("the 0.7 operator reconciles no graph without the MPI ssh secret: leave mpiRun.sshKeygen on")
+
+
+def serves(state: CloudState, cluster: str, api_version: str, kind: str) -> bool:
+    """Whether a custom kind is installed in a cluster."""
+    group = api_version.rsplit("/", 1)[0]
+    return state.get(CRD, f"{_plural(kind)}.{group}", cluster) is not None
+
+
+def _plural(kind: str) -> str:
+    name = kind.lower()
+    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
+
+
+def _outputs(inputs: Props, chart: str, version: str, revision: int) -> Props:
+    status = {
+        "name": text(inputs, "name"),
+        "namespace": text(inputs, "namespace"),
+        "revision": revision,
+        "status": "deployed",
+        "chart": chart,
+        "version": version,
+        "appVersion": version,
+    }
+    return {
+        **copy.deepcopy(inputs),
+        "status": status,
+        "resourceNames": {},
+        "version": inputs.get("version") or version,
+    }
+
+
+def _make_namespace(state: CloudState, cluster: str, name: str) -> None:
+    # Helm creates it and never deletes it.
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    state.add(CloudResource(NAMESPACE, cluster, name, body, body, origin="service"))
+
+
+def _extra(state: CloudState, release: CloudResource, kind: str, name: str) -> None:
+    if state.get(kind, name, release.scope) is None:
+        body = {"metadata": {"name": name}}
+        state.add(CloudResource(kind, release.scope, name, body, body, origin="service"))
+
+
+def seed(state: CloudState, cluster: str, release: Props) -> CloudResource:
+    """Create a release that existed before the program ran, from `chart`, `version`, `namespace` and `values`."""
+    chart, namespace, version = str(release["chart"]), str(release["namespace"]), str(release["version"])
+    if state.get(NAMESPACE, namespace, cluster) is None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        state.add(CloudResource(NAMESPACE, cluster, namespace, body, body, origin="seed"))
+    inputs: Props = {"name": chart, **release}
+    outputs = _outputs(inputs, chart, version, 1)
+    id_ = f"{namespace}/{chart}"
+    resource = state.add(CloudResource(RELEASE, cluster, id_, inputs, outputs, origin="seed", written=-math.inf))
+    install(state, resource)
+    for extra in state.find(scope=cluster, where=lambda t: t.origin == "service" and t.owner is None):
+        extra.origin = "seed"
+    return resource
