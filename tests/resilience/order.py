@@ -51,6 +51,8 @@ class InvariantChecker:
     _seen: set[Key] = field(default_factory=set[Key])
     _asked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Kind and id of what the engine wanted to delete: what else goes went with something that it needs."""
+    _shared: dict[str, tuple[Key, Key]] = field(default_factory=dict[str, tuple[Key, Key]])
+    """User and need of a message by a rule about all of a role."""
     _new: bool = True
     """Whether it saw everything made: an environment that stood before may grow by what its parts need too."""
 
@@ -63,9 +65,17 @@ class InvariantChecker:
         self.rehearsal.cloud.faults.after.append(self._look)
 
     def require(self, when: str) -> None:
-        """Raise `ProofError` when anything was out of order."""
-        if self.wrong:
-            raise ProofError(f"{when}: {'; '.join(dict.fromkeys(self.wrong))}")
+        """Raise `ProofError` when anything was out of order.
+
+        One of several that all are needed (a node pool) may go for good while its users stay: an environment shrinks.
+        """
+        wrong = [text for text in dict.fromkeys(self.wrong) if not self._shrinks(text)]
+        if wrong:
+            raise ProofError(f"{when}: {'; '.join(wrong)}")
+
+    def _shrinks(self, text: str) -> bool:
+        user, need = self._shared.get(text, (None, None))
+        return user in self._alive and need not in self._alive
 
     def position(self, op: str, kind: str) -> list[int]:
         """Where creates or deletes of a kind stand in the order of events."""
@@ -82,7 +92,10 @@ class InvariantChecker:
         self.events.append((call.op, call.kind, call.id))
         with self.rehearsal.state.lock:
             now = alive(self.rehearsal.state)
-            self.wrong += lost(self._alive, now, self._asked)
+            for text, rule, *pair in losses(self._alive, now, self._asked):
+                self.wrong.append(text)
+                if rule.which == needs.ALL:
+                    self._shared[text] = (pair[0], pair[1])
             if self._new:
                 self.wrong += early(self._alive, now, self._seen)
             self._alive = now
@@ -101,19 +114,25 @@ def alive(state: CloudState) -> dict[Key, Named]:
     return {**things, **{key: plan.named_of("", key[0], {}, {}) for key in patches}}
 
 
-def lost(
+def lost(before: Mapping[Key, Named], now: Mapping[Key, Named]) -> list[str]:
+    """What lives and needs something that went since `before`."""
+    return [text for text, *_ in losses(before, now)]
+
+
+def losses(
     before: Mapping[Key, Named], now: Mapping[Key, Named], asked: Collection[tuple[str, str]] | None = None
-) -> list[str]:
-    """What lives and needs something that went since `before`; or went with it, where it is known what was asked."""
+) -> Iterator[tuple[str, Rule, Key, Key]]:
+    """What lives and needs something that went since `before`; or went with it, where it is known what was asked.
+
+    Each as message, rule, user and need.
+    """
     if not before.keys() - now.keys():
-        return []
-    wrong: list[str] = []
+        return
     things = {**before, **now}
     for rule, who, need in needs.pairs(things, "destroy"):
         if need not in now and (who in now or (asked is not None and (who[0], who[2]) not in asked)):
             how = "lives without" if who in now else "went with"
-            wrong.append(f"{_spoken(who, things)} {how} {_spoken(need, things)}: {rule.reason}")
-    return wrong
+            yield f"{_spoken(who, things)} {how} {_spoken(need, things)}: {rule.reason}", rule, who, need
 
 
 def early(before: Mapping[Key, Named], now: Mapping[Key, Named], seen: Collection[Key]) -> list[str]:
@@ -207,7 +226,7 @@ def _refused_or_seen(rehearsal: Rehearsal, resource: CloudResource) -> bool:
                 state.remove(resource.key)
         except ApiError:
             return True
-        return bool(lost(before, alive(state), {(resource.kind, resource.id)}))
+        return any(losses(before, alive(state), {(resource.kind, resource.id)}))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rehearsal.timeline import needs
 from rehearsal.timeline.graph import Op
 from rehearsal.timeline.plan import Plan
 from tests.resilience import life, order
+from tests.resilience.life import ProofError
 from tests.resilience.proof import RecordProperty, needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
@@ -131,6 +132,17 @@ def test_what_goes_with_its_namespace_without_having_been_deleted_is_seen() -> N
     secret = cloud.make("kubernetes:core/v1:Secret", "key")
     (wrong,) = cloud.remove(namespace, secret)
     assert wrong == "Secret r1/key went with Namespace r1: it lies in the namespace"
+
+
+def test_one_of_several_may_go_for_good_while_its_users_stay_and_not_for_a_while() -> None:
+    cloud = Cloud()
+    release = cloud.make(order.RELEASE, "kai-scheduler", "", chart="kai-scheduler")
+    cloud.graph()
+    cloud.remove(release)
+    cloud.checker.require("it is not there any more")
+    cloud.make(order.RELEASE, "kai-scheduler", "", chart="kai-scheduler")
+    with pytest.raises(ProofError, match="lives without kai-scheduler"):
+        cloud.checker.require("it was away for a while")
 
 
 def test_what_stands_before_what_it_needs_is_seen() -> None:
