@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from components import gcp
 from program.infrastructure import Infrastructure
-from reference import buckets
 from settings import Settings
 
 
@@ -15,7 +12,7 @@ def bucket_access(
     settings: Settings,
     infrastructure: Infrastructure,
     *,
-    access: Literal["read", "write"],
+    access: gcp.Access,
     namespace: str,
     service_account: str,
 ) -> gcp.WorkloadIdentity:
@@ -28,7 +25,7 @@ def bucket_access(
             "direct": settings.project_number if settings.workload_identity == "direct" else None,
             "workload_pool": infrastructure.cluster.workload_pool,
             "bucket": infrastructure.bucket,
-            "role": buckets.ROLES[access],
+            "role": gcp.ROLES[access],
             "namespace": namespace,
             "service_account": service_account,
         },

@@ -1,4 +1,4 @@
-"""The model bucket: who gets which role on it, and Google's published rules for the names of buckets."""
+"""Names of Cloud Storage buckets: Google's published rules, which hold for every bucket of every project."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import re
 from typing import Final
 
 from validation.problems import RuleError
-
-ROLES: Final = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
-"""Roles on the bucket of a stack's pods (read) and of a download's (write)."""
 
 _SHORTEST, _LONGEST = 3, 63
 _LONGEST_DOTTED: Final = 222

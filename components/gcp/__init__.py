@@ -12,13 +12,15 @@ from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
 from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
-from components.gcp.model_bucket import ModelBucket, ModelBucketArgs, adopted_bucket
+from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
 from components.gcp.nvlink_domain import AdoptedDomain, Domain, NvlinkDomain, NvlinkDomainArgs, adopted_domain
 from components.gcp.project_apis import ProjectApis, ProjectApisArgs
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 
 __all__ = [
+    "ROLES",
+    "Access",
     "AdoptedCluster",
     "AdoptedClusterArgs",
     "AdoptedDomain",

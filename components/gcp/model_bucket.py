@@ -6,13 +6,18 @@ empties the bucket: `force_destroy` follows the environment's protection unless 
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Final, Literal, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.adopted_reads import ReadTarget, found
 from reference import naming
+
+Access = Literal["read", "write"]
+ROLES: Final[Mapping[Access, str]] = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
+"""Roles on the bucket: of a stack's pods (read), of a download's (write). `program/bucket_access.py` grants them."""
 
 
 class ModelBucketArgs(TypedDict):
