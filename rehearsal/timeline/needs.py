@@ -40,6 +40,8 @@ class Rule:
     reason: str
     ways: Ways = "both"
     """`destroy` reads the other way round: what is needed goes after what needs it."""
+    outlives: bool = False
+    """Whether `who` stays while one of what it needs is replaced: node software, when a node pool is."""
 
 
 _PODS = "its pods run on these nodes"
@@ -98,12 +100,19 @@ RULES: tuple[Rule, ...] = (
     Rule("*/RoleBinding", "*/Role", ITS, "it names the role"),
     Rule("*/DynamoGraphDeployment", "*/RoleBinding", GRANTED, "its pods find each other by this right"),
     # Node software
-    Rule("*/DaemonSet", "NvlinkDomain/NodePool:*", ALL, "it copies to every A4X node and is done when all have it"),
+    Rule(
+        "*/DaemonSet",
+        "NvlinkDomain/NodePool:*",
+        ALL,
+        "it copies to every A4X node and is done when all have it",
+        outlives=True,
+    ),
     Rule(
         "*/Release:nvidia-dra-driver-gpu",
         "NvlinkDomain/NodePool:*",
         ALL,
         "it is done when it runs on every A4X node, and gives back the nodes' IMEX channels before they go",
+        outlives=True,
     ),
     Rule(
         "*/Release:nvidia-dra-driver-gpu",

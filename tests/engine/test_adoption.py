@@ -75,7 +75,7 @@ NO_NETWORK = (
         (NO_BUCKET, "the caller lacks storage.buckets.get", "--role=roles/storage.admin"),
         (NO_GROUPS, "lacks compute.instanceGroupManagers.list", "Grant roles/compute.viewer"),
         (NO_API, "API container.googleapis.com is off in project my-project", "gcloud services enable container."),
-        (NO_LOGIN, "Google Cloud takes no credentials from here", "gcloud auth application-default login"),
+        (NO_LOGIN, "Google Cloud does not accept the credentials", "gcloud auth application-default login"),
         (NO_NETWORK, "Google Cloud was not reached", "Check network and proxy"),
         ("googleapi: Error 500: Internal error encountered., backendError", "cannot be read", "python -m preflight"),
     ],

@@ -42,7 +42,7 @@ def test_a_change_that_takes_decode_down_is_announced_with_the_layouts_numbers_a
         assert _said(rehearsal.preview()) == []
         change(rehearsal, layout=SMALL)
         [said] = _said(rehearsal.preview())
-        assert "r1: 5x2p-1x8d in a4x-0 becomes 1x1p-1x1d in a4x-0, which is another graph" in said
+        assert "r1: 5x2p-1x8d in a4x-0 becomes 1x1p-1x1d in a4x-0, which replaces the graph" in said
         assert len(_said(rehearsal.up())) == 1
         # Without the program: a hook that had to run would stop it.
         assert rehearsal.destroy().errors == []

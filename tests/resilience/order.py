@@ -51,8 +51,8 @@ class InvariantChecker:
     _seen: set[Key] = field(default_factory=set[Key])
     _asked: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Kind and id of what the engine wanted to delete: what else goes went with something that it needs."""
-    _shared: dict[str, tuple[Key, Key]] = field(default_factory=dict[str, tuple[Key, Key]])
-    """User and need of a message by a rule about all of a role."""
+    _shared: dict[str, tuple[Rule, Key, Key]] = field(default_factory=dict[str, tuple[Rule, Key, Key]])
+    """Rule, user and need of a message by a rule about all of a role."""
     _new: bool = True
     """Whether it saw everything made: an environment that stood before may grow by what its parts need too."""
 
@@ -68,14 +68,17 @@ class InvariantChecker:
         """Raise `ProofError` when anything was out of order.
 
         One of several that all are needed (a node pool) may go for good while its users stay: an environment shrinks.
+        Where a rule says so, it may be replaced too.
         """
-        wrong = [text for text in dict.fromkeys(self.wrong) if not self._shrinks(text)]
+        wrong = [text for text in dict.fromkeys(self.wrong) if not self._is_let_go(text)]
         if wrong:
             raise ProofError(f"{when}: {'; '.join(wrong)}")
 
-    def _shrinks(self, text: str) -> bool:
-        user, need = self._shared.get(text, (None, None))
-        return user in self._alive and need not in self._alive
+    def _is_let_go(self, text: str) -> bool:
+        if text not in self._shared:
+            return False
+        rule, user, need = self._shared[text]
+        return user in self._alive and (rule.outlives or need not in self._alive)
 
     def position(self, op: str, kind: str) -> list[int]:
         """Where creates or deletes of a kind stand in the order of events."""
@@ -95,7 +98,7 @@ class InvariantChecker:
             for text, rule, *pair in losses(self._alive, now, self._asked):
                 self.wrong.append(text)
                 if rule.which == needs.ALL:
-                    self._shared[text] = (pair[0], pair[1])
+                    self._shared[text] = (rule, pair[0], pair[1])
             if self._new:
                 self.wrong += early(self._alive, now, self._seen)
             self._alive = now
