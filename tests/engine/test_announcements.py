@@ -18,7 +18,7 @@ SMALL = "deepseek-r1-fp8-1p1d"
 
 
 def _said(phase: Phase) -> list[str]:
-    return [warning for warning in phase.warnings if "answers nothing" in warning]
+    return [warning for warning in phase.warnings if "does not answer" in warning]
 
 
 def test_a_change_that_takes_decode_down_is_announced_with_the_layouts_numbers_and_no_other_is() -> None:
