@@ -11,14 +11,7 @@ import gc
 import pulumi
 
 import settings as config
-from program import (
-    build_guard,
-    build_infrastructure,
-    build_platform,
-    build_stack,
-    delete_first,
-    remembered,
-)
+from program import build_guard, build_infrastructure, build_platform, build_stack, delete_first, remembered
 
 # The provider SDKs create a million objects that all stay alive; collecting garbage among them takes a quarter of a
 # preview (docs/contributing/performance.md).

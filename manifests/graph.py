@@ -11,11 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from manifests import (
-    gcsfuse,
-    gpu_pod,
-    launch,
-)
+from manifests import gcsfuse, gpu_pod, launch
 from manifests.gpu_pod import Value
 from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile

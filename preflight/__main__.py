@@ -21,11 +21,7 @@ from preflight.cloud import Cloud
 from preflight.results import Result, exit_code
 from preflight.run import run
 from preflight.site import Site
-from settings import (
-    Settings,
-    SettingsError,
-    stack_file,
-)
+from settings import Settings, SettingsError, stack_file
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIREMENTS: Final = "requirements-preflight.txt"

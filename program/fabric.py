@@ -10,10 +10,7 @@ from components.serving.fabric_test import FabricTest
 from program.infrastructure import Infrastructure
 from reference.dynamo import PROFILES
 from serving_rules import layout
-from settings import (
-    Secrets,
-    Settings,
-)
+from settings import Secrets, Settings
 from settings.model import Stack
 
 

@@ -17,10 +17,7 @@ from reference import kai, machines, naming
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from serving_rules import layout
-from settings import (
-    Secrets,
-    Settings,
-)
+from settings import Secrets, Settings
 from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
 
 

@@ -7,13 +7,7 @@ from __future__ import annotations
 
 from rehearsal.engine import EngineError
 from rehearsal.run import ConfigError, Output, Phase, Rehearsal, RehearsalError, Step
-from rehearsal.simulator import (
-    ApiError,
-    Call,
-    CloudResource,
-    CloudState,
-    EmbeddedCloud,
-)
+from rehearsal.simulator import ApiError, Call, CloudResource, CloudState, EmbeddedCloud
 
 __all__ = [
     "ApiError",

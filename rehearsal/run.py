@@ -37,11 +37,7 @@ from pulumi import automation as auto
 from rehearsal import sdk, seeds
 from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
-from rehearsal.simulator import (
-    CloudServer,
-    CloudState,
-    EmbeddedCloud,
-)
+from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.values import mapping
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.simulator import (
-    CloudResource,
-    EmbeddedCloud,
-)
+from rehearsal.simulator import CloudResource, EmbeddedCloud
 from rehearsal.simulator.gcp import rules as gcp
 from rehearsal.simulator.kubernetes import helm
 from rehearsal.simulator.workloads import kai

@@ -17,10 +17,7 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from settings import (
-    SECRETS,
-    Settings,
-)
+from settings import SECRETS, Settings
 from validation.problems import members, models
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "config.md"

@@ -11,11 +11,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import (
-    commands,
-    gcsfuse,
-    graph,
-)
+from manifests import commands, gcsfuse, graph
 from reference import naming
 from reference.footprint import BENCHMARK
 from reference.machines import A4X

@@ -19,18 +19,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
-from components.serving import (
-    pod_objects,
-    pod_templates,
-    rollout_warnings,
-)
+from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
-from manifests import (
-    commands,
-    graph,
-    launch,
-)
+from manifests import commands, graph, launch
 from reference import gke, naming
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION

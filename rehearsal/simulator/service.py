@@ -5,6 +5,7 @@ A service never talks to the engine: `provider.py` mediates between the two.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ class Difference:
         return Difference([c for c in self.changes if counts(c)], replaces, self.delete_first and bool(replaces))
 
 
-class Service:
+class Service(ABC):
     """Base of the services: remembers the configuration of every provider instance by its connection."""
 
     package = ""
@@ -73,25 +74,25 @@ class Service:
         """Compare the recorded inputs with the new ones."""
         return Difference(list(changes(olds, news)))
 
+    @abstractmethod
     def preview(self, call: Call, inputs: Props) -> Props:
         """The outputs that are known before the object exists."""
-        raise NotImplementedError
 
+    @abstractmethod
     def create(self, call: Call, inputs: Props) -> tuple[str, Props]:
         """Create the object; returns its id and outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, call: Call, id_: str, inputs: Props) -> Props:
         """Update the object; returns its new outputs. With `call.preview` only validate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, call: Call, id_: str) -> None:
         """Delete the object; does nothing if it is already gone, like the real providers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
         """Inputs and outputs of an existing object, else None."""
-        raise NotImplementedError
 
     def invoke(self, call: Call, args: Props) -> Props:
         """The result of a function call."""

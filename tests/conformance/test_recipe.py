@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from manifests import (
-    commands,
-    launch,
-)
+from manifests import commands, launch
 from serving_rules import layout
 from tests import graphs
 from tests.conformance import recipe

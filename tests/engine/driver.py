@@ -9,11 +9,7 @@ from typing import Any
 
 from pulumi.provider.experimental import provider as sdk
 
-from rehearsal.simulator import (
-    CloudResource,
-    CloudState,
-    EmbeddedCloud,
-)
+from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import inputs_on_record
 from rehearsal.simulator.values import Props, dig, props_from_plain, props_to_plain
 

@@ -14,14 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from rehearsal.simulator import (
-    ApiError,
-    Call,
-    CloudResource,
-    CloudServer,
-    CloudState,
-    EmbeddedCloud,
-)
+from rehearsal.simulator import ApiError, Call, CloudResource, CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.values import (
     UNKNOWN,

@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import (
-    ApiError,
-    CloudResource,
-)
+from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.values import Props
 from rehearsal.simulator.workloads import blockers, kai
 from tests.engine.driver import QUEUE, RELEASE, Driver, role, state_of

@@ -7,23 +7,10 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import (
-    ApiError,
-    CloudResource,
-)
+from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.kubernetes import admission
 from rehearsal.simulator.values import UNKNOWN, Props
-from tests.engine.driver import (
-    DOMAIN,
-    GRAPH,
-    NAMESPACE,
-    RELEASE,
-    CheckError,
-    Driver,
-    kube_inputs,
-    kubeconfig,
-    token,
-)
+from tests.engine.driver import DOMAIN, GRAPH, NAMESPACE, RELEASE, CheckError, Driver, kube_inputs, kubeconfig, token
 
 CONFIG_MAP = token("v1", "ConfigMap")
 SECRET = token("v1", "Secret")

@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from pulumi.provider.experimental import provider as sdk
 
-from rehearsal.simulator import (
-    ApiError,
-    CloudResource,
-)
+from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.faults import NotReadyError
 from rehearsal.simulator.values import Props, mapping, props_from_plain, props_to_plain
 from tests.engine.driver import NAMESPACE, CheckError, Driver, kube_inputs, token, urn

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import (
-    ApiError,
-    CloudResource,
-)
+from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.values import Props
 from tests.engine.driver import CheckError, Driver, kube_inputs, token
 

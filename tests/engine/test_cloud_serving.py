@@ -12,10 +12,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.simulator import (
-    ApiError,
-    CloudResource,
-)
+from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.faults import NotReadyError
 from rehearsal.simulator.values import Props
 from rehearsal.simulator.workloads import blockers

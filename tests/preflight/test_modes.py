@@ -17,10 +17,7 @@ from preflight.cloud import Bucket, Cloud, CloudError, Image, Project, Quota, Ve
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
-from settings import (
-    Settings,
-    SettingsError,
-)
+from settings import Settings, SettingsError
 from settings.model import FabricTest
 from tests.preflight.healthy import HealthyCloud, kind
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from settings import (
-    SECRETS,
-    Settings,
-)
+from settings import SECRETS, Settings
 from tests.recorder import ROOT
 
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

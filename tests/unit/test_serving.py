@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from manifests import (
-    commands,
-    launch,
-)
+from manifests import commands, launch
 from reference import machines, naming
 from serving_rules import layout
 from tests import graphs
