@@ -140,7 +140,7 @@ def test_a_replacement_that_was_killed_half_way_is_finished(
             anew = [life.suffix(rehearsal)] if graph else []
             error = life.failed(lambda anew=anew: rehearsal.up(replace=anew))
             if error is not None:
-                # Left open in `program/replacement.py`: the maps of arguments are made and then deleted. Only the
+                # Left open (docs/decisions/0002): the ConfigMaps of arguments are made and then deleted. Only the
                 # embedded cloud refuses that, so a refresh looks, as the runbook says.
                 assert (
                     life.spoken(urn) == f"kubernetes:core/v1:Namespace {rehearsal.settings.stacks[0].name}-namespace"
