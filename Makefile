@@ -2,9 +2,10 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse preflight bench faults mutants generated test test-all test-unit lint types fmt clean
+.PHONY: help venv rehearse compare preflight bench faults mutants generated test test-all test-unit lint types fmt clean
 
 STACK ?= dev
+BASE ?= main
 ARGS ?=
 PYTHON ?=
 
@@ -17,6 +18,7 @@ PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
 help:
 	@echo 'make rehearse [STACK=prod] [ARGS=...]  run the program through the real engine against an embedded cloud'
+	@echo 'make compare [BASE=main] [ARGS=...]     what the change since BASE would do to every environment'
 	@echo 'make preflight [STACK=prod] [ARGS=...] ask the cloud, with your credentials, what would stop an up'
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
@@ -63,6 +65,9 @@ $(INSTALLED): requirements.txt requirements-dev.txt requirements-preflight.txt
 
 rehearse: $(INSTALLED)
 	@$(BIN)/python -m rehearsal --stack $(STACK) $(ARGS)
+
+compare: $(INSTALLED)
+	@$(BIN)/python -m change_report --base '$(BASE)' $(ARGS)
 
 preflight: $(INSTALLED)
 	@$(BIN)/python -m preflight --stack $(STACK) $(ARGS)

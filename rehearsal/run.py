@@ -39,6 +39,7 @@ from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
 from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
+from rehearsal.simulator.state import Checkpoint
 from rehearsal.simulator.values import mapping
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +75,8 @@ class Step:
 
     op: str
     urn: str
+    metadata: auto.StepEventMetadata | None = field(default=None, compare=False, repr=False)
+    """What the engine reported of it, with old and new state; secrets are masked."""
 
     @property
     def kind(self) -> str:
@@ -182,10 +185,10 @@ class Rehearsal:
         self.file = stack
         self.name = name or stack
         self.root = root
-        self.program = (program or root / "__main__.py").resolve()
+        self.program: Path = (program or root / "__main__.py").resolve()
         self.listener: Listener = listener or Silent()
         self.phases: list[Phase] = []
-        self._secrets = secrets
+        self._secrets: Mapping[str, str] | None = secrets
         self._raw = self._read_config(dict(config or {}))
         self.settings: Any = self._parse(self._raw)
         self._shared = cloud is not None
@@ -318,6 +321,11 @@ class Rehearsal:
         target.unlink()
         return content
 
+    def restore(self, export: Mapping[str, Any], cloud: Checkpoint) -> None:
+        """Go back to an earlier moment: an export of the stack, and what the embedded cloud held then."""
+        self.state.restore(cloud)
+        self.cli(["stack", "import"], text=json.dumps(export))
+
     def cli(
         self, arguments: Sequence[str], *, text: str | None = None, variables: Mapping[str, str] | None = None
     ) -> str:
@@ -344,6 +352,29 @@ class Rehearsal:
         recorded = cast("dict[str, Any]", content["config"])
         content["config"] = {**raw, **{key: value for key, value in recorded.items() if _is_encrypted(value)}}
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def move_to(self, root: Path, secrets: Mapping[str, str] | None = None) -> None:
+        """Run the program of another checkout from now on, over what the one before has deployed.
+
+        What its settings adopt is from now on as they say. `secrets` override the made-up ones. Raises
+        `ConfigError`, and changes nothing, if the program rejects its config.
+        """
+        old_root, old_program, old_secrets = self.root, self.program, self._secrets
+        self.root, self.program, self._secrets = root, (root / "__main__.py").resolve(), None
+        try:
+            raw = self._read_config({})
+            self.settings = self._parse(raw)
+        except ConfigError:
+            self.root, self.program, self._secrets = old_root, old_program, old_secrets
+            raise
+        self._raw = raw
+        made_up: Mapping[str, str] = self._secrets or {}
+        self._secrets = {**made_up, **(secrets or {})}
+        if self.settings is not None:
+            seeds.replant(self.cloud, self.settings)
+        shutil.copy(root / "Pulumi.yaml", self.folder / "project")
+        self.set_config({})
+        self._set_secrets()
 
     def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
         path = self.root / f"Pulumi.{self.file}.yaml"
@@ -450,7 +481,7 @@ class Rehearsal:
     def _listen(self, phase: Phase, event: auto.EngineEvent) -> None:
         done = event.res_outputs_event
         if done is not None:
-            step = Step(_op(done.metadata.op), done.metadata.urn)
+            step = Step(_op(done.metadata.op), done.metadata.urn, done.metadata)
             # Components report twice: when they are registered and when their outputs are.
             if step not in phase.steps:
                 phase.steps.append(step)
@@ -471,17 +502,37 @@ def _is_job(step: Step) -> bool:
     return step.kind == "kubernetes:batch/v1:Job"
 
 
+_TOOLS = frozenset({"rehearsal", "change_report", "mutants", "tests", "tools"})
+"""Packages that rehearse a program and are none of its own."""
+_loaded_from = ROOT
+
+
 class _first_on_path:  # noqa: N801 - reads as a word where it is used
-    """Temporarily puts a folder first on the module search path."""
+    """Temporarily puts a checkout first on the module search path; modules of another one are loaded again from it."""
 
     def __init__(self, folder: Path) -> None:
+        self._root = folder
         self._folder = str(folder)
 
     def __enter__(self) -> None:
+        global _loaded_from  # noqa: PLW0603 - sys.modules is as global
+        if self._root != _loaded_from:
+            _forget(_loaded_from)
+            _loaded_from = self._root
         sys.path.insert(0, self._folder)
 
     def __exit__(self, *_: object) -> None:
         sys.path.remove(self._folder)
+
+
+def _forget(root: Path) -> None:
+    """Forget the modules of a checkout's program, whose names another checkout uses as well."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.split(".", 1)[0] not in _TOOLS and name != "__main__":
+            path = Path(file)
+            if path.is_relative_to(root) and not path.is_relative_to(root / ".venv"):
+                del sys.modules[name]
 
 
 def write_export(content: dict[str, Any], target: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rehearsal.simulator import CloudResource, EmbeddedCloud
+from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
 from rehearsal.simulator.gcp import rules as gcp
 from rehearsal.simulator.kubernetes import helm
 from rehearsal.simulator.workloads import kai
@@ -55,6 +55,28 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
         _platform(cloud, cluster, settings)
     if settings.dra_driver.mode == "adopt":
         _driver(cloud, cluster)
+
+
+def plant_missing(cloud: EmbeddedCloud, settings: Any) -> None:
+    """Create what the settings adopt and does not exist yet: after a change of the config."""
+    beside = EmbeddedCloud(CloudState())
+    plant(beside, settings)
+    for resource in beside.state:
+        if cloud.state.get(resource.kind, resource.id, resource.scope) is None:
+            cloud.state.add(resource)
+
+
+def replant(cloud: EmbeddedCloud, settings: Any) -> None:
+    """Let everything that the settings adopt be as they say: what is missing is created, what differs is changed."""
+    plant_missing(cloud, settings)
+    beside = EmbeddedCloud(CloudState())
+    plant(beside, settings)
+    for resource in beside.state:
+        found = cloud.state.get(resource.kind, resource.id, resource.scope)
+        if found is not None and found.origin == "seed" and found.inputs != resource.inputs:
+            differs = {key for key in resource.inputs if resource.inputs[key] != found.inputs.get(key)}
+            found.inputs = resource.inputs
+            found.outputs.update({key: resource.outputs[key] for key in differs if key in resource.outputs})
 
 
 def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> dict[str, tuple[str, str]]:

@@ -39,6 +39,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "recovery": frozenset(),
     "rehearsal": frozenset(),
     "rehearsal.simulator": frozenset(),
+    "change_report": frozenset({"rehearsal"}),
 }
 """Every package to the packages of this repository that it may import, besides itself."""
 

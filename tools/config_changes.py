@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rehearsal import CloudState, ConfigError, Rehearsal, RehearsalError, Step, seeds
+from rehearsal import ConfigError, Rehearsal, RehearsalError, Step, seeds
 from rehearsal.run import RUNS_AGAIN
-from rehearsal.simulator import EmbeddedCloud
 from settings import SECRETS
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "changes.md"
@@ -198,7 +197,7 @@ def rows(rehearsal: Rehearsal) -> list[Row]:
 def _row(rehearsal: Rehearsal, case: Case) -> Row:
     try:
         with case.applied(rehearsal):
-            _plant_missing(rehearsal)
+            seeds.plant_missing(rehearsal.cloud, rehearsal.settings)
             try:
                 return Row(case, rehearsal.preview().changed)
             except RehearsalError as error:
@@ -227,15 +226,6 @@ def _steps(changed: Sequence[Step]) -> tuple[str, ...]:
     if any(step.runs_again for step in changed):
         lines.append(RUNS_AGAIN)
     return tuple(lines)
-
-
-def _plant_missing(rehearsal: Rehearsal) -> None:
-    """Put what a change of config adopts into the cloud."""
-    beside = EmbeddedCloud(CloudState())
-    seeds.plant(beside, rehearsal.settings)
-    for resource in beside.state:
-        if rehearsal.state.get(resource.kind, resource.id, resource.scope) is None:
-            rehearsal.state.add(resource)
 
 
 def table(environment: str, found: Sequence[Row]) -> str:

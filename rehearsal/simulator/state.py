@@ -75,6 +75,15 @@ class Entry:
     """The error message of a failed call."""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What existed at one moment."""
+
+    resources: dict[Key, CloudResource]
+    seats: dict[Key, dict[str, int]]
+    made: Counter[Key]
+
+
 @dataclass
 class CloudState:
     """Everything that exists, and the journal. Thread-safe."""
@@ -173,6 +182,18 @@ class CloudState:
         """A copy of every object's outputs, to compare two moments."""
         with self.lock:
             return {key: copy.deepcopy(resource.outputs) for key, resource in self._resources.items()}
+
+    def checkpoint(self) -> Checkpoint:
+        """A copy of everything that exists, to go back to."""
+        with self.lock:
+            return Checkpoint(copy.deepcopy(self._resources), copy.deepcopy(self.seats), Counter(self._made))
+
+    def restore(self, to: Checkpoint) -> None:
+        """Let exist what existed then."""
+        with self.lock:
+            self._resources = copy.deepcopy(to.resources)
+            self.seats = copy.deepcopy(to.seats)
+            self._made = Counter(to.made)
 
     def record(self, entry: Entry) -> None:
         """Append to the journal."""

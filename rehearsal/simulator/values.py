@@ -27,10 +27,8 @@ class Unknown(Enum):
 
 UNKNOWN = Unknown.UNKNOWN
 
-# The engine's placeholders of unknown values, one for each type of value
-# (pulumi/pulumi sdk/go/common/resource/plugin/rpc.go). The SDK passes them on as ordinary strings.
 _UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-_UNKNOWN_TEXTS = frozenset(
+UNKNOWN_TEXTS = frozenset(
     {
         _UNKNOWN_STRING,
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -41,12 +39,14 @@ _UNKNOWN_TEXTS = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
+"""The engine's placeholders of unknown values, one for each type of value (pulumi/pulumi
+sdk/go/common/resource/plugin/rpc.go). The SDK passes them on as ordinary strings."""
 
 
 def to_plain(value: PropertyValue) -> Any:
     """The plain form of one value; secrets are unwrapped, integral numbers become `int`."""
     inner = value.value
-    if isinstance(inner, Computed) or (isinstance(inner, str) and inner in _UNKNOWN_TEXTS):
+    if isinstance(inner, Computed) or (isinstance(inner, str) and inner in UNKNOWN_TEXTS):
         return UNKNOWN
     if isinstance(inner, Mapping):
         return {key: to_plain(item) for key, item in inner.items()}

@@ -1,0 +1,202 @@
+"""Writes a report as GitHub-flavoured Markdown.
+
+No text of the report is trusted: each is written as code, in which GitHub interprets no mention, link, image or HTML.
+Characters that hide or reorder text (controls, bidirectional marks) become visible.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from change_report.model import Environment, FieldChange, Impact, Op, Report, Resource, Stack, What
+
+_VERBS: Final[dict[Op, str]] = {
+    "replace": "replaced",
+    "delete": "deleted",
+    "update": "updated",
+    "create": "created",
+    "rerun": "readiness check runs again",
+}
+_UNFOLDED: Final = 12
+"""Resources of one operation that are shown without a click."""
+_FAILED: Final = {
+    "config": "The config is refused; nothing would be changed.",
+    "preview": "`pulumi preview` fails; nothing would be changed.",
+    "up": "`pulumi up` stops half-way in the rehearsal.",
+}
+
+
+_LOST: Final[dict[What, str]] = {
+    "cluster": "every object in it, and the volumes of NATS and etcd",
+    "node pool": "its nodes, with everything on their local SSDs",
+    "graph": "running requests and the KV cache",
+    "bucket": "the weights in it",
+    "platform": "nothing; meanwhile no pod of a graph is started or replaced",
+}
+
+
+def render(report: Report) -> str:
+    """The whole report."""
+    lines = [f"## What this change does: {_code(report.base)} → {_code(report.head)}", ""]
+    lines += [f"- {_code(one.name)}: {_headline(one)}" for one in report.environments]
+    if report.packages:
+        lines += ["", "Packages (both sides were rehearsed with those of the change):", ""]
+        lines += _field_lines(report.packages)
+    for one in report.environments:
+        lines += ["", f"### {_code(one.name)}", "", *_environment(one)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _headline(one: Environment) -> str:
+    if one.removed:
+        return "its stack file is removed; what it deployed stays until `pulumi destroy`"
+    if one.failed:
+        return f"**does not go through** ({one.failed})"
+    counts = [
+        f"{_count(one.resources, op)} {verb}"
+        for op, verb in _VERBS.items()
+        if op != "rerun" and _count(one.resources, op)
+    ]
+    if not counts:
+        return "no resource changes"
+    down = [
+        f"{_code(stack.name)} down about {stack.down_minutes:.0f} min" for stack in one.stacks if stack.down_minutes
+    ]
+    taken = [f"**{impact.what} {_VERBS[impact.op]}**" for impact in one.impacts if impact.op != "update"]
+    return "; ".join([", ".join(counts), *dict.fromkeys(taken), *down])
+
+
+def _environment(one: Environment) -> Iterator[str]:
+    if one.removed:
+        yield "The stack file is removed. Nothing is deleted by that: run `pulumi destroy` before it goes."
+        return
+    if one.base == "absent":
+        yield from ("A new environment: everything is created.", "")
+    if one.base == "failed":
+        yield from (
+            "The base could not be deployed here, so everything counts as created:",
+            "",
+            *_block(one.base_error),
+            "",
+        )
+    if one.failed:
+        yield from (f"**{_FAILED[one.failed]}**", "", *_block(one.error), "")
+    yield from _impacts(one.impacts)
+    yield from _totals(one)
+    if one.config:
+        yield from ("Config:", "", *_field_lines(one.config), "")
+    for stack in one.stacks:
+        yield from _stack(stack)
+    if one.warnings:
+        yield from ("Warnings of the program:", "", *_block("\n".join(one.warnings)), "")
+    yield from _resources(one)
+
+
+def _impacts(impacts: Sequence[Impact]) -> Iterator[str]:
+    if not impacts:
+        return
+    yield from ("| | taken down | GPUs | lost |", "|---|---|---:|---|")
+    for one in impacts:
+        verb = f"updated: no {' and '.join(map(_cell, one.roles))} meanwhile" if one.op == "update" else _VERBS[one.op]
+        yield f"| **{verb}** | {one.what} {_cell(one.name)} | {one.gpus or ''} | {_LOST[one.what]} |"
+    yield ""
+
+
+def _totals(one: Environment) -> Iterator[str]:
+    if one.failed == "config":
+        return
+    before, after = one.gpus
+    text = f"GPUs of its node pools: {after}" if before == after else f"GPUs of its node pools: {before} → {after}"
+    old, new = (None if price is None else f"{price:,.2f}" for price in one.price)
+    if old or new:
+        text += (
+            f"; price an hour: {new or 'not given'}"
+            if old == new
+            else f"; price an hour: {old or 'not given'} → {new or 'not given'}"
+        )
+    went = " The change goes through in the rehearsal." if not one.failed and one.resources else ""
+    yield from (f"{text}.{went}", "")
+
+
+def _stack(stack: Stack) -> Iterator[str]:
+    down = f", which does not answer for about {stack.down_minutes:.0f} minutes" if stack.down_minutes else ""
+    before, after = ((_code(name), gpus) for name, gpus in zip(stack.layouts, stack.gpus, strict=True))
+    if stack.op in ("create", "delete"):
+        layout, gpus = after if stack.op == "create" else before
+        yield from (f"Serving stack {_code(stack.name)} is {_VERBS[stack.op]} (layout {layout}, {gpus} GPUs).", "")
+        return
+    layout = after[0] if before[0] == after[0] else f"{before[0]} → {after[0]}"
+    yield from (f"Serving stack {_code(stack.name)} (layout {layout}){down}:", "")
+    lines = _field_lines(stack.fields) or ["- no field of its graph differs"]
+    yield from _folded(f"{len(lines)} fields of its graph and arguments", lines) if len(lines) > _UNFOLDED else lines
+    yield ""
+
+
+def _resources(one: Environment) -> Iterator[str]:
+    if not one.resources:
+        if not one.failed:
+            yield "No resource changes."
+        return
+    for op, verb in _VERBS.items():
+        found = [resource for resource in one.resources if resource.op == op]
+        if not found:
+            continue
+        title = f"{len(found)} {verb}" if op != "rerun" else verb[0].upper() + verb[1:]
+        lines: list[str] = []
+        for resource in found:
+            lines.append(f"- {_code(resource.name)} ({_code(resource.kind)})")
+            lines += (f"  {line}" for line in _field_lines(resource.fields))
+        yield from _folded(title, lines) if len(found) > _UNFOLDED else (f"{title}:", "", *lines)
+        yield ""
+    if one.unchanged:
+        yield f"{one.unchanged} unchanged."
+
+
+def _folded(title: str, lines: Sequence[str]) -> list[str]:
+    """Lines that are shown after a click."""
+    return [f"<details><summary>{title}</summary>", "", *lines, "", "</details>"]
+
+
+def _field_lines(changes: Sequence[FieldChange]) -> list[str]:
+    return [f"- {_code(change.path)}: {_value(change.before)} → {_value(change.after)}" for change in changes]
+
+
+def _value(value: str | None) -> str:
+    return "(none)" if value is None else _code(value)
+
+
+def _count(resources: Sequence[Resource], op: str) -> int:
+    return sum(resource.op == op for resource in resources)
+
+
+def _cell(text: str) -> str:
+    """Code in a table, where a bar must be escaped even there."""
+    return _code(text).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """A text as code, in one line."""
+    shown = visible(text).replace("\n", " ") or " "
+    ticks = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def _block(text: str) -> list[str]:
+    """A text of several lines as code."""
+    shown = visible(text)
+    fence = "`" * max(3, max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    return [f"{fence}text", *shown.splitlines(), fence]
+
+
+def visible(text: str) -> str:
+    """A text without characters that hide or reorder others; each is written as its code point."""
+    return "".join(
+        char
+        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+        else f"\\u{ord(char):04x}"
+        for char in text
+    )

@@ -1,0 +1,266 @@
+"""Runs base and change of one environment in the real engine, and reports what the engine says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import yaml
+
+from change_report import fields, impact
+from change_report.model import (
+    LONGEST_MESSAGE,
+    MOST,
+    Environment,
+    FieldChange,
+    Resource,
+    Stack,
+    short,
+)
+from change_report.trees import Tree
+from rehearsal import ConfigError, Phase, Rehearsal, RehearsalError, Step
+from rehearsal.engine import Engine
+from rehearsal.run import Listener
+from rehearsal.simulator.values import items, mapping, text
+from rehearsal.simulator.workloads.serving import GPUS_PER_NODE
+from rehearsal.timeline import plan
+
+_OPS: Final = ("replace", "delete", "update", "create")
+_CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
+
+
+def compare(
+    name: str, base: Tree, head: Tree, *, engine: Engine | None = None, listener: Listener | None = None
+) -> Environment:
+    """Deploy an environment of `base`, then preview and deploy that of `head` over it."""
+    if name not in head.stacks:
+        return Environment(name=name, removed=True)
+    found = begin(name, base, head)
+    if name not in base.stacks:
+        return _created(found.model_copy(update={"base": "absent"}), head, engine, listener)
+    try:
+        rehearsal = Rehearsal(name, root=base.root, engine=engine, listener=listener)
+    except ConfigError as error:
+        return _created(_without_base(found, error), head, engine, listener)
+    with rehearsal:
+        try:
+            rehearsal.up("base")
+        except RehearsalError as error:
+            return _created(_without_base(found, error), head, engine, listener)
+        return changed(rehearsal, found, base, head)
+
+
+def begin(name: str, base: Tree, head: Tree) -> Environment:
+    """What is known of an environment before anything runs: how its config differs."""
+    return Environment(name=name, config=_config_changes(name, base, head))
+
+
+def changed(rehearsal: Rehearsal, found: Environment, base: Tree, head: Tree) -> Environment:
+    """What the change does to the environment of a rehearsal that has deployed the base."""
+    before, known = rehearsal.export(), {said for phase in rehearsal.phases for said in phase.warnings}
+    gpus, price, layouts = _gpus(rehearsal), _price(rehearsal), _layouts(rehearsal)
+    try:
+        rehearsal.move_to(head.root, _other_secrets(found.name, base, head))
+    except ConfigError as error:
+        return _failed(found.model_copy(update={"gpus": (gpus, 0), "price": (price, None)}), "config", error)
+    found = found.model_copy(update={"gpus": (gpus, _gpus(rehearsal)), "price": (price, _price(rehearsal))})
+    return _run_head(rehearsal, found, _Run(before, None, (layouts, _layouts(rehearsal)), known))
+
+
+def _created(found: Environment, head: Tree, engine: Engine | None, listener: Listener | None) -> Environment:
+    """What the change creates where there is nothing to compare with."""
+    try:
+        rehearsal = Rehearsal(found.name, root=head.root, engine=engine, listener=listener)
+    except ConfigError as error:
+        return _failed(found, "config", error)
+    with rehearsal:
+        found = found.model_copy(update={"gpus": (0, _gpus(rehearsal)), "price": (None, _price(rehearsal))})
+        return _run_head(rehearsal, found, _Run({}, None, ({}, _layouts(rehearsal)), ()))
+
+
+def _run_head(rehearsal: Rehearsal, found: Environment, run: _Run) -> Environment:
+    """Preview the change, then deploy it."""
+    try:
+        preview = rehearsal.preview()
+    except RehearsalError as error:
+        return _failed(_steps(found, rehearsal.phases[-1], run), "preview", error, _random_values(run.before))
+    try:
+        rehearsal.up()
+    except RehearsalError as error:
+        return _failed(_steps(found, preview, run), "up", error, _random_values(run.before))
+    return _steps(found, preview, replace(run, after=rehearsal.export()))
+
+
+def _without_base(found: Environment, error: Exception) -> Environment:
+    return found.model_copy(update={"base": "failed", "base_error": short(str(error), LONGEST_MESSAGE)})
+
+
+def _failed(
+    found: Environment, where: str, error: ConfigError | RehearsalError, names: fields.Names | None = None
+) -> Environment:
+    said = "\n".join(error.causes) if isinstance(error, RehearsalError) else str(error)
+    return found.model_copy(
+        update={"failed": where, "error": short(fields.with_names(said, names or {}), LONGEST_MESSAGE)}
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the two sides of a comparison left, beside the preview."""
+
+    before: Mapping[str, Any]
+    """The engine's state with the base."""
+    after: Mapping[str, Any] | None
+    """That with the change; None if it does not go through."""
+    layouts: tuple[Mapping[str, str], Mapping[str, str]]
+    """Layout by serving stack, before and after."""
+    known: Collection[str]
+    """Warnings of the base."""
+
+
+def _steps(found: Environment, preview: Phase, run: _Run) -> Environment:
+    """Add what a preview says."""
+    names = _random_values(run.before)
+    steps = sorted((step for step in preview.changed if _is_resource(step)), key=lambda one: one.name)
+    resources = [_resource(step, steps, names) for step in steps if step.op in _OPS and not step.runs_again]
+    again = {step.name for step in steps if step.runs_again and step.op == "replace" and step.kind.endswith(":Job")}
+    resources += [Resource(op="rerun", kind="Job", name=short(name)) for name in again]
+    resources.sort(key=lambda one: ((*_OPS, "rerun").index(one.op), one.kind, one.name))
+    warned = {short(said, LONGEST_MESSAGE) for said in preview.warnings if said not in run.known}
+    return found.model_copy(
+        update={
+            "resources": tuple(resources[: 2 * MOST]),
+            "unchanged": sum(step.op == "same" and _is_resource(step) for step in preview.steps),
+            "impacts": impact.impacts(steps)[:MOST],
+            "stacks": tuple(_stacks(steps, run, names))[:MOST],
+            "warnings": tuple(sorted(warned))[:MOST],
+        }
+    )
+
+
+def _is_resource(step: Step) -> bool:
+    """Whether a step is on an object of a cloud: no component, no provider, no stack."""
+    return step.kind.startswith(("gcp:", "kubernetes:", "random:"))
+
+
+def _resource(step: Step, steps: Sequence[Step], names: fields.Names) -> Resource:
+    differs: tuple[FieldChange, ...] = ()
+    graphs = [other for other in steps if other.kind.endswith(impact.GRAPH)]
+    # The fields of a graph and its arguments stand at its serving stack.
+    of_stack = step in graphs or any(_arguments_of(graph, step) for graph in graphs)
+    if not of_stack:
+        differs = _fields(step, names)
+    return Resource.model_validate(
+        {"op": step.op, "kind": short(step.kind.rsplit(":", 1)[-1]), "name": short(step.name), "fields": differs}
+    )
+
+
+def _stacks(steps: Sequence[Step], run: _Run, names: fields.Names) -> Iterator[Stack]:
+    """Serving stacks whose graph or arguments change."""
+    for step in sorted(steps, key=lambda one: one.name):
+        if not step.kind.endswith(impact.GRAPH) or step.op not in _OPS:
+            continue
+        old, new = impact.old_inputs(step), impact.new_inputs(step)
+        if step.op == "delete":
+            old, new = old or new, {}
+        differs: list[FieldChange] = []
+        if old and new:
+            differs += _fields(step, names, "spec")
+            arguments = [other for other in steps if _arguments_of(step, other)]
+            differs += (
+                field for other in arguments for field in fields.below(other.name, _fields(other, names, "data"))
+            )
+        minutes = None
+        if run.before and run.after:
+            minutes = impact.down_minutes(step, steps, plan.read(run.before), plan.read(run.after))
+        name = text(old or new, "metadata.namespace") or step.name
+        yield Stack.model_validate(
+            {
+                "name": short(name),
+                "op": step.op,
+                "layouts": tuple(short(layouts.get(name, "")) for layouts in run.layouts),
+                "gpus": (impact.gpus_of_graph(old), impact.gpus_of_graph(new)),
+                "fields": tuple(differs[:MOST]),
+                "down_minutes": minutes,
+            }
+        )
+
+
+def _arguments_of(graph: Step, other: Step) -> bool:
+    """Whether a step changes the arguments of a graph's workers: a ConfigMap of the same component."""
+    return other.kind == _CONFIG_MAP and other.op in ("update", "replace") and _parent(other) == _parent(graph)
+
+
+def _fields(step: Step, names: fields.Names, part: str = "") -> tuple[FieldChange, ...]:
+    """What differs in the inputs of an updated or replaced resource, or in a part of them."""
+    if step.metadata is None or step.op not in ("update", "replace"):
+        return ()
+    old, new = impact.old_inputs(step), impact.new_inputs(step)
+    if part:
+        return fields.differences(mapping(old, part), mapping(new, part), names, recreated=step.op == "replace")
+    # The engine's own list leaves out what a provider fills in.
+    differ = step.metadata.diffs or [*old, *new]
+    old, new = ({key: value for key, value in side.items() if key in differ} for side in (old, new))
+    return fields.differences(old, new, names, recreated=step.op == "replace")
+
+
+def _parent(step: Step) -> str:
+    state = (step.metadata.new or step.metadata.old) if step.metadata else None
+    return state.parent if state else ""
+
+
+def _random_values(export: Mapping[str, Any]) -> dict[str, str]:
+    """Results of random resources, which differ in every rehearsal."""
+    resources = items(export, "deployment.resources")
+    results = {text(one, "outputs.result") for one in resources if text(one, "type").startswith("random:")}
+    return {f"-{result}": "-…" for result in results if result}
+
+
+def _layouts(rehearsal: Rehearsal) -> dict[str, str]:
+    return {str(stack.name): str(stack.layout) for stack in getattr(rehearsal.settings, "stacks", ())}
+
+
+def _gpus(rehearsal: Rehearsal) -> int:
+    return sum(int(domain.nodes) * GPUS_PER_NODE for domain in getattr(rehearsal.settings, "domains", ()))
+
+
+def _price(rehearsal: Rehearsal) -> float | None:
+    """Of all GPUs, an hour; None unless every domain has a price."""
+    domains = getattr(rehearsal.settings, "domains", ())
+    prices = [getattr(domain, "price_per_gpu_hour", None) for domain in domains]
+    if not prices or None in prices:
+        return None
+    return sum(price * domain.nodes * GPUS_PER_NODE for price, domain in zip(prices, domains, strict=True))
+
+
+def _config_changes(name: str, base: Tree, head: Tree) -> tuple[FieldChange, ...]:
+    return fields.differences(_masked(_stack_file(name, base)), _masked(_stack_file(name, head)))
+
+
+def _stack_file(name: str, tree: Tree) -> dict[str, Any]:
+    """The `config` of a stack file; empty if there is none that can be read (the program says what is wrong)."""
+    try:
+        content = yaml.safe_load((tree.root / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return mapping(content, "config")
+
+
+def _ciphertexts(config: Mapping[str, Any]) -> dict[str, str]:
+    return {key: secret for key, value in config.items() if (secret := text(value, "secure"))}
+
+
+def _masked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config whose secrets show only that they differ."""
+    secret = _ciphertexts(config)
+    return {
+        key: f"(secret, ciphertext …{secret[key][-6:]})" if key in secret else value for key, value in config.items()
+    }
+
+
+def _other_secrets(name: str, base: Tree, head: Tree) -> dict[str, str]:
+    """Made-up values for secrets whose ciphertext differs, so that the engine sees a change."""
+    before, after = (_ciphertexts(_stack_file(name, tree)) for tree in (base, head))
+    changed_keys = [key for key in after if key in before and before[key] != after[key]]
+    return {key: f"made-up-{key}-changed" for key in (key.rsplit(":", 1)[-1] for key in changed_keys)}
