@@ -23,7 +23,7 @@ _VERBS: Final[dict[Op, str]] = {
 _UNFOLDED: Final = 12
 """Resources of one operation that are shown without a click."""
 _FAILED: Final = {
-    "config": "The config is refused; nothing would be changed.",
+    "config": "The program refuses its config or cannot be loaded; nothing would be changed.",
     "preview": "`pulumi preview` fails; nothing would be changed.",
     "up": "`pulumi up` stops half-way in the rehearsal.",
 }

@@ -235,6 +235,8 @@ def _price(rehearsal: Rehearsal) -> float | None:
 
 
 def _config_changes(name: str, base: Tree, head: Tree) -> tuple[FieldChange, ...]:
+    if not _stack_file(name, head):
+        return ()
     return fields.differences(_masked(_stack_file(name, base)), _masked(_stack_file(name, head)))
 
 

@@ -46,6 +46,8 @@ class Tree:
 def head(root: Path) -> Tree:
     """The project as it lies in `root`, with what is not committed."""
     commit = _git(root, "rev-parse", "--short=12", "HEAD", fix="run it in a Git checkout of the project")
+    if not (root / "Pulumi.yaml").is_file():
+        raise TreeError(f"{root} has no Pulumi.yaml; run it in a checkout of the project")
     changed = _git(root, "status", "--porcelain", "--untracked-files=normal", fix="")
     return Tree(root, f"{commit} with changes that are not committed" if changed else commit)
 

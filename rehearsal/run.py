@@ -24,6 +24,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -399,7 +400,14 @@ class Rehearsal:
         if self.program != (self.root / "__main__.py").resolve() or not (self.root / "settings").is_dir():
             return None
         with _first_on_path(self.root):
-            return importlib.import_module(module)
+            try:
+                return importlib.import_module(module)
+            except Exception as error:
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                place = f"{Path(where.filename).name}:{where.lineno}"
+                raise ConfigError(
+                    f"the program's {module} cannot be imported ({place}): {type(error).__name__}: {error}"
+                ) from error
 
     def _parse(self, raw: Mapping[str, Any]) -> Any:
         """The config, validated by the program itself; None if it has no settings."""

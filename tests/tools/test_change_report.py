@@ -182,6 +182,7 @@ def test_a_base_that_does_not_exist_ends_with_one_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ref: str, said: str
 ) -> None:
     _repository(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: x\n")
     assert command.main([f"--base={ref}"], tmp_path) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"compare: {said}")
@@ -192,6 +193,8 @@ def test_a_folder_that_is_no_checkout_and_a_base_that_is_no_project_are_named(tm
     with pytest.raises(trees.TreeError, match="run it in a Git checkout of the project"):
         trees.head(tmp_path)
     _repository(tmp_path)
+    with pytest.raises(trees.TreeError, match=r"has no Pulumi\.yaml; run it in a checkout of the project"):
+        trees.head(tmp_path)
     with pytest.raises(trees.TreeError, match=r"has no Pulumi\.yaml; choose a later base than HEAD"):
         trees.base(tmp_path, "HEAD", tmp_path / "base")
 
