@@ -37,6 +37,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "__main__": frozenset({"settings", "program"}),
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
     "recovery": frozenset(),
+    "github_workflows": frozenset({"change_report"}),
     "rehearsal": frozenset(),
     "rehearsal.simulator": frozenset(),
     "change_report": frozenset({"rehearsal"}),

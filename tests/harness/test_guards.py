@@ -20,6 +20,7 @@ PROGRAM = guards.sources(
     "recovery",
     "rehearsal",
     "change_report",
+    "github_workflows",
     "__main__.py",
 )
 COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
@@ -123,6 +124,7 @@ BREAKS: dict[Guard, list[tuple[str, str]]] = {
         ("rehearsal/x.py", "from reference import gke"),
         ("change_report/x.py", "from reference import machines"),
         ("recovery/x.py", "import program"),
+        ("github_workflows/x.py", "from settings import parse"),
         ("rehearsal/simulator/x.py", "from rehearsal.run import Rehearsal"),
         ("rehearsal/simulator/x.py", "from reference import gke"),
     ],
