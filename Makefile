@@ -3,6 +3,7 @@
 
 .POSIX:
 .PHONY: help venv rehearse compare preflight bench faults mutants generated test test-all test-unit lint types fmt clean
+.PHONY: help venv rehearse preflight bench faults mutants generated workflows test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 BASE ?= main
@@ -26,6 +27,7 @@ help:
 	@echo 'make faults [ARGS="-k kill"]           every create and delete fails once, the engine is killed, ... (long)'
 	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, recreated'
+	@echo 'make workflows                          actionlint and zizmor on .github/workflows'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the format of the project'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
@@ -86,6 +88,9 @@ mutants: $(INSTALLED)
 generated: $(INSTALLED)
 	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
+
+workflows: $(INSTALLED)
+	@$(BIN)/python -m tools.workflows
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.
 # Stops at the first step that fails. The last line counts the tests of all three tiers.
