@@ -261,31 +261,42 @@ def _method(kind: int) -> bytes:
     return target.getvalue()
 
 
-ATTACKS: dict[str, Any] = {
-    "no zip file": b"hello",
-    "nothing": b"",
-    "cut off": github_server.zipped({"report.json": REPORT})[:-30],
-    "a bomb": github_server.zipped({"report.json": b"0" * (outcome.FILE_MOST + 1)}),
-    "a bomb that lies": _lying_size(),
-    "many files": github_server.zipped({f"{number}": b"" for number in range(archive.MEMBERS_MOST)} | {"r": REPORT}),
-    "one name twice": _twice(),
-    "LZMA": _method(zipfile.ZIP_LZMA),
-    "bzip2": _method(zipfile.ZIP_BZIP2),
-    "no JSON": {"report.json": b"\xff\xfe"},
-    "another model": {"report.json": b'{"changes": "x", "html": "<b>"}'},
-    "deep": {"report.json": b"[" * 100_000},
-    "too large": b"\0" * (archive.ARCHIVE_MOST + 1),
+NO_ZIP = "it is no readable zip file"
+LARGE = f"a file in it has more than {outcome.FILE_MOST} bytes"
+UNUSUAL = "a file in it is encrypted, or compressed in an unusual way"
+MODEL = "its report does not have the form of this project's reports"
+ATTACKS: dict[str, tuple[Any, str]] = {
+    "no zip file": (b"hello", NO_ZIP),
+    "nothing": (b"", NO_ZIP),
+    "cut off": (github_server.zipped({"report.json": REPORT})[:-30], NO_ZIP),
+    "a bomb": (github_server.zipped({"report.json": b"0" * (outcome.FILE_MOST + 1)}), LARGE),
+    "a bomb that lies": (_lying_size(), NO_ZIP),
+    "many files": (
+        github_server.zipped({f"{number}": b"" for number in range(archive.MEMBERS_MOST)} | {"report.json": REPORT}),
+        f"it holds {archive.MEMBERS_MOST + 1} files, at most {archive.MEMBERS_MOST} are expected",
+    ),
+    "one name twice": (_twice(), "it holds two files of one name"),
+    "LZMA": (_method(zipfile.ZIP_LZMA), UNUSUAL),
+    "bzip2": (_method(zipfile.ZIP_BZIP2), UNUSUAL),
+    "no JSON": ({"report.json": b"\xff\xfe"}, MODEL),
+    "another model": ({"report.json": b'{"changes": "x", "html": "<b>"}'}, MODEL),
+    "deep": ({"report.json": b"[" * 100_000}, MODEL),
+    "too large": (
+        b"\0" * (archive.ARCHIVE_MOST + 1),
+        f"it has {archive.ARCHIVE_MOST + 1} bytes, at most {archive.ARCHIVE_MOST} are read",
+    ),
 }
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_artifact_that_is_not_ours_is_refused_and_the_comment_says_so(world: World, job: Job, attack: str) -> None:
-    assert job(world.run("compare.yml", ATTACKS[attack])) == 0
-    assert "The result of this run is refused: " in job.body()
+    artifact, reason = ATTACKS[attack]
+    assert job(world.run("compare.yml", artifact)) == 0
+    assert f"The result of this run is refused: {reason}." in job.body()
 
 
 def test_an_artifact_above_the_limit_is_not_even_downloaded(world: World, job: Job) -> None:
-    job(world.run("compare.yml", ATTACKS["too large"]))
+    job(world.run("compare.yml", ATTACKS["too large"][0]))
     assert world.downloads == []
 
 
@@ -329,7 +340,8 @@ HOSTILE = """\
 @everyone #1 fixes #2 https://evil.example ![i](https://evil.example/i.png) <img src=x onerror=alert(1)> [a](b)
 ```
 ````
-</details><!-- end preview-dev -->
+</details>
+<!-- end preview-dev -->
 <!-- section comparison -->
 All is well
 <!-- end comparison -->
