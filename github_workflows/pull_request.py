@@ -130,18 +130,17 @@ def _artifact(site: Site, run: Run, name: str, files: frozenset[str]) -> dict[st
 
 
 def _comparison(site: Site, run: Run) -> dict[str, str]:
-    title = f"## What this change does, rehearsed at {site.link(run)}"
-    note = "<sub>Both sides were rehearsed by this pull request's own code, without access to the cloud.</sub>"
+    source = f"Rehearsed at {site.link(run)}, by this pull request's own code and without access to the cloud."
     try:
         files = _artifact(site, run, COMPARISON, frozenset({REPORT, FAILURE}))
         if REPORT in files and run.conclusion == "success":
-            return {COMPARISON: f"{title}\n\n{site.render(files[REPORT]).strip()}\n\n{note}"}
+            return {COMPARISON: f"{source}\n\n{site.render(files[REPORT]).strip()}"}
         text = _failed(files.get(FAILURE), COMPARISON)
     except (ArchiveError, OutcomeError) as error:
         text = f"The result of this run is refused: {error}."
     except ValueError:
         text = "The result of this run is refused: its report does not have the form of this project's reports."
-    return {COMPARISON: f"{title}\n\n{text}"}
+    return {COMPARISON: f"## What this change does\n\n{source}\n\n{text}"}
 
 
 def _previews(site: Site, run: Run) -> dict[str, str]:
