@@ -1,7 +1,7 @@
 """What stops the engine before it runs the program, by its messages, each with cause and fix.
 
-`seen` messages are printed by Pulumi 3.259.0 in `tests/engine/test_preview_errors.py`, those about a bucket in answer
-to a stand-in for Cloud Storage. `read` ones come from the sources of the engine and of gocloud.dev, or from a manual.
+`seen` messages are printed by Pulumi 3.259.0 in `tests/engine/test_preview_errors.py`, those about Google in
+answer to a stand-in for it. `read` ones come from the sources of the engine and of gocloud.dev, or from a manual.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ KNOWN: Final[Mapping[str, Known]] = {
         "seen",
     ),
     "no impersonation": _known(
-        r"iam\.serviceAccounts\.getAccessToken|unable to impersonate|impersonate: status code 40[13]",
+        r"iam\.serviceAccounts\.getAccessToken",
         "the workflow may not act as its service account",
         "the account must grant roles/iam.workloadIdentityUser to the identity pool's principals of this repository "
         "and environment: run `pulumi up` in bootstrap/",
-        "read",
+        "seen",
     ),
     "no federation": _known(
-        r"sts\.googleapis\.com|invalid_target|unauthorized_client|The given credential is rejected by the attribute",
+        r"oauth2/google: .*(?:invalid_target|invalid_grant|unauthorized_client)",
         "Google does not accept the workflow's token: the identity provider does not exist, or its condition excludes "
         "this repository",
         "compare the repository variable WORKLOAD_IDENTITY_PROVIDER with the outputs of bootstrap/",
-        "read",
+        "seen",
     ),
     "no credentials": _known(
         r"missing google credentials|could not find default credentials",

@@ -1,6 +1,6 @@
 """`python -m github_workflows preview` and `drift` with the real engine: its messages, its exit codes, its secrets.
 
-The embedded cloud takes the place of the providers, a loopback server that of Cloud Storage, and a server in this
+The embedded cloud takes the place of the providers, a loopback server that of Google, and a server in this
 process that of the host for Python programs, which the rehearsal's engine does not have.
 """
 
@@ -105,12 +105,14 @@ def explained(result: Outcome, name: str) -> bool:
 
 
 @contextmanager
-def storage(status: int, message: str) -> Iterator[str]:
-    """Cloud Storage that answers every call with an error, as its JSON API does."""
-    content = json.dumps({"error": {"code": status, "message": message, "errors": [{"reason": "x"}]}}).encode()
+def google(answers: Mapping[str, tuple[int, Any]]) -> Iterator[str]:
+    """A stand-in for Google: status and JSON by the beginning of a path; returns its host and port."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, answer = next(found for start, found in answers.items() if self.path.startswith(start))
+            content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -119,6 +121,8 @@ def storage(status: int, message: str) -> Iterator[str]:
 
         def log_message(self, *_: Any) -> None:
             pass
+
+        do_GET = do_POST = _answer  # noqa: N815 - the base class's names
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -129,6 +133,11 @@ def storage(status: int, message: str) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def error(status: int, message: str) -> tuple[int, Any]:
+    """As Google's JSON APIs answer."""
+    return status, {"error": {"code": status, "message": message, "errors": [{"reason": "x"}]}}
 
 
 SEEN: Mapping[str, Mapping[str, str | None]] = {
@@ -144,10 +153,29 @@ BUCKET = {
     "credentials are refused": (401, "Invalid Credentials"),
 }
 
+ADMITTED = (
+    200,
+    {
+        "access_token": "made-up",
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "token_type": "Bearer",
+        "expires_in": 3600,
+    },
+)
+FEDERATION: Mapping[str, Mapping[str, tuple[int, Any]]] = {
+    "no federation": {
+        "/sts": (400, {"error": "unauthorized_client", "error_description": "The given credential is rejected by ..."})
+    },
+    "no impersonation": {
+        "/sts": ADMITTED,
+        "/iam": error(403, "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."),
+    },
+}
+
 
 def test_every_message_that_is_seen_is_seen_here() -> None:
     seen = {name for name, known in KNOWN.items() if known.origin == "seen"}
-    assert seen == {*SEEN, *BUCKET, "no such stack"}
+    assert seen == {*SEEN, *BUCKET, *FEDERATION, "no such stack"}
 
 
 @pytest.mark.parametrize("name", SEEN)
@@ -161,7 +189,7 @@ def test_what_the_engine_says_is_explained(project: Project, name: str, capsys: 
 
 @pytest.mark.parametrize("name", BUCKET)
 def test_what_cloud_storage_answers_is_explained(project: Project, name: str) -> None:
-    with storage(*BUCKET[name]) as address:
+    with google({"/": error(*BUCKET[name])}) as address:
         result = project.preview(
             {
                 "PULUMI_BACKEND_URL": "gs://made-up",
@@ -170,6 +198,25 @@ def test_what_cloud_storage_answers_is_explained(project: Project, name: str) ->
             }
         )
     assert explained(result, name)
+
+
+@pytest.mark.parametrize("name", FEDERATION)
+def test_what_google_says_of_the_workflows_token_is_explained(project: Project, name: str) -> None:
+    # The file that google-github-actions/auth writes, with addresses of a stand-in.
+    credentials, token = project.folder / "federated.json", project.folder / "token"
+    token.write_text("made-up", encoding="utf-8")
+    with google(FEDERATION[name]) as address:
+        content = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": f"http://{address}/sts",
+            "service_account_impersonation_url": f"http://{address}/iam/x:generateAccessToken",
+            "credential_source": {"file": str(token)},
+        }
+        credentials.write_text(json.dumps(content), encoding="utf-8")
+        variables = {"PULUMI_BACKEND_URL": "gs://made-up", "GOOGLE_APPLICATION_CREDENTIALS": str(credentials)}
+        assert explained(project.preview(variables), name)
 
 
 @pytest.mark.parametrize("credentials", ["/made/up", "{}"])

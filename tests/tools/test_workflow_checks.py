@@ -183,7 +183,6 @@ _KMS = (
     "error: getting stack configuration: get stack secrets manager: secrets (code={code}): rpc error: code = {code} "
     "desc = {text}"
 )
-_BUCKET = "error: error listing stacks: could not list bucket: blob (code=Unknown): oauth2/google: "
 READ = {
     "key is closed": [
         _KMS.format(
@@ -193,13 +192,6 @@ READ = {
         ),
     ],
     "no such key": [_KMS.format(code="NotFound", text="CryptoKey projects/p/locations/l/keyRings/r/k not found.")],
-    "no impersonation": [
-        _BUCKET + "unable to generate access token: Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
-    ],
-    "no federation": [
-        _BUCKET + 'status code 400: {"error":"invalid_target","error_description":"The target service indicated"}',
-        _BUCKET + 'status code 401: {"error":"unauthorized_client","error_description":"The given credential is ..."}',
-    ],
 }
 
 

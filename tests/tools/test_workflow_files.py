@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from github_workflows.pull_request import PREVIEWED
 from tests.recorder import ROOT
 from tools import workflows
 
@@ -259,6 +260,17 @@ def test_the_engine_is_that_of_the_requirements() -> None:
     assert pinned
     installed = [s["with"]["pulumi-version"] for w in WORKFLOWS for s in w.steps(uses="") if "pulumi/" in s["uses"]]
     assert installed == [pinned[1]] * 3
+
+
+def test_every_environment_is_previewed_checked_for_drift_and_deployed() -> None:
+    stacks = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+    content = {workflow.name: workflow.content for workflow in WORKFLOWS}
+    runs = {workflow.name: " ".join(step["run"] for step in workflow.steps(run="")) for workflow in WORKFLOWS}
+    assert sorted(PREVIEWED) == stacks
+    assert sorted(re.findall(r"preview --stack (\w+)", runs["preview.yml"])) == stacks
+    assert content["drift.yml"]["jobs"]["check"]["strategy"]["matrix"]["stack"] == stacks
+    assert re.findall(r"--stack (\w+)", runs["drift.yml"]) == stacks
+    assert content["deploy.yml"]["on"]["workflow_dispatch"]["inputs"]["stack"]["options"] == stacks
 
 
 def test_a_preview_runs_for_branches_of_the_repository_only() -> None:
