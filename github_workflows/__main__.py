@@ -32,6 +32,8 @@ from github_workflows.pull_request import Render, Site
 ROOT: Final = Path(__file__).resolve().parents[1]
 SUMMARY_MOST: Final = 1_000_000
 """Bytes; GitHub drops a step's summary above 1 MiB (docs.github.com, "Workflow commands", job summaries)."""
+_SUMMARY_CHARACTERS: Final = SUMMARY_MOST // 4 - 2
+"""A character has at most 4 bytes in UTF-8."""
 
 
 class UsageError(Exception):
@@ -72,7 +74,8 @@ def _finish(result: Outcome, out: Path | None, environment: Mapping[str, str]) -
         result.write(out)
     said = result.message or {"done": "done", "drift": "the cloud differs from the program"}.get(result.verdict, "")
     shown = [f"## {result.subject}: {result.verdict}"]
-    shown += [safe_text.block(text) for text in (result.message, result.text) if text]
+    texts = (result.message, safe_text.middle_cut(result.text, _SUMMARY_CHARACTERS // 2))
+    shown += [safe_text.block(text) for text in texts if text]
     if not _summarized("\n\n".join(shown), environment) and result.text:
         print(result.text)
     # One line, which begins with the project's own words: the runner takes a line that begins with :: for a command.
@@ -85,8 +88,7 @@ def _summarized(markdown: str, environment: Mapping[str, str]) -> bool:
     path = environment.get("GITHUB_STEP_SUMMARY")
     if not path:
         return False
-    # At most 4 bytes a character.
-    text = safe_text.shortened(markdown, SUMMARY_MOST // 4, "_Shortened._") + "\n\n"
+    text = safe_text.shortened(markdown, _SUMMARY_CHARACTERS, "_Shortened._") + "\n\n"
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(text)
     return True

@@ -166,6 +166,7 @@ def test_a_flood_is_cut_and_its_end_is_kept(checks: Checks) -> None:
     assert preview(checks) == 0
     assert len(checks.result.text) <= outcome.TEXT_MOST
     assert checks.result.text.endswith("+ 60000 to create\n")
+    assert checks.summary_file.read_text(encoding="utf-8").rstrip().endswith("+ 60000 to create\n```")
     assert checks.summary_file.stat().st_size <= SUMMARY_MOST
 
 
