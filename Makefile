@@ -2,8 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse compare preflight bench faults mutants generated test test-all test-unit lint types fmt clean
-.PHONY: help venv rehearse preflight bench faults mutants generated workflows test test-all test-unit lint types fmt clean
+.PHONY: help venv rehearse compare preflight bench faults mutants generated workflows test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 BASE ?= main

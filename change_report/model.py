@@ -17,8 +17,6 @@ LONGEST: Final = 400
 MOST: Final = 400
 """Entries of a list."""
 LONGEST_MESSAGE: Final = 4000
-BYTES: Final = 4 << 20
-"""A report is smaller than this."""
 
 Op: TypeAlias = Literal["create", "update", "replace", "delete", "rerun"]
 """`rerun`: a Job is replaced because it cannot be started twice."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from change_report import markdown as report_markdown
+from change_report.model import Report
 from github_workflows import outcome, safe_text
 from github_workflows.outcome import Outcome
 from github_workflows.pull_request import COMPARISON, FAILURE, REPORT
@@ -19,9 +20,7 @@ def rendered(report: bytes) -> str:
     """Markdown of a JSON report, by main's code. Raises `ValueError` if it is no report."""
     if len(report) > outcome.FILE_MOST:
         raise ValueError("too long")
-    model: Any = importlib.import_module(f"{MODULE}.model")
-    markdown: Any = importlib.import_module(f"{MODULE}.markdown")
-    return markdown.render(model.Report.model_validate_json(report))
+    return report_markdown.render(Report.model_validate_json(report))
 
 
 def compare(base: str, folder: Path, root: Path) -> tuple[Outcome, str]:
