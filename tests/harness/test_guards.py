@@ -13,9 +13,9 @@ from tests.guards import Source
 from tests.recorder import ROOT
 
 PROGRAM = guards.sources(
-    *guards.PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "rehearsal", "__main__.py"
+    *guards.PROGRAM_PACKAGES, "readiness", "fabric", "bootstrap", "preflight", "recovery", "rehearsal", "__main__.py"
 )
-COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
+COMPONENTS = [s for s in PROGRAM if s.path.startswith(("components/", "bootstrap/"))]
 TESTS = guards.sources("tests")
 
 Guard = Callable[[Iterable[Source]], list[str]]
