@@ -79,7 +79,8 @@ mutants: $(INSTALLED)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
-	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write"; do \
+	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write" \
+	  "bootstrap_reference --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.

@@ -125,6 +125,9 @@ def _cleared(plan: Move, before: State, run: Run) -> bool:
     if plan.stack not in {str(found["name"]).rpartition("/")[2] for found in cast("list[dict[str, Any]]", listed)}:
         _restore(plan)
         return True
+    if plan.kept_file.is_file():
+        # A killed move leaves its lock behind as well.
+        run(["cancel", plan.stack, "--yes"], plan.target)
     present = _exported(plan, plan.target, run)
     if present.resources:
         if present.resources != before.resources:

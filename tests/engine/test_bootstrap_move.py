@@ -29,29 +29,26 @@ FOLDER = ROOT / "bootstrap"
 STACK, SECRET, CONFIG_KEY = "team", "made-up-value", "gcp:accessToken"
 
 
-def with_a_secret() -> Rehearsal:
-    """The bootstrap program with a secret in its config, which is in its state too."""
-    return Rehearsal(STACK, root=FOLDER, secrets={CONFIG_KEY: SECRET})
-
-
 def plan_of(folder: Path) -> Move:
     """A move between two folders beside the project."""
+    (folder / "bucket").mkdir()
     return Move(folder / "project", STACK, f"file://{folder}/state", f"file://{folder}/bucket", "passphrase")
 
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Rehearsal]:
-    with with_a_secret() as rehearsal:
+    """The bootstrap stack after its first `up`, with a secret in its config, which is in its state too."""
+    with Rehearsal(STACK, root=FOLDER, secrets={CONFIG_KEY: SECRET}) as rehearsal:
         rehearsal.up()
-        (rehearsal.folder / "bucket").mkdir()
+        for part in ("project", "state"):
+            shutil.copytree(rehearsal.folder / part, rehearsal.folder / "copy" / part)
         yield rehearsal
 
 
 @pytest.fixture
 def plan(made: Rehearsal, tmp_path: Path) -> Move:
     """A move of a copy of that stack, for one test."""
-    for part in ("project", "state", "bucket"):
-        shutil.copytree(made.folder / part, tmp_path / part)
+    shutil.copytree(made.folder / "copy", tmp_path, dirs_exist_ok=True)
     return plan_of(tmp_path)
 
 
@@ -115,32 +112,28 @@ def _is_moved(plan: Move, cli: Cli) -> None:
     assert SECRET not in "".join(path.read_text("utf-8") for path in [*_written(plan.target), plan.stack_file])
 
 
-def test_a_moved_stack_goes_on_in_the_new_backend_and_is_never_overwritten_there() -> None:
-    with with_a_secret() as rehearsal:
-        rehearsal.up()
-        (rehearsal.folder / "bucket").mkdir()
-        plan = plan_of(rehearsal.folder)
-        config = yaml.safe_load(plan.stack_file.read_text("utf-8"))["config"]
-        lines = list(moves.move(plan, Cli(plan, rehearsal)))
-        assert lines[-1].startswith("both states are equal")
-        _is_moved(plan, Cli(plan, rehearsal))
-        moved = yaml.safe_load(plan.stack_file.read_text("utf-8"))["config"]
-        assert {**moved, CONFIG_KEY: None} == {**config, CONFIG_KEY: None}
+def test_a_moved_stack_goes_on_in_the_new_backend_and_is_never_overwritten_there(made: Rehearsal) -> None:
+    plan = plan_of(made.folder)
+    cli = Cli(plan, made)
+    config = yaml.safe_load(plan.stack_file.read_text("utf-8"))["config"]
+    assert list(moves.move(plan, cli))[-1].startswith("both states are equal")
+    _is_moved(plan, cli)
+    moved = yaml.safe_load(plan.stack_file.read_text("utf-8"))["config"]
+    assert {**moved, CONFIG_KEY: None} == {**config, CONFIG_KEY: None}
 
-        again = Cli(plan, rehearsal)
-        assert again(["config", "get", CONFIG_KEY, "--stack", STACK], plan.target).strip() == SECRET
-        assert f"{plan.target}: has the same state already" in list(moves.move(plan, again))
-        assert "stack migrate" not in again.calls
+    cli.calls.clear()
+    assert f"{plan.target}: has the same state already" in list(moves.move(plan, cli))
+    assert "stack migrate" not in cli.calls
 
-        workspace = rehearsal.stack.workspace
-        workspace.env_vars = {**workspace.env_vars, "PULUMI_BACKEND_URL": plan.target}
-        rehearsal.up_without_change()
-        rehearsal.set_config({"dynamo-a4x-bootstrap:keyRotationDays": 30})
-        rehearsal.up()
-        newer = _state(plan, plan.target, again)
-        with pytest.raises(MoveError, match="another state of stack 'team'"):
-            list(moves.move(plan, again))
-        assert _state(plan, plan.target, again) == newer
+    workspace = made.stack.workspace
+    workspace.env_vars = {**workspace.env_vars, "PULUMI_BACKEND_URL": plan.target}
+    made.up_without_change()
+    made.set_config({"dynamo-a4x-bootstrap:keyRotationDays": 30})
+    made.up()
+    newer = _state(plan, plan.target, cli)
+    with pytest.raises(MoveError, match="another state of stack 'team'"):
+        list(moves.move(plan, cli))
+    assert _state(plan, plan.target, cli) == newer
 
 
 def test_a_move_is_finished_after_it_stopped_between_the_new_stack_and_its_state(
@@ -184,6 +177,7 @@ def test_a_move_is_finished_after_the_engine_was_killed(plan: Move, made: Rehear
         list(moves.move(plan, Killed(plan, made)))
     list(moves.move(plan, cli))
     _is_moved(plan, cli)
+    assert not list((plan.folder.parent / "bucket" / ".pulumi" / "locks").rglob("*.json"))
 
 
 def test_an_interrupted_up_is_not_moved_because_its_pending_operation_would_be_lost(plan: Move, cli: Cli) -> None:

@@ -15,6 +15,7 @@ from bootstrap.roles import GRANTED, IDENTITIES, READS_SECRETS
 from reference import gke
 from tests.conftest import recorded
 from tests.recorder import ROOT, ProgramFailedError, Recording, run_program
+from tools import bootstrap_reference
 
 FOLDER: Final = ROOT / "bootstrap"
 CONFIG: Final[Mapping[str, Any]] = yaml.safe_load((FOLDER / "Pulumi.team.yaml").read_text("utf-8"))["config"]
@@ -259,6 +260,11 @@ def test_the_value_of_a_secret_in_the_wrong_place_is_not_shown() -> None:
 def test_numbers_and_truths_are_read_as_the_engine_passes_them() -> None:
     found = settings.parse(_changed(keyRotationDays="30", protect="false"), "team")
     assert (found.key_rotation_days, found.protect) == (30, False)
+
+
+def test_the_reference_page_is_what_the_program_says() -> None:
+    assert bootstrap_reference.DOCUMENT.read_text(encoding="utf-8") == bootstrap_reference.page()
+    assert all(role in bootstrap_reference.page() for role in gke.DEPLOYER_ROLES)
 
 
 def test_every_identity_has_a_workflow() -> None:
