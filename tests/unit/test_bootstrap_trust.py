@@ -119,6 +119,10 @@ REFUSED: Final = {
         "deploy.yml", "workflow_dispatch", environment="production"
     )
     | {"workflow_ref": "my-org/dynamo-a4x/.github/workflows/deploy.yml@refs/heads/attack"},
+    "the workflow file of main on another ref": claims(
+        "deploy.yml", "workflow_dispatch", "refs/heads/attack", environment="production"
+    )
+    | {"workflow_ref": f"my-org/dynamo-a4x/.github/workflows/deploy.yml@{MAIN}"},
     "a fork": claims("deploy.yml", "workflow_dispatch", environment="production", repository_id="666")
     | {"repository_owner_id": "666", "repository": "attacker/dynamo-a4x"},
     "another repository of the owner": claims(
