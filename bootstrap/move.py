@@ -81,7 +81,10 @@ def move(plan: Move, run: Run) -> Iterator[str]:
     if not _cleared(plan, before, run):
         yield f"{plan.target}: has the same state already"
     else:
-        shutil.copy2(plan.stack_file, plan.kept_file)
+        if plan.kept_file.is_file():
+            _copy(plan.kept_file, plan.stack_file)
+            yield f"{plan.stack_file.name}: as it was before the interrupted move"
+        _copy(plan.stack_file, plan.kept_file)
         run(
             ["stack", "migrate", plan.source, plan.stack, "--secrets-provider", plan.secrets_provider, "--yes"],
             plan.target,
@@ -123,7 +126,6 @@ def _cleared(plan: Move, before: State, run: Run) -> bool:
     """Whether the target is free for the state; what an interrupted move left there is removed."""
     listed: Any = json.loads(run(["stack", "ls", "--json"], plan.target))
     if plan.stack not in {str(found["name"]).rpartition("/")[2] for found in cast("list[dict[str, Any]]", listed)}:
-        _restore(plan)
         return True
     if plan.kept_file.is_file():
         # A killed move leaves its lock behind as well.
@@ -139,14 +141,14 @@ def _cleared(plan: Move, before: State, run: Run) -> bool:
         return False
     # Without --force, `rm` refuses a stack with resources.
     run(["stack", "rm", plan.stack, "--yes", "--preserve-config"], plan.target)
-    _restore(plan)
     return True
 
 
-def _restore(plan: Move) -> None:
-    """Undo what an interrupted move has done to the stack file."""
-    if plan.kept_file.is_file():
-        shutil.copy2(plan.kept_file, plan.stack_file)
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, complete or not at all."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.copy2(source, partial)
+    partial.replace(target)
 
 
 def _check_copy(plan: Move, before: State, after: State) -> None:

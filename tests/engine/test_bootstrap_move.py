@@ -154,7 +154,7 @@ def test_a_move_is_finished_after_it_stopped_between_the_new_stack_and_its_state
         list(moves.move(plan, Stopped(plan, made)))
     assert len(_state(plan, plan.source, cli).resources) > 40
     assert not _state(plan, plan.target, cli).resources
-    list(moves.move(plan, cli))
+    assert "Pulumi.team.yaml: as it was before the interrupted move" in list(moves.move(plan, cli))
     _is_moved(plan, cli)
     assert cli(["config", "get", CONFIG_KEY, "--stack", STACK], plan.target).strip() == SECRET
 
