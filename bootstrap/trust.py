@@ -39,7 +39,7 @@ class Workflow:
 
 
 WORKFLOWS: Final[Mapping[str, Workflow]] = {
-    "previewer": Workflow("preview", ("pull_request", "workflow_dispatch"), None),
+    "previewer": Workflow("preview", ("pull_request",), None),
     "drift": Workflow("drift", ("schedule", "workflow_dispatch"), "drift.yml"),
     "deployer": Workflow("production", ("workflow_dispatch",), "deploy.yml"),
 }

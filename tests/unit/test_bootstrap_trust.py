@@ -74,10 +74,7 @@ def identities(program: Recording, token: Mapping[str, str]) -> set[str]:
 PULL = "refs/pull/7/merge"
 
 ALLOWED: Final = {
-    "previewer": [
-        claims("preview.yml", "pull_request", PULL, environment="preview"),
-        claims("preview.yml", "workflow_dispatch", "refs/heads/change", environment="preview"),
-    ],
+    "previewer": [claims("preview.yml", "pull_request", PULL, environment="preview")],
     "drift": [
         claims("drift.yml", "schedule", environment="drift"),
         claims("drift.yml", "workflow_dispatch", environment="drift"),
@@ -104,6 +101,9 @@ REFUSED: Final = {
         "deploy.yml", "pull_request_target", environment="production"
     ),
     "the same in environment preview": claims("preview.yml", "pull_request_target", environment="preview"),
+    "a branch without a pull request in environment preview": claims(
+        "preview.yml", "workflow_dispatch", "refs/heads/change", environment="preview"
+    ),
     "a comment that starts main's workflow": claims("deploy.yml", "issue_comment", environment="production"),
     "a workflow that follows another": claims("drift.yml", "workflow_run", environment="drift"),
     "a schedule in environment production": claims("deploy.yml", "schedule", environment="production"),
