@@ -243,7 +243,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; the old state is complete. Run the same command again", file=sys.stderr)
         return 130
     here = Path(os.path.relpath(folder))
-    print(f"next:  pulumi login {target}, and commit {here / f'Pulumi.{stack}.yaml'}")
+    print(f"next:  pulumi login {target} && pulumi -C {here} stack select {stack}")
+    print(f"       commit {here / f'Pulumi.{stack}.yaml'}")
     print(
         f"then:  remove the old copy: PULUMI_BACKEND_URL={source} pulumi -C {here} stack rm {stack} --force "
         "--preserve-config"

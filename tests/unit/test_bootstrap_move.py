@@ -69,6 +69,7 @@ def test_the_next_commands_name_the_new_backend_and_the_old_copy(
     assert move.main([*COMMAND, "--folder", str(project)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "moved",
-        "next:  pulumi login file:///new, and commit Pulumi.team.yaml",
+        "next:  pulumi login file:///new && pulumi -C . stack select team",
+        "       commit Pulumi.team.yaml",
         "then:  remove the old copy: PULUMI_BACKEND_URL=file://~ pulumi -C . stack rm team --force --preserve-config",
     ]
