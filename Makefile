@@ -85,7 +85,8 @@ mutants: $(INSTALLED)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
-	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write"; do \
+	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write" \
+	  "bootstrap_reference --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 workflows: $(INSTALLED)

@@ -6,12 +6,11 @@ Characters that hide or reorder text (controls, bidirectional marks) become visi
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from change_report.model import Environment, FieldChange, Impact, Op, Report, Resource, Stack, What
+from change_report.safe_text import block, cell, span
 
 _VERBS: Final[dict[Op, str]] = {
     "replace": "replaced",
@@ -40,13 +39,13 @@ _LOST: Final[dict[What, str]] = {
 
 def render(report: Report) -> str:
     """The whole report."""
-    lines = [f"## What this change does: {_code(report.base)} → {_code(report.head)}", ""]
-    lines += [f"- {_code(one.name)}: {_headline(one)}" for one in report.environments]
+    lines = [f"## What this change does: {span(report.base)} → {span(report.head)}", ""]
+    lines += [f"- {span(one.name)}: {_headline(one)}" for one in report.environments]
     if report.packages:
         lines += ["", "Packages (both sides were rehearsed with those of the change):", ""]
         lines += _field_lines(report.packages)
     for one in report.environments:
-        lines += ["", f"### {_code(one.name)}", "", *_environment(one)]
+        lines += ["", f"### {span(one.name)}", "", *_environment(one)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -62,9 +61,7 @@ def _headline(one: Environment) -> str:
     ]
     if not counts:
         return "no resource changes"
-    down = [
-        f"{_code(stack.name)} down about {stack.down_minutes:.0f} min" for stack in one.stacks if stack.down_minutes
-    ]
+    down = [f"{span(stack.name)} down about {stack.down_minutes:.0f} min" for stack in one.stacks if stack.down_minutes]
     taken = [f"**{impact.what} {_VERBS[impact.op]}**" for impact in one.impacts if impact.op != "update"]
     return "; ".join([", ".join(counts), *dict.fromkeys(taken), *down])
 
@@ -79,11 +76,11 @@ def _environment(one: Environment) -> Iterator[str]:
         yield from (
             "The base could not be deployed here, so everything counts as created:",
             "",
-            *_block(one.base_error),
+            block(one.base_error, "text"),
             "",
         )
     if one.failed:
-        yield from (f"**{_FAILED[one.failed]}**", "", *_block(one.error), "")
+        yield from (f"**{_FAILED[one.failed]}**", "", block(one.error, "text"), "")
     yield from _impacts(one.impacts)
     yield from _totals(one)
     if one.config:
@@ -91,7 +88,7 @@ def _environment(one: Environment) -> Iterator[str]:
     for stack in one.stacks:
         yield from _stack(stack)
     if one.warnings:
-        yield from ("Warnings of the program:", "", *_block("\n".join(one.warnings)), "")
+        yield from ("Warnings of the program:", "", block("\n".join(one.warnings), "text"), "")
     yield from _resources(one)
 
 
@@ -100,8 +97,8 @@ def _impacts(impacts: Sequence[Impact]) -> Iterator[str]:
         return
     yield from ("| | taken down | GPUs | lost |", "|---|---|---:|---|")
     for one in impacts:
-        verb = f"updated: no {' and '.join(map(_cell, one.roles))} meanwhile" if one.op == "update" else _VERBS[one.op]
-        yield f"| **{verb}** | {one.what} {_cell(one.name)} | {one.gpus or ''} | {_LOST[one.what]} |"
+        verb = f"updated: no {' and '.join(map(cell, one.roles))} meanwhile" if one.op == "update" else _VERBS[one.op]
+        yield f"| **{verb}** | {one.what} {cell(one.name)} | {one.gpus or ''} | {_LOST[one.what]} |"
     yield ""
 
 
@@ -123,13 +120,16 @@ def _totals(one: Environment) -> Iterator[str]:
 
 def _stack(stack: Stack) -> Iterator[str]:
     down = f", which does not answer for about {stack.down_minutes:.0f} minutes" if stack.down_minutes else ""
-    before, after = ((_code(name), gpus) for name, gpus in zip(stack.layouts, stack.gpus, strict=True))
+    before, after = ((span(name), gpus) for name, gpus in zip(stack.layouts, stack.gpus, strict=True))
     if stack.op in ("create", "delete"):
         layout, gpus = after if stack.op == "create" else before
-        yield from (f"Serving stack {_code(stack.name)} is {_VERBS[stack.op]} (layout {layout}, {gpus} GPUs).", "")
+        yield from (
+            f"Serving stack {span(stack.name)} is {_VERBS[stack.op]} (layout {layout}, {gpus} GPUs).",
+            "",
+        )
         return
     layout = after[0] if before[0] == after[0] else f"{before[0]} → {after[0]}"
-    yield from (f"Serving stack {_code(stack.name)} (layout {layout}){down}:", "")
+    yield from (f"Serving stack {span(stack.name)} (layout {layout}){down}:", "")
     lines = _field_lines(stack.fields) or ["- no field of its graph differs"]
     yield from _folded(f"{len(lines)} fields of its graph and arguments", lines) if len(lines) > _UNFOLDED else lines
     yield ""
@@ -147,7 +147,7 @@ def _resources(one: Environment) -> Iterator[str]:
         title = f"{len(found)} {verb}" if op != "rerun" else verb[0].upper() + verb[1:]
         lines: list[str] = []
         for resource in found:
-            lines.append(f"- {_code(resource.name)} ({_code(resource.kind)})")
+            lines.append(f"- {span(resource.name)} ({span(resource.kind)})")
             lines += (f"  {line}" for line in _field_lines(resource.fields))
         yield from _folded(title, lines) if len(found) > _UNFOLDED else (f"{title}:", "", *lines)
         yield ""
@@ -161,42 +161,12 @@ def _folded(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _field_lines(changes: Sequence[FieldChange]) -> list[str]:
-    return [f"- {_code(change.path)}: {_value(change.before)} → {_value(change.after)}" for change in changes]
+    return [f"- {span(change.path)}: {_value(change.before)} → {_value(change.after)}" for change in changes]
 
 
 def _value(value: str | None) -> str:
-    return "(none)" if value is None else _code(value)
+    return "(none)" if value is None else span(value)
 
 
 def _count(resources: Sequence[Resource], op: str) -> int:
     return sum(resource.op == op for resource in resources)
-
-
-def _cell(text: str) -> str:
-    """Code in a table, where a bar must be escaped even there."""
-    return _code(text).replace("|", "\\|")
-
-
-def _code(text: str) -> str:
-    """A text as code, in one line."""
-    shown = visible(text).replace("\n", " ") or " "
-    ticks = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{ticks}{pad}{shown}{pad}{ticks}"
-
-
-def _block(text: str) -> list[str]:
-    """A text of several lines as code."""
-    shown = visible(text)
-    fence = "`" * max(3, max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    return [f"{fence}text", *shown.splitlines(), fence]
-
-
-def visible(text: str) -> str:
-    """A text without characters that hide or reorder others; each is written as its code point."""
-    return "".join(
-        char
-        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
-        else f"\\u{ord(char):04x}"
-        for char in text
-    )

@@ -23,7 +23,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from github_workflows import comparison, drift_issue, engine, outcome, pull_request, safe_text, variables
+from change_report import safe_text
+from github_workflows import comparison, cut, drift_issue, engine, outcome, pull_request, variables
 from github_workflows.api import GitHub, GitHubError
 from github_workflows.objects import CompletedRun
 from github_workflows.outcome import Name, Outcome
@@ -74,7 +75,7 @@ def _finish(result: Outcome, out: Path | None, environment: Mapping[str, str]) -
         result.write(out)
     said = result.message or {"done": "done", "drift": "the cloud differs from the program"}.get(result.verdict, "")
     shown = [f"## {result.subject}: {result.verdict}"]
-    texts = (result.message, safe_text.middle_cut(result.text, _SUMMARY_CHARACTERS // 2))
+    texts = (result.message, cut.middle_cut(result.text, _SUMMARY_CHARACTERS // 2))
     shown += [safe_text.block(text) for text in texts if text]
     if not _summarized("\n\n".join(shown), environment) and result.text:
         print(result.text)
@@ -88,7 +89,7 @@ def _summarized(markdown: str, environment: Mapping[str, str]) -> bool:
     path = environment.get("GITHUB_STEP_SUMMARY")
     if not path:
         return False
-    text = safe_text.shortened(markdown, _SUMMARY_CHARACTERS, "_Shortened._") + "\n\n"
+    text = cut.shortened(markdown, _SUMMARY_CHARACTERS, "_Shortened._") + "\n\n"
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(text)
     return True

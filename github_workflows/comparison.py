@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from change_report import markdown as report_markdown
+from change_report import safe_text
 from change_report.model import Report
-from github_workflows import outcome, safe_text
+from github_workflows import cut, outcome
 from github_workflows.outcome import Outcome
 from github_workflows.pull_request import COMPARISON, FAILURE, REPORT
 
@@ -44,8 +45,8 @@ def compare(base: str, folder: Path, root: Path) -> tuple[Outcome, str]:
     failed = Outcome(
         subject=COMPARISON,
         verdict="failed",
-        message=safe_text.middle_cut(f"the comparison with {base} failed: {last}", outcome.MESSAGE_MOST),
-        text=safe_text.middle_cut(said, outcome.TEXT_MOST),
+        message=cut.middle_cut(f"the comparison with {base} failed: {last}", outcome.MESSAGE_MOST),
+        text=cut.middle_cut(said, outcome.TEXT_MOST),
     )
     failed.write(folder / FAILURE)
     return failed, ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from github_workflows import outcome, safe_text, sections
+from change_report import safe_text
+from github_workflows import outcome, sections
 from github_workflows.api import GitHub
 from github_workflows.objects import BOT, Issue
 from github_workflows.outcome import Outcome, OutcomeError

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from github_workflows import engine_errors, masking, outcome, safe_text
+from change_report import safe_text
+from github_workflows import cut, engine_errors, masking, outcome
 from github_workflows.outcome import Outcome, Verdict
 
 NO_CHANGES_EXPECTED: Final = 7
@@ -93,13 +94,13 @@ class Check:
         return Outcome(
             subject=self.stack,
             verdict="failed",
-            message=safe_text.middle_cut(message, outcome.MESSAGE_MOST),
+            message=cut.middle_cut(message, outcome.MESSAGE_MOST),
             text=_bounded(safe_text.plain(text)),
         )
 
 
 def _bounded(text: str) -> str:
-    return safe_text.middle_cut(text, outcome.TEXT_MOST)
+    return cut.middle_cut(text, outcome.TEXT_MOST)
 
 
 def _reason(output: str, what: str) -> str:

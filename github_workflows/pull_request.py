@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from github_workflows import archive, outcome, safe_text, sections
+from change_report import safe_text
+from github_workflows import archive, outcome, sections
 from github_workflows.api import GitHub, GitHubError
 from github_workflows.archive import ArchiveError
 from github_workflows.objects import BOT, Artifact, Comment, CompletedRun, PullRequest, Run

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from github_workflows import safe_text
+from change_report import safe_text
+from github_workflows import cut
 
 BODY_MOST: Final = 65_536
 """Characters of a comment or issue; GitHub answers 422, "body is too long (maximum is 65536 characters)", to more."""
@@ -31,13 +32,13 @@ def assembled(marker: str, parts: Mapping[str, str], order: Sequence[str], most:
     lengths = _lengths([len(safe[name]) for name in names], most - frame)
     return _joined(
         marker,
-        {name: safe_text.shortened(safe[name], length, SHORTENED) for name, length in zip(names, lengths, strict=True)},
+        {name: cut.shortened(safe[name], length, SHORTENED) for name, length in zip(names, lengths, strict=True)},
     )
 
 
 def details(title: str, text: str) -> str:
     """Text of others, folded. `title` is the project's own."""
-    shown = safe_text.block(safe_text.middle_cut(text, BODY_MOST // 2), "diff")
+    shown = safe_text.block(cut.middle_cut(text, BODY_MOST // 2), "diff")
     return f"<details><summary>{title}</summary>\n\n{shown}\n\n</details>"
 
 

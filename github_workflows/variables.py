@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from github_workflows import safe_text
+from change_report import safe_text
+from github_workflows import cut
 from github_workflows.engine_errors import HOW_TO
 
 _ACCOUNT: Final = re.compile(r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z0-9.:-]+\.iam\.gserviceaccount\.com$")
@@ -32,7 +33,7 @@ def wrong(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
         if not value:
             problems.append(f"{name} is not set (form: {form})")
         elif not pattern.fullmatch(value):
-            problems.append(f"{name} is {safe_text.span(value)}, its form is {form}")
+            problems.append(f"{name} is {safe_text.span(cut.middle_cut(value, 200))}, its form is {form}")
     if not problems:
         return None
     return (

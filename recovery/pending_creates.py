@@ -40,6 +40,16 @@ _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/subnetwork:Subnetwork": "projects/{project}/regions/{region}/subnetworks/{name}",
     "gcp:container/cluster:Cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "gcp:container/nodePool:NodePool": ("projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": (
+        "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
+    ),
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": (
+        "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}/providers/"
+        "{workloadIdentityPoolProviderId}"
+    ),
+    "gcp:kms/cryptoKey:CryptoKey": "{keyRing}/cryptoKeys/{name}",
+    "gcp:kms/keyRing:KeyRing": "projects/{project}/locations/{location}/keyRings/{name}",
+    "gcp:projects/iAMCustomRole:IAMCustomRole": "projects/{project}/roles/{roleId}",
     "gcp:serviceaccount/account:Account": (
         "projects/{project}/serviceAccounts/{accountId}@{project}.iam.gserviceaccount.com"
     ),

@@ -16,8 +16,9 @@ from pulumi.runtime import config as engine_config
 from pydantic import ValidationError
 
 from reference.naming import PROJECT
-from settings import checks, keys, text_values
+from settings import checks, keys
 from settings.model import Settings
+from validation import text_values
 from validation.plain_values import to_json
 from validation.problems import Problem, from_pydantic, report
 

@@ -24,6 +24,7 @@ DNS_ENDPOINT = "gke-0123456789abcdef.mock-region.gke.goog"
 GKE_VERSION = "1.34.1-gke.2037001"
 
 PROJECT = "mock-project"
+PROJECT_NUMBER = "123456789012"
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -52,6 +53,22 @@ def _endpoints(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def _bootstrap(kind: str, project: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    federation = f"locations/global/workloadIdentityPools/{inputs.get('workloadIdentityPoolId')}"
+    path = {
+        "IAMCustomRole": f"roles/{inputs.get('roleId')}",
+        "KeyRing": f"locations/{inputs.get('location')}/keyRings/{inputs.get('name')}",
+        "WorkloadIdentityPool": federation,
+        "WorkloadIdentityPoolProvider": f"{federation}/providers/{inputs.get('workloadIdentityPoolProviderId')}",
+    }
+    if kind == "CryptoKey":
+        return f"{inputs['keyRing']}/cryptoKeys/{inputs['name']}", {}
+    identity = f"projects/{project}/{path[kind]}"
+    if kind == "KeyRing":
+        return identity, {}
+    return identity, {"name": identity if kind == "IAMCustomRole" else f"projects/{PROJECT_NUMBER}/{path[kind]}"}
+
+
 def _gcp(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     project, called = inputs.get("project", PROJECT), inputs.get("name", name)
     kind = type_.rsplit(":", 1)[-1]
@@ -60,6 +77,8 @@ def _gcp(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[st
             email = f"{inputs['accountId']}@{project}.iam.gserviceaccount.com"
             identity = f"projects/{project}/serviceAccounts/{email}"
             return identity, {"email": email, "name": identity, "member": f"serviceAccount:{email}"}
+        case "CryptoKey" | "IAMCustomRole" | "KeyRing" | "WorkloadIdentityPool" | "WorkloadIdentityPoolProvider":
+            return _bootstrap(kind, project, inputs)
         case "Cluster":
             return f"projects/{project}/locations/{inputs.get('location')}/clusters/{called}", {
                 "endpoint": ENDPOINT,

@@ -35,6 +35,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness", "fabric"}),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),
+    "bootstrap": frozenset({"validation", "reference"}),
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
     "recovery": frozenset(),
     "github_workflows": frozenset({"change_report"}),
@@ -275,7 +276,7 @@ def config_readers(program: Iterable[Source]) -> list[str]:
     return [
         source.at(node, "reads Pulumi config; only settings may")
         for source in program
-        if not source.path.startswith("settings")
+        if not source.path.startswith(("settings/", "bootstrap/settings"))
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Name | ast.Attribute) and readers.match(source.dotted(node))
     ]
@@ -428,7 +429,8 @@ def _is_text(node: ast.AST | None) -> bool:
 
 
 def _type_token(source: Source, node: ast.ClassDef) -> list[str]:
-    floor = PurePosixPath(source.path).parts[1] if source.path.startswith("components/") else "?"
+    folder, *rest = PurePosixPath(source.path).parts
+    floor = rest[0] if folder == "components" else folder
     token = f"dynamo-a4x:{floor}:{node.name}"
     init = _init(node)
     calls = [

@@ -242,6 +242,109 @@ def test_what_a4x_cannot_do_is_refused(cloud: Driver, where: str, change: Props)
     assert where in refused(cloud, NODE_POOL, {**inputs, **change})
 
 
+# Keys, identity pools and their grants
+
+RING = "gcp:kms/keyRing:KeyRing"
+CRYPTO_KEY = "gcp:kms/cryptoKey:CryptoKey"
+KEY_MEMBER = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
+IDENTITY_POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
+IDENTITY_PROVIDER = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
+CUSTOM_ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
+
+
+def crypto_key(**more: Any) -> Props:
+    return {"name": "k", "keyRing": f"projects/{PROJECT}/locations/{REGION}/keyRings/r", **more}
+
+
+def federation(**more: Any) -> Props:
+    return {
+        "workloadIdentityPoolId": "pool",
+        "workloadIdentityPoolProviderId": "github",
+        "oidc": {"issuerUri": "https://issuer.example"},
+        "attributeMapping": {"google.subject": "assertion.sub"},
+        **more,
+    }
+
+
+def test_key_ring_and_key_are_there_after_their_deletion_and_their_names_never_free(cloud: Driver) -> None:
+    ring = cloud.create(RING, "r", {"name": "r", "location": REGION})
+    key = cloud.create(CRYPTO_KEY, "k", crypto_key())
+    for made in (key, ring):
+        cloud.delete(made)
+        assert cloud.read(made.kind, made.id).resource_id == made.id
+    assert not cloud.state.leftovers()
+    assert key.outputs["primaries"][0]["state"] == "DESTROY_SCHEDULED"
+    with pytest.raises(ApiError, match="409"):
+        cloud.create(RING, "r", {"name": "r", "location": REGION})
+    with pytest.raises(ApiError, match="409"):
+        cloud.create(CRYPTO_KEY, "k", crypto_key())
+
+
+def test_a_key_without_its_key_ring_is_refused(cloud: Driver) -> None:
+    with pytest.raises(ApiError, match="KeyRing"):
+        cloud.create(CRYPTO_KEY, "k", crypto_key())
+
+
+@pytest.mark.parametrize("period", ["90d", "3600s", "86399s"])
+def test_a_rotation_of_less_than_a_day_is_refused(cloud: Driver, period: str) -> None:
+    assert set(refused(cloud, CRYPTO_KEY, crypto_key(rotationPeriod=period))) == {"rotationPeriod"}
+
+
+def test_a_deleted_pool_is_gone_and_its_id_taken(cloud: Driver) -> None:
+    pool = cloud.create(IDENTITY_POOL, "p", {"workloadIdentityPoolId": "pool"})
+    assert pool.outputs["name"].endswith("/locations/global/workloadIdentityPools/pool")
+    assert not pool.outputs["name"].startswith(f"projects/{PROJECT}/")
+    provider = cloud.create(IDENTITY_PROVIDER, "g", federation())
+    for made in (provider, pool):
+        cloud.delete(made)
+        assert not cloud.read(made.kind, made.id).resource_id
+    assert not cloud.state.leftovers()
+    with pytest.raises(ApiError, match="409"):
+        cloud.create(IDENTITY_POOL, "p", {"workloadIdentityPoolId": "pool"})
+    with pytest.raises(ApiError, match="not found"):
+        cloud.create(IDENTITY_PROVIDER, "g", federation(workloadIdentityPoolProviderId="other"))
+
+
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("oidc", {"oidc": None}),
+        ("oidc", {"aws": {"accountId": "1"}}),
+        ("attributeMapping", {"attributeMapping": {"attribute.ref": "assertion.ref"}}),
+        ("attributeMapping.google.subject", {"attributeMapping": {"google.subject": "x" * 2049}}),
+        ("attributeCondition", {"attributeCondition": "x" * 4097}),
+        ("workloadIdentityPoolProviderId", {"workloadIdentityPoolProviderId": "gcp-github"}),
+    ],
+)
+def test_an_identity_provider_that_iam_does_not_take_is_refused(cloud: Driver, where: str, change: Props) -> None:
+    assert where in refused(cloud, IDENTITY_PROVIDER, federation(**change))
+
+
+def test_a_grant_to_an_identity_pool_needs_that_pool(cloud: Driver) -> None:
+    cloud.create(RING, "r", {"name": "r", "location": REGION})
+    key = cloud.create(CRYPTO_KEY, "k", crypto_key())
+    member = f"{POOLS.replace('principal:', 'principalSet:')}/pool/attribute.identity/1/deployer"
+    inputs = {"cryptoKeyId": key.id, "role": "roles/cloudkms.cryptoKeyDecrypter", "member": member}
+    with pytest.raises(ApiError, match=r"Identity Pool does not exist \(pool\)"):
+        cloud.create(KEY_MEMBER, "m", inputs)
+    pool = cloud.create(IDENTITY_POOL, "p", {"workloadIdentityPoolId": "pool"})
+    cloud.create(KEY_MEMBER, "m", inputs)
+    cloud.delete(pool)
+    with pytest.raises(ApiError, match="Identity Pool does not exist"):
+        cloud.create(KEY_MEMBER, "n", {**inputs, "role": "roles/cloudkms.viewer"})
+
+
+@pytest.mark.parametrize("rest", ["", "/attribute.identity", "/attribute.Identity/x", "/subject/x"])
+def test_a_set_of_principals_that_iam_cannot_read_is_refused(cloud: Driver, rest: str) -> None:
+    member = f"{POOLS.replace('principal:', 'principalSet:')}/pool{rest}"
+    assert "member" in refused(cloud, PROJECT_MEMBER, {"project": "p", "role": "roles/a.b", "member": member})
+
+
+def test_the_id_of_a_custom_role_has_no_hyphen(cloud: Driver) -> None:
+    role = {"roleId": "my-role", "title": "t", "permissions": ["a.b.get"]}
+    assert "roleId" in refused(cloud, CUSTOM_ROLE, role)
+
+
 # Networks
 
 

@@ -16,6 +16,7 @@ PROGRAM = guards.sources(
     *guards.PROGRAM_PACKAGES,
     "readiness",
     "fabric",
+    "bootstrap",
     "preflight",
     "recovery",
     "rehearsal",
@@ -23,7 +24,7 @@ PROGRAM = guards.sources(
     "github_workflows",
     "__main__.py",
 )
-COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
+COMPONENTS = [s for s in PROGRAM if s.path.startswith(("components/", "bootstrap/"))]
 TESTS = guards.sources("tests")
 
 Guard = Callable[[Iterable[Source]], list[str]]

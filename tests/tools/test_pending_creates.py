@@ -12,6 +12,7 @@ import pytest
 from recovery import pending_creates
 from recovery.state import StateError, pulumi
 from tests.conftest import recorded
+from tests.recorder import ROOT, run_program
 
 BUCKET, MEMBER = "gcp:storage/bucket:Bucket", "gcp:storage/bucketIAMMember:BucketIAMMember"
 PROVIDER = {"urn": "urn:gcp", "type": "pulumi:providers:gcp", "inputs": {"project": "p", "region": "us-central1"}}
@@ -49,6 +50,16 @@ def state(*operations: dict[str, Any]) -> dict[str, Any]:
             "gcp:serviceaccount/account:Account",
             {"accountId": "nodes"},
             "projects/p/serviceAccounts/nodes@p.iam.gserviceaccount.com",
+        ),
+        (
+            "gcp:kms/cryptoKey:CryptoKey",
+            {"name": "k", "keyRing": "projects/p/locations/us-central1/keyRings/r"},
+            "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k",
+        ),
+        (
+            "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
+            {"workloadIdentityPoolId": "pool", "workloadIdentityPoolProviderId": "github"},
+            "projects/p/locations/global/workloadIdentityPools/pool/providers/github",
         ),
         ("kubernetes:core/v1:Namespace", {"metadata": {"name": "r1"}}, "r1"),
         ("kubernetes:core/v1:Secret", {"metadata": {"name": "s", "namespace": "r1"}}, "r1/s"),
@@ -157,8 +168,9 @@ def test_the_whole_message_of_pulumi_is_shown(tmp_path: Path, monkeypatch: pytes
         pulumi(["stack", "import"], "{}")
 
 
-def test_every_kind_of_the_program_has_an_id_or_may_be_made_again(stack: str) -> None:
-    kinds = {resource.type for resource in recorded(stack).resources if resource.custom}
+def test_every_kind_of_both_programs_has_an_id_or_may_be_made_again(stack: str) -> None:
+    bootstrap = run_program("team", root=ROOT / "bootstrap", secrets={})
+    kinds = {r.type for r in (*recorded(stack).resources, *bootstrap.resources) if r.custom}
     lacking = {
         kind
         for kind in kinds

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from itertools import combinations
+from typing import cast
 
 from rehearsal.simulator.gcp.rules import (
     ACCOUNT,
@@ -17,7 +19,11 @@ from rehearsal.simulator.gcp.rules import (
     BUCKET_MEMBER,
     BUCKET_OBJECT,
     CLUSTER,
+    CRYPTO_KEY,
     FIREWALL,
+    IDENTITY_POOL,
+    IDENTITY_PROVIDER,
+    KEY_MEMBER,
     MACHINE_A4X,
     NETWORK,
     NODE_POOL,
@@ -37,6 +43,11 @@ from rehearsal.simulator.workloads import serving
 _PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
 _DEVICE_NETWORK = "kubernetes:networking.gke.io/v1:Network"
 _RESERVATION = "nodeConfig.reservationAffinity.values"
+_GRANTS = (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER, KEY_MEMBER)
+_POOLS = r"iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools"
+_DAY = 86_400
+_CONDITION_MAX, _MAPPING_MAX = 4096, 2048
+"""Characters of an identity provider's condition and of each mapped attribute (SDK documentation)."""
 _MEMBER_PREFIXES = (
     "user:",
     "group:",
@@ -52,18 +63,7 @@ _MEMBER_PREFIXES = (
 
 def judge(kind: str, inputs: Props) -> list[Failure]:
     """Problems of the inputs by themselves."""
-    if kind == BUCKET:
-        return _judge_bucket(inputs)
-    if kind in (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER):
-        return _judge_member(inputs)
-    if kind == NODE_POOL:
-        return _judge_pool(inputs)
-    if kind == SUBNETWORK:
-        try:
-            _ranges(inputs)
-        except ValueError as error:
-            return [Failure("ipCidrRange", str(error))]
-    return []
+    return _JUDGES[kind](inputs) if kind in _JUDGES else []
 
 
 def at_diff(kind: str, news: Props) -> None:
@@ -92,7 +92,7 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
                 f"Error 400: network '{text(network.outputs, 'name')}' has a RoCE network profile, which takes "
                 "no firewall rules"
             )
-    elif kind in (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER):
+    elif kind in _GRANTS:
         _member_exists(state, text(placed, "member"))
 
 
@@ -167,10 +167,7 @@ def _judge_member(inputs: Props) -> list[Failure]:
     if (
         isinstance(member, str)
         and member.startswith("principal://iam")
-        and not re.match(
-            r"principal://iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools/[^/]+/subject/.+",
-            member,
-        )
+        and not re.match(rf"principal://{_POOLS}/[^/]+/subject/.+", member)
     ):
         found.append(
             Failure(
@@ -178,8 +175,45 @@ def _judge_member(inputs: Props) -> list[Failure]:
                 f"{member!r}: needs the project *number* and .../workloadIdentityPools/POOL/subject/...",
             )
         )
+    if (
+        isinstance(member, str)
+        and member.startswith("principalSet://iam")
+        and not re.match(rf"principalSet://{_POOLS}/[^/]+/(attribute\.[a-z0-9_]+/.+|group/.+|namespace/.+|\*)$", member)
+    ):
+        found.append(Failure("member", f"{member!r}: needs .../workloadIdentityPools/POOL/attribute.NAME/VALUE"))
     if isinstance(role, str) and not re.match(r"(roles/|projects/[^/]+/roles/|organizations/\d+/roles/).+", role):
         found.append(Failure("role", f"{role!r} is not of the form roles/..."))
+    return found
+
+
+def _judge_key(inputs: Props) -> list[Failure]:
+    """The plugin's own check of the rotation period (terraform-provider-google, validateKmsCryptoKeyRotationPeriod)."""
+    period = inputs.get("rotationPeriod")
+    if not isinstance(period, str):
+        return []
+    seconds = re.fullmatch(r"(\d+)(\.\d{1,9})?s", period)
+    if seconds is None or int(seconds[1]) < _DAY:
+        return [Failure("rotationPeriod", f"{period!r} is not a number of seconds of at least one day")]
+    return []
+
+
+def _judge_provider(inputs: Props) -> list[Failure]:
+    """IAM reference, workloadIdentityPools.providers: one kind of provider, a mapped subject, bounded expressions."""
+    found: list[Failure] = []
+    if sum(bool(inputs.get(kind)) for kind in ("aws", "oidc", "saml", "x509")) != 1:
+        found.append(Failure("oidc", "needs exactly one of aws, oidc, saml and x509"))
+    mapped = inputs.get("attributeMapping")
+    if isinstance(mapped, dict):
+        if inputs.get("oidc") and "google.subject" not in mapped:
+            found.append(Failure("attributeMapping", "must map google.subject"))
+        found.extend(
+            Failure(f"attributeMapping.{key}", f"has {len(value)} characters, at most {_MAPPING_MAX}")
+            for key, value in cast("Props", mapped).items()
+            if isinstance(value, str) and len(value) > _MAPPING_MAX
+        )
+    condition = inputs.get("attributeCondition")
+    if isinstance(condition, str) and len(condition) > _CONDITION_MAX:
+        found.append(Failure("attributeCondition", f"has {len(condition)} characters, at most {_CONDITION_MAX}"))
     return found
 
 
@@ -207,6 +241,14 @@ def _judge_pool(inputs: Props) -> list[Failure]:
     if not isinstance(affinity, Unknown) and affinity != "SPECIFIC_RESERVATION":
         found.append(Failure("nodeConfig.reservationAffinity", f"{MACHINE_A4X} comes from a specific reservation only"))
     return found
+
+
+def _judge_subnetwork(inputs: Props) -> list[Failure]:
+    try:
+        _ranges(inputs)
+    except ValueError as error:
+        return [Failure("ipCidrRange", str(error))]
+    return []
 
 
 def _pool_fits(state: CloudState, placed: Props, current: CloudResource | None) -> None:
@@ -318,9 +360,25 @@ def _member_exists(state: CloudState, member: str) -> None:
                 "pool makes it"
             )
         return
+    named = re.match(rf"principal(?:Set)?://{_POOLS}/([^/]+)/", member)
+    if named:
+        pools = state.find(IDENTITY_POOL, where=lambda t: text(t.outputs, "workloadIdentityPoolId") == named[1])
+        if not any(text(found.outputs, "state") == "ACTIVE" for found in pools):
+            raise ApiError(f"Error 400: Identity Pool does not exist ({named[1]}), badRequest")
+        return
     email = member.removeprefix("serviceAccount:")
     if email != member and email.count("@") == 1:
         project = email.split("@")[1].removesuffix(".iam.gserviceaccount.com")
         mine = {str(t.outputs.get("project")) for t in state.find(where=lambda t: t.kind.startswith("gcp:"))}
         if project in mine and not state.find(ACCOUNT, where=lambda t: t.outputs.get("email") == email):
             raise ApiError(f"Error 400: Service account {email} does not exist., badRequest")
+
+
+_JUDGES: dict[str, Callable[[Props], list[Failure]]] = {
+    BUCKET: _judge_bucket,
+    CRYPTO_KEY: _judge_key,
+    IDENTITY_PROVIDER: _judge_provider,
+    NODE_POOL: _judge_pool,
+    SUBNETWORK: _judge_subnetwork,
+    **dict.fromkeys(_GRANTS, _judge_member),
+}

@@ -7,9 +7,20 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rehearsal.simulator.gcp.rules import ACCOUNT, BUCKET, CLUSTER, NODE_POOL, RULES, short
+from rehearsal.simulator.gcp.rules import (
+    ACCOUNT,
+    BUCKET,
+    CLUSTER,
+    CRYPTO_KEY,
+    CUSTOM_ROLE,
+    IDENTITY_POOL,
+    IDENTITY_PROVIDER,
+    NODE_POOL,
+    RULES,
+    short,
+)
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import UNKNOWN, Props, many, mapping
+from rehearsal.simulator.values import UNKNOWN, Props, items, many, mapping
 
 GKE_VERSION = "1.34.1-gke.3971000"
 """Default control plane version of the embedded cloud, supported by the default Dynamo profile."""
@@ -84,6 +95,13 @@ def merged(kind: str, old: Props, given: Props) -> Props:
     }
 
 
+def deleted(kind: str, outputs: Props) -> Props:
+    """Outputs of what a delete leaves behind: a key without usable versions, a pool that is kept for 30 days."""
+    if kind == CRYPTO_KEY:
+        return {"primaries": [{**version, "state": "DESTROY_SCHEDULED"} for version in items(outputs, "primaries")]}
+    return {"state": "DELETED"} if "state" in outputs else {}
+
+
 def _dns(outputs: Props) -> str:
     return str(mapping(outputs, "controlPlaneEndpointsConfig.dnsEndpointConfig").get("endpoint", ""))
 
@@ -140,9 +158,27 @@ def _node_pool(state: CloudState, _: str, placed: Props) -> Props:
     }
 
 
+def _crypto_key(_: CloudState, id_: str, __: Props) -> Props:
+    return {"primaries": [{"name": f"{id_}/cryptoKeyVersions/1", "state": "ENABLED"}]}
+
+
+def _custom_role(_: CloudState, id_: str, __: Props) -> Props:
+    return {"name": id_, "deleted": False}
+
+
+def _federation(_: CloudState, id_: str, placed: Props) -> Props:
+    """A pool or its provider: named by the project's number, where its id has the project's id."""
+    project = str(placed["project"])
+    return {"name": id_.replace(f"projects/{project}/", f"projects/{project_number(project)}/", 1), "state": "ACTIVE"}
+
+
 _MAKERS: dict[str, Callable[[CloudState, str, Props], Props]] = {
     ACCOUNT: _account,
     BUCKET: _bucket,
     CLUSTER: _cluster,
+    CRYPTO_KEY: _crypto_key,
+    CUSTOM_ROLE: _custom_role,
+    IDENTITY_POOL: _federation,
+    IDENTITY_PROVIDER: _federation,
     NODE_POOL: _node_pool,
 }

@@ -30,11 +30,20 @@ BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 ANYWHERE_CACHE = "gcp:storage/anywhereCache:AnywhereCache"
 REPOSITORY = "gcp:artifactregistry/repository:Repository"
+KEY_RING = "gcp:kms/keyRing:KeyRing"
+CRYPTO_KEY = "gcp:kms/cryptoKey:CryptoKey"
+KEY_MEMBER = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
+IDENTITY_POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
+IDENTITY_PROVIDER = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
+CUSTOM_ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
 
 _COMPUTE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _GKE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _BUCKET_NAME = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
+_KMS_NAME = re.compile(r"[a-zA-Z0-9_-]{1,63}")
+_POOL_ID = re.compile(r"(?!gcp-)[a-z0-9-]{4,32}")
+_ROLE_ID = re.compile(r"[a-zA-Z0-9_.]{3,64}")
 
 NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
     CLUSTER: ("name", _GKE_NAME, "1-40 lower-case letters, digits and hyphens, starting with a letter"),
@@ -45,6 +54,22 @@ NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
         "6-30 lower-case letters, digits and hyphens, starting with a letter",
     ),
     BUCKET: ("name", _BUCKET_NAME, "3-63 lower-case letters, digits, hyphens, underscores and dots"),
+    # Cloud KMS reference, keyRings.create and cryptoKeys.create.
+    KEY_RING: ("name", _KMS_NAME, "1-63 letters, digits, hyphens and underscores"),
+    CRYPTO_KEY: ("name", _KMS_NAME, "1-63 letters, digits, hyphens and underscores"),
+    # The SDK's documentation of both ids.
+    IDENTITY_POOL: (
+        "workloadIdentityPoolId",
+        _POOL_ID,
+        "4-32 lower-case letters, digits and hyphens, and does not start with gcp-",
+    ),
+    IDENTITY_PROVIDER: (
+        "workloadIdentityPoolProviderId",
+        _POOL_ID,
+        "4-32 lower-case letters, digits and hyphens, and does not start with gcp-",
+    ),
+    # IAM reference, projects.roles.create: no hyphens.
+    CUSTOM_ROLE: ("roleId", _ROLE_ID, "3-64 letters, digits, underscores and dots"),
     **dict.fromkeys(
         (NETWORK, SUBNETWORK, FIREWALL, ROUTER, ROUTER_NAT, RESOURCE_POLICY, ADDRESS),
         ("name", _COMPUTE_NAME, "1-63 lower-case letters, digits and hyphens, starting with a letter"),
@@ -209,10 +234,46 @@ RULES: dict[str, Rule] = {
         ("repositoryId", "project", "location", "format", "mode"),
         autoname="",
     ),
+    KEY_RING: Rule("projects/{project}/locations/{location}/keyRings/{name}"),
+    CRYPTO_KEY: Rule(
+        "{keyRing}/cryptoKeys/{name}",
+        ("name", "keyRing", "purpose", "importOnly", "destroyScheduledDuration", "cryptoKeyBackend"),
+        (Reference("keyRing", KEY_RING, holds=False),),
+        defaults={"purpose": "ENCRYPT_DECRYPT"},
+    ),
+    KEY_MEMBER: Rule(
+        "{cryptoKeyId}/{role}/{member}",
+        references=(Reference("cryptoKeyId", CRYPTO_KEY, holds=False),),
+        autoname="",
+    ),
+    IDENTITY_POOL: Rule(
+        "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}",
+        ("workloadIdentityPoolId", "project", "mode"),
+        autoname="",
+    ),
+    IDENTITY_PROVIDER: Rule(
+        "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}/providers/"
+        "{workloadIdentityPoolProviderId}",
+        ("workloadIdentityPoolId", "workloadIdentityPoolProviderId", "project"),
+        (Reference("workloadIdentityPoolId", IDENTITY_POOL, holds=False),),
+        autoname="",
+    ),
+    CUSTOM_ROLE: Rule(
+        "projects/{project}/roles/{roleId}",
+        ("roleId", "project"),
+        defaults={"stage": "GA"},
+        autoname="",
+    ),
 }
 
-ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER})
+ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER, KEY_MEMBER})
 """Kinds that can be created twice: for an existing grant or API, the existing one is returned."""
+UNDELETABLE = frozenset({KEY_RING, CRYPTO_KEY})
+"""Kinds that stay for ever: the plugin only forgets a key ring, and destroys the versions of a key (SDK documentation
+of both). Their names are never free again, and what stays can be imported."""
+SOFT_DELETED = frozenset({IDENTITY_POOL, IDENTITY_PROVIDER})
+"""Kinds that are in state DELETED for about 30 days, in which their ids cannot be used again (SDK documentation of
+`state`; creating one fails with 409: terraform-provider-google issue 14191), and which the plugin takes for gone."""
 MACHINE_A4X = "a4x-highgpu-4g"
 """Machine type prefix of the GB200 NVL72 nodes, with 4 GPUs each."""
 NODES_PER_DOMAIN = 18

@@ -22,7 +22,9 @@ from rehearsal.simulator.gcp.rules import (
     NAME_RULES,
     NODE_POOL,
     RULES,
+    SOFT_DELETED,
     SUBNETWORK,
+    UNDELETABLE,
     Reference,
     Rule,
     short,
@@ -137,6 +139,10 @@ class GoogleCloud(Service):
                 "resourceInUseByAnotherResource"
             )
         admission.at_delete(self.state, resource)
+        if call.kind in UNDELETABLE | SOFT_DELETED:
+            resource.origin = "service"
+            resource.outputs |= gcp_outputs.deleted(call.kind, resource.outputs)
+            return
         self.state.remove(resource.key)
         if resource.kind == CLUSTER:
             # Its objects are deleted with it.
@@ -146,6 +152,8 @@ class GoogleCloud(Service):
     @override
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
         resource = self.state.get(call.kind, id_) or self._by_short_id(call, id_)
+        if resource is not None and _is_deleted(resource):
+            return None
         return (gcp_outputs.in_own_order(call.kind, resource.inputs), resource.outputs) if resource else None
 
     @override
@@ -209,8 +217,8 @@ class GoogleCloud(Service):
         return [resource for resource in found if resource is not None]
 
     def _find(self, kind: str, value: str, placed: Props) -> CloudResource | None:
-        for resource in self.state.find(kind):
-            names = (resource.id, resource.outputs.get("selfLink"), resource.outputs.get("email"))
+        for resource in self.state.find(kind, where=lambda other: not _is_deleted(other)):
+            names = (resource.id, resource.outputs.get("selfLink"), resource.outputs.get("email"), short(resource.id))
             if value in names or resource.outputs.get("name") == short(value):
                 if kind == CLUSTER and placed.get("location") not in (None, resource.outputs.get("location")):
                     continue
@@ -236,6 +244,10 @@ def values_at(value: Any, path: str) -> list[str]:
         return [found for item in items(value, head) for found in values_at(item, rest)]
     found = text(value, path)
     return [found] if found else []
+
+
+def _is_deleted(resource: CloudResource) -> bool:
+    return resource.kind in SOFT_DELETED and resource.outputs.get("state") == "DELETED"
 
 
 def _rule(kind: str) -> Rule:
