@@ -21,6 +21,7 @@ from typing import Any
 import pulumi
 
 from tests.recorder import ROOT
+from tools.requirement_files import included, pins
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "validation": frozenset(),
@@ -528,10 +529,35 @@ def _asserts(node: ast.AST) -> bool:
 
 def loose_requirements(name: str, text: str) -> list[str]:
     """Every requirement is pinned with `==` to one version."""
-    exact = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+]+$")
+    exact = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+]+( ; .+)?$")
     wrong: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         entry = line.partition("#")[0].strip()
         if entry and not entry.startswith("-r ") and not exact.match(entry):
             wrong.append(f"{name}:{number}: {entry} is not pinned with ==")
+    return wrong
+
+
+def stale_lock(source: Path) -> list[str]:
+    """A `.txt` has exactly the pins of its `.in` and of those that it includes, a hash for each, and no index."""
+    target = source.with_suffix(".txt")
+    if not target.exists():
+        return [f"{source.name}: there is no {target.name}; run make lock"]
+    text = target.read_text(encoding="utf-8")
+    locked = pins(text)
+    wrong = [f"{target.name}: {pin.name} has no hash" for pin in locked if not pin.hashes]
+    if re.search(r"://|^-|--(extra-)?index", text, re.MULTILINE):
+        wrong.append(f"{target.name}: names an index or has an option of pip")
+    waiting = [source]
+    while waiting:
+        own = waiting.pop()
+        asked = own.read_text(encoding="utf-8")
+        waiting += [own.parent / name for name in included(asked)]
+        wanted = {(pin.name, pin.version) for pin in pins(asked)}
+        got = {(pin.name, pin.version) for pin in locked if own.name in pin.sources}
+        wrong += [
+            f"{target.name}: {name}=={version} is {'not from' if (name, version) in got else 'missing; it stands in'} "
+            f"{own.name}; run make lock"
+            for name, version in sorted(wanted ^ got)
+        ]
     return wrong
