@@ -280,6 +280,61 @@ def config_readers(program: Iterable[Source]) -> list[str]:
     ]
 
 
+_RELEASE = re.compile(r"v?\d+\.(\d+(\.(\d+([-+].*|\.[a-z].*)?)?)?)?")
+
+
+def version_comparisons(program: Iterable[Source]) -> list[str]:
+    """What differs between releases is a field of their profile in `reference`: nobody else asks which one runs."""
+    reason = "compares a version; make the difference a field of the release's profile in reference/"
+    return [
+        source.at(node, reason)
+        for source in program
+        if not source.path.startswith("reference/")
+        for node in ast.walk(source.tree)
+        if _compares_versions(node)
+    ]
+
+
+def _compares_versions(node: ast.AST) -> bool:
+    if isinstance(node, ast.MatchValue):
+        return _release(node.value)
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        ordered = any(isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops)
+        named = any(map(_named_version, sides))
+        return any(map(_release, sides)) or (named and (ordered or any(map(_numbers, sides))))
+    if isinstance(node, ast.Call):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"startswith", "endswith"}:
+            return _named_version(node.func.value) or any(map(_release, given))
+        return any(map(_named_version, given)) and any(_release(a) or _numbers(a) for a in given)
+    return False
+
+
+def _release(node: ast.AST) -> bool:
+    """Whether a literal is a release ("0.7.0", "0.7.") or a collection of them."""
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return any(map(_release, node.elts))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(_RELEASE.fullmatch(node.value))
+
+
+def _numbers(node: ast.AST) -> bool:
+    """Whether a literal is a release as numbers: (0, 16) or (0, 16, 0)."""
+    return (
+        isinstance(node, ast.Tuple)
+        and len(node.elts) in {2, 3}
+        and all(isinstance(e, ast.Constant) and isinstance(e.value, int) for e in node.elts)
+    )
+
+
+def _named_version(node: ast.AST) -> bool:
+    """Whether a name in an expression says that it is a version."""
+    names = (
+        n.id if isinstance(n, ast.Name) else n.attr for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)
+    )
+    return any(re.search(r"(^|_)(version|release)$", name) for name in names)
+
+
 # --- resources --------------------------------------------------------------------------------------------
 
 
