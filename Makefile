@@ -81,10 +81,12 @@ mutants: $(INSTALLED)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
-	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write"; do \
+	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write" \
+	  "notices --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 # What is pinned stays as it is: only what a changed .in file asks for moves, or everything with ARGS=--upgrade.
+# Then install it (make venv) and list it in THIRD_PARTY.md (make generated).
 lock: $(INSTALLED)
 	@uv="$$PWD/$(BIN)/uv"; \
 	for source in requirements*.in */requirements*.in; do \
