@@ -21,6 +21,7 @@ from typing import Any
 import pulumi
 
 from tests.recorder import ROOT
+from tools import requirement_files
 from tools.requirement_files import included, pins
 
 LAYERS: Mapping[str, frozenset[str]] = {
@@ -616,3 +617,16 @@ def stale_lock(source: Path) -> list[str]:
             for name, version in sorted(wanted ^ got)
         ]
     return wrong
+
+
+def split_releases(root: Path) -> list[str]:
+    """SDK and engine are one release of Pulumi, in every requirement file and Go module."""
+    modules = [*root.glob("[!.]*/go.mod"), *root.glob("[!.]*/[!.]*/go.mod")]
+    asked = dict.fromkeys(requirement_files.sources(root), r"^pulumi==(\S+)")
+    asked |= dict.fromkeys(modules, r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)")
+    found = {
+        f"{file.relative_to(root)} has Pulumi {version}": version
+        for file, pattern in asked.items()
+        for version in re.findall(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    return sorted(found) if len(set(found.values())) != 1 else []

@@ -89,7 +89,8 @@ def _matches(toleration: Props, key: str, value: str) -> bool:
 def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
     """GPU nodes that a graph needs for all its pods, by node pool.
 
-    Pods that name no pool, as the recipe's, may go to any A4X pool; here all of them go to the oldest.
+    Pods that name no pool, as the recipe's, may go to any A4X pool (read: NodeAffinity of kube-scheduler); here all of
+    them go to the oldest.
     """
     wanted: dict[str, int] = {}
     for role in serving.roles(graph):
