@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse compare preflight bench faults mutants generated workflows test test-all test-unit lint types fmt clean
+.PHONY: help venv rehearse compare preflight bench faults mutants generated lock workflows test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 BASE ?= main
@@ -27,6 +27,7 @@ help:
 	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, recreated'
 	@echo 'make workflows                          actionlint and zizmor on .github/workflows'
+	@echo 'make lock [ARGS=--upgrade]             requirements*.txt, with hashes, from requirements*.in'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the format of the project'
 	@echo 'make venv                              create .venv from the requirement files (the others do it too)'
@@ -34,7 +35,8 @@ help:
 
 venv: $(INSTALLED)
 
-$(INSTALLED): requirements.txt requirements-dev.txt requirements-preflight.txt
+# requirements-dev.txt has the other two inside. A file whose hash is not in it is not installed.
+$(INSTALLED): requirements-dev.txt
 	@set -e; \
 	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
 	if ! fits .venv/bin/python; then \
@@ -58,9 +60,9 @@ $(INSTALLED): requirements.txt requirements-dev.txt requirements-preflight.txt
 	fi; \
 	echo 'installing requirements-dev.txt into .venv'; \
 	if command -v uv >/dev/null 2>&1; then \
-	  uv pip install --quiet --python .venv/bin/python -r requirements-dev.txt; \
+	  uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt; \
 	else \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt; \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; \
 	fi; \
 	touch $@
 
@@ -86,11 +88,21 @@ mutants: $(INSTALLED)
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED)
 	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write" \
-	  "bootstrap_reference --write"; do \
+	  "bootstrap_reference --write" "notices --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 workflows: $(INSTALLED)
 	@$(BIN)/python -m tools.workflows
+
+# What is pinned stays as it is: only what a changed .in file asks for moves, or everything with ARGS=--upgrade.
+# Then install it (make venv) and list it in THIRD_PARTY.md (make generated).
+lock: $(INSTALLED)
+	@uv="$$PWD/$(BIN)/uv"; \
+	for source in requirements*.in */requirements*.in; do \
+	  if [ -e "$$source" ]; then (cd "$$(dirname "$$source")" && file=$$(basename "$$source" .in) && \
+	    "$$uv" pip compile --quiet --universal --generate-hashes --python-version=3.11 $(ARGS) \
+	      --output-file=$$file.txt $$file.in) || exit 1; fi; \
+	done
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.
 # Stops at the first step that fails. The last line counts the tests of all three tiers.

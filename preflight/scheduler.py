@@ -14,8 +14,6 @@ Ask = Callable[..., list[Any]]
 
 OPERATOR: Final = "kai-operator"
 _WEBHOOKS: Final = ("mutatingwebhookconfigurations/mutating-kai-admission",)
-_CLASS: Final = "nvidia"
-"""RuntimeClass that releases before 0.16 give GPU pods if `kai-config` does not set it."""
 
 
 def kai_in(ask: Ask) -> Kai:
@@ -26,6 +24,7 @@ def kai_in(ask: Ask) -> Kai:
     namespace = deployments[0]["metadata"]["namespace"] if deployments else ""
     version = _version(deployments)
     wanted = _runtime_class(version, config or {}) if deployments else ""
+    line = _line(version)
     return Kai(
         served=shards is not None,
         namespace=namespace,
@@ -36,7 +35,8 @@ def kai_in(ask: Ask) -> Kai:
         shards={shard["metadata"]["name"]: _grace(shard) for shard in shards or ()},
         webhooks=[webhook for webhook in _WEBHOOKS if _there(ask, webhook)],
         missing_class=wanted if wanted and not _there(ask, f"runtimeclasses/{wanted}") else "",
-        waits_for_cluster_policy=_before(version, (0, 12, 0))
+        waits_for_cluster_policy=line is not None
+        and line.needs_cluster_policy
         and _or_none(ask, "/apis/nvidia.com/v1/clusterpolicies") is None,
     )
 
@@ -77,18 +77,20 @@ def _version(deployments: Sequence[Any]) -> str:
     return image.rpartition("/")[2].partition("@")[0].partition(":")[2]
 
 
-def _before(version: str, first: kai.Version) -> bool:
+def _line(version: str) -> kai.Line | None:
+    """What is known of a release; None where the image's tag is none."""
     try:
-        return kai.parse(version.partition("-")[0]) < first
+        return kai.line(kai.parse(version.partition("-")[0]))
     except RuleError:
-        return False
+        return None
 
 
 def _runtime_class(version: str, config: Mapping[str, Any]) -> str:
-    """The RuntimeClass of all GPU pods; since 0.16 only pods with a fraction of a GPU get one."""
-    if not _before(version, (0, 16, 0)) or _before(version, (0, 12, 0)):
+    """The RuntimeClass of all GPU pods, or empty."""
+    line = _line(version)
+    if line is None or not line.runtime_class:
         return ""
-    found = config.get("spec", {}).get("admission", {}).get("gpuPodRuntimeClassName", _CLASS)
+    found = config.get("spec", {}).get("admission", {}).get("gpuPodRuntimeClassName", line.runtime_class)
     return "" if found in {"", '""'} else str(found)
 
 

@@ -61,6 +61,11 @@ class Line:
     """Why this program does not install them; empty if it does."""
     shard: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of their SchedulingShard beside those that all releases have."""
+    needs_cluster_policy: bool = False
+    """Whether their operator waits for the kind ClusterPolicy of NVIDIA's GPU operator."""
+    runtime_class: str = ""
+    """RuntimeClass that they give every GPU pod unless `kai-config` names another; since 0.16 only pods with a fraction
+    of a GPU get one."""
 
 
 LINES: Final = (
@@ -68,16 +73,19 @@ LINES: Final = (
         (0, 0, 0),
         "its operator needs the kind ClusterPolicy of NVIDIA's GPU operator, which GKE does not have: no pod is ever "
         "scheduled",
+        needs_cluster_policy=True,
     ),
     Line(
         (0, 12, 0),
         "it gives every GPU pod the RuntimeClass nvidia, which GKE does not have, and when it is uninstalled its "
         "webhooks stay and refuse every pod of the cluster",
+        runtime_class="nvidia",
     ),
     Line(
         (0, 13, 0),
         "its chart always makes the SchedulingShard itself, which Helm never changes again, so that a gang which lacks "
         "one pod would be evicted after 60 s",
+        runtime_class="nvidia",
     ),
     Line((0, 16, 0)),
     Line((0, 17, 0), shard={"goMemLimitRatio": 0.9}),

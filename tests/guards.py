@@ -21,6 +21,8 @@ from typing import Any
 import pulumi
 
 from tests.recorder import ROOT
+from tools import requirement_files
+from tools.requirement_files import included, pins
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "validation": frozenset(),
@@ -282,6 +284,61 @@ def config_readers(program: Iterable[Source]) -> list[str]:
     ]
 
 
+_RELEASE = re.compile(r"v?\d+\.(\d+(\.(\d+([-+].*|\.[a-z].*)?)?)?)?")
+
+
+def version_comparisons(program: Iterable[Source]) -> list[str]:
+    """What differs between releases is a field of their profile in `reference`: nobody else asks which one runs."""
+    reason = "compares a version; make the difference a field of the release's profile in reference/"
+    return [
+        source.at(node, reason)
+        for source in program
+        if not source.path.startswith("reference/")
+        for node in ast.walk(source.tree)
+        if _compares_versions(node)
+    ]
+
+
+def _compares_versions(node: ast.AST) -> bool:
+    if isinstance(node, ast.MatchValue):
+        return _release(node.value)
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        ordered = any(isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops)
+        named = any(map(_named_version, sides))
+        return any(map(_release, sides)) or (named and (ordered or any(map(_numbers, sides))))
+    if isinstance(node, ast.Call):
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"startswith", "endswith"}:
+            return _named_version(node.func.value) or any(map(_release, given))
+        return any(map(_named_version, given)) and any(_release(a) or _numbers(a) for a in given)
+    return False
+
+
+def _release(node: ast.AST) -> bool:
+    """Whether a literal is a release ("0.7.0", "0.7.") or a collection of them."""
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return any(map(_release, node.elts))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(_RELEASE.fullmatch(node.value))
+
+
+def _numbers(node: ast.AST) -> bool:
+    """Whether a literal is a release as numbers: (0, 16) or (0, 16, 0)."""
+    return (
+        isinstance(node, ast.Tuple)
+        and len(node.elts) in {2, 3}
+        and all(isinstance(e, ast.Constant) and isinstance(e.value, int) for e in node.elts)
+    )
+
+
+def _named_version(node: ast.AST) -> bool:
+    """Whether a name in an expression says that it is a version."""
+    names = (
+        n.id if isinstance(n, ast.Name) else n.attr for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute)
+    )
+    return any(re.search(r"(^|_)(version|release)$", name) for name in names)
+
+
 # --- resources --------------------------------------------------------------------------------------------
 
 
@@ -532,10 +589,48 @@ def _asserts(node: ast.AST) -> bool:
 
 def loose_requirements(name: str, text: str) -> list[str]:
     """Every requirement is pinned with `==` to one version."""
-    exact = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+]+$")
+    exact = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[A-Za-z0-9.!+]+( ; .+)?$")
     wrong: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         entry = line.partition("#")[0].strip()
         if entry and not entry.startswith("-r ") and not exact.match(entry):
             wrong.append(f"{name}:{number}: {entry} is not pinned with ==")
     return wrong
+
+
+def stale_lock(source: Path) -> list[str]:
+    """A `.txt` has exactly the pins of its `.in` and of those that it includes, a hash for each, and no index."""
+    target = source.with_suffix(".txt")
+    if not target.exists():
+        return [f"{source.name}: there is no {target.name}; run make lock"]
+    text = target.read_text(encoding="utf-8")
+    locked = pins(text)
+    wrong = [f"{target.name}: {pin.name} has no hash" for pin in locked if not pin.hashes]
+    if re.search(r"://|^-|--(extra-)?index", text, re.MULTILINE):
+        wrong.append(f"{target.name}: names an index or has an option of pip")
+    waiting = [source]
+    while waiting:
+        own = waiting.pop()
+        asked = own.read_text(encoding="utf-8")
+        waiting += [own.parent / name for name in included(asked)]
+        wanted = {(pin.name, pin.version) for pin in pins(asked)}
+        got = {(pin.name, pin.version) for pin in locked if own.name in pin.sources}
+        wrong += [
+            f"{target.name}: {name}=={version} is {'not from' if (name, version) in got else 'missing; it stands in'} "
+            f"{own.name}; run make lock"
+            for name, version in sorted(wanted ^ got)
+        ]
+    return wrong
+
+
+def split_releases(root: Path) -> list[str]:
+    """SDK and engine are one release of Pulumi, in every requirement file and Go module."""
+    modules = [*root.glob("[!.]*/go.mod"), *root.glob("[!.]*/[!.]*/go.mod")]
+    asked = dict.fromkeys(requirement_files.sources(root), r"^pulumi==(\S+)")
+    asked |= dict.fromkeys(modules, r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)")
+    found = {
+        f"{file.relative_to(root)} has Pulumi {version}": version
+        for file, pattern in asked.items()
+        for version in re.findall(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    return sorted(found) if len(set(found.values())) != 1 else []

@@ -67,10 +67,12 @@ class EmbeddedCloud(sdk.Provider):
         return list(self._services)
 
     def unwatched(self) -> list[str]:
-        """What prevents graphs without a readiness check from running, which nothing else would report."""
+        """What keeps the program's graphs without a readiness check from running, which nothing else would report."""
         with self.state.lock:
             graphs = [
-                graph for graph in self.state.find(serving.GRAPH) if not readiness_jobs.watches(self.state, graph)
+                graph
+                for graph in self.state.find(serving.GRAPH, where=lambda graph: graph.origin == "program")
+                if not readiness_jobs.watches(self.state, graph)
             ]
             found = [list(blockers.of(self.state, graph.scope, graph.outputs)) for graph in graphs]
             return [reason for reasons in found for reason in reasons]

@@ -320,6 +320,22 @@ def test_the_runtime_class_of_gpu_pods_is_that_of_the_release(version: str, want
     assert scheduler._runtime_class(version, {}) == wanted
 
 
+@pytest.mark.parametrize(("version", "waits"), [("v0.9.4", True), ("0.11.3", True), ("0.12.0", False), ("edge", False)])
+def test_a_kai_before_0_12_is_seen_to_wait_for_a_kind_of_the_gpu_operator(version: str, waits: bool) -> None:
+    image = {"image": f"ghcr.io/nvidia/kai-scheduler/operator:{version}"}
+    operator = {
+        "metadata": {"namespace": "kai"},
+        "spec": {"template": {"spec": {"containers": [image]}}},
+    }
+
+    def ask(path: str, **_: str) -> list[object]:
+        if path.startswith("/apis/nvidia.com"):
+            raise CloudError("missing", "not found")
+        return [operator] if path.endswith("/deployments") else []
+
+    assert scheduler.kai_in(ask).waits_for_cluster_policy is waits
+
+
 @pytest.mark.parametrize("challenge", ['Bearer realm="http://registry.example.com/token"', 'Basic realm="x"', ""])
 def test_no_token_is_fetched_without_encryption(challenge: str) -> None:
     with http({}) as recorded, pytest.raises(CloudError, match="wants a login"):

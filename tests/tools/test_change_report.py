@@ -147,7 +147,7 @@ def _assert_harmless(text: str) -> None:
     assert [t.type for t in tokens if t.type in kinds] == [t.type for t in expected if t.type in kinds]
     assert {line for t in tokens if t.type == "html_block" for line in t.content.splitlines()} == OURS
     assert {t.content for t in tokens if t.type == "text"} == {t.content for t in expected if t.type == "text"}
-    assert not any((ord(char) < 32 and char != "\n") or char in "\u202e\u2066\ufeff" for char in shown)
+    assert not any((ord(char) < 32 and char not in "\n\t") or char in "\u202e\u2066\ufeff" for char in shown)
 
 
 @pytest.mark.parametrize(

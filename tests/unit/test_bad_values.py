@@ -478,7 +478,7 @@ def test_an_environment_s_name_becomes_names_of_objects(name: str, wrong: bool) 
 
 
 def test_the_namespaces_of_keys_that_are_left_alone_are_those_of_what_the_program_uses() -> None:
-    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = (ROOT / "requirements.in").read_text(encoding="utf-8")
     providers = {
         line.split("==")[0].removeprefix("pulumi-") for line in pinned.splitlines() if line.startswith("pulumi-")
     }

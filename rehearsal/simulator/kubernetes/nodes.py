@@ -87,10 +87,17 @@ def _matches(toleration: Props, key: str, value: str) -> bool:
 
 
 def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
-    """GPU nodes that a graph needs for all its pods, by node pool."""
+    """GPU nodes that a graph needs for all its pods, by node pool.
+
+    Pods that name no pool, as the recipe's, may go to any A4X pool (read: NodeAffinity of kube-scheduler); here all of
+    them go to the oldest.
+    """
     wanted: dict[str, int] = {}
     for role in serving.roles(graph):
-        pools = [name for name in pods.pools_of(role.pod) if _pool(state, cluster, name) is not None]
+        chosen = pods.pools_of(role.pod)
+        pools = [name for name in chosen if _pool(state, cluster, name) is not None]
+        if not chosen:
+            pools = _a4x_pools(state, cluster)
         if role.gpus and pools:
             wanted[pools[0]] = wanted.get(pools[0], 0) + role.nodes
     return wanted
@@ -120,6 +127,12 @@ def _templates(graph: Props) -> dict[str, Props]:
     """Pod templates of the GPU roles."""
     services, gpu = mapping(graph, "spec.services"), {role.name for role in serving.roles(graph) if role.gpus}
     return {name: {k: v for k, v in services[name].items() if k != "replicas"} for name in gpu}
+
+
+def _a4x_pools(state: CloudState, cluster: str) -> list[str]:
+    pools = state.find(NODE_POOL, where=lambda pool: pool.id.startswith(f"{cluster}/"))
+    machine = "nodeConfig.machineType"
+    return [text(pool.outputs, "name") for pool in pools if text(pool.outputs, machine).startswith(MACHINE_A4X)]
 
 
 def _pool(state: CloudState, cluster: str, name: str) -> CloudResource | None:
