@@ -13,7 +13,7 @@ from tests.guards import Source
 from tests.recorder import ROOT
 
 PROGRAM = guards.sources(
-    *guards.PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "rehearsal", "__main__.py"
+    *guards.PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "policy", "rehearsal", "__main__.py"
 )
 COMPONENTS = [s for s in PROGRAM if s.path.startswith("components/")]
 TESTS = guards.sources("tests")
@@ -85,7 +85,9 @@ def test_the_program_file_only_wires() -> None:
         assert guards.composes_only(part) == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-preflight.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-preflight.txt", "policy/requirements.txt"]
+)
 def test_requirements_are_exact(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "==" in text
@@ -108,6 +110,7 @@ BREAKS: dict[Guard, list[tuple[str, str]]] = {
         ("components/serving/x.py", "from components import gcp"),
         ("components/serving/x.py", "from ..gcp import cluster"),
         ("reference/x.py", "from serving_rules.layout import Layout"),
+        ("policy/x.py", "from reference import gke"),
         ("components/gcp/x.py", "def f():\n    import settings"),
         ("reference/x.py", "from rehearsal import simulator"),
         ("settings/x.py", "from components.gcp import cluster"),
