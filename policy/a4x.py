@@ -126,7 +126,9 @@ def _protected(resource: Resource, settings: Settings, run: Run) -> Iterator[Fin
             yield Finding(f"{run.stack}: {path} = {text(not wanted)}", fix)
 
 
-_LIMIT: Final[Any] = Setting("most GPUs of all A4X pools of the environment", 72, {"type": "number", "minimum": 0})
+_LIMIT: Final[Any] = Setting(
+    "most GPUs of all A4X pools that the environment creates", 72, {"type": "number", "minimum": 0}
+)
 
 RULES: Final = (
     Rule("a4x-reservation", "A4X pools use a reservation.", "mandatory", _reserved),
@@ -134,7 +136,13 @@ RULES: Final = (
     Rule("a4x-one-rack", "An A4X pool has at most 18 nodes and is not scaled.", "mandatory", _one_rack),
     Rule("a4x-placement", "Each A4X pool has a workload policy of its own, of topology 1x72.", "mandatory", _placed),
     Rule("a4x-taint", "Only pods that tolerate nvidia.com/gpu run on A4X nodes.", "mandatory", _tainted),
-    Rule("gpu-limit", "The environment's A4X pools stay within the GPU limit.", "mandatory", _gpus, {"gpus": _LIMIT}),
+    Rule(
+        "gpu-limit",
+        "The A4X pools that the environment creates stay within the GPU limit.",
+        "mandatory",
+        _gpus,
+        {"gpus": _LIMIT},
+    ),
     Rule(
         "protected",
         "Cluster, A4X pools, buckets and keys of production are protected from deletion.",

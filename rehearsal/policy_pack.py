@@ -2,7 +2,7 @@
 
 A released Pulumi starts a pack through its language host, `pulumi-language-python`. An engine that was built from its
 Go module has none: the host is a module of its own that no version of is published. Such an engine looks for the plugin
-`pulumi-analyzer-policy-python`, which the host replaced in 3.220, and calls it with the same contract. The rehearsal
+`pulumi-analyzer-policy-python`, which the host replaced in 3.221, and calls it with the same contract. The rehearsal
 installs one, which runs what the host runs.
 """
 

@@ -106,6 +106,18 @@ def test_what_ships_violates_nothing_and_gets_the_known_advice(stack: str) -> No
         assert judged(rehearsal.up(policy_packs=[str(PACK)])) == ADVICE[stack]
 
 
+@needs_engine
+@needs_policy_pack
+def test_an_up_stops_before_what_is_refused_exists() -> None:
+    with Rehearsal("prod", config={"dynamo-a4x:protect": False}) as rehearsal:
+        with pytest.raises(
+            RehearsalError, match=r"^up failed: protected: .*prod: the resource option protect is not set"
+        ):
+            rehearsal.up(policy_packs=[str(PACK)])
+        made = {resource.kind for resource in rehearsal.state.leftovers()}
+    assert not made & {"gcp:storage/bucket:Bucket", "gcp:container/cluster:Cluster", "gcp:container/nodePool:NodePool"}
+
+
 @pytest.mark.whole
 @needs_engine
 @needs_policy_pack
