@@ -21,7 +21,6 @@ from policy.rule import (
     items,
     shown,
     strings,
-    text,
 )
 
 _POLICY: Final = "gcp:compute/resourcePolicy:ResourcePolicy"
@@ -121,9 +120,9 @@ def _protected(resource: Resource, settings: Settings, run: Run) -> Iterator[Fin
     fix = "Set dynamo-a4x:protect to true. To take the environment down on purpose, run that one up without the pack"
     if not resource.protect:
         yield Finding(f"{run.stack}: the resource option protect is not set", fix)
-    for type_, path, wanted in ((CLUSTER, "deletionProtection", True), (BUCKET, "forceDestroy", False)):
-        if resource.type == type_ and differs(resource, path, wanted, None):
-            yield Finding(f"{run.stack}: {path} = {text(not wanted)}", fix)
+    # On by default.
+    if resource.type == CLUSTER and differs(resource, "deletionProtection", True, None):
+        yield Finding(f"{run.stack}: {shown(resource, 'deletionProtection')}", fix)
 
 
 _LIMIT: Final[Any] = Setting(
