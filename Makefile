@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv rehearse compare preflight bench faults mutants generated lock workflows test test-all test-unit lint types fmt clean
+.PHONY: help venv policy-venv rehearse policy compare preflight bench faults mutants generated lock workflows test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 BASE ?= main
@@ -11,6 +11,7 @@ PYTHON ?=
 
 BIN = .venv/bin
 INSTALLED = .venv/.installed
+POLICY_INSTALLED = policy/.venv/.installed
 SELECT = not whole
 RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
 GET_ENGINE = $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'
@@ -18,7 +19,8 @@ PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
 help:
 	@echo 'make rehearse [STACK=prod] [ARGS=...]  run the program through the real engine against an embedded cloud'
-	@echo 'make compare [BASE=main] [ARGS=...]     what the change since BASE would do to every environment'
+	@echo 'make policy [STACK=prod] [ARGS=...]    the same, judged by the policy pack'
+	@echo 'make compare [BASE=main] [ARGS=...]    what the change since BASE would do to every environment'
 	@echo 'make preflight [STACK=prod] [ARGS=...] ask the cloud, with your credentials, what would stop an up'
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
@@ -26,7 +28,7 @@ help:
 	@echo 'make faults [ARGS="-k kill"]           every create and delete fails once, the engine is killed, ... (long)'
 	@echo 'make mutants                           faults are planted in a copy, one wrong line each: a test must fail (long)'
 	@echo 'make generated                         catalogs and pages that tools write, recreated'
-	@echo 'make workflows                          actionlint and zizmor on .github/workflows'
+	@echo 'make workflows                         actionlint and zizmor on .github/workflows'
 	@echo 'make lock [ARGS=--upgrade]             requirements*.txt, with hashes, from requirements*.in'
 	@echo 'make bench                             what the program itself costs: time and memory of previews'
 	@echo 'make lint | types | fmt                ruff | pyright | rewrite files in the format of the project'
@@ -66,11 +68,30 @@ $(INSTALLED): requirements-dev.txt
 	fi; \
 	touch $@
 
+policy-venv: $(POLICY_INSTALLED)
+
+$(POLICY_INSTALLED): policy/requirements.txt | $(INSTALLED)
+	@set -e; \
+	echo 'installing policy/requirements.txt into policy/.venv'; \
+	rm -rf policy/.venv; \
+	if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --python .venv/bin/python policy/.venv; \
+	  uv pip install --quiet --python policy/.venv/bin/python --require-hashes -r policy/requirements.txt; \
+	else \
+	  .venv/bin/python -m venv policy/.venv; \
+	  policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    -r policy/requirements.txt; \
+	fi; \
+	touch $@
+
 rehearse: $(INSTALLED)
 	@$(BIN)/python -m rehearsal --stack $(STACK) $(ARGS)
 
 compare: $(INSTALLED)
 	@$(BIN)/python -m change_report --base '$(BASE)' $(ARGS)
+
+policy: $(INSTALLED) $(POLICY_INSTALLED)
+	@$(BIN)/python -m rehearsal --stack $(STACK) --policy $(ARGS)
 
 preflight: $(INSTALLED)
 	@$(BIN)/python -m preflight --stack $(STACK) $(ARGS)
@@ -86,9 +107,9 @@ mutants: $(INSTALLED)
 	@$(BIN)/python -m mutants $(ARGS)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
-generated: $(INSTALLED)
-	@for tool in sglang_arguments custom_kinds "mutate_layouts --write" "config_reference --write" \
-	  "bootstrap_reference --write" "notices --write"; do \
+generated: $(INSTALLED) $(POLICY_INSTALLED)
+	@for tool in sglang_arguments custom_kinds "policy_rules --write" "mutate_layouts --write" \
+	  "config_reference --write" "bootstrap_reference --write" "notices --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 workflows: $(INSTALLED)
@@ -106,7 +127,7 @@ lock: $(INSTALLED)
 
 # The preflight's tests run alone: Google's libraries and the SDK's provider server both register google.rpc.Status.
 # Stops at the first step that fails. The last line counts the tests of all three tiers.
-test: $(INSTALLED)
+test: $(INSTALLED) $(POLICY_INSTALLED)
 	@reports=.pytest_cache/reports; rm -rf $$reports; mkdir -p $$reports; \
 	step() { \
 	  name=$$1; shift; printf '\n== %s\n' "$$name"; begin=$$(date +%s); \
@@ -116,6 +137,7 @@ test: $(INSTALLED)
 	step format $(BIN)/ruff format --check --quiet .; \
 	step lint $(BIN)/ruff check --quiet .; \
 	step types env $(PYRIGHT); \
+	step 'types of the policy pack' env $(PYRIGHT) -p policy; \
 	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
 	step harness $(RUN_PYTEST) --junitxml=$$reports/harness.xml tests/harness; \
 	step tools $(RUN_PYTEST) --junitxml=$$reports/tools.xml tests/tools; \
@@ -138,12 +160,12 @@ test-unit: $(INSTALLED)
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-types: $(INSTALLED)
-	@$(PYRIGHT)
+types: $(INSTALLED) $(POLICY_INSTALLED)
+	@$(PYRIGHT) && $(PYRIGHT) -p policy
 
 fmt: $(INSTALLED)
 	@$(BIN)/ruff check --fix --quiet .; $(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis rehearsal-out
+	rm -rf .venv policy/.venv .pytest_cache .ruff_cache .hypothesis rehearsal-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

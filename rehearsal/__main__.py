@@ -1,7 +1,8 @@
 """`python -m rehearsal`: preview, up, an up that changes nothing, destroy; tables; an exit code.
 
-Exit codes: 0 success; 1 a phase failed, the second up changed something, objects were left, or the timeline check
-failed; 2 the config or the command line is wrong; 130 interrupted.
+Exit codes: 0 success; 1 a phase failed, a mandatory policy was violated, the policy pack has no environment, the second
+up changed something, objects were left, or the timeline check failed; 2 the config or the command line is wrong; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from rehearsal import report, timeline
+from rehearsal import policy_pack, report, timeline
 from rehearsal.engine import EngineError
+from rehearsal.policy_pack import PACK, PolicyPackError
 from rehearsal.run import ROOT, ConfigError, Phase, Rehearsal, RehearsalError, write_export
 from rehearsal.timeline import paced
 
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _rehearse(options, console, progress)
     except ConfigError as error:
         return _fail(progress, errors, str(error), 2)
-    except (RehearsalError, EngineError) as error:
+    except (RehearsalError, EngineError, PolicyPackError) as error:
         return _fail(progress, errors, str(error), 1)
     except KeyboardInterrupt:
         return _fail(progress, errors, "interrupted; nothing is left behind", 130)
@@ -42,11 +45,17 @@ def _fail(progress: report.Progress, errors: Console, text: str, code: int) -> i
 
 def _rehearse(options: argparse.Namespace, console: Console, progress: report.Progress) -> int:
     root = options.program.resolve().parent if options.program else ROOT
+    judged: dict[str, Any] = {}
+    if options.policy:
+        policy_pack.check(PACK)
+        judged["policy_packs"] = [str(PACK)]
     with Rehearsal(options.stack, root=root, program=options.program, listener=progress) as rehearsal:
         deployed: Phase | None = None
         try:
-            rehearsal.preview()
-            deployed = rehearsal.up()
+            rehearsal.preview(**judged)
+            deployed = rehearsal.up(**judged)
+            if options.policy:
+                report.advice(console, deployed)
             rehearsal.up_without_change()
             if options.export is not None:
                 write_export(rehearsal.export(), options.export)
@@ -110,6 +119,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--check-timeline",
         action="store_true",
         help=f"fail when the program takes more than {timeline.LIMIT} times its longest necessary chain",
+    )
+    parser.add_argument(
+        "--policy", action="store_true", help="let the policy pack judge preview and up (make policy sets it up)"
     )
     parser.add_argument(
         "--keep-going", action="store_true", help="after a phase that failed, still destroy and show what is left"

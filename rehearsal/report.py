@@ -75,6 +75,13 @@ class Progress:
             self.say(f"{phase.name}: {len(phase.steps)} resources after {time.monotonic() - self._started:.0f} s")
 
 
+def advice(console: Console, phase: Phase) -> None:
+    """What the policy pack advises; a mandatory violation has already ended the phase."""
+    console.print(f"policy pack: 0 mandatory violations, {len(phase.violations)} advisory", highlight=False)
+    for violation in phase.violations:
+        console.print(f"  {violation}", highlight=False, markup=False, soft_wrap=True)
+
+
 def summary(console: Console, rehearsal: Rehearsal, deployed: Phase | None) -> None:
     """The tables at the end: resources by kind, outputs, time, and what is left."""
     if deployed is not None:

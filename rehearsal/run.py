@@ -35,9 +35,10 @@ from typing import Any, Protocol, Self, cast
 import yaml
 from pulumi import automation as auto
 
-from rehearsal import sdk, seeds
+from rehearsal import policy_pack, sdk, seeds
 from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
+from rehearsal.policy_pack import Violation
 from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.state import Checkpoint
@@ -107,6 +108,8 @@ class Phase:
     steps: list[Step] = field(default_factory=list[Step])
     warnings: list[str] = field(default_factory=list[str])
     errors: list[str] = field(default_factory=list[str])
+    violations: list[Violation] = field(default_factory=list[Violation])
+    """What a policy pack found."""
     outputs: dict[str, Output] = field(default_factory=dict[str, "Output"])
     """Stack outputs; filled by `up`."""
 
@@ -431,6 +434,7 @@ class Rehearsal:
         self._folder = folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
         for name in ("project", "state", "home"):
             (folder / name).mkdir()
+        policy_pack.install(folder / "home")
         shutil.copy(self.root / "Pulumi.yaml", folder / "project")
         self._stack_file().write_text(yaml.safe_dump({"config": self._raw}, sort_keys=False), encoding="utf-8")
         self.command = EngineCommand(self.engine)
@@ -494,6 +498,13 @@ class Rehearsal:
             if step not in phase.steps:
                 phase.steps.append(step)
                 self.listener.step(phase, step)
+        judged = event.policy_event
+        if judged is not None:
+            found = _violation(judged)
+            if found not in phase.violations:
+                phase.violations.append(found)
+                if found.level == "mandatory":
+                    phase.errors.append(str(found))
         said = event.diagnostic_event
         if said is not None and said.severity in ("warning", "error"):
             # The SDK reports the failure of an inline program twice.
@@ -504,6 +515,12 @@ class Rehearsal:
                 cause = _blamed(said.urn, _cause(text))
                 if cause not in phase.errors:
                     phase.errors.append(cause)
+
+
+def _violation(event: auto.PolicyEvent) -> Violation:
+    urn = event.resource_urn or ""
+    text = " ".join(_plain(event.message).split())
+    return Violation(event.policy_name, event.enforcement_level, kind_of(urn), name_of(urn), text)
 
 
 def _is_job(step: Step) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from rehearsal import engine as engines
 from rehearsal.run import ROOT
+from tests.resilience.proof import needs_policy_pack
 
 pytestmark = [
     pytest.mark.engine,
@@ -60,8 +61,12 @@ def test_an_environment_is_rehearsed_from_preview_to_nothing_left(stack: str, tm
     assert kinds.count("kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment") == 1
 
 
-def test_a_rehearsal_writes_nothing_into_the_checkout() -> None:
+@needs_policy_pack
+def test_a_rehearsal_under_policies_tells_the_advice_and_writes_nothing_into_the_checkout() -> None:
     before = {path.name: path.stat().st_mtime_ns for path in ROOT.glob("Pulumi*")}
-    assert _rehearse("--stack", "dev").returncode == 0
+    done = _rehearse("--stack", "dev", "--policy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "policy pack: 0 mandatory violations, 5 advisory" in done.stdout
+    assert "image-digest: Job r1-1p1d-readiness-job: Images are named by digest." in done.stdout
     assert {path.name: path.stat().st_mtime_ns for path in ROOT.glob("Pulumi*")} == before
     assert not (ROOT / ".pulumi").exists()

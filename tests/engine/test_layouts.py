@@ -23,7 +23,7 @@ pytestmark = [
 RELEASES = ("0.7.0", "1.0.1")
 
 
-def _config(stack: str, name: str, version: str) -> dict[str, Any]:
+def config_of(stack: str, name: str, version: str) -> dict[str, Any]:
     """The stack file with this layout on this release; the domain has a whole rack."""
     shipped = yaml.safe_load((Path(ROOT) / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
     domain, serving = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
@@ -39,7 +39,7 @@ def _config(stack: str, name: str, version: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", layout.available())
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_a_layout_comes_up_stays_and_goes_on_this_release(stack: str, name: str, version: str) -> None:
-    with Rehearsal(stack, config=_config(stack, name, version)) as rehearsal:
+    with Rehearsal(stack, config=config_of(stack, name, version)) as rehearsal:
         rehearsal.up()
         graphs = [resource for resource in rehearsal.state.find() if resource.kind.endswith("DynamoGraphDeployment")]
         assert len(graphs) == 1

@@ -22,7 +22,7 @@ LEAST = 80
 """Faults that the list holds, at least."""
 LEAST_IN_PROGRAM = 60
 """Of these, in what a user deploys or runs."""
-PROGRAM = ("__main__.py", *PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery")
+PROGRAM = ("__main__.py", *PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "policy")
 
 
 def _packages() -> set[str]:
@@ -31,6 +31,7 @@ def _packages() -> set[str]:
     for folder in ROOT.iterdir():
         if (folder / "__init__.py").is_file() and folder.name not in {"tests", "mutants"}:
             modules = [file for file in folder.rglob("*.py") if file.name not in {"__init__.py", "__main__.py"}]
+            modules = [file for file in modules if ".venv" not in file.parts]
             found |= {file.parent.relative_to(ROOT).as_posix() for file in modules}
     return found
 

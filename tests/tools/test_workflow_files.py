@@ -22,6 +22,7 @@ FILES = sorted(FOLDER.glob("*.yml"))
 COMMANDS: Mapping[str, str] = {
     "make test": "tests/harness/test_guards.py::test_ci_runs_what_a_developer_runs",
     "make venv": "Makefile::$(INSTALLED)",
+    "make venv policy-venv": "Makefile::$(POLICY_INSTALLED)",
     "make preflight": "tests/preflight/test_preflight_run.py",
     ".venv/bin/python -m github_workflows compare": (
         "tests/tools/test_workflow_checks.py::test_a_comparison_leaves_a_report_for_the_comment_and_a_summary"
@@ -251,8 +252,8 @@ def test_what_the_workflows_run_is_run_by_a_test(command: str) -> None:
     assert name in (ROOT / path).read_text(encoding="utf-8")
     assert any(command in " ".join(step["run"].split()) for w in WORKFLOWS for step in w.steps(run=""))
     if command.startswith("make "):
-        target = command.removeprefix("make ")
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        for target in command.split()[1:]:
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_engine_is_that_of_the_requirements() -> None:
