@@ -14,6 +14,8 @@ INSTALLED = .venv/.installed
 POLICY_INSTALLED = policy/.venv/.installed
 SELECT = not whole
 RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
+# Two files at a time: a rehearsal keeps about one core busy.
+RUN_PARALLEL = $(RUN_PYTEST) --numprocesses 2 --dist loadfile
 GET_ENGINE = $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'
 PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
@@ -138,14 +140,14 @@ test: $(INSTALLED) $(POLICY_INSTALLED)
 	step lint $(BIN)/ruff check --quiet .; \
 	step types env $(PYRIGHT); \
 	step 'types of the policy pack' env $(PYRIGHT) -p policy; \
-	step unit $(RUN_PYTEST) --junitxml=$$reports/unit.xml tests/unit; \
-	step harness $(RUN_PYTEST) --junitxml=$$reports/harness.xml tests/harness; \
-	step tools $(RUN_PYTEST) --junitxml=$$reports/tools.xml tests/tools; \
+	step unit $(RUN_PARALLEL) --junitxml=$$reports/unit.xml tests/unit; \
+	step harness $(RUN_PARALLEL) --junitxml=$$reports/harness.xml tests/harness; \
+	step tools $(RUN_PARALLEL) --junitxml=$$reports/tools.xml tests/tools; \
 	step readiness $(RUN_PYTEST) --junitxml=$$reports/readiness.xml tests/readiness; \
 	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(GET_ENGINE); \
-	step engine $(RUN_PYTEST) --junitxml=$$reports/engine.xml tests/engine; \
+	step engine $(RUN_PARALLEL) --junitxml=$$reports/engine.xml tests/engine; \
 	step resilience $(BIN)/pytest -q --junitxml=$$reports/resilience.xml tests/resilience; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from change_report import markdown, rehearsed, trees
-from change_report.fields import differences
-from change_report.model import FieldChange, Report, short
+from change_report.assembly import assembled
+from change_report.model import ENVIRONMENTS, Environment, Report
 from change_report.trees import Tree, TreeError
 from rehearsal.engine import EngineError, ensure
 from rehearsal.report import Progress
@@ -48,14 +49,13 @@ def _report(options: argparse.Namespace, root: Path, progress: Progress) -> Repo
     with tempfile.TemporaryDirectory(prefix="change-report-") as folder:
         base, head = trees.base(root, options.base, Path(folder) / "base"), trees.head(root)
         wanted = _stacks(options.stack, base, head)
-        engine = ensure(progress.say)
+        deployed = partial(rehearsed.deploy, engine=ensure(progress.say), listener=progress)
         progress.say(f"comparing {head.commit} with {base.commit}: {', '.join(wanted)}")
-        environments: list[rehearsed.Environment] = []
+        environments: list[Environment] = []
         for name in wanted:
             progress.say(f"environment {name}")
-            environments.append(rehearsed.compare(name, base, head, engine=engine, listener=progress))
-        packages = tuple(_packages(base.packages, head.packages))
-    return Report(base=short(base.commit), head=short(head.commit), packages=packages, environments=tuple(environments))
+            environments.append(rehearsed.compare(name, base, head, deployed, progress))
+        return assembled(base, head, environments)
 
 
 def _stacks(asked: Sequence[str], base: Tree, head: Tree) -> list[str]:
@@ -63,17 +63,12 @@ def _stacks(asked: Sequence[str], base: Tree, head: Tree) -> list[str]:
     for name in asked:
         if name not in known:
             raise TreeError(f"there is no stack {name!r}: Pulumi.{name}.yaml is missing (stacks: {', '.join(known)})")
-    return list(dict.fromkeys(asked)) or known
-
-
-def _packages(before: Mapping[str, object], after: Mapping[str, object]) -> Iterable[FieldChange]:
-    """Pins that differ, each once, however many files have it."""
-    seen: set[tuple[str, str | None, str | None]] = set()
-    for change in differences(before, after):
-        name = change.path.rsplit(".", 1)[-1]
-        if (key := (name, change.before, change.after)) not in seen:
-            seen.add(key)
-            yield change
+    wanted = list(dict.fromkeys(asked)) or known
+    if not 0 < len(wanted) <= ENVIRONMENTS:
+        raise TreeError(
+            f"there are {len(wanted)} stack files (Pulumi.<stack>.yaml), 1 to {ENVIRONMENTS} can be compared"
+        )
+    return wanted
 
 
 def _fail(progress: Progress, text: str, code: int) -> int:
@@ -90,8 +85,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it there as well")
     options = parser.parse_args(arguments)
     for name, target in (("--json", options.json), ("--markdown", options.markdown)):
-        if target is not None and not target.resolve().parent.is_dir():
-            parser.error(f"{name}: there is no folder {target.resolve().parent}")
+        if target is not None and (target.is_dir() or not target.resolve().parent.is_dir()):
+            parser.error(f"{name}: {target} is a folder, or lies in none")
     return options
 
 

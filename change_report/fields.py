@@ -21,6 +21,17 @@ _KNOWN_LATER: Final = "(known after up)"
 _HASHED: Final = re.compile(r"(?P<stem>.*-)?[0-9a-f]{8}([0-9a-f]{8})?", re.DOTALL)
 _HASHED_PATHS: Final = (".name", "/pod-template")
 """Ends of paths whose values may follow from other content: names of ConfigMaps, and the hash of a pod template."""
+_HIDDEN: Final = "(hidden)"
+_CIPHERTEXT: Final = "(secret, "
+"""Begins the mask of an encrypted value."""
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|[.:_\-]|(?<=[a-z]))(?:[Tt]oken|TOKEN|[Ss]ecret|SECRET|[Pp]assword|PASSWORD|api[_-]?key|[Aa]piKey|API_?KEY)(?=$|[.\[])"
+)
+"""Names of fields whose values are secrets, encrypted or not."""
+_CREDENTIAL: Final = re.compile(
+    r"\b(?:nvapi-|hf_|gh[pousr]_|github_pat_|AIza|ya29\.|xox[abprs]-)[\w.-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+"""Credentials by their form: NGC, Hugging Face, GitHub, Google, Slack, keys in PEM."""
 _LINES: Final = 6
 """Lines of a text that are shown."""
 
@@ -35,9 +46,7 @@ def differences(
     `recreated` what is known only then.
     """
     found = [
-        FieldChange(
-            path=short(path), before=_shown(old, names), after=_shown(new, names) if new is not _ABSENT else None
-        )
+        FieldChange(path=short(path), before=_shown(path, old, names), after=_shown(path, new, names))
         for path, old, new in _differences(before, after, "")
         if not _derived(path, old, new, names) and not (recreated and _unknown(new))
     ]
@@ -143,9 +152,11 @@ def _derived(path: str, old: Any, new: Any, names: Names | None) -> bool:
     return was is not None and (_unknown(new) or (becomes is not None and was["stem"] == becomes["stem"]))
 
 
-def _shown(value: Any, names: Names | None) -> str | None:
+def _shown(path: str, value: Any, names: Names | None) -> str | None:
     if value is _ABSENT:
         return None
+    if _SECRET_NAME.search(path) and not (isinstance(value, str) and value.startswith(_CIPHERTEXT)):
+        return _HIDDEN
     if _unknown(value):
         return _KNOWN_LATER
     text = value if isinstance(value, str) else json.dumps(_cleaned(value), ensure_ascii=False, sort_keys=True)
@@ -153,10 +164,10 @@ def _shown(value: Any, names: Names | None) -> str | None:
 
 
 def with_names(text: str, names: Names) -> str:
-    """A text with a word in place of each random value."""
+    """A text with a word in place of each random value, and without what looks like a secret."""
     for random, word in names.items():
         text = text.replace(random, word)
-    return text
+    return _CREDENTIAL.sub(_HIDDEN, text)
 
 
 def _unknown(value: Any) -> bool:

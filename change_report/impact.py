@@ -50,6 +50,8 @@ def _impact(step: Step) -> Impact | None:
     if step.op in _REPLACED:
         op = "replace" if step.op == "replace" else "delete"
         return Impact(op=op, what=what, name=step.name, gpus=_gpus(what, old))
+    if what == "node pool" and step.op == "update" and _gpus(what, new) < _gpus(what, old):
+        return Impact(op="update", what=what, name=step.name, gpus=_gpus(what, old) - _gpus(what, new))
     if what == "graph" and step.op == "update" and (down := list(_down(old, new))):
         return Impact(op="update", what=what, name=step.name, gpus=_gpus(what, old), roles=tuple(down))
     return None

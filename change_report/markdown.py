@@ -24,7 +24,7 @@ _UNFOLDED: Final = 12
 _FAILED: Final = {
     "config": "The program refuses its config or cannot be loaded; nothing would be changed.",
     "preview": "`pulumi preview` fails; nothing would be changed.",
-    "up": "`pulumi up` stops half-way in the rehearsal.",
+    "up": "`pulumi up` stops half-way in the rehearsal; docs/reference/changes.md says what goes first, or leads out.",
 }
 
 
@@ -35,6 +35,10 @@ _LOST: Final[dict[What, str]] = {
     "bucket": "the weights in it",
     "platform": "nothing; meanwhile no pod of a graph is started or replaced",
 }
+_GONE: Final = "what it runs"
+"""Lost with a platform release that is deleted."""
+_SMALLER: Final = "nodes that GKE chooses, with the pods on them"
+"""Lost with a node pool that becomes smaller."""
 
 
 def render(report: Report) -> str:
@@ -44,6 +48,8 @@ def render(report: Report) -> str:
     if report.packages:
         lines += ["", "Packages (both sides were rehearsed with those of the change):", ""]
         lines += _field_lines(report.packages)
+    if report.project:
+        lines += ["", "`Pulumi.yaml`:", "", *_field_lines(report.project)]
     for one in report.environments:
         lines += ["", f"### {span(one.name)}", "", *_environment(one)]
     return "\n".join(lines).rstrip() + "\n"
@@ -54,16 +60,22 @@ def _headline(one: Environment) -> str:
         return "its stack file is removed; what it deployed stays until `pulumi destroy`"
     if one.failed:
         return f"**does not go through** ({one.failed})"
-    counts = [
-        f"{_count(one.resources, op)} {verb}"
-        for op, verb in _VERBS.items()
-        if op != "rerun" and _count(one.resources, op)
+    said = [f"**secret {span(key)} removed**" for key in one.removed_secrets]
+    if one.unprotected:
+        said.append(f"**{len(one.unprotected)} no longer protected from deletion**")
+    if one.base == "failed":
+        said.append("**not compared, since the base does not deploy here**")
+    counts = [(verb, _count(one.resources, op)) for op, verb in _VERBS.items() if op != "rerun"]
+    said.append(", ".join(f"{count} {verb}" for verb, count in counts if count) or "no resource changes")
+    said += dict.fromkeys(
+        f"**{impact.what} {'made smaller' if impact.op == 'update' else _VERBS[impact.op]}**"
+        for impact in one.impacts
+        if impact.op != "update" or impact.what == "node pool"
+    )
+    said += [
+        f"{span(stack.name)} down about {stack.down_minutes:.0f} min" for stack in one.stacks if stack.down_minutes
     ]
-    if not counts:
-        return "no resource changes"
-    down = [f"{span(stack.name)} down about {stack.down_minutes:.0f} min" for stack in one.stacks if stack.down_minutes]
-    taken = [f"**{impact.what} {_VERBS[impact.op]}**" for impact in one.impacts if impact.op != "update"]
-    return "; ".join([", ".join(counts), *dict.fromkeys(taken), *down])
+    return "; ".join(said)
 
 
 def _environment(one: Environment) -> Iterator[str]:
@@ -82,7 +94,12 @@ def _environment(one: Environment) -> Iterator[str]:
     if one.failed:
         yield from (f"**{_FAILED[one.failed]}**", "", block(one.error, "text"), "")
     yield from _impacts(one.impacts)
+    if one.unprotected:
+        yield from ("No longer protected from deletion:", "", *(f"- {span(name)}" for name in one.unprotected), "")
     yield from _totals(one)
+    if one.unset_secrets and one.failed != "config":
+        names = ", ".join(map(span, one.unset_secrets))
+        yield from (f"Not set in the stack file, and made up here: {names}. `pulumi up` stops without.", "")
     if one.config:
         yield from ("Config:", "", *_field_lines(one.config), "")
     for stack in one.stacks:
@@ -97,8 +114,14 @@ def _impacts(impacts: Sequence[Impact]) -> Iterator[str]:
         return
     yield from ("| | taken down | GPUs | lost |", "|---|---|---:|---|")
     for one in impacts:
-        verb = f"updated: no {' and '.join(map(cell, one.roles))} meanwhile" if one.op == "update" else _VERBS[one.op]
-        yield f"| **{verb}** | {one.what} {cell(one.name)} | {one.gpus or ''} | {_LOST[one.what]} |"
+        verb, lost = _VERBS[one.op], _LOST[one.what]
+        if one.op == "update" and one.what == "node pool":
+            verb, lost = "made smaller", _SMALLER
+        elif one.op == "update":
+            verb = f"updated: no {' and '.join(map(cell, one.roles))} meanwhile"
+        elif one.op == "delete" and one.what == "platform":
+            lost = _GONE
+        yield f"| **{verb}** | {one.what} {cell(one.name)} | {one.gpus or ''} | {lost} |"
     yield ""
 
 

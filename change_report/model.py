@@ -16,6 +16,7 @@ LONGEST: Final = 400
 """Characters of a value; what is longer ends with an ellipsis."""
 MOST: Final = 400
 """Entries of a list."""
+ENVIRONMENTS: Final = 50
 LONGEST_MESSAGE: Final = 4000
 
 Op: TypeAlias = Literal["create", "update", "replace", "delete", "rerun"]
@@ -99,6 +100,12 @@ class Environment(_Model):
     """GPUs of its node pools, before and after."""
     price: tuple[Amount | None, Amount | None] = (None, None)
     """Of those GPUs, an hour, in the currency of `pricePerGpuHour`; None where no price is given."""
+    unset_secrets: Annotated[tuple[Text, ...], Field(max_length=MOST)] = ()
+    """Secrets of the program that the stack file does not set; the rehearsal makes them up."""
+    removed_secrets: Annotated[tuple[Text, ...], Field(max_length=MOST)] = ()
+    """Those of them that the base's stack file sets."""
+    unprotected: Annotated[tuple[Text, ...], Field(max_length=MOST)] = ()
+    """Resources that lose the protection from deletion."""
     impacts: Annotated[tuple[Impact, ...], Field(max_length=MOST)] = ()
     stacks: Annotated[tuple[Stack, ...], Field(max_length=MOST)] = ()
     resources: Annotated[tuple[Resource, ...], Field(max_length=2 * MOST)] = ()
@@ -116,9 +123,12 @@ class Report(_Model):
     head: Text
     packages: Annotated[tuple[FieldChange, ...], Field(max_length=MOST)] = ()
     """Requirements that differ. Both sides were run with the packages of the change."""
-    environments: Annotated[tuple[Environment, ...], Field(max_length=50)]
+    project: Annotated[tuple[FieldChange, ...], Field(max_length=MOST)] = ()
+    """What differs in Pulumi.yaml."""
+    environments: Annotated[tuple[Environment, ...], Field(max_length=ENVIRONMENTS)]
 
 
 def short(text: str, limit: int = LONGEST) -> str:
     """A text that fits into a field."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import yaml
-
-from change_report import fields, impact
+from change_report import fields, impact, stack_files
 from change_report.model import (
     LONGEST_MESSAGE,
     MOST,
@@ -30,52 +29,73 @@ _OPS: Final = ("replace", "delete", "update", "create")
 _CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 
 
-def compare(
-    name: str, base: Tree, head: Tree, *, engine: Engine | None = None, listener: Listener | None = None
-) -> Environment:
-    """Deploy an environment of `base`, then preview and deploy that of `head` over it."""
+Deployed: TypeAlias = Callable[[str, Tree], AbstractContextManager[Rehearsal]]
+"""Gives a rehearsal that has deployed an environment of a checkout. Raises `ConfigError` or `RehearsalError`."""
+
+
+@contextmanager
+def deploy(name: str, base: Tree, *, engine: Engine | None, listener: Listener | None) -> Generator[Rehearsal]:
+    """Deploy an environment of the base in an embedded cloud of its own."""
+    with Rehearsal(name, root=base.root, engine=engine, listener=listener) as rehearsal:
+        rehearsal.up("base")
+        yield rehearsal
+
+
+def compare(name: str, base: Tree, head: Tree, deployed: Deployed, listener: Listener | None = None) -> Environment:
+    """What the change does to one environment."""
     if name not in head.stacks:
         return Environment(name=name, removed=True)
-    found = begin(name, base, head)
+    found = Environment(name=name, config=stack_files.changes(base, head, name))
+    old, new = stack_files.project_name(base), stack_files.project_name(head)
+    if old != new:
+        renamed = (
+            f"the project is renamed from {old!r} to {new!r}: its stacks are then others, and what this one has "
+            "deployed is neither updated nor deleted. Rename it with `pulumi stack rename`, in its state as well"
+        )
+        return _failed(found, "config", ConfigError(renamed))
     if name not in base.stacks:
-        return _created(found.model_copy(update={"base": "absent"}), head, engine, listener)
-    try:
-        rehearsal = Rehearsal(name, root=base.root, engine=engine, listener=listener)
-    except ConfigError as error:
-        return _created(_without_base(found, error), head, engine, listener)
-    with rehearsal:
+        return _created(found.model_copy(update={"base": "absent"}), head, listener)
+    with ExitStack() as closing:
         try:
-            rehearsal.up("base")
-        except RehearsalError as error:
-            return _created(_without_base(found, error), head, engine, listener)
-        return changed(rehearsal, found, base, head)
+            rehearsal = closing.enter_context(deployed(name, base))
+        except (ConfigError, RehearsalError) as error:
+            failed = {"base": "failed", "base_error": short(str(error), LONGEST_MESSAGE)}
+            return _created(found.model_copy(update=failed), head, listener)
+        return _changed(rehearsal, found, base, head)
 
 
-def begin(name: str, base: Tree, head: Tree) -> Environment:
-    """What is known of an environment before anything runs: how its config differs."""
-    return Environment(name=name, config=_config_changes(name, base, head))
-
-
-def changed(rehearsal: Rehearsal, found: Environment, base: Tree, head: Tree) -> Environment:
+def _changed(rehearsal: Rehearsal, found: Environment, base: Tree, head: Tree) -> Environment:
     """What the change does to the environment of a rehearsal that has deployed the base."""
     before, known = rehearsal.export(), {said for phase in rehearsal.phases for said in phase.warnings}
     gpus, price, layouts = _gpus(rehearsal), _price(rehearsal), _layouts(rehearsal)
     try:
-        rehearsal.move_to(head.root, _other_secrets(found.name, base, head))
-    except ConfigError as error:
+        rehearsal.move_to(head.root, stack_files.other_secrets(base, head, found.name))
+    except (ConfigError, RehearsalError) as error:
         return _failed(found.model_copy(update={"gpus": (gpus, 0), "price": (price, None)}), "config", error)
-    found = found.model_copy(update={"gpus": (gpus, _gpus(rehearsal)), "price": (price, _price(rehearsal))})
+    found = found.model_copy(
+        update={
+            "gpus": (gpus, _gpus(rehearsal)),
+            "price": (price, _price(rehearsal)),
+            **_secrets(rehearsal, head, found.name, stack_files.read(base, found.name).secrets),
+        }
+    )
     return _run_head(rehearsal, found, _Run(before, None, (layouts, _layouts(rehearsal)), known))
 
 
-def _created(found: Environment, head: Tree, engine: Engine | None, listener: Listener | None) -> Environment:
+def _created(found: Environment, head: Tree, listener: Listener | None) -> Environment:
     """What the change creates where there is nothing to compare with."""
     try:
-        rehearsal = Rehearsal(found.name, root=head.root, engine=engine, listener=listener)
+        rehearsal = Rehearsal(found.name, root=head.root, listener=listener)
     except ConfigError as error:
         return _failed(found, "config", error)
     with rehearsal:
-        found = found.model_copy(update={"gpus": (0, _gpus(rehearsal)), "price": (None, _price(rehearsal))})
+        found = found.model_copy(
+            update={
+                "gpus": (0, _gpus(rehearsal)),
+                "price": (None, _price(rehearsal)),
+                **_secrets(rehearsal, head, found.name, {}),
+            }
+        )
         return _run_head(rehearsal, found, _Run({}, None, ({}, _layouts(rehearsal)), ()))
 
 
@@ -90,10 +110,6 @@ def _run_head(rehearsal: Rehearsal, found: Environment, run: _Run) -> Environmen
     except RehearsalError as error:
         return _failed(_steps(found, preview, run), "up", error, _random_values(run.before))
     return _steps(found, preview, replace(run, after=rehearsal.export()))
-
-
-def _without_base(found: Environment, error: Exception) -> Environment:
-    return found.model_copy(update={"base": "failed", "base_error": short(str(error), LONGEST_MESSAGE)})
 
 
 def _failed(
@@ -131,12 +147,18 @@ def _steps(found: Environment, preview: Phase, run: _Run) -> Environment:
     return found.model_copy(
         update={
             "resources": tuple(resources[: 2 * MOST]),
+            "unprotected": tuple(sorted(short(step.name) for step in preview.steps if _loses_protection(step)))[:MOST],
             "unchanged": sum(step.op == "same" and _is_resource(step) for step in preview.steps),
             "impacts": impact.impacts(steps)[:MOST],
             "stacks": tuple(_stacks(steps, run, names))[:MOST],
             "warnings": tuple(sorted(warned))[:MOST],
         }
     )
+
+
+def _loses_protection(step: Step) -> bool:
+    data = step.metadata
+    return bool(_is_resource(step) and data and data.old and data.new and data.old.protect and not data.new.protect)
 
 
 def _is_resource(step: Step) -> bool:
@@ -221,6 +243,13 @@ def _layouts(rehearsal: Rehearsal) -> dict[str, str]:
     return {str(stack.name): str(stack.layout) for stack in getattr(rehearsal.settings, "stacks", ())}
 
 
+def _secrets(rehearsal: Rehearsal, head: Tree, name: str, before: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Secrets of the program that the stack file does not set, and those of them that the base's does."""
+    there = stack_files.read(head, name).secrets
+    unset = sorted(key for key in rehearsal.secrets if key not in there)
+    return {"unset_secrets": tuple(unset), "removed_secrets": tuple(key for key in unset if key in before)}
+
+
 def _gpus(rehearsal: Rehearsal) -> int:
     return sum(int(domain.nodes) * GPUS_PER_NODE for domain in getattr(rehearsal.settings, "domains", ()))
 
@@ -232,37 +261,3 @@ def _price(rehearsal: Rehearsal) -> float | None:
     if not prices or None in prices:
         return None
     return sum(price * domain.nodes * GPUS_PER_NODE for price, domain in zip(prices, domains, strict=True))
-
-
-def _config_changes(name: str, base: Tree, head: Tree) -> tuple[FieldChange, ...]:
-    if not _stack_file(name, head):
-        return ()
-    return fields.differences(_masked(_stack_file(name, base)), _masked(_stack_file(name, head)))
-
-
-def _stack_file(name: str, tree: Tree) -> dict[str, Any]:
-    """The `config` of a stack file; empty if there is none that can be read (the program says what is wrong)."""
-    try:
-        content = yaml.safe_load((tree.root / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return mapping(content, "config")
-
-
-def _ciphertexts(config: Mapping[str, Any]) -> dict[str, str]:
-    return {key: secret for key, value in config.items() if (secret := text(value, "secure"))}
-
-
-def _masked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config whose secrets show only that they differ."""
-    secret = _ciphertexts(config)
-    return {
-        key: f"(secret, ciphertext …{secret[key][-6:]})" if key in secret else value for key, value in config.items()
-    }
-
-
-def _other_secrets(name: str, base: Tree, head: Tree) -> dict[str, str]:
-    """Made-up values for secrets whose ciphertext differs, so that the engine sees a change."""
-    before, after = (_ciphertexts(_stack_file(name, tree)) for tree in (base, head))
-    changed_keys = [key for key in after if key in before and before[key] != after[key]]
-    return {key: f"made-up-{key}-changed" for key in (key.rsplit(":", 1)[-1] for key in changed_keys)}

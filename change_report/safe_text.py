@@ -14,6 +14,10 @@ _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|
 """ECMA-48: control sequences (colours), operating system commands (titles, links), and two-character escapes."""
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories: control, format (bidirectional and zero-width), private, surrogate, line and paragraph ends."""
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Letters and marks that are not shown: Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern."""
 
 
 def plain(text: str) -> str:
@@ -23,9 +27,10 @@ def plain(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE:
+    if character in "\n\t" or (unicodedata.category(character) not in _INVISIBLE and not _BLANK.match(character)):
         return character
-    return f"\\u{ord(character):04x}"
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def block(text: str, language: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import subprocess
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_PIN: Final = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==([^\s;\\]+)")
+_PIN: Final = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==([^\s;\\]+)", re.MULTILINE)
+_HASH: Final = re.compile(r"--hash=(\S+)")
 _SECONDS: Final = 120
 
 
@@ -30,17 +32,29 @@ class Tree:
     @property
     def stacks(self) -> list[str]:
         """Names of its environments, from the stack files."""
-        return sorted(path.name.split(".")[1] for path in self.root.glob("Pulumi.*.yaml"))
+        return sorted(
+            path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in self.root.glob("Pulumi.*.yaml")
+        )
 
     @property
-    def packages(self) -> Mapping[str, Mapping[str, str]]:
-        """Pinned packages by requirements file."""
-        found: dict[str, dict[str, str]] = {}
+    def packages(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+        """Pinned packages by requirements file: version, and a digest of the hashes."""
+        found: dict[str, dict[str, dict[str, str]]] = {}
         for path in sorted((*self.root.glob("requirements*.txt"), *self.root.glob("*/requirements*.txt"))):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            pins = [match for line in lines if (match := _PIN.match(line))]
-            found[str(path.relative_to(self.root))] = {pin[1].lower(): pin[2] for pin in pins}
+            content = path.read_text(encoding="utf-8", errors="replace")
+            pins = list(_PIN.finditer(content))
+            ends = [*(pin.start() for pin in pins[1:]), len(content)]
+            found[str(path.relative_to(self.root))] = {
+                pin[1].lower(): {"version": pin[2], "hashes": _digest(content[pin.end() : end])}
+                for pin, end in zip(pins, ends, strict=True)
+            }
         return found
+
+
+def _digest(lines: str) -> str:
+    """A short digest of the hashes below a pin; empty if there are none."""
+    hashes = sorted(_HASH.findall(lines))
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12] if hashes else ""
 
 
 def head(root: Path) -> Tree:

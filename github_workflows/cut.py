@@ -46,5 +46,6 @@ def _open_ends(lines: list[str]) -> list[str]:
         elif found:
             fence = found[1]
         else:
-            details += line.count("<details>") - line.count("</details>")
+            # Whole lines of this project's own; in code it is text of others.
+            details += line.startswith("<details>") - (line == "</details>")
     return [*([fence] if fence else []), *["", "</details>"] * max(0, details)]

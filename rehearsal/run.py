@@ -360,8 +360,8 @@ class Rehearsal:
     def move_to(self, root: Path, secrets: Mapping[str, str] | None = None) -> None:
         """Run the program of another checkout from now on, over what the one before has deployed.
 
-        What its settings adopt is from now on as they say. `secrets` override the made-up ones. Raises
-        `ConfigError`, and changes nothing, if the program rejects its config.
+        What its settings adopt is from now on as they say. `secrets` override the made-up ones. Raises `ConfigError`,
+        and changes nothing, if the program rejects its config, `RehearsalError` if the engine rejects its project file.
         """
         old_root, old_program, old_secrets = self.root, self.program, self._secrets
         self.root, self.program, self._secrets = root, (root / "__main__.py").resolve(), None
@@ -378,12 +378,16 @@ class Rehearsal:
             seeds.replant(self.cloud, self.settings)
         shutil.copy(root / "Pulumi.yaml", self.folder / "project")
         self.set_config({})
-        self._set_secrets()
+        try:
+            self._set_secrets()
+        except auto.CommandError as error:
+            raise RehearsalError("config", [_last_line(str(error))]) from None
 
     def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
         path = self.root / f"Pulumi.{self.file}.yaml"
         if not path.is_file():
-            known = sorted(p.name.split(".")[1] for p in self.root.glob("Pulumi.*.yaml"))
+            files = self.root.glob("Pulumi.*.yaml")
+            known = sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files)
             raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
         # Parsed by the program's own reader as by the engine, because the file is rewritten for the engine.
         reader = self._of_program("settings.stack_file")
@@ -417,6 +421,12 @@ class Rehearsal:
         settings = self._of_program("settings")
         if settings is None:
             return None
+        for name in [str(key).rsplit(":", 1)[-1] for key, value in raw.items() if value]:
+            if name in settings.SECRETS:
+                raise ConfigError(
+                    f"{name} stands in clear text in Pulumi.{self.file}.yaml\n    rule: a secret must be encrypted\n"
+                    f"    fix: revoke it, remove the line, then: pulumi config set --secret {name}"
+                )
         if self._secrets is None:
             self._secrets = {key: f"made-up-{key}" for key in settings.SECRETS}
         try:

@@ -10,8 +10,9 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from change_report import markdown, rehearsed
-from change_report.model import Environment, Report
+from change_report.assembly import assembled
+from change_report.model import Report
 from change_report.trees import Tree
 from rehearsal import Rehearsal
 from rehearsal.run import ROOT
@@ -99,8 +101,9 @@ class Bench:
         """The report of a change as Markdown."""
         base = self._tree("base", case.base)
         head = self._tree("change", (*case.base, *case.edits))
-        found = tuple(self._environment(name, base, head, case) for name in case.stacks)
-        report = Report(base="base", head="change", environments=found)
+        deployed = partial(self._base, edits=case.base)
+        found = [rehearsed.compare(name, base, head, deployed) for name in case.stacks]
+        report = assembled(base, head, found)
         return markdown.render(Report.model_validate_json(report.model_dump_json()))
 
     def close(self) -> None:
@@ -108,10 +111,9 @@ class Bench:
         for rehearsal, *_ in self._deployed.values():
             rehearsal.close()
 
-    def _environment(self, name: str, base: Tree, head: Tree, case: Case) -> Environment:
-        if name not in base.stacks or name not in head.stacks:
-            return rehearsed.compare(name, base, head)
-        key = (name, case.base)
+    @contextmanager
+    def _base(self, name: str, base: Tree, edits: tuple[Edit, ...]) -> Generator[Rehearsal]:
+        key = (name, edits)
         if key not in self._deployed:
             rehearsal = Rehearsal(name, root=base.root).__enter__()
             rehearsal.up()
@@ -119,7 +121,7 @@ class Bench:
         rehearsal, deployed, export, cloud = self._deployed[key]
         rehearsal.restore(export, cloud)
         rehearsal.move_to(deployed.root)
-        return rehearsed.changed(rehearsal, rehearsed.begin(name, base, head), base, head)
+        yield rehearsal
 
     def _tree(self, commit: str, edits: Sequence[Edit]) -> Tree:
         root = checkout(Path(tempfile.mkdtemp(dir=self._folder)) / "checkout")
@@ -129,7 +131,7 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench() -> Generator[Bench]:
     """A bench whose folder is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="change-examples-") as folder:
         made = Bench(Path(folder))

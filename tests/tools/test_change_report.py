@@ -15,8 +15,10 @@ from markdown_it.token import Token
 from pydantic import ValidationError
 
 from change_report import __main__ as command
-from change_report import fields, markdown, model, trees
+from change_report import fields, markdown, model, stack_files, trees
+from change_report.assembly import assembled
 from change_report.model import Environment, FieldChange, Impact, Report, Resource, Stack
+from github_workflows import cut as cutting
 from rehearsal.simulator.values import UNKNOWN_TEXTS
 
 UNKNOWN = min(UNKNOWN_TEXTS)
@@ -31,7 +33,7 @@ HOSTILE = (
     "`@team` `` ``` ~~~",
     "a | b \\| c \\",
     "line\n\n# heading\n```\n@team",
-    "\r\n> quote\x00\x1b[31m\u202e\u2066\ufeff",
+    "\r\n> quote\x00\x1b[31m\u202e\u2066\ufeff\u3164\u2800\U000e0101",
     "<!-- dynamo-a4x -->",
     "$x$ :tada: **b**",
 )
@@ -147,7 +149,9 @@ def _assert_harmless(text: str) -> None:
     assert [t.type for t in tokens if t.type in kinds] == [t.type for t in expected if t.type in kinds]
     assert {line for t in tokens if t.type == "html_block" for line in t.content.splitlines()} == OURS
     assert {t.content for t in tokens if t.type == "text"} == {t.content for t in expected if t.type == "text"}
-    assert not any((ord(char) < 32 and char not in "\n\t") or char in "\u202e\u2066\ufeff" for char in shown)
+    assert not any(
+        (ord(char) < 32 and char not in "\n\t") or char in "\u202e\u2066\ufeff\u3164\u2800\U000e0101" for char in shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,22 +203,88 @@ def test_a_folder_that_is_no_checkout_and_a_base_that_is_no_project_are_named(tm
         trees.base(tmp_path, "HEAD", tmp_path / "base")
 
 
-def test_pins_that_differ_are_read_from_every_requirements_file(tmp_path: Path) -> None:
-    (tmp_path / "policy").mkdir()
-    (tmp_path / "requirements.txt").write_text("-r other.txt\npulumi==3.1.0 \\\n    --hash=sha256:0\n# x==1\n")
-    (tmp_path / "policy" / "requirements.txt").write_text('pyright[nodejs]==1.2  # why\nA==1 ; python_version < "3"\n')
-    assert trees.Tree(tmp_path, "x").packages == {
-        "policy/requirements.txt": {"pyright": "1.2", "a": "1"},
-        "requirements.txt": {"pulumi": "3.1.0"},
-    }
+def test_a_package_differs_by_its_version_or_by_its_hashes_alone(tmp_path: Path) -> None:
+    def tree(name: str, pulumi: str, digest: str) -> trees.Tree:
+        root = tmp_path / name
+        (root / "policy").mkdir(parents=True)
+        (root / "Pulumi.yaml").write_text("name: x\n")
+        text = (
+            f"-r other.txt\npulumi=={pulumi} \\\n    --hash=sha256:{digest}\n# x==1\nA[b]==1 ; python_version > '3'\n"
+        )
+        (root / "requirements.txt").write_text(text)
+        (root / "policy" / "requirements.txt").write_text(text)
+        return trees.Tree(root, name)
+
+    def found(base: trees.Tree, head: trees.Tree) -> list[tuple[str, str | None, str | None]]:
+        return [(one.path.rsplit("]", 1)[-1], one.before, one.after) for one in assembled(base, head, []).packages]
+
+    first = tree("1", "3.1.0", "0")
+    assert found(first, first) == []
+    assert found(first, tree("2", "3.2.0", "1")) == [(".pulumi.version", "3.1.0", "3.2.0")]
+    [(path, before, after)] = found(first, tree("3", "3.1.0", "1"))
+    assert path == ".pulumi.hashes"
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("config: {1: 2}", {"1": "2"}),
+        ("config: {x:y: 2020-01-01}", {"x:y": "2020-01-01"}),
+        ("config: {a: &a [*a]}", {}),
+        ("config: " + "[" * 3000, {}),
+        ('config: {a: "\\ud800x"}', {"a": "?x"}),
+        ("- a", {}),
+        ("secretsprovider: gcpkms://k\nencryptedkey: AAAAbbbbbb", {"secretsprovider": "gcpkms://k"}),
+        ("config: {p:ngcApiKey: nvapi-made-up-1234567890}", {"p:ngcApiKey": "(hidden)"}),
+        ("config: {p:hfToken: {secure: v1:xxxxxxxxx123456}}", {"p:hfToken": "(secret, ciphertext …123456)"}),
+        ("config: {p:note: 'use hf_abcdefghijkl'}", {"p:note": "use (hidden)"}),
+        ("config: {p:max-total-tokens: 8192}", {"p:max-total-tokens": "8192"}),
+    ],
+)
+def test_any_stack_file_is_compared_and_no_secret_of_it_shown(
+    tmp_path: Path, content: str, shown: dict[str, str]
+) -> None:
+    for name in ("base", "head"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "head" / "Pulumi.dev.yaml").write_text(content, encoding="utf-8")
+    base, head = trees.Tree(tmp_path / "base", "base"), trees.Tree(tmp_path / "head", "head")
+    found = {one.path: one.after for one in stack_files.changes(base, head, "dev")}
+    assert found.pop("encryptedkey", "(secret, ciphertext …bbbbbb)") == "(secret, ciphertext …bbbbbb)"
+    assert found == shown
+    assert Environment(name="dev", config=stack_files.changes(base, head, "dev")).model_dump_json()
+
+
+def test_names_of_stacks_may_have_dots_and_too_many_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _repository(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: x\n")
+    for name in ("qa.eu", "qa"):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+    assert trees.head(tmp_path).stacks == ["qa", "qa.eu"]
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "--quiet", "--message", "stacks")
+    for index in range(60):
+        (tmp_path / f"Pulumi.s{index}.yaml").write_text("config: {}\n")
+    assert command.main(["--base=HEAD"], tmp_path) == 2
+    assert capsys.readouterr().err.startswith("compare: there are 62 stack files")
+
+
+def test_what_is_cut_closes_its_own_folds_and_not_those_in_code() -> None:
+    text = "<details><summary>x</summary>\n\n" + "- `</details>` `<details>`\n" * 50 + "\n</details>\n"
+    cut = cutting.shortened(text, 400, "_more_")
+    assert cut.split("\n").count("</details>") == 1
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    done = ["git", *identity, *arguments]
+    subprocess.run(done, cwd=folder, check=True, capture_output=True)  # noqa: S603 - fixed arguments
 
 
 def _repository(folder: Path) -> None:
-    def git(*arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607 - fixed arguments
-
-    git("init", "--quiet")
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    _git(folder, "init", "--quiet")
     (folder / "file").write_text("x")
-    git("add", "file")
-    git(*identity, "commit", "--quiet", "--message", "x")
+    _git(folder, "add", "file")
+    _git(folder, "commit", "--quiet", "--message", "x")

@@ -48,7 +48,7 @@ def test_a_span_is_one_line_and_ends_where_its_text_ends(text: str) -> None:
         ("a\r\nb\rc", "a\nb\nc"),
         ("\x1b", "\\u001b"),
         ("\u202e\u2066\u200b\ufeff", "\\u202e\\u2066\\u200b\\ufeff"),
-        ("\U000e0041\ud800\ue000\u2028\x85", "\\ue0041\\ud800\\ue000\\u2028\\u0085"),
+        ("\U000e0041\ud800\ue000\u2028\x85", "\\U000e0041\\ud800\\ue000\\u2028\\u0085"),
         ("tab\tä 漢 🙂", "tab\tä 漢 🙂"),
     ],
 )
