@@ -19,6 +19,7 @@ import pytest
 from rehearsal import ConfigError, EngineError, Rehearsal, RehearsalError
 from rehearsal import engine as engines
 from rehearsal.run import ROOT, write_export
+from tests import interrupts
 
 SAMPLE = Path(__file__).parent / "sample"
 PROGRAM = SAMPLE / "program.py"
@@ -234,7 +235,7 @@ def test_a_config_change_that_the_program_refuses_changes_nothing() -> None:
 def test_ctrl_c_ends_the_engine_and_leaves_nothing() -> None:
     folder = tempfile.mkdtemp()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "rehearsal", "--stack", "dev"]
+    command = interrupts.module("rehearsal", "--stack", "dev")
     with subprocess.Popen(  # noqa: S603 - our own module
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:

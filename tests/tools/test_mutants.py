@@ -6,7 +6,6 @@ import ast
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mutants.__main__ import ROOT, UsageError, choose, main, report
 from mutants.catalog import FILE, MUTANTS
 from mutants.mutant import MisplacedError, Mutant
 from mutants.trial import Result, Verdict
+from tests import interrupts
 from tests.guards import PROGRAM_PACKAGES
 
 LEAST = 80
@@ -155,7 +155,7 @@ def test_an_interrupt_leaves_nothing_behind(number: signal.Signals, tmp_path: Pa
     work = tmp_path / "work"
     work.mkdir()
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "mutants", "--only", MUTANTS[0].name],
+        interrupts.module("mutants", "--only", MUTANTS[0].name),
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(work)},
         stdout=subprocess.PIPE,
