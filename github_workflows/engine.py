@@ -21,8 +21,7 @@ from github_workflows.outcome import Outcome, Verdict
 
 NO_CHANGES_EXPECTED: Final = 7
 """Exit code of `--expect-no-changes` when there are changes (Pulumi 3.259.0, cmd/exit_codes.go)."""
-PREVIEW: Final = ("preview",)
-DIFF: Final = ("preview", "--diff")
+PREVIEW: Final = ("preview", "--diff")
 DRIFT: Final = ("preview", "--diff", "--refresh", "--expect-no-changes")
 
 

@@ -66,9 +66,8 @@ class Project:
     def preview(self, changes: Mapping[str, str | None] | None = None, stack: str = "dev") -> Outcome:
         """Run the check with other variables; None takes one away."""
         environment = {k: v for k, v in {**self.environment, **(changes or {})}.items() if v is not None}
-        out = self.folder / "result.json"
-        code = main(["preview", "--stack", stack, "--out", str(out), "--minutes", "2"], environment)
-        result = outcome.read(out.read_bytes())
+        code = main(["preview", "--stack", stack, "--out", str(self.folder), "--minutes", "2"], environment)
+        result = outcome.read((self.folder / f"{stack}.json").read_bytes())
         assert code == int(result.verdict == "failed")
         return result
 

@@ -37,7 +37,15 @@ class Checks:
         self.out = self.err = ""
         self.result_file = folder / "out" / "dev.json"
         self.summary_file = folder / "summary.md"
+        self.stacks("dev")
         self.environment = {"PATH": str(folder / "bin"), "GITHUB_STEP_SUMMARY": str(self.summary_file)}
+
+    def stacks(self, *names: str) -> None:
+        """Initialise these stacks, and no other."""
+        for path in self.folder.glob("Pulumi.*.yaml"):
+            path.unlink()
+        for name in names:
+            (self.folder / f"Pulumi.{name}.yaml").write_text("secretsprovider: gcpkms://k\n", encoding="utf-8")
 
     def engine(
         self,
@@ -59,7 +67,8 @@ class Checks:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def __call__(self, *arguments: str) -> int:
-        code = main(arguments, self.environment)
+        root = [] if "--root" in arguments else ["--root", str(self.folder)]
+        code = main([*arguments, *root], self.environment)
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -85,7 +94,7 @@ def checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checks:
 
 
 def preview(checks: Checks, *more: str) -> int:
-    return checks("preview", "--stack", "dev", "--out", str(checks.result_file), *more)
+    return checks("preview", "--out", str(checks.result_file.parent), *more)
 
 
 def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None:
@@ -95,12 +104,69 @@ def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None
     assert checks.result.text == "Previewing\n + pool create\n"
     assert "+ pool create" in checks.summary_file.read_text(encoding="utf-8")
     assert checks.out == "dev: done\n"
-    assert checks.calls[1][:3] == ["preview", "--stack", "dev"]
+    assert checks.calls[1][:4] == ["preview", "--diff", "--stack", "dev"]
+
+
+STACK_FILES = {
+    "made with a key": "secretsprovider: gcpkms://k\nencryptedkey: abc\nconfig: {}\n",
+    "made with a passphrase": "encryptionsalt: v1:abc\n",
+}
+OTHER_FILES = {"shipped": "config:\n  gcp:project: my-project\n", "empty": "", "a list": "- 1\n"}
+
+
+def test_only_initialised_stacks_are_checked(checks: Checks) -> None:
+    checks.engine("no change")
+    checks.stacks()
+    for number, text in enumerate([*STACK_FILES.values(), *OTHER_FILES.values()]):
+        (checks.folder / f"Pulumi.s{number}.yaml").write_text(text, encoding="utf-8")
+    assert preview(checks) == 0
+    assert sorted(path.name for path in checks.result_file.parent.iterdir()) == ["s0.json", "s1.json"]
+
+
+def test_without_an_initialised_stack_the_fix_is_named(checks: Checks) -> None:
+    checks.stacks()
+    assert preview(checks) == 2
+    assert "no stack is initialised" in checks.err
+    assert "pulumi stack init" in checks.err
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff"])
+def test_a_stack_file_that_cannot_be_read_is_named(checks: Checks, content: bytes) -> None:
+    (checks.folder / "Pulumi.dev.yaml").write_bytes(content)
+    assert preview(checks) == 1
+    assert checks.err.startswith("preview: Pulumi.dev.yaml cannot be read (")
+    assert checks.err.count("\n") == 1
+
+
+def test_a_stack_that_fails_does_not_keep_the_next_from_being_checked(checks: Checks) -> None:
+    checks.engine("error: something", 1)
+    checks.stacks("dev", "prod")
+    assert preview(checks) == 1
+    assert [call[3] for call in checks.calls if call[0] == "preview"] == ["dev", "prod"]
+
+
+@pytest.mark.parametrize("place", ["/proc/x/y", "/dev/null"])
+@pytest.mark.parametrize("command", ["preview", "drift", "variables", "compare"])
+def test_a_place_that_cannot_be_written_is_one_message(checks: Checks, command: str, place: str) -> None:
+    checks.engine("no change")
+    more = {"variables": ["PULUMI_BACKEND_URL"], "compare": ["--base", "HEAD"]}.get(command, [])
+    assert checks(command, *more, "--out", place) == 1
+    assert checks.err.startswith(f"{command}: {place.removesuffix('/y')}")
+    assert "Fix: name a place that can be written" in checks.err
+    assert checks.err.count("\n") == 1
+
+
+def test_a_summary_that_cannot_be_written_is_one_message(checks: Checks) -> None:
+    checks.engine("no change")
+    checks.environment["GITHUB_STEP_SUMMARY"] = str(checks.folder)
+    assert preview(checks) == 1
+    assert checks.err == f"preview: {checks.folder}: Is a directory. Fix: name a place that can be written\n"
+    assert checks.result.verdict == "done"
 
 
 def test_the_flags_of_each_check(checks: Checks) -> None:
     checks.engine()
-    preview(checks, "--diff")
+    preview(checks)
     checks("drift", "--stack", "prod")
     assert checks.calls[1][:2] == ["preview", "--diff"]
     assert checks.calls[3][:4] == ["preview", "--diff", "--refresh", "--expect-no-changes"]
@@ -110,7 +176,7 @@ def test_the_flags_of_each_check(checks: Checks) -> None:
 @pytest.mark.parametrize(("code", "verdict", "exit_code"), [(0, "done", 0), (7, "drift", 0), (1, "failed", 1)])
 def test_drift_is_told_from_a_failed_check(checks: Checks, code: int, verdict: str, exit_code: int) -> None:
     checks.engine("error: something", code)
-    assert checks("drift", "--stack", "dev", "--out", str(checks.result_file)) == exit_code
+    assert checks("drift", "--stack", "dev", "--out", str(checks.result_file.parent)) == exit_code
     assert checks.result.verdict == verdict
 
 
@@ -244,7 +310,7 @@ def test_a_variable_that_is_wrong_ends_with_one_message_for_the_log_and_the_comm
     checks: Checks, name: str, value: str
 ) -> None:
     checks.environment |= {**GOOD, name: value}
-    assert checks("variables", *variables.NAMES, "--out", str(checks.result_file)) == 1
+    assert checks("variables", *variables.NAMES, "--out", str(checks.result_file.parent)) == 1
     assert checks.err.count("\n") == 1
     assert name in checks.err
     assert "gh variable set NAME" in checks.err
@@ -298,9 +364,9 @@ def test_a_long_report_fits_into_a_summary(checks: Checks) -> None:
     "arguments",
     [
         [],
-        ["preview"],
         ["preview", "--stack", "../x"],
-        ["issue", "--results", "x", "--stack", "A"],
+        ["issue"],
+        *(["preview", "--minutes", value] for value in ("inf", "nan", "1e300", "-1", "0", "361", "x")),
         ["variables", "PATH"],
         ["compare", "--base", "x"],
     ],
