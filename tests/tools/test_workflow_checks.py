@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 import sys
@@ -16,12 +17,29 @@ from github_workflows.__main__ import SUMMARY_MOST, main
 SECRET = "nvapi-made-up~key/with+signs&0123456789"
 CONFIG = json.dumps({"a:token": {"value": SECRET, "secret": True}, "a:n": {"value": "1", "secret": False}})
 
+OLD_SECRET = "nvapi-of-last-year-0123456789"
+DOCKER = json.dumps({"auths": {"nvcr.io": {"username": "$oauthtoken", "password": "nvapi-in-a-docker-config-0123"}}})
+
+
+def state_of(*secrets: object) -> str:
+    """A state as `pulumi stack export --show-secrets` prints it."""
+    marked = [
+        {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(secret)}
+        for secret in secrets
+    ]
+    return json.dumps(
+        {"version": 3, "deployment": {"resources": [{"outputs": {"data": marked, "name": "in-clear-text"}}]}}
+    )
+
+
+STATE = state_of(OLD_SECRET, {"a": base64.b64encode(DOCKER.encode()).decode()}, "short")
+
 ENGINE = """\
 #!{python}
 import json, os, sys, time
 said = json.loads(open({file!r}).read())
 open({calls!r}, "a").write(json.dumps(sys.argv[1:]) + "\\n")
-out, err, code, seconds = said["config" if sys.argv[1] == "config" else "preview"]
+out, err, code, seconds = said[sys.argv[1] if sys.argv[1] in ("config", "stack") else "preview"]
 time.sleep(seconds)
 sys.stdout.buffer.write(out.encode("utf-8", "surrogatepass")); sys.stdout.flush()
 sys.stderr.write(err)
@@ -53,10 +71,11 @@ class Checks:
         code: int = 0,
         *,
         config: tuple[str, str, int, float] = (CONFIG, "", 0, 0.0),
+        state: str = STATE,
         seconds: float = 0.0,
     ) -> None:
         """Put it on PATH."""
-        said = {"config": config, "preview": (text, "", code, seconds)}
+        said = {"config": config, "stack": (state, "", 0, 0.0), "preview": (text, "", code, seconds)}
         (self.folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
         path = self.folder / "bin" / "pulumi"
         path.parent.mkdir(exist_ok=True)
@@ -104,7 +123,7 @@ def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None
     assert checks.result.text == "Previewing\n + pool create\n"
     assert "+ pool create" in checks.summary_file.read_text(encoding="utf-8")
     assert checks.out == "dev: done\n"
-    assert checks.calls[1][:4] == ["preview", "--diff", "--stack", "dev"]
+    assert checks.calls[2][:4] == ["preview", "--diff", "--stack", "dev"]
 
 
 STACK_FILES = {
@@ -168,8 +187,8 @@ def test_the_flags_of_each_check(checks: Checks) -> None:
     checks.engine()
     preview(checks)
     checks("drift", "--stack", "prod")
-    assert checks.calls[1][:2] == ["preview", "--diff"]
-    assert checks.calls[3][:4] == ["preview", "--diff", "--refresh", "--expect-no-changes"]
+    assert checks.calls[2][:2] == ["preview", "--diff"]
+    assert checks.calls[5][:4] == ["preview", "--diff", "--refresh", "--expect-no-changes"]
     assert all({"--non-interactive", "--stack"} <= set(call) for call in checks.calls)
 
 
@@ -196,13 +215,34 @@ def test_no_form_of_a_secret_is_written_or_said(checks: Checks, form: str, code:
     assert not [found for found in masking.forms(SECRET) if found.encode() in written]
 
 
+@pytest.mark.parametrize("secret", [OLD_SECRET, "nvapi-in-a-docker-config-0123"])
+def test_a_secret_that_only_the_state_has_is_masked_as_well(checks: Checks, secret: str) -> None:
+    checks.engine(f"- {secret}\n+ short in-clear-text\n")
+    assert preview(checks) == 0
+    assert checks.result.text == f"- {masking.MASK}\n+ short in-clear-text\n"
+
+
+@pytest.mark.parametrize("state", ["", "[]", SECRET])
+def test_without_the_secrets_of_the_state_nothing_is_previewed(checks: Checks, state: str) -> None:
+    checks.engine("no change", state=state)
+    assert preview(checks) == 1
+    assert "the secrets to mask are not known" in checks.result.message
+    assert "preview" not in {call[0] for call in checks.calls}
+    assert SECRET.encode() not in checks.everything()
+
+
+def test_a_stack_without_a_state_is_previewed(checks: Checks) -> None:
+    checks.engine("no change", state='{"version": 3, "deployment": null}')
+    assert preview(checks) == 0
+
+
 def test_output_of_the_config_is_never_shown_also_where_it_is_not_understood(checks: Checks) -> None:
     for config in ((SECRET, "", 0, 0.0), (SECRET, "error: no stack named 'dev' found", 6, 0.0)):
         checks.engine("", config=config)
         assert preview(checks) == 1
         assert SECRET.encode() not in checks.everything()
     assert "no such stack" in checks.result.message
-    assert len(checks.calls) == 2, "without the secrets to mask, nothing is previewed"
+    assert "preview" not in {call[0] for call in checks.calls}, "without the secrets to mask, nothing is previewed"
 
 
 def test_a_line_of_the_engine_is_no_command_to_the_runner(checks: Checks) -> None:
