@@ -23,7 +23,7 @@ import yaml
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2_grpc
 
-from github_workflows import engine_errors, masking, outcome
+from github_workflows import engine_errors, masking, outcome, stacks
 from github_workflows.__main__ import main
 from github_workflows.engine_errors import KNOWN
 from github_workflows.outcome import Outcome
@@ -96,6 +96,11 @@ def project(made: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]
     kept = made.stack_file.read_text(encoding="utf-8")
     yield made
     made.stack_file.write_text(kept, encoding="utf-8")
+
+
+def test_a_stack_that_the_engine_has_made_is_an_initialised_one(project: Project) -> None:
+    (project.folder / "project" / "Pulumi.shipped.yaml").write_text("config: {}\n", encoding="utf-8")
+    assert stacks.initialised(project.folder / "project") == ("dev",)
 
 
 def explained(result: Outcome, name: str) -> bool:
