@@ -15,7 +15,7 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if sys.path[0] != ROOT:
     sys.path.insert(0, ROOT)
 
-from bootstrap import outputs  # noqa: E402
+from bootstrap import outputs, trust  # noqa: E402
 from bootstrap import settings as config  # noqa: E402
 from bootstrap.apis import Apis  # noqa: E402
 from bootstrap.identities import GithubPool, Identity  # noqa: E402
@@ -23,6 +23,7 @@ from bootstrap.roles import IDENTITIES  # noqa: E402
 from bootstrap.state_store import StateStore  # noqa: E402
 
 settings = config.load()
+names = trust.identities(previews=settings.previews)
 
 project = Apis("apis", {"project": settings.project}).project
 store = StateStore(
@@ -45,7 +46,7 @@ pool = GithubPool(
         "pool": settings.identity_pool,
         "repository_id": settings.github.repository_id,
         "owner_id": settings.github.owner_id,
-        "branch": settings.github.branch,
+        "identities": names,
         "protect": settings.protect,
     },
 )
@@ -54,7 +55,7 @@ identities = {
         name,
         {
             "project": project,
-            "rights": rights,
+            "rights": IDENTITIES[name],
             "environments": settings.environments,
             "bucket": store.bucket,
             "key": store.key,
@@ -62,7 +63,7 @@ identities = {
             "protect": settings.protect,
         },
     )
-    for name, rights in IDENTITIES.items()
+    for name in names
 }
 
 variables = outputs.variables(pool.provider, store.bucket, {name: made.email for name, made in identities.items()})

@@ -25,8 +25,8 @@ class GithubPoolArgs(TypedDict):
     """Numeric id of the repository."""
     owner_id: str
     """Numeric id of its owner."""
-    branch: str
-    """The protected branch, from which deployments run."""
+    identities: Sequence[str]
+    """Names of the identities that its jobs can become."""
     protect: bool
     """Whether Pulumi refuses to delete the pool."""
 
@@ -55,8 +55,8 @@ class GithubPool(pulumi.ComponentResource):
             workload_identity_pool_id=pool.workload_identity_pool_id,
             workload_identity_pool_provider_id=_PROVIDER,
             display_name="GitHub Actions",
-            attribute_mapping=trust.mapping(args["branch"]),
-            attribute_condition=trust.condition(args["repository_id"], args["owner_id"]),
+            attribute_mapping=trust.mapping(args["identities"]),
+            attribute_condition=trust.condition(args["repository_id"], args["owner_id"], args["identities"]),
             # No audiences: Google then accepts only tokens that were made out to this provider.
             oidc={"issuer_uri": trust.ISSUER},
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
@@ -66,7 +66,7 @@ class GithubPool(pulumi.ComponentResource):
             identity: pulumi.Output.concat(
                 "principalSet://iam.googleapis.com/", pool.name, "/", trust.attribute(args["repository_id"], identity)
             )
-            for identity in trust.WORKFLOWS
+            for identity in args["identities"]
         }
         self.register_outputs({"provider": self.provider})
 

@@ -16,7 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -184,23 +184,43 @@ def pulumi(folder: Path) -> Run:
     """The `pulumi` on PATH, in `folder`."""
 
     def run(arguments: Sequence[str], backend: str) -> str:
+        command = shutil.which("pulumi")
+        if command is None:
+            raise MoveError("there is no `pulumi` on PATH; install the Pulumi CLI")
         try:
             done = subprocess.run(  # noqa: S603 - the user's own CLI, with arguments of this module
-                ["pulumi", "--non-interactive", *arguments],  # noqa: S607
+                [command, "--non-interactive", *arguments],
                 cwd=folder,
                 env={**os.environ, "PULUMI_BACKEND_URL": backend},
                 capture_output=True,
                 text=True,
                 check=False,
             )
-        except FileNotFoundError:
-            raise MoveError("there is no `pulumi` on PATH; install the Pulumi CLI") from None
+        except OSError as error:
+            raise MoveError(f"`pulumi` cannot be started ({error.strerror or error}); install the Pulumi CLI") from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip() or "failed without a message"
             raise MoveError(f"pulumi {' '.join(arguments[:2])} on {backend}: {said}{_hint(said)}")
         return done.stdout
 
     return run
+
+
+SCHEMES: Final = ("file", "gs", "s3", "azblob", "http", "https")
+"""Of Pulumi's backends (pulumi.com/docs/iac/concepts/state-and-backends)."""
+
+
+def _check_place(folder: Path, backends: Mapping[str, str]) -> None:
+    """Raises `MoveError`. `pulumi` itself tells nothing of a folder, and little of a URL."""
+    if not (folder / "Pulumi.yaml").is_file():
+        raise MoveError(f"--folder = {folder}: a project's folder has a Pulumi.yaml; name the one of the stack")
+    for option, url in backends.items():
+        scheme, separator, place = url.partition("://")
+        if scheme not in SCHEMES or not separator or not place:
+            raise MoveError(
+                f"{option} = {url!r}: the URL of a backend begins with one of {', '.join(SCHEMES)}, followed by :// "
+                "and a place; write gs://BUCKET, or file://~ for this machine"
+            )
 
 
 _HINTS: Final = {
@@ -231,6 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stack, source, run = str(options.stack), str(options.source), pulumi(folder)
     try:
         target, provider = options.target, options.secrets_provider
+        _check_place(folder, {"--from": source, **({} if target is None else {"--to": str(target)})})
         if not (target and provider):
             made = outputs(folder, stack, source, run)
             target, provider = target or made[0], provider or made[1]

@@ -101,7 +101,7 @@ IDENTITIES: Final[Mapping[str, Rights]] = {
         CustomRole("dynamoA4xPreviewer", READS, "accounts, grants, APIs, buckets"),
     ),
     "drift": Rights(
-        "`pulumi preview --refresh` of the protected branch: reads, Kubernetes Secrets included",
+        "`pulumi preview --refresh` of main: reads, Kubernetes Secrets included",
         _READ_STATE,
         _DECRYPT,
         _VIEWS,

@@ -64,7 +64,7 @@ class GitHub(StrictModel):
         str,
         AfterValidator(
             _formed(
-                r"[A-Za-z0-9][-A-Za-z0-9]{0,38}/[A-Za-z0-9._-]{1,100}",
+                r"[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
                 "a repository is written OWNER/NAME",
                 "copy it from its address: github.com/OWNER/NAME",
             )
@@ -76,16 +76,6 @@ class GitHub(StrictModel):
     owner_id: Annotated[str, AfterValidator(_numeric("an owner's id", "gh api repos/OWNER/NAME --jq .owner.id"))] = (
         Field(description="the numeric id of its owner: gh api repos/OWNER/NAME --jq .owner.id")
     )
-    branch: Annotated[
-        str,
-        AfterValidator(
-            _formed(
-                r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}",
-                "a branch's name, without refs/heads/, has letters, digits and . _ - / here",
-                "name the protected branch, such as main",
-            )
-        ),
-    ] = Field(default="main", description="the protected branch, from which deployments and drift checks run")
 
 
 class Settings(StrictModel):
@@ -103,6 +93,11 @@ class Settings(StrictModel):
     github: GitHub = Field(description="a mapping with repository, repositoryId and ownerId")
     projects: Annotated[tuple[ProjectId, ...], AfterValidator(_distinct)] = Field(
         default=(), description="ids of the projects with environments; default: `gcp:project`"
+    )
+    previews: bool = Field(
+        default=True,
+        description="whether pull requests get previews, by an identity that required reviewers protect; without a "
+        "GitHub plan that has these, set it to false",
     )
     identity_pool: Annotated[
         str,

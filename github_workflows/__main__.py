@@ -1,11 +1,12 @@
 """`python -m github_workflows COMMAND`: what the workflows in `.github/` run.
 
-    preview    `pulumi preview` of a stack, its result as a file for the comment
-    drift      the same against the cloud, which must not differ from the program
-    compare    the report of a change, as files for the comment
-    comment    bring the comment on a pull request up to date
-    issue      open, edit or close the issue about drift
-    variables  check the repository variables that a job needs
+    preview     `pulumi preview` of each initialised stack, its results as files for the comment
+    drift       the same against the cloud, which must not differ from the program
+    compare     the report of a change, as files for the comment
+    comment     bring the comment on a pull request up to date
+    issue       open, edit or close the issue about drift
+    variables   check the repository variables that a job needs
+    protection  check the environments and the protection of main, on a developer's machine
 
 Exit codes: 0 done (drift is a result, not an error); 1 it failed; 2 the command line or the job's environment is wrong.
 In GitHub Actions, text that others wrote goes to the job summary only, in code blocks: in the log, a line of it could
@@ -15,6 +16,7 @@ be a command to the runner.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +26,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from change_report import safe_text
-from github_workflows import comparison, cut, drift_issue, engine, outcome, pull_request, variables
+from github_workflows import comparison, cut, drift_issue, engine, outcome, protection, pull_request, stacks, variables
 from github_workflows.api import GitHub, GitHubError
 from github_workflows.objects import CompletedRun
 from github_workflows.outcome import Name, Outcome
@@ -33,6 +35,8 @@ from github_workflows.pull_request import Render, Site
 ROOT: Final = Path(__file__).resolve().parents[1]
 SUMMARY_MOST: Final = 1_000_000
 """Bytes; GitHub drops a step's summary above 1 MiB (docs.github.com, "Workflow commands", job summaries)."""
+MINUTES_MOST: Final = 360
+"""The longest that GitHub lets a job run."""
 _SUMMARY_CHARACTERS: Final = SUMMARY_MOST // 4 - 2
 """A character has at most 4 bytes in UTF-8."""
 
@@ -55,8 +59,15 @@ def main(
     except UsageError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
-    except GitHubError as error:
+    except (GitHubError, stacks.StacksError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"{options.command}: {where}{error.strerror or error}. Fix: name a place that can be written",
+            file=sys.stderr,
+        )
         return 1
 
 
@@ -64,9 +75,21 @@ _Connect = Callable[[Mapping[str, str]], GitHub]
 
 
 def _check(options: argparse.Namespace, environment: Mapping[str, str], _render: Render, _connect: _Connect) -> int:
-    command = engine.DRIFT if options.command == "drift" else engine.DIFF if options.diff else engine.PREVIEW
-    result = engine.Check(options.stack, command, options.minutes, environment).run()
-    return _finish(result, options.out, environment)
+    """One stack, or every initialised one: what fails with one of them does not keep the others from being checked."""
+    names = options.stack or _initialised(options.root)
+    command = engine.DRIFT if options.command == "drift" else engine.PREVIEW
+    code = 0
+    for name in names:
+        result = engine.Check(name, command, options.minutes, environment).run()
+        code |= _finish(result, options.out and options.out / f"{name}.json", environment)
+    return code
+
+
+def _initialised(root: Path) -> tuple[str, ...]:
+    names = stacks.initialised(root)
+    if not names:
+        raise UsageError(stacks.NONE)
+    return names
 
 
 def _finish(result: Outcome, out: Path | None, environment: Mapping[str, str]) -> int:
@@ -104,13 +127,14 @@ def _compare(options: argparse.Namespace, environment: Mapping[str, str], _rende
     return 0
 
 
-def _comment(_options: argparse.Namespace, environment: Mapping[str, str], render: Render, connect: _Connect) -> int:
+def _comment(options: argparse.Namespace, environment: Mapping[str, str], render: Render, connect: _Connect) -> int:
     path = _needed(environment, "GITHUB_EVENT_PATH")
     try:
         event = CompletedRun.of_event(Path(path).read_bytes())
     except (OSError, ValidationError) as error:
         raise UsageError(f"GITHUB_EVENT_PATH holds no `workflow_run` event ({type(error).__name__})") from None
-    site = Site(connect(environment), render, environment.get("GITHUB_SERVER_URL", "https://github.com"))
+    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    site = Site(connect(environment), render, server, stacks.initialised(options.root))
     print(pull_request.comment(event, site))
     return 0
 
@@ -123,7 +147,7 @@ def _issue(options: argparse.Namespace, environment: Mapping[str, str], _render:
         with path.open("rb") as file:
             return file.read(outcome.FILE_MOST + 1)
 
-    results = drift_issue.collected({stack: content(stack) for stack in options.stack})
+    results = drift_issue.collected({stack: content(stack) for stack in _initialised(options.root)})
     server, run = environment.get("GITHUB_SERVER_URL", "https://github.com"), _needed(environment, "GITHUB_RUN_ID")
     github = connect(environment)
     print(drift_issue.update(github, results, f"{server}/{github.repository}/actions/runs/{run}"))
@@ -134,10 +158,19 @@ def _variables(options: argparse.Namespace, environment: Mapping[str, str], _ren
     message = variables.wrong(options.name, environment)
     if message is None:
         return 0
-    for path in options.out:
-        Outcome(subject=path.stem, verdict="failed", message=message).write(path)
+    for stack in stacks.initialised(options.root) if options.out else ():
+        Outcome(subject=stack, verdict="failed", message=message).write(options.out / f"{stack}.json")
     print(f"variables: {message}", file=sys.stderr)
     return 1
+
+
+def _protection(options: argparse.Namespace, environment: Mapping[str, str], _render: Render, connect: _Connect) -> int:
+    missing = protection.missing(connect(environment), reviewers=not options.without_reviewers)
+    for problem in missing:
+        print(f"protection: {problem}", file=sys.stderr)
+    if not missing:
+        print("protection: environments and main are protected as far as GitHub's API tells")
+    return int(bool(missing))
 
 
 def _github(environment: Mapping[str, str]) -> GitHub:
@@ -151,7 +184,10 @@ def _github(environment: Mapping[str, str]) -> GitHub:
 def _needed(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name)
     if not value:
-        raise UsageError(f"{name} is not set; this command runs in a workflow, with GITHUB_TOKEN from `github.token`")
+        raise UsageError(
+            f"{name} is not set; in a workflow GITHUB_TOKEN is `github.token`, on a machine set "
+            "GITHUB_REPOSITORY=OWNER/NAME and GITHUB_TOKEN=$(gh auth token)"
+        )
     return value
 
 
@@ -162,6 +198,7 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace, Mapping[str, str], R
     "comment": _comment,
     "issue": _issue,
     "variables": _variables,
+    "protection": _protection,
 }
 
 
@@ -172,30 +209,53 @@ def _stack(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a stack (a-z, 0-9 and -)") from None
 
 
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MINUTES_MOST:  # also where it is no number
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0 and up to {MINUTES_MOST}")
+    return value
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m github_workflows", description="What the workflows in .github/ run."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in (("preview", "`pulumi preview` of a stack"), ("drift", "compare the cloud with the program")):
+    for name, text in (("preview", "`pulumi preview --diff`"), ("drift", "compare the cloud with the program")):
         check = commands.add_parser(name, help=text)
-        check.add_argument("--stack", required=True, type=_stack)
-        check.add_argument("--out", type=Path, metavar="FILE", help="write the result there, as JSON")
-        check.add_argument("--minutes", type=float, default=30.0, help="after which it is stopped (default: 30)")
-        if name == "preview":
-            check.add_argument("--diff", action="store_true", help="show every changed value")
+        check.add_argument("--stack", action="append", type=_stack, help="default: every initialised stack")
+        check.add_argument("--out", type=Path, metavar="FOLDER", help="write STACK.json there")
+        check.add_argument(
+            "--minutes", type=_minutes, default=30.0, help="after which each is stopped (default: 30; up to 360)"
+        )
+        _add_root(check)
     compare = commands.add_parser("compare", help="report of the change since a commit")
     compare.add_argument("--base", required=True, metavar="COMMIT")
     compare.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="write report or failure there")
-    compare.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
-    commands.add_parser("comment", help="bring the comment on a pull request up to date")
+    _add_root(compare)
+    _add_root(commands.add_parser("comment", help="bring the comment on a pull request up to date"))
     issue = commands.add_parser("issue", help="open, edit or close the issue about drift")
     issue.add_argument("--results", required=True, type=Path, metavar="FOLDER", help="with STACK.json of each stack")
-    issue.add_argument("--stack", required=True, action="append", type=_stack)
+    _add_root(issue)
     variables_ = commands.add_parser("variables", help="check repository variables")
     variables_.add_argument("name", nargs="+", choices=variables.NAMES)
-    variables_.add_argument("--out", action="append", default=[], type=Path, metavar="STACK.json")
+    variables_.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="write what is wrong there, as each stack's result"
+    )
+    _add_root(variables_)
+    protected = commands.add_parser("protection", help="check the environments and the protection of main")
+    protected.add_argument(
+        "--without-reviewers", action="store_true", help="the plan has none; bootstrap then has `previews: false`"
+    )
     return parser.parse_args(arguments)
+
+
+def _add_root(command: argparse.ArgumentParser) -> None:
+    """Another project, in tests."""
+    command.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,17 @@ class GitHub:
                 raise GitHubError(f"{what}: the next page is on another server")
         raise GitHubError(f"{what}: more than {PAGES_MOST} pages")
 
+    def one(self, what: str, model: type[Model], path: str) -> Model | None:
+        """One object; None if there is none, or the token may not see it."""
+        try:
+            return model.model_validate_json(self._call("GET", f"{self._root}/{path}", what).content)
+        except ValidationError as error:
+            raise GitHubError(f"{what}: GitHub's answer is not of the documented form ({_brief(error)})") from None
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def send(self, what: str, method: str, path: str, content: Mapping[str, Any]) -> None:
         """Write. A POST is not repeated where it may have worked: raises `GitHubError` with a status of 5xx or None."""
         self._call(method, f"{self._root}/{path}", what, json=content)

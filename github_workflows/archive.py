@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from typing import Final
@@ -16,8 +17,8 @@ class ArchiveError(Exception):
     """An artifact that is refused. The text has the reason, and nothing of the artifact."""
 
 
-def members(archive: bytes, names: frozenset[str], most: int) -> dict[str, bytes]:
-    """The files called `names` in a zip file, each of at most `most` bytes; others are never opened.
+def members(archive: bytes, names: re.Pattern[str], most: int) -> dict[str, bytes]:
+    """The files of a zip file whose whole name is `names`, each of at most `most` bytes; others are never opened.
 
     Raises:
         ArchiveError: it is no zip file, or larger than it may be.
@@ -27,7 +28,7 @@ def members(archive: bytes, names: frozenset[str], most: int) -> dict[str, bytes
             listed = opened.infolist()
             if len(listed) > MEMBERS_MOST:
                 raise ArchiveError(f"it holds {len(listed)} files, at most {MEMBERS_MOST} are expected")
-            chosen = [info for info in listed if info.filename in names]
+            chosen = [info for info in listed if names.fullmatch(info.filename)]
             if len({info.filename for info in chosen}) != len(chosen):
                 raise ArchiveError("it holds two files of one name")
             return {info.filename: _read(opened, info, most) for info in chosen}

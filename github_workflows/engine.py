@@ -1,8 +1,9 @@
 """Runs `pulumi preview` for a check, and writes what it printed only after the stack's secrets were masked in it.
 
-The secrets are read with `pulumi config --show-secrets`. That gives this process nothing that it could not have: the
-engine decrypts them for the program anyway, and a preview runs only after a review. They stay in memory; the output of
-that command is never shown, also not where it fails.
+The secrets are read with `pulumi config --show-secrets` and `pulumi stack export --show-secrets`: a diff also shows old
+values. That gives this process nothing that it could not have: the engine decrypts them for the program anyway, and a
+preview runs only after a review. They stay in memory; the output of these commands is never shown, also not where one
+fails.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from github_workflows.outcome import Outcome, Verdict
 
 NO_CHANGES_EXPECTED: Final = 7
 """Exit code of `--expect-no-changes` when there are changes (Pulumi 3.259.0, cmd/exit_codes.go)."""
-PREVIEW: Final = ("preview",)
-DIFF: Final = ("preview", "--diff")
+PREVIEW: Final = ("preview", "--diff")
 DRIFT: Final = ("preview", "--diff", "--refresh", "--expect-no-changes")
 
 
@@ -50,12 +50,16 @@ class Check:
             shown = self._call([pulumi, "config", "--show-secrets", "--json"], together=False)
             if shown.returncode:
                 return self._failed(_reason(shown.stderr, "the stack's config"), shown.stderr)
-            masker = masking.Masker(masking.config_secrets(shown.stdout))
+            state = self._call([pulumi, "stack", "export", "--show-secrets"], together=False)
+            if state.returncode:
+                return self._failed(_reason(state.stderr, "the stack's state"), state.stderr)
+            secrets = [*masking.config_secrets(shown.stdout), *masking.state_secrets(state.stdout)]
+            masker = masking.Masker(secrets)
             ran = self._call([pulumi, *self.command], together=True)
         except subprocess.TimeoutExpired:
             return self._failed(f"pulumi took more than {self.minutes:g} minutes and was stopped")
         except ValueError:
-            return self._failed("`pulumi config --json` did not print JSON, so the secrets to mask are not known")
+            return self._failed("the engine did not print config and state as JSON: the secrets to mask are not known")
         return self._judged(ran.returncode, masker.masked(safe_text.plain(masker.masked(ran.stdout))))
 
     def _judged(self, code: int, text: str) -> Outcome:

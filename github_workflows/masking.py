@@ -8,6 +8,7 @@ Docker config, a part of a URL. Against a program that hides a secret on purpose
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import urllib.parse
@@ -80,6 +81,46 @@ def config_secrets(shown: str) -> list[str]:
         if isinstance(entry, dict) and cast("dict[str, object]", entry).get("secret"):
             _texts(cast("dict[str, Any]", entry), found)
     return found
+
+
+_SIGNATURE: Final = ("4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270")
+"""Marks a secret in a state (sdk/go/common/resource/sig/sig.go)."""
+SHORTEST_OF_STATE: Final = 12
+"""Characters. Secret values of a state also hold names, user names, and the like."""
+
+
+def state_secrets(exported: str) -> list[str]:
+    """The secrets in the output of `pulumi stack export --show-secrets`. Raises `ValueError` if it is none.
+
+    Of each text also what it is in base64 (the data of a Kubernetes Secret), and if that is JSON, the texts in it.
+    """
+    state = cast("object", json.loads(exported))
+    if not isinstance(state, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - as above
+    found: list[str] = []
+    _secret_values(state, found)
+    inner: list[str] = []
+    for text in found:
+        try:
+            decoded = base64.b64decode(text, validate=True).decode()
+        except ValueError:
+            continue
+        inner.append(decoded)
+        with contextlib.suppress(ValueError):
+            _texts(json.loads(decoded), inner)
+    return [text for text in dict.fromkeys([*found, *inner]) if len(text) >= SHORTEST_OF_STATE]
+
+
+def _secret_values(value: Any, found: list[str]) -> None:
+    if isinstance(value, dict):
+        inner = cast("dict[str, Any]", value)
+        if inner.get(_SIGNATURE[0]) == _SIGNATURE[1]:
+            _texts(json.loads(str(inner["plaintext"])) if "plaintext" in inner else None, found)
+        else:
+            _secret_values(list(inner.values()), found)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            _secret_values(item, found)
 
 
 def _texts(value: Any, found: list[str]) -> None:

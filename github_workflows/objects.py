@@ -51,6 +51,19 @@ class Run(BaseModel):
     head_repository: Repository | None
 
 
+class Environment(BaseModel):
+    """An environment, as a review names it."""
+
+    name: str
+
+
+class Review(BaseModel):
+    """What a reviewer has said of a run that waited for environments."""
+
+    state: str
+    environments: list[Environment]
+
+
 class Artifact(BaseModel):
     """A file that a run has uploaded."""
 

@@ -7,6 +7,7 @@ that wait in a concurrency group GitHub keeps one, and that one brings the comme
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,15 +16,18 @@ from change_report import safe_text
 from github_workflows import archive, outcome, sections
 from github_workflows.api import GitHub, GitHubError
 from github_workflows.archive import ArchiveError
-from github_workflows.objects import BOT, Artifact, Comment, CompletedRun, PullRequest, Run
+from github_workflows.objects import BOT, Artifact, Comment, CompletedRun, PullRequest, Review, Run
 from github_workflows.outcome import Outcome, OutcomeError
 
 MARKER: Final = "<!-- dynamo-a4x: what this pull request changes -->"
 COMPARISON: Final = "comparison"
 REPORT: Final = "report.json"
 FAILURE: Final = "failure.json"
-PREVIEWED: Final = ("dev", "prod")
-ORDER: Final = (COMPARISON, *(f"preview-{stack}" for stack in PREVIEWED))
+ENVIRONMENT: Final = "preview"
+ORDER: Final = (COMPARISON,)
+_REPORTS: Final = re.compile(rf"{re.escape(REPORT)}|{re.escape(FAILURE)}")
+_RESULTS: Final = re.compile(r"[a-z][a-z0-9-]{0,39}\.json")
+"""Of any stack: a pull request can add one. A section has the name `preview-STACK`, so none becomes the comparison."""
 _ENDED: Final = frozenset({"success", "failure", "timed_out", "startup_failure"})
 """Conclusions of runs that did something; others (cancelled, skipped, ...) leave the comment as it is."""
 _ATTEMPTS: Final = 3
@@ -39,6 +43,8 @@ class Site:
     github: GitHub
     render: Render
     server: str = "https://github.com"
+    stacks: tuple[str, ...] = ()
+    """The initialised ones of main, of which a preview without a result is told."""
 
     def link(self, run: Run) -> str:
         """Markdown link to the page of a run; made of a number and a hash, not of text of the run."""
@@ -115,7 +121,7 @@ def _newest_run(github: GitHub, workflow: str, of: PullRequest) -> Run | None:
     return max(runs, key=lambda run: (run.run_number, run.run_attempt), default=None)
 
 
-def _artifact(site: Site, run: Run, name: str, files: frozenset[str]) -> dict[str, bytes]:
+def _artifact(site: Site, run: Run, name: str, files: re.Pattern[str]) -> dict[str, bytes]:
     """Files of an artifact; none if the run has none of that name. Raises `ArchiveError`."""
     listed = site.github.pages(
         f"looking for the artifact {name}", Artifact, f"actions/runs/{run.id}/artifacts", "artifacts", name=name
@@ -131,9 +137,12 @@ def _artifact(site: Site, run: Run, name: str, files: frozenset[str]) -> dict[st
 
 
 def _comparison(site: Site, run: Run) -> dict[str, str]:
-    source = f"Rehearsed at {site.link(run)}, by this pull request's own code and without access to the cloud."
+    source = (
+        f"Rehearsed at {site.link(run)}, by this pull request's own code and without access to the cloud. Compared "
+        "with main as it was then; a new commit or reopening the pull request compares it with main as it is now."
+    )
     try:
-        files = _artifact(site, run, COMPARISON, frozenset({REPORT, FAILURE}))
+        files = _artifact(site, run, COMPARISON, _REPORTS)
         if REPORT in files and run.conclusion == "success":
             return {COMPARISON: f"{source}\n\n{site.render(files[REPORT]).strip()}"}
         text = _failed(files.get(FAILURE), COMPARISON)
@@ -145,20 +154,40 @@ def _comparison(site: Site, run: Run) -> dict[str, str]:
 
 
 def _previews(site: Site, run: Run) -> dict[str, str]:
-    names = {stack: f"{stack}.json" for stack in PREVIEWED}
+    """A section for each stack; none only where neither main nor the run has a stack."""
+    if not _approved(site.github, run):
+        # Without this, a branch could bring a preview.yml without the environment, and make up what it uploads.
+        said = (
+            f"**Nothing to show.** No reviewer has approved this run for the environment `{ENVIRONMENT}`, so it was "
+            "rejected, ended before, or runs without the reviewers that the environment must have. The page of the run "
+            "that is linked above has the reason."
+        )
+        return {f"preview-{stack}": f"{_preview_title(site, run, stack)}\n\n{said}" for stack in site.stacks}
     try:
-        files = _artifact(site, run, "preview", frozenset(names.values()))
+        files = _artifact(site, run, "preview", _RESULTS)
     except ArchiveError as error:
         refused = f"The result of this run is refused: {error}."
-        return {f"preview-{stack}": f"{_preview_title(site, run, stack)}\n\n{refused}" for stack in PREVIEWED}
+        return {f"preview-{stack}": f"{_preview_title(site, run, stack)}\n\n{refused}" for stack in site.stacks}
+    stacks = sorted({*site.stacks, *(name.removesuffix(".json") for name in files)})
     return {
-        f"preview-{stack}": f"{_preview_title(site, run, stack)}\n\n{_preview(files.get(name), stack)}"
-        for stack, name in names.items()
+        f"preview-{stack}": f"{_preview_title(site, run, stack)}\n\n{_preview(files.get(f'{stack}.json'), stack)}"
+        for stack in stacks
     }
 
 
+def _approved(github: GitHub, run: Run) -> bool:
+    """Whether a reviewer has let this run into the environment, and so has seen the workflow that it runs."""
+    reviews = github.pages("looking for the approval of the preview", Review, f"actions/runs/{run.id}/approvals")
+    return any(
+        review.state == "approved" and any(one.name == ENVIRONMENT for one in review.environments) for review in reviews
+    )
+
+
 def _preview_title(site: Site, run: Run, stack: str) -> str:
-    return f"## `pulumi preview` of {stack} at {site.link(run)}"
+    return (
+        f"## `pulumi preview` of {stack} at {site.link(run)}\n\n"
+        "By this pull request's own code, which a reviewer has let run; merged into main as it was then."
+    )
 
 
 def _preview(content: bytes | None, stack: str) -> str:
@@ -182,8 +211,8 @@ def _failed(content: bytes | None, subject: str) -> str:
     """A failure, or what there is to say without one. Raises `OutcomeError`."""
     if content is None:
         return (
-            "**It gave no result.** It was rejected by a reviewer, or ended before its check began; "
-            "the page of the run that is linked above has the reason."
+            "**It gave no result.** It ended before its check began; the page of the run that is linked above has the "
+            "reason."
         )
     result = _read(content, subject)
     shown = ["**It failed.**", safe_text.block(result.message)]

@@ -38,7 +38,7 @@ def _workflows() -> Iterator[str]:
 
 
 def _file(workflow: Workflow) -> str:
-    return f"`{workflow.file}` of the protected branch" if workflow.file else "any: the reviewers decide"
+    return f"{_listed(workflow.files)} of `main`" if workflow.files else "any: the reviewers decide"
 
 
 def _rights() -> Iterator[str]:

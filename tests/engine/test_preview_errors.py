@@ -19,10 +19,11 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2_grpc
 
-from github_workflows import engine_errors, masking, outcome
+from github_workflows import engine_errors, masking, outcome, stacks
 from github_workflows.__main__ import main
 from github_workflows.engine_errors import KNOWN
 from github_workflows.outcome import Outcome
@@ -66,9 +67,8 @@ class Project:
     def preview(self, changes: Mapping[str, str | None] | None = None, stack: str = "dev") -> Outcome:
         """Run the check with other variables; None takes one away."""
         environment = {k: v for k, v in {**self.environment, **(changes or {})}.items() if v is not None}
-        out = self.folder / "result.json"
-        code = main(["preview", "--stack", stack, "--out", str(out), "--minutes", "2"], environment)
-        result = outcome.read(out.read_bytes())
+        code = main(["preview", "--stack", stack, "--out", str(self.folder), "--minutes", "2"], environment)
+        result = outcome.read((self.folder / f"{stack}.json").read_bytes())
         assert code == int(result.verdict == "failed")
         return result
 
@@ -96,6 +96,11 @@ def project(made: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]
     kept = made.stack_file.read_text(encoding="utf-8")
     yield made
     made.stack_file.write_text(kept, encoding="utf-8")
+
+
+def test_a_stack_that_the_engine_has_made_is_an_initialised_one(project: Project) -> None:
+    (project.folder / "project" / "Pulumi.shipped.yaml").write_text("config: {}\n", encoding="utf-8")
+    assert stacks.initialised(project.folder / "project") == ("dev",)
 
 
 def explained(result: Outcome, name: str) -> bool:
@@ -242,6 +247,7 @@ def test_another_passphrase_and_another_stack_are_explained(project: Project) ->
 
 # --- with a program ---------------------------------------------------------------------------------------------------
 
+OLD = "nvapi-of-last-year-0123456789"
 PROGRAM = """\
 import base64
 import pulumi
@@ -251,6 +257,9 @@ config = pulumi.Config()
 bucket = gcp.storage.Bucket("models", name="models", location="US", labels={"size": config.get("suffix") or "none"})
 # What the engine does not mask: something that a program made of a secret, and gave away.
 token = config.require_secret("token")
+old = config.require("old")
+pulumi.log.warn("was {old}, is " + old)
+pulumi.export("old", pulumi.Output.secret(old))
 leak = pulumi.Output.unsecret(token.apply(lambda t: base64.b64encode(f"$oauthtoken:{t}".encode()).decode()))
 leak.apply(lambda text: pulumi.log.warn(f"docker login with {text}"))
 pulumi.log.warn("\\x1b[31msaid by the program\\x1b[0m @everyone")
@@ -261,8 +270,8 @@ pulumi.log.warn("\\x1b[31msaid by the program\\x1b[0m @everyone")
 def deployed(folder: Path) -> Iterator[tuple[Rehearsal, Mapping[str, str]]]:
     """The program, deployed in the embedded cloud; and an environment in which `pulumi` runs it."""
     program = folder / "program.py"
-    program.write_text(PROGRAM, encoding="utf-8")
-    with Rehearsal("dev", root=SAMPLE, program=program, secrets={"token": KEY}) as rehearsal:
+    program.write_text(PROGRAM.replace("{old}", OLD), encoding="utf-8")
+    with Rehearsal("dev", root=SAMPLE, program=program, secrets={"token": KEY, "old": OLD}) as rehearsal:
         rehearsal.up()
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
         language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageServer(rehearsal._run_program), server)
@@ -299,9 +308,9 @@ def test_previews_and_the_drift_check_of_a_program_that_gives_a_secret_away(
         monkeypatch.chdir(rehearsal.folder / "project")
 
         def check(*arguments: str) -> Outcome:
-            out = tmp_path / "results" / f"{len(results)}.json"
+            out = tmp_path / "results" / f"{len(results)}"
             assert main([*arguments, "--stack", "dev", "--out", str(out)], environment) == 0
-            return outcome.read(out.read_bytes())
+            return outcome.read((out / "dev.json").read_bytes())
 
         results: list[Outcome] = []
         results.append(check("drift"))
@@ -315,8 +324,14 @@ def test_previews_and_the_drift_check_of_a_program_that_gives_a_secret_away(
         assert "changed-by-hand" in results[-1].text
 
         rehearsal.set_config({"sample:suffix": "two"})
-        results.append(check("preview", "--diff"))
+        # A secret that the stack has and the change has not any more.
+        file = Path("Pulumi.dev.yaml")
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content["config"]["sample:old"] = "nothing"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        results.append(check("preview"))
         assert "two" in results[-1].text
+        assert f"was {masking.MASK}, is nothing" in results[-1].text
         assert "said by the program @everyone" in results[-1].text
         assert "\x1b" not in results[-1].text
 
@@ -324,6 +339,6 @@ def test_previews_and_the_drift_check_of_a_program_that_gives_a_secret_away(
     written = "".join([said.out, said.err, *(p.read_text(encoding="utf-8") for p in tmp_path.rglob("*.json"))])
     written += (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert f"docker login with JG9hdXRodG9r{masking.MASK}" in written
-    assert not [form for form in masking.forms(KEY) if form in written]
+    assert not [form for secret in (KEY, OLD) for form in masking.forms(secret) if form in written]
     inner = base64.b64encode(f"$oauthtoken:{KEY}".encode()).decode()[20:40]
     assert inner not in written

@@ -56,6 +56,11 @@ class World:
         self.pulls: list[dict[str, Any]] = []
         self.runs: dict[str, list[dict[str, Any]]] = {"compare.yml": [], "preview.yml": []}
         self.artifacts: dict[int, dict[str, bytes]] = {}
+        self.reviews: dict[int, list[dict[str, Any]]] = {}
+        self.environments: dict[str, dict[str, Any]] = {}
+        self.deployment_branches: dict[str, list[dict[str, Any]]] = {}
+        self.branch_rules: list[dict[str, Any]] = []
+        self.branch_protection: dict[str, Any] | None = None
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.issues: list[dict[str, Any]] = []
         self.requests: list[Request] = []
@@ -92,6 +97,8 @@ class World:
         """A run of a workflow on a pull request, with an artifact that holds `files` (or, of bytes, is them)."""
         found = {**run_of(self.number()), **changes}
         self.runs[workflow].append(found)
+        if workflow == "preview.yml":
+            self.reviews[found["id"]] = [review_of("approved", "preview")]
         if files is not None:
             name = "comparison" if workflow == "compare.yml" else "preview"
             self.artifacts[found["id"]] = {name: files if isinstance(files, bytes) else zipped(files)}
@@ -120,6 +127,14 @@ class World:
             (r"GET pulls", self._list_pulls),
             (r"GET actions/workflows/([\w.-]+)/runs", self._list_runs),
             (r"GET actions/runs/(\d+)/artifacts", self._list_artifacts),
+            # Get the review history for a workflow run (actions/workflow-runs): a list, without pages.
+            (r"GET actions/runs/(\d+)/approvals", lambda m, _q, _b: (200, self.reviews.get(int(m[1]), []))),
+            # Get an environment and List deployment branch policies: deployments/environments and branch-policies
+            (r"GET environments/(\w+)", lambda m, _q, _b: _found(self.environments.get(m[1]))),
+            (r"GET environments/(\w+)/deployment-branch-policies", self._list_deployment_branches),
+            # Get rules for a branch (repos/rules); Get branch protection (branches/branch-protection)
+            (r"GET rules/branches/main", lambda _m, _q, _b: (200, self.branch_rules)),
+            (r"GET branches/main/protection", lambda _m, _q, _b: _found(self.branch_protection)),
             (r"GET issues/(\d+)/comments", lambda m, _q, _b: (200, self.comments.get(int(m[1]), []))),
             (r"POST issues/(\d+)/comments", self._comment),
             (r"PATCH issues/comments/(\d+)", self._edit_comment),
@@ -127,6 +142,10 @@ class World:
             (r"POST issues", self._open_issue),
             (r"PATCH issues/(\d+)", self._edit_issue),
         )
+
+    def _list_deployment_branches(self, found: re.Match[str], _q: Any, _b: Any) -> tuple[int, Any]:
+        policies = self.deployment_branches.get(found[1], [])
+        return 200, {"total_count": len(policies), "branch_policies": policies}
 
     def _list_pulls(self, _m: re.Match[str], query: Mapping[str, str], _b: Any) -> tuple[int, Any]:
         # List pull requests (pulls): `head` is `owner:branch`; one of another form is ignored (seen).
@@ -190,6 +209,15 @@ class World:
         # seen; the limit itself is in no reference page.
         reason = f"body is too long (maximum is {LONGEST_BODY} characters)"
         return 422, {"message": "Validation Failed", "errors": [{"field": "data", "message": reason}]}
+
+
+def _found(content: Any) -> tuple[int, Any]:
+    return (404, {"message": "Not Found"}) if content is None else (200, content)
+
+
+def review_of(state: str, *environments: str) -> dict[str, Any]:
+    """What a reviewer has said of a run."""
+    return {"state": state, "comment": "", "environments": [{"id": 1, "name": name} for name in environments]}
 
 
 def repository_of(full_name: str) -> dict[str, Any]:

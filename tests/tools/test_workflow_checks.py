@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 import sys
@@ -16,12 +17,29 @@ from github_workflows.__main__ import SUMMARY_MOST, main
 SECRET = "nvapi-made-up~key/with+signs&0123456789"
 CONFIG = json.dumps({"a:token": {"value": SECRET, "secret": True}, "a:n": {"value": "1", "secret": False}})
 
+OLD_SECRET = "nvapi-of-last-year-0123456789"
+DOCKER = json.dumps({"auths": {"nvcr.io": {"username": "$oauthtoken", "password": "nvapi-in-a-docker-config-0123"}}})
+
+
+def state_of(*secrets: object) -> str:
+    """A state as `pulumi stack export --show-secrets` prints it."""
+    marked = [
+        {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(secret)}
+        for secret in secrets
+    ]
+    return json.dumps(
+        {"version": 3, "deployment": {"resources": [{"outputs": {"data": marked, "name": "in-clear-text"}}]}}
+    )
+
+
+STATE = state_of(OLD_SECRET, {"a": base64.b64encode(DOCKER.encode()).decode()}, "short")
+
 ENGINE = """\
 #!{python}
 import json, os, sys, time
 said = json.loads(open({file!r}).read())
 open({calls!r}, "a").write(json.dumps(sys.argv[1:]) + "\\n")
-out, err, code, seconds = said["config" if sys.argv[1] == "config" else "preview"]
+out, err, code, seconds = said[sys.argv[1] if sys.argv[1] in ("config", "stack") else "preview"]
 time.sleep(seconds)
 sys.stdout.buffer.write(out.encode("utf-8", "surrogatepass")); sys.stdout.flush()
 sys.stderr.write(err)
@@ -37,7 +55,15 @@ class Checks:
         self.out = self.err = ""
         self.result_file = folder / "out" / "dev.json"
         self.summary_file = folder / "summary.md"
+        self.stacks("dev")
         self.environment = {"PATH": str(folder / "bin"), "GITHUB_STEP_SUMMARY": str(self.summary_file)}
+
+    def stacks(self, *names: str) -> None:
+        """Initialise these stacks, and no other."""
+        for path in self.folder.glob("Pulumi.*.yaml"):
+            path.unlink()
+        for name in names:
+            (self.folder / f"Pulumi.{name}.yaml").write_text("secretsprovider: gcpkms://k\n", encoding="utf-8")
 
     def engine(
         self,
@@ -45,10 +71,11 @@ class Checks:
         code: int = 0,
         *,
         config: tuple[str, str, int, float] = (CONFIG, "", 0, 0.0),
+        state: str = STATE,
         seconds: float = 0.0,
     ) -> None:
         """Put it on PATH."""
-        said = {"config": config, "preview": (text, "", code, seconds)}
+        said = {"config": config, "stack": (state, "", 0, 0.0), "preview": (text, "", code, seconds)}
         (self.folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
         path = self.folder / "bin" / "pulumi"
         path.parent.mkdir(exist_ok=True)
@@ -59,7 +86,8 @@ class Checks:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def __call__(self, *arguments: str) -> int:
-        code = main(arguments, self.environment)
+        root = [] if "--root" in arguments else ["--root", str(self.folder)]
+        code = main([*arguments, *root], self.environment)
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -85,7 +113,7 @@ def checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checks:
 
 
 def preview(checks: Checks, *more: str) -> int:
-    return checks("preview", "--stack", "dev", "--out", str(checks.result_file), *more)
+    return checks("preview", "--out", str(checks.result_file.parent), *more)
 
 
 def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None:
@@ -95,22 +123,79 @@ def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None
     assert checks.result.text == "Previewing\n + pool create\n"
     assert "+ pool create" in checks.summary_file.read_text(encoding="utf-8")
     assert checks.out == "dev: done\n"
-    assert checks.calls[1][:3] == ["preview", "--stack", "dev"]
+    assert checks.calls[2][:4] == ["preview", "--diff", "--stack", "dev"]
+
+
+STACK_FILES = {
+    "made with a key": "secretsprovider: gcpkms://k\nencryptedkey: abc\nconfig: {}\n",
+    "made with a passphrase": "encryptionsalt: v1:abc\n",
+}
+OTHER_FILES = {"shipped": "config:\n  gcp:project: my-project\n", "empty": "", "a list": "- 1\n"}
+
+
+def test_only_initialised_stacks_are_checked(checks: Checks) -> None:
+    checks.engine("no change")
+    checks.stacks()
+    for number, text in enumerate([*STACK_FILES.values(), *OTHER_FILES.values()]):
+        (checks.folder / f"Pulumi.s{number}.yaml").write_text(text, encoding="utf-8")
+    assert preview(checks) == 0
+    assert sorted(path.name for path in checks.result_file.parent.iterdir()) == ["s0.json", "s1.json"]
+
+
+def test_without_an_initialised_stack_the_fix_is_named(checks: Checks) -> None:
+    checks.stacks()
+    assert preview(checks) == 2
+    assert "no stack is initialised" in checks.err
+    assert "pulumi stack init" in checks.err
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff"])
+def test_a_stack_file_that_cannot_be_read_is_named(checks: Checks, content: bytes) -> None:
+    (checks.folder / "Pulumi.dev.yaml").write_bytes(content)
+    assert preview(checks) == 1
+    assert checks.err.startswith("preview: Pulumi.dev.yaml cannot be read (")
+    assert checks.err.count("\n") == 1
+
+
+def test_a_stack_that_fails_does_not_keep_the_next_from_being_checked(checks: Checks) -> None:
+    checks.engine("error: something", 1)
+    checks.stacks("dev", "prod")
+    assert preview(checks) == 1
+    assert [call[3] for call in checks.calls if call[0] == "preview"] == ["dev", "prod"]
+
+
+@pytest.mark.parametrize("place", ["/proc/x/y", "/dev/null"])
+@pytest.mark.parametrize("command", ["preview", "drift", "variables", "compare"])
+def test_a_place_that_cannot_be_written_is_one_message(checks: Checks, command: str, place: str) -> None:
+    checks.engine("no change")
+    more = {"variables": ["PULUMI_BACKEND_URL"], "compare": ["--base", "HEAD"]}.get(command, [])
+    assert checks(command, *more, "--out", place) == 1
+    assert checks.err.startswith(f"{command}: {place.removesuffix('/y')}")
+    assert "Fix: name a place that can be written" in checks.err
+    assert checks.err.count("\n") == 1
+
+
+def test_a_summary_that_cannot_be_written_is_one_message(checks: Checks) -> None:
+    checks.engine("no change")
+    checks.environment["GITHUB_STEP_SUMMARY"] = str(checks.folder)
+    assert preview(checks) == 1
+    assert checks.err == f"preview: {checks.folder}: Is a directory. Fix: name a place that can be written\n"
+    assert checks.result.verdict == "done"
 
 
 def test_the_flags_of_each_check(checks: Checks) -> None:
     checks.engine()
-    preview(checks, "--diff")
+    preview(checks)
     checks("drift", "--stack", "prod")
-    assert checks.calls[1][:2] == ["preview", "--diff"]
-    assert checks.calls[3][:4] == ["preview", "--diff", "--refresh", "--expect-no-changes"]
+    assert checks.calls[2][:2] == ["preview", "--diff"]
+    assert checks.calls[5][:4] == ["preview", "--diff", "--refresh", "--expect-no-changes"]
     assert all({"--non-interactive", "--stack"} <= set(call) for call in checks.calls)
 
 
 @pytest.mark.parametrize(("code", "verdict", "exit_code"), [(0, "done", 0), (7, "drift", 0), (1, "failed", 1)])
 def test_drift_is_told_from_a_failed_check(checks: Checks, code: int, verdict: str, exit_code: int) -> None:
     checks.engine("error: something", code)
-    assert checks("drift", "--stack", "dev", "--out", str(checks.result_file)) == exit_code
+    assert checks("drift", "--stack", "dev", "--out", str(checks.result_file.parent)) == exit_code
     assert checks.result.verdict == verdict
 
 
@@ -130,13 +215,34 @@ def test_no_form_of_a_secret_is_written_or_said(checks: Checks, form: str, code:
     assert not [found for found in masking.forms(SECRET) if found.encode() in written]
 
 
+@pytest.mark.parametrize("secret", [OLD_SECRET, "nvapi-in-a-docker-config-0123"])
+def test_a_secret_that_only_the_state_has_is_masked_as_well(checks: Checks, secret: str) -> None:
+    checks.engine(f"- {secret}\n+ short in-clear-text\n")
+    assert preview(checks) == 0
+    assert checks.result.text == f"- {masking.MASK}\n+ short in-clear-text\n"
+
+
+@pytest.mark.parametrize("state", ["", "[]", SECRET])
+def test_without_the_secrets_of_the_state_nothing_is_previewed(checks: Checks, state: str) -> None:
+    checks.engine("no change", state=state)
+    assert preview(checks) == 1
+    assert "the secrets to mask are not known" in checks.result.message
+    assert "preview" not in {call[0] for call in checks.calls}
+    assert SECRET.encode() not in checks.everything()
+
+
+def test_a_stack_without_a_state_is_previewed(checks: Checks) -> None:
+    checks.engine("no change", state='{"version": 3, "deployment": null}')
+    assert preview(checks) == 0
+
+
 def test_output_of_the_config_is_never_shown_also_where_it_is_not_understood(checks: Checks) -> None:
     for config in ((SECRET, "", 0, 0.0), (SECRET, "error: no stack named 'dev' found", 6, 0.0)):
         checks.engine("", config=config)
         assert preview(checks) == 1
         assert SECRET.encode() not in checks.everything()
     assert "no such stack" in checks.result.message
-    assert len(checks.calls) == 2, "without the secrets to mask, nothing is previewed"
+    assert "preview" not in {call[0] for call in checks.calls}, "without the secrets to mask, nothing is previewed"
 
 
 def test_a_line_of_the_engine_is_no_command_to_the_runner(checks: Checks) -> None:
@@ -244,7 +350,7 @@ def test_a_variable_that_is_wrong_ends_with_one_message_for_the_log_and_the_comm
     checks: Checks, name: str, value: str
 ) -> None:
     checks.environment |= {**GOOD, name: value}
-    assert checks("variables", *variables.NAMES, "--out", str(checks.result_file)) == 1
+    assert checks("variables", *variables.NAMES, "--out", str(checks.result_file.parent)) == 1
     assert checks.err.count("\n") == 1
     assert name in checks.err
     assert "gh variable set NAME" in checks.err
@@ -298,9 +404,9 @@ def test_a_long_report_fits_into_a_summary(checks: Checks) -> None:
     "arguments",
     [
         [],
-        ["preview"],
         ["preview", "--stack", "../x"],
-        ["issue", "--results", "x", "--stack", "A"],
+        ["issue"],
+        *(["preview", "--minutes", value] for value in ("inf", "nan", "1e300", "-1", "0", "361", "x")),
         ["variables", "PATH"],
         ["compare", "--base", "x"],
     ],

@@ -49,10 +49,17 @@ class Job:
         self.world, self._folder, self._capsys = world, folder, capsys
         self.out = self.err = ""
 
+    def stacks(self, *names: str) -> str:
+        """The project of main, with these stacks initialised."""
+        for name in names:
+            (self._folder / f"Pulumi.{name}.yaml").write_text("secretsprovider: gcpkms://k\n", encoding="utf-8")
+        return str(self._folder)
+
     def __call__(self, run: dict[str, Any], token: str = TOKEN) -> int:
         event = self._folder / "event.json"
         event.write_text(json.dumps({"workflow_run": run, "repository": {"default_branch": "main"}}), encoding="utf-8")
-        code = main(["comment"], {"GITHUB_EVENT_PATH": str(event)}, render, lambda _: self.world.github(token))
+        arguments = ["comment", "--root", str(self._folder)]
+        code = main(arguments, {"GITHUB_EVENT_PATH": str(event)}, render, lambda _: self.world.github(token))
         self.out, self.err = self._capsys.readouterr()
         assert TOKEN not in self.out + self.err
         return code
@@ -67,7 +74,9 @@ class Job:
 @pytest.fixture
 def job(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Job:
     """comment.yml's command."""
-    return Job(world, tmp_path, capsys)
+    made = Job(world, tmp_path, capsys)
+    made.stacks("dev", "prod")
+    return made
 
 
 def result(subject: str, verdict: Any = "done", message: str = "", text: str = "") -> bytes:
@@ -146,6 +155,44 @@ def test_a_preview_that_a_fork_brings_is_not_shown(world: World, job: Job) -> No
     run = world.run("preview.yml", previews(), head_sha="d" * 40, head_repository=fork)
     assert job(run) == 0
     assert world.writes() == []
+
+
+@pytest.mark.parametrize(
+    "reviews",
+    [
+        [],
+        [github_server.review_of("rejected", "preview")],
+        [github_server.review_of("pending", "preview")],
+        [github_server.review_of("approved", "mine", "preview2")],
+    ],
+)
+def test_a_preview_that_no_reviewer_has_approved_is_not_shown(
+    world: World, job: Job, reviews: list[dict[str, Any]]
+) -> None:
+    run = world.run("preview.yml", previews(prod="made up"))
+    world.reviews[run["id"]] = reviews
+    assert job(run) == 0
+    assert list(sections.found_in(job.body())) == ["preview-dev", "preview-prod"]
+    assert job.body().count("No reviewer has approved this run for the environment `preview`") == 2
+    assert "made up" not in job.body()
+    assert world.downloads == []
+
+
+def test_the_preview_of_a_stack_that_main_does_not_have_yet_is_shown(world: World, job: Job) -> None:
+    files = {"new.json": result("new", text="new: 1 to create"), "dev.json": result("dev", text="dev: no change")}
+    job(world.run("preview.yml", files))
+    found = sections.found_in(job.body())
+    assert list(found) == ["preview-dev", "preview-new", "preview-prod"]
+    assert "new: 1 to create" in found["preview-new"]
+    assert "It gave no result" in found["preview-prod"]
+
+
+def test_a_section_says_whose_code_it_is_and_of_when(world: World, job: Job) -> None:
+    job(world.run("compare.yml", {"report.json": REPORT}))
+    job(world.run("preview.yml", previews()))
+    for section in sections.found_in(job.body()).values():
+        assert "this pull request's own code" in section
+        assert "main as it was then" in section
 
 
 def test_a_run_of_an_old_commit_writes_what_is_known_of_the_head(world: World, job: Job) -> None:

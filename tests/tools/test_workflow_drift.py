@@ -27,7 +27,10 @@ Results = Mapping[str, tuple[Any, str] | bytes | None]
 
 def job(world: World, folder: Path, results: Results) -> int:
     """One run of the job `issue` of drift.yml."""
+    for old in folder.glob("Pulumi.*.yaml"):
+        old.unlink()
     for stack, result in results.items():
+        (folder / f"Pulumi.{stack}.yaml").write_text("secretsprovider: gcpkms://k\n", encoding="utf-8")
         path = folder / f"{stack}.json"
         path.unlink(missing_ok=True)
         if isinstance(result, bytes):
@@ -35,9 +38,9 @@ def job(world: World, folder: Path, results: Results) -> int:
         elif result is not None:
             verdict, text = result
             Outcome(subject=stack, verdict=verdict, message=text if verdict == "failed" else "", text=text).write(path)
-    stacks = [part for stack in results for part in ("--stack", stack)]
     environment = {"GITHUB_RUN_ID": "42"}
-    return main(["issue", "--results", str(folder), *stacks], environment, connect=lambda _: world.github())
+    arguments = ["issue", "--results", str(folder), "--root", str(folder)]
+    return main(arguments, environment, connect=lambda _: world.github())
 
 
 DRIFT: Results = {"dev": ("done", "no change"), "prod": ("drift", "~ pool: update")}
@@ -80,6 +83,12 @@ def test_a_failed_check_is_not_drift_and_does_not_close_the_issue(
 def test_drift_of_one_stack_and_failure_of_another_are_told_apart(world: World, tmp_path: Path) -> None:
     job(world, tmp_path, {"dev": ("failed", "no credentials"), "prod": ("drift", "~ pool")})
     assert world.issues[0]["title"] == "Drift in prod; drift of dev could not be checked"
+
+
+def test_without_a_stack_to_check_no_issue_is_closed(world: World, tmp_path: Path) -> None:
+    job(world, tmp_path, DRIFT)
+    assert job(world, tmp_path, {}) == 2
+    assert world.issues[0]["state"] == "open"
 
 
 def test_the_issue_is_found_among_many_and_only_if_it_is_ours(world: World, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from github_workflows.pull_request import PREVIEWED
+from bootstrap import trust
 from tests.recorder import ROOT
 from tools import workflows
 
@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, str] = {
 CLOUD = ("pulumi up --yes --non-interactive",)
 """What only the cloud can run."""
 TRUSTED = re.compile(
-    r"\$\{\{ (vars\.[A-Z_]+|matrix\.stack|inputs\.stack|github\.(sha|ref|token|repository)"
+    r"\$\{\{ (vars\.[A-Z_]+|inputs\.stack|github\.(sha|ref|token|repository)"
     r"|github\.event_name == 'pull_request') \}\}"
 )
 """Expressions whose value nobody outside of the repository writes."""
@@ -213,7 +213,7 @@ RULES: dict[Rule, list[tuple[str, str, str]]] = {
         ("compare.yml", "ref: ${{ github.sha }}", "ref: ${{ github.head_ref }}"),
         ("preview.yml", "ref: ${{ github.sha }}", "ref: ${{ github.event.pull_request.head.ref }}"),
     ],
-    jobs_end: [("drift.yml", "    timeout-minutes: 60\n", "")],
+    jobs_end: [("drift.yml", "    timeout-minutes: 120\n", "")],
     runs_do_not_pile_up: [("drift.yml", "concurrency:\n  group: drift\n  cancel-in-progress: false\n", "")],
     forks_get_nothing: [
         ("compare.yml", "      contents: read", "      contents: read\n      id-token: write"),
@@ -260,29 +260,52 @@ def test_the_engine_is_that_of_the_requirements() -> None:
     pinned = re.search(r"^pulumi==([\d.]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert pinned
     installed = [s["with"]["pulumi-version"] for w in WORKFLOWS for s in w.steps(uses="") if "pulumi/" in s["uses"]]
-    assert installed == [pinned[1]] * 3
+    assert installed == [pinned[1]] * 4
 
 
-def test_every_environment_is_previewed_checked_for_drift_and_deployed() -> None:
+def test_every_stack_can_be_deployed() -> None:
     stacks = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
-    content = {workflow.name: workflow.content for workflow in WORKFLOWS}
-    runs = {workflow.name: " ".join(step["run"] for step in workflow.steps(run="")) for workflow in WORKFLOWS}
-    assert sorted(PREVIEWED) == stacks
-    assert sorted(re.findall(r"preview --stack (\w+)", runs["preview.yml"])) == stacks
-    assert content["drift.yml"]["jobs"]["check"]["strategy"]["matrix"]["stack"] == stacks
-    assert re.findall(r"--stack (\w+)", runs["drift.yml"]) == stacks
-    assert content["deploy.yml"]["on"]["workflow_dispatch"]["inputs"]["stack"]["options"] == stacks
+    content = next(w for w in WORKFLOWS if w.name == "deploy.yml").content
+    assert content["on"]["workflow_dispatch"]["inputs"]["stack"]["options"] == stacks
+
+
+@pytest.mark.parametrize("name", ["preview.yml", "drift.yml", "comment.yml"])
+def test_what_looks_after_the_initialised_stacks_names_none(name: str) -> None:
+    workflow = next(w for w in WORKFLOWS if w.name == name)
+    assert not [step["run"] for step in workflow.steps(run="") if "--stack" in step["run"]]
 
 
 def test_a_preview_runs_for_branches_of_the_repository_only() -> None:
     [job] = next(w for w in WORKFLOWS if w.name == "preview.yml").jobs.values()
-    assert job["if"] == "${{ github.event.pull_request.head.repo.full_name == github.repository }}"
+    assert job["if"] == (
+        "${{ vars.PREVIEWER_ACCOUNT != '' && github.event.pull_request.head.repo.full_name == github.repository }}"
+    )
 
 
 @pytest.mark.parametrize("name", ["deploy.yml", "drift.yml"])
 def test_what_runs_by_hand_runs_on_main_only(name: str) -> None:
     jobs = next(w for w in WORKFLOWS if w.name == name).jobs.values()
     assert all("github.ref == 'refs/heads/main'" in job["if"] for job in jobs)
+
+
+def test_who_approves_a_deployment_sees_before_what_it_would_do() -> None:
+    jobs = next(w for w in WORKFLOWS if w.name == "deploy.yml").jobs
+    assert jobs["deploy"]["needs"] == "plan"
+    assert (jobs["plan"]["environment"], jobs["deploy"]["environment"]) == ("drift", "production")
+    assert jobs["plan"]["steps"][-1]["run"] == '.venv/bin/python -m github_workflows preview --stack "$STACK"'
+    assert "DEPLOYER_ACCOUNT" not in str(jobs["plan"])
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
+def test_a_job_has_the_identity_that_google_gives_to_its_environment(workflow: Workflow) -> None:
+    """The trust of bootstrap/ and the workflows: environment, trigger, file and variable fit."""
+    for job in workflow.jobs.values():
+        if "id-token" not in job["permissions"]:
+            continue
+        [(name, trusted)] = [one for one in trust.WORKFLOWS.items() if one[1].environment == job["environment"]]
+        assert workflow.triggers <= set(trusted.events)
+        assert workflow.name in (trusted.files or ("preview.yml",))
+        assert f"{name.upper()}_ACCOUNT" in job["env"]
 
 
 def test_a_deployment_is_made_by_hand_one_at_a_time_and_checked_before() -> None:

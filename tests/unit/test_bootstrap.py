@@ -226,7 +226,11 @@ BAD: Final[list[tuple[dict[str, Any], str]]] = [
         {"github": {**GITHUB, "repository": "x"}},
         "github.repository = 'x'\n    rule: a repository is written OWNER/NAME",
     ),
-    ({"github": {**GITHUB, "branch": "a' || '1' == '1"}}, "rule: a branch's name, without refs/heads/, has"),
+    *(
+        ({"github": {**GITHUB, "repository": name}}, f"github.repository = '{name}'\n    rule: a repository is written")
+        for name in ("o/..", "o/.", "-o/r", "o-/r", "a--b/r", "o/r/s", "o/a b")
+    ),
+    ({"github": {**GITHUB, "branch": "main"}}, "github.branch = 'main'\n    rule: this key does not exist"),
     ({"github": {**GITHUB, "brnch": "main"}}, "github.brnch = 'main'\n    rule: this key does not exist"),
     ({"stateBukket": "x"}, "fix: did you mean 'stateBucket'?"),
     ({"dynamo-a4x:keyRing": "x"}, "dynamo-a4x:keyRing = 'x'\n    rule: keys of this program have its name"),

@@ -14,6 +14,7 @@ COMMAND = ["--stack", "team", "--to", "file:///new", "--secrets-provider", "pass
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a stack file, and a `pulumi` on PATH that fails as `said` says."""
+    (tmp_path / "Pulumi.yaml").write_text("name: made-up\n", "utf-8")
     (tmp_path / "Pulumi.team.yaml").write_text("config: {}\n", "utf-8")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
@@ -48,6 +49,24 @@ def test_a_failure_of_the_cli_is_one_message_with_a_fix(
 def test_a_machine_without_pulumi_is_reported_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert move.main([*COMMAND, "--folder", str(project)]) == 1
     assert capsys.readouterr().err == "error: there is no `pulumi` on PATH; install the Pulumi CLI\n"
+
+
+@pytest.mark.parametrize("folder", ["/nonexistent", "/etc/passwd", "/proc"])
+def test_a_folder_without_a_project_is_named(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert move.main([*COMMAND, "--folder", folder]) == 1
+    assert capsys.readouterr().err.startswith(f"error: --folder = {folder}: a project's folder has a Pulumi.yaml")
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("url", ["garbage://x", "my-bucket", "gs://", "", "file:/x"])
+def test_what_is_no_url_of_a_backend_is_named_before_anything_runs(
+    project: Path, capsys: pytest.CaptureFixture[str], option: str, url: str
+) -> None:
+    fails(project, "error: started")
+    assert move.main([*COMMAND, "--folder", str(project), option, url]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {option} = {url!r}: the URL of a backend begins with")
+    assert "gs://BUCKET" in error
 
 
 def test_an_interrupted_move_says_that_nothing_is_lost(

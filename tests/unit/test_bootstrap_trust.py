@@ -15,7 +15,7 @@ import pytest
 from bootstrap import trust
 from tests.recorder import ROOT, Recording, run_program
 
-REPOSITORY_ID, OWNER_ID, BRANCH = "1234567890", "12345678", "main"
+REPOSITORY_ID, OWNER_ID = "1234567890", "12345678"
 MAIN: Final = "refs/heads/main"
 
 
@@ -78,6 +78,7 @@ ALLOWED: Final = {
     "drift": [
         claims("drift.yml", "schedule", environment="drift"),
         claims("drift.yml", "workflow_dispatch", environment="drift"),
+        claims("deploy.yml", "workflow_dispatch", environment="drift"),
     ],
     "deployer": [claims("deploy.yml", "workflow_dispatch", environment="production")],
 }
@@ -111,7 +112,12 @@ REFUSED: Final = {
         "test.yml", "workflow_dispatch", environment="production"
     ),
     "the drift workflow in environment production": claims("drift.yml", "workflow_dispatch", environment="production"),
-    "the deploy workflow in environment drift": claims("deploy.yml", "workflow_dispatch", environment="drift"),
+    "a branch's deploy workflow in environment drift": claims(
+        "deploy.yml", "workflow_dispatch", "refs/heads/attack", environment="drift"
+    ),
+    "another workflow of main in environment drift": claims("test.yml", "workflow_dispatch", environment="drift"),
+    "a workflow file of a branch in environment drift": claims("drift.yml", "workflow_dispatch", environment="drift")
+    | {"workflow_ref": "my-org/dynamo-a4x/.github/workflows/drift.yml@refs/heads/attack"},
     "a workflow whose name ends in that of deploy": claims(
         "not-deploy.yml", "workflow_dispatch", environment="production"
     ),
@@ -172,19 +178,19 @@ def test_a_second_repository_that_the_condition_lets_in_gets_nothing(program: Re
     assert value == "99/deployer"
 
 
-def test_another_protected_branch_takes_the_place_of_main() -> None:
-    for name, workflow in trust.WORKFLOWS.items():
-        [token, *_] = ALLOWED[name]
-        expected = workflow.file is None
-        assert _evaluated(workflow.expression("release"), token) is expected
-        moved = {key: value.replace(MAIN, "refs/heads/release") for key, value in token.items()}
-        assert _evaluated(workflow.expression("release"), moved) is True
+def test_without_previews_nobody_becomes_the_previewer_and_the_others_stay() -> None:
+    program = run_program("team", root=ROOT / "bootstrap", secrets={}, config={"dynamo-a4x-bootstrap:previews": False})
+    for name, tokens in ALLOWED.items():
+        for token in tokens:
+            assert identities(program, token) == ({name} - {trust.PREVIEWER})
+    assert "PREVIEWER_ACCOUNT" not in program.outputs["variables"]
+    assert not [r for r in program.resources if "previewer" in r.name]
 
 
 def test_what_google_limits_is_within_its_limits() -> None:
     """4,096 characters of a condition, 2,048 of a mapping, 127 of a subject and of an attribute's value."""
-    assert len(trust.condition("9" * 19, "9" * 19)) < 4096
-    mapping = trust.mapping("x" * 100)
+    assert len(trust.condition("9" * 19, "9" * 19, tuple(trust.WORKFLOWS))) < 4096
+    mapping = trust.mapping(tuple(trust.WORKFLOWS))
     assert all(len(expression) < 2048 for expression in mapping.values())
     [token] = ALLOWED["deployer"]
     longest = {**token, "repository_id": "9" * 19, "run_id": "9" * 19}
