@@ -18,6 +18,7 @@ import asyncio
 import copy
 import importlib
 import json
+import os
 import re
 import runpy
 import shutil
@@ -46,6 +47,8 @@ from rehearsal.simulator.values import mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project: where Pulumi.yaml and `__main__.py` are."""
+STACK_FILES = "DYNAMO_A4X_STACK_FILES"
+"""Variable with the folder of the project's stack files, if it is not the project's: the tests have their own."""
 PASSPHRASE = "rehearsal"
 _LOOP_SECONDS = 2.0
 _QUIET = frozenset({"same", "read", "refresh"})
@@ -384,9 +387,10 @@ class Rehearsal:
             raise RehearsalError("config", [_last_line(str(error))]) from None
 
     def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
-        path = self.root / f"Pulumi.{self.file}.yaml"
+        folder = Path(os.environ.get(STACK_FILES) or ROOT) if self.root == ROOT else self.root
+        path = folder / f"Pulumi.{self.file}.yaml"
         if not path.is_file():
-            files = self.root.glob("Pulumi.*.yaml")
+            files = folder.glob("Pulumi.*.yaml")
             known = sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files)
             raise ConfigError(f"there is no stack {self.file!r}: {path.name} is missing (stacks: {', '.join(known)})")
         # Parsed by the program's own reader as by the engine, because the file is rewritten for the engine.

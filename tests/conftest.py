@@ -16,7 +16,10 @@ from pulumi.runtime import resource as resource_runtime
 from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from reference.machines import A4X
+from tests import stacks
 from tests.recorder import Recording, Resource, run_program
+
+stacks.install()
 
 # As `__main__` does, but before the provider SDKs are imported: half of their import is a search for garbage.
 gc.set_threshold(200_000, 50, 50)

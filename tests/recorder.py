@@ -35,7 +35,7 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime import stack as runtime_stack
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
-from tests import answers
+from tests import answers, stacks
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project: the folder of `Pulumi.yaml` and `__main__.py`."""
@@ -537,7 +537,9 @@ class StackConfig:
                     secret_keys.add(full)
             if given is not None:
                 values[full] = _encoded(given)
-        for key, given in (_yaml(root / f"Pulumi.{stack}.yaml").get("config") or {}).items():
+        for key, given in (
+            _yaml((stacks.FOLDER if root == ROOT else root) / f"Pulumi.{stack}.yaml").get("config") or {}
+        ).items():
             full = key if ":" in key else f"{project}:{key}"
             if isinstance(given, Mapping) and set(given) == {"secure"}:
                 secret_keys.add(full)

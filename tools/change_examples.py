@@ -27,7 +27,9 @@ from rehearsal import Rehearsal
 from rehearsal.run import ROOT
 
 FOLDER: Final = ROOT / "tests" / "data" / "change_report"
-_LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "docs", "tests", "rehearsal", "mutants")
+STACKS: Final = ROOT / "tests" / "data" / "stacks"
+"""Stack files of the tests: a team edits those of the project."""
+_LEFT_OUT: Final = shutil.ignore_patterns(".*", "Pulumi.*.yaml", "__pycache__", "docs", "tests", "rehearsal", "mutants")
 
 
 class Edit(BaseModel):
@@ -87,6 +89,8 @@ def cases() -> list[Case]:
 def checkout(target: Path) -> Path:
     """A copy of what the program needs."""
     shutil.copytree(ROOT, target, ignore=_LEFT_OUT)
+    for file in STACKS.glob("Pulumi.*.yaml"):
+        shutil.copy(file, target)
     return target
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rehearsal.run import ROOT
+from tests import stacks
 
 VALUES: dict[str, tuple[str, ...]] = {
     "environment": ("dev", "prod"),
@@ -38,7 +35,7 @@ class Modes:
 
     def config(self) -> dict[str, Any]:
         """What is laid over the environment's stack file."""
-        shipped = yaml.safe_load((Path(ROOT) / f"Pulumi.{self.environment}.yaml").read_text(encoding="utf-8"))["config"]
+        shipped = stacks.config(self.environment)
         return {
             "dynamo-a4x:cluster": {**shipped["dynamo-a4x:cluster"], "rdma": self.rdma},
             "dynamo-a4x:dynamo": {**shipped["dynamo-a4x:dynamo"], "version": self.dynamo},

@@ -15,6 +15,7 @@ import settings
 from rehearsal import ConfigError, Rehearsal
 from rehearsal import engine as engines
 from settings import stack_file
+from tests import stacks
 from tests.guards import PROGRAM_PACKAGES
 from tests.resilience.proof import needs_engine
 from tests.unit.test_stack_file import SCALARS
@@ -92,7 +93,7 @@ def test_a_key_that_stands_twice_is_refused_by_the_engine_too(run: Any, tmp_path
 
 def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "project" / "Pulumi.dev.yaml"
-    path.write_text((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text(stacks.path("prod").read_text(encoding="utf-8"), encoding="utf-8")
     for key, value in SET.items():
         run("config", "set", "--stack", "dev", "--path", key, value)
     read: Any = settings.parse(stack_file.read(path), "dev")
@@ -116,7 +117,7 @@ def test_a_rehearsal_refuses_what_the_engine_would_hand_over_otherwise(tmp_path:
     for entry in ROOT.iterdir():
         if entry.name in {*PROGRAM_PACKAGES, "__main__.py", "Pulumi.yaml", "sglang_configs"}:
             (tmp_path / entry.name).symlink_to(entry)
-    text = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    text = stacks.path("dev").read_text(encoding="utf-8")
     if "cluster" in spoilt:
         text = text.replace("  dynamo-a4x:cluster:\n    mode: adopt\n    name: a4x-dev\n", "")
     (tmp_path / "Pulumi.dev.yaml").write_text(text + spoilt, encoding="utf-8")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from rehearsal import engine as engines
-from rehearsal.run import ROOT, Rehearsal
+from rehearsal.run import Rehearsal
 from serving_rules import layout
+from tests import stacks
 
 pytestmark = [
     pytest.mark.engine,
@@ -25,7 +24,7 @@ RELEASES = ("0.7.0", "1.0.1")
 
 def config_of(stack: str, name: str, version: str) -> dict[str, Any]:
     """The stack file with this layout on this release; the domain has a whole rack."""
-    shipped = yaml.safe_load((Path(ROOT) / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    shipped = stacks.config(stack)
     domain, serving = shipped["dynamo-a4x:domains"][0], shipped["dynamo-a4x:stacks"][0]
     return {
         "dynamo-a4x:protect": False,

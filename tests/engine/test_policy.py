@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from policy.catalog import RULES
 from rehearsal import __main__ as rehearsal_command
 from rehearsal import policy_pack
 from rehearsal.__main__ import main as command
 from rehearsal.policy_pack import PACK, PolicyPackError, Violation
-from rehearsal.run import ROOT, Phase, Rehearsal, RehearsalError
+from rehearsal.run import Phase, Rehearsal, RehearsalError
 from serving_rules import layout
-from tests import policy_cases
+from tests import policy_cases, stacks
 from tests.engine import modes
 from tests.engine.modes import Modes
 from tests.engine.policy_program import AcceptingCloud
@@ -54,7 +53,7 @@ ADVICE = {
 
 
 DIGEST = "sha256:" + 64 * "0"
-DOMAIN = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8"))["config"]["dynamo-a4x:domains"][0]
+DOMAIN = stacks.config("prod")["dynamo-a4x:domains"][0]
 CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
     "a Google service account": ("prod", {"dynamo-a4x:workloadIdentity": "serviceAccount"}),
     "a fabric test": (

@@ -18,8 +18,8 @@ import pytest
 
 from rehearsal import ConfigError, EngineError, Rehearsal, RehearsalError
 from rehearsal import engine as engines
-from rehearsal.run import ROOT, write_export
-from tests import interrupts
+from rehearsal.run import ROOT, STACK_FILES, write_export
+from tests import interrupts, stacks
 
 SAMPLE = Path(__file__).parent / "sample"
 PROGRAM = SAMPLE / "program.py"
@@ -229,6 +229,10 @@ def test_a_config_change_that_the_program_refuses_changes_nothing() -> None:
     with pytest.raises(ConfigError):
         rehearsal.set_config({"dynamo-a4x:cluster": None})
     assert rehearsal.settings is settings
+
+
+def test_the_tests_have_stack_files_of_their_own() -> None:
+    assert os.environ[STACK_FILES] == str(stacks.FOLDER)
 
 
 @needs_engine

@@ -43,6 +43,7 @@ from preflight.run import run
 from preflight.site import Site
 from reference.capacity import quantity
 from reference.registry import PYTHON_IMAGE
+from tests import stacks
 from tests.conftest import recorded
 from tests.preflight.healthy import kind
 from tests.recorder import ROOT, Recording, run_program
@@ -535,7 +536,7 @@ def test_the_quotas_are_counted_from_what_the_program_makes(prod: Recording) -> 
 
 
 def test_the_names_and_marks_are_those_of_the_program(prod: Recording) -> None:
-    settings = read("prod", ROOT)
+    settings = read("prod", stacks.FOLDER)
     site = Site(settings, GoogleCloud(settings.project, credentials=AnonymousCredentials()))
     made = [r.inputs for r in prod.resources if r.type == "gcp:compute/network:Network"]
     assert sorted(network["name"] for network in made) == sorted(site.own_networks())

@@ -20,16 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from rehearsal import ApiError, Call, CloudResource, CloudState, Rehearsal
-from rehearsal.run import ROOT
 from rehearsal.simulator.kubernetes import admission, helm, pods
 from rehearsal.simulator.state import Key
 from rehearsal.simulator.workloads import serving
 from rehearsal.timeline import needs, plan
 from rehearsal.timeline.needs import Rule
 from rehearsal.timeline.plan import Named, Plan
+from tests import stacks
 from tests.resilience import life
 from tests.resilience.life import ProofError
 
@@ -156,8 +154,7 @@ def _spoken(key: Key, things: Mapping[Key, Named]) -> str:
 
 def every_part(environment: str) -> dict[str, Any]:
     """The config with which an environment has every part; with DRANET the other mode of all that changes the order."""
-    path = ROOT / f"Pulumi.{environment.removesuffix(life.DRANET)}.yaml"
-    file = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    file = stacks.config(environment.removesuffix(life.DRANET))
     config: dict[str, Any] = {DOMAINS: [{**domain, "fabricTest": {}} for domain in file[DOMAINS]]}
     if environment.endswith(life.DRANET):
         config["dynamo-a4x:dynamo"] = {**file["dynamo-a4x:dynamo"], "version": "1.0.2", "systemTolerations": True}

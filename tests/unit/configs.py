@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 import settings
-from tests.recorder import ROOT
+from tests import stacks
 from validation.problems import Problem
 
 Config = dict[str, Any]
@@ -15,7 +13,7 @@ Config = dict[str, Any]
 
 def shipped(environment: str) -> Config:
     """The config of an environment, as its file has it."""
-    return yaml.safe_load((ROOT / f"Pulumi.{environment}.yaml").read_text(encoding="utf-8"))["config"]
+    return stacks.config(environment)
 
 
 def put(config: Config, path: str, value: object) -> Config:

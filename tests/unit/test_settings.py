@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 import settings
 from reference import naming
+from settings import stack_file
 from tests.recorder import ROOT
 from tests.unit.configs import Config, put, shipped
 from tools import config_reference
@@ -25,6 +27,12 @@ def _two(kind: str, environment: str, **second: Any) -> Config:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_environments_that_ship_are_valid(environment: str) -> None:
     assert settings.parse(shipped(environment), environment).environment == environment
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_every_stack_file_of_the_project_is_valid(path: Path) -> None:
+    environment = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    assert settings.parse(stack_file.read(path), environment).environment == environment
 
 
 def test_all_problems_are_reported_at_once() -> None:
