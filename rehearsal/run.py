@@ -15,6 +15,7 @@ ones.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import importlib
 import json
@@ -275,7 +276,9 @@ class Rehearsal:
             while loop.is_running() and time.monotonic() < deadline:
                 time.sleep(0.01)
             if not loop.is_running():
-                loop.close()
+                # The SDK's own thread may close it at the same moment.
+                with contextlib.suppress(ValueError):
+                    loop.close()
         self._loops.clear()
 
     def preview(self, name: str = "preview", **options: Any) -> Phase:
