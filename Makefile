@@ -103,7 +103,7 @@ bench: $(INSTALLED)
 
 faults: $(INSTALLED)
 	@$(GET_ENGINE)
-	@$(BIN)/pytest -v -m 'whole or not whole' --timeout 3600 tests/resilience $(ARGS)
+	@$(BIN)/pytest -v --numprocesses 2 -m 'whole or not whole' --timeout 3600 tests/resilience $(ARGS)
 
 mutants: $(INSTALLED)
 	@$(BIN)/python -m mutants $(ARGS)
@@ -148,7 +148,7 @@ test: $(INSTALLED) $(POLICY_INSTALLED)
 	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(GET_ENGINE); \
 	step engine $(RUN_PARALLEL) --junitxml=$$reports/engine.xml tests/engine; \
-	step resilience $(BIN)/pytest -q --junitxml=$$reports/resilience.xml tests/resilience; \
+	step resilience $(BIN)/pytest -q --numprocesses 2 --junitxml=$$reports/resilience.xml tests/resilience; \
 	printf '\n'; $(BIN)/python tests/tally.py $$reports/*.xml
 
 # The same with every combination of the modes in place of a pairwise selection; `make faults` is the long form of the
