@@ -93,7 +93,7 @@ compare: $(INSTALLED)
 	@$(BIN)/python -m change_report --base '$(BASE)' $(ARGS)
 
 policy: $(INSTALLED) $(POLICY_INSTALLED)
-	@$(BIN)/python -m rehearsal --stack $(STACK) --policy $(ARGS)
+	@$(BIN)/python -m policy.config && $(BIN)/python -m rehearsal --stack $(STACK) --policy $(ARGS)
 
 preflight: $(INSTALLED)
 	@$(BIN)/python -m preflight --stack $(STACK) $(ARGS)

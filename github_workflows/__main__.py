@@ -31,6 +31,7 @@ from github_workflows.api import GitHub, GitHubError
 from github_workflows.objects import CompletedRun
 from github_workflows.outcome import Name, Outcome
 from github_workflows.pull_request import Render, Site
+from policy import config
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SUMMARY_MOST: Final = 1_000_000
@@ -78,9 +79,15 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str], _render:
     """One stack, or every initialised one: what fails with one of them does not keep the others from being checked."""
     names = options.stack or _initialised(options.root)
     command = engine.DRIFT if options.command == "drift" else engine.PREVIEW
+    command = (*command, *engine.POLICY) if options.policy else command
+    wrong = config.problems(options.root / engine.POLICY_CONFIG) if options.policy else []
     code = 0
     for name in names:
-        result = engine.Check(name, command, options.minutes, environment).run()
+        if wrong:
+            message = cut.middle_cut("; ".join(wrong), outcome.MESSAGE_MOST)
+            result = Outcome(subject=name, verdict="failed", message=message)
+        else:
+            result = engine.Check(name, command, options.minutes, environment).run()
         code |= _finish(result, options.out and options.out / f"{name}.json", environment)
     return code
 
@@ -231,6 +238,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         check.add_argument(
             "--minutes", type=_minutes, default=30.0, help="after which each is stopped (default: 30; up to 360)"
         )
+        check.add_argument("--policy", action="store_true", help="judged by the policy pack (make policy-venv)")
         _add_root(check)
     compare = commands.add_parser("compare", help="report of the change since a commit")
     compare.add_argument("--base", required=True, metavar="COMMIT")

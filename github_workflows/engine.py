@@ -23,6 +23,9 @@ from github_workflows.outcome import Outcome, Verdict
 NO_CHANGES_EXPECTED: Final = 7
 """Exit code of `--expect-no-changes` when there are changes (Pulumi 3.259.0, cmd/exit_codes.go)."""
 PREVIEW: Final = ("preview", "--diff")
+POLICY_CONFIG: Final = "policy/config.json"
+POLICY: Final = ("--policy-pack", "policy", "--policy-pack-config", POLICY_CONFIG)
+"""What `up` is judged by as well (`deploy.yml`)."""
 DRIFT: Final = ("preview", "--diff", "--refresh", "--expect-no-changes")
 
 

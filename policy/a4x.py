@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -19,8 +20,10 @@ from policy.rule import (
     differs,
     is_list,
     items,
+    leaves,
     shown,
     strings,
+    text,
 )
 
 _POLICY: Final = "gcp:compute/resourcePolicy:ResourcePolicy"
@@ -67,30 +70,54 @@ def _not_flexible(resource: Resource, _settings: Settings, _run: Run) -> Iterato
 def _one_rack(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Finding]:
     if not _is_a4x(resource):
         return
-    nodes = _nodes(resource)
+    nodes, zones = _nodes(resource), at(resource.inputs, "nodeLocations")
+    location = at(resource.inputs, "location")
+    zonal = location is UNKNOWN or re.search(r"-[a-z]$", str(location)) is not None
     if nodes is not None and nodes > _RACK:
         yield Finding(f"{nodes} nodes", f"NVLink reaches {_RACK} nodes: one pool for each rack")
+    elif zones is not UNKNOWN and len(zones or []) != 1 and not (zonal and not zones):
+        yield Finding(shown(resource, "nodeLocations"), "Name the zone of the rack: GKE counts nodes per zone")
     if at(resource.inputs, "autoscaling") is not None:
         yield Finding("autoscaling is set", "Leave it out: a rack is used as a whole")
 
 
+def _in_pools(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Finding]:
+    """Clusters' own pools and their autoscaling, instances and their templates."""
+    if not resource.type.startswith("gcp:") or resource.type == NODE_POOL:
+        return
+    for path, value in leaves(resource.inputs):
+        name, machine = str(value).rpartition("/")[2], not {"machineType", "machineTypes"}.isdisjoint(path)
+        if (machine and name.startswith("a4x-")) or ("resourceType" in path and name.startswith("nvidia-gb")):
+            yield Finding(
+                f"{'.'.join(path)} = {text(value)}", "Make a NodePool: what the rules of A4X pools say holds there only"
+            )
+
+
 def _placed(resource: Resource, _settings: Settings, run: Run) -> Iterator[Finding]:
+    if resource.type == _POLICY and at(resource.inputs, "workloadPolicy") is None:
+        run.remember("a4x-other-policies", resource.urn, at(resource.inputs, "name"))
     if resource.type == _POLICY and at(resource.inputs, "workloadPolicy") is not None:
         for path, wanted in (("type", "HIGH_THROUGHPUT"), ("acceleratorTopology", "1x72")):
             if differs(resource, f"workloadPolicy.{path}", wanted):
                 yield Finding(shown(resource, f"workloadPolicy.{path}"), f'A whole NVL72 rack needs "{wanted}"')
-    if not _is_a4x(resource):
-        return
-    policy = at(resource.inputs, "placementPolicy.policyName")
+    if _is_a4x(resource):
+        yield from _own_policy(resource, run)
+
+
+def _own_policy(pool: Resource, run: Run) -> Iterator[Finding]:
+    policy = at(pool.inputs, "placementPolicy.policyName")
     if policy is None:
         yield Finding("placementPolicy.policyName is not set", "Give the pool a workload policy of topology 1x72")
-    elif policy is not UNKNOWN:
-        for urn, other in run.remember("a4x-placement", resource.urn, policy).items():
-            if other == policy:
-                yield Finding(
-                    f"placementPolicy.policyName = {policy} is also that of {urn.rpartition('::')[2]}",
-                    "Give each pool a policy of its own, or GKE places both in one rack",
-                )
+    if not isinstance(policy, str):
+        return
+    if policy in run.seen.get("a4x-other-policies", {}).values():
+        yield Finding(f"{shown(pool, 'placementPolicy.policyName')} has no workloadPolicy", "Give it one: 1x72")
+    for urn, other in run.remember("a4x-placement", pool.urn, policy).items():
+        if other == policy:
+            yield Finding(
+                f"placementPolicy.policyName = {policy} is also that of {urn.rpartition('::')[2]}",
+                "Give each pool a policy of its own, or GKE places both in one rack",
+            )
 
 
 def _tainted(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Finding]:
@@ -114,10 +141,13 @@ def _gpus(resource: Resource, settings: Settings, run: Run) -> Iterator[Finding]
 
 
 def _protected(resource: Resource, settings: Settings, run: Run) -> Iterator[Finding]:
+    def named(patterns: Any) -> bool:
+        return any(fnmatchcase(run.stack.lower(), str(pattern).lower()) for pattern in patterns)
+
     kept = resource.type in (CLUSTER, BUCKET, *_KEYS) or _is_a4x(resource)
-    if not kept or not any(fnmatchcase(run.stack, pattern) for pattern in settings["environments"]):
+    if not kept or not named(settings["environments"]) or named(settings["except"]):
         return
-    fix = "Set dynamo-a4x:protect to true. To take the environment down on purpose, run that one up without the pack"
+    fix = "Set dynamo-a4x:protect to true. To take the environment down, name it in this rule's `except`"
     if not resource.protect:
         yield Finding(f"{run.stack}: the resource option protect is not set", fix)
     # On by default.
@@ -126,13 +156,14 @@ def _protected(resource: Resource, settings: Settings, run: Run) -> Iterator[Fin
 
 
 _LIMIT: Final[Any] = Setting(
-    "most GPUs of all A4X pools that the environment creates", 72, {"type": "number", "minimum": 0}
+    "most GPUs of all A4X pools that the environment creates", 72, {"type": "integer", "minimum": 0}
 )
 
 RULES: Final = (
     Rule("a4x-reservation", "A4X pools use a reservation.", "mandatory", _reserved),
     Rule("a4x-not-spot", "A4X nodes are never spot, preemptible or queued.", "mandatory", _not_flexible),
     Rule("a4x-one-rack", "An A4X pool has at most 18 nodes and is not scaled.", "mandatory", _one_rack),
+    Rule("a4x-in-pools", "A4X nodes are made by NodePools only.", "mandatory", _in_pools),
     Rule("a4x-placement", "Each A4X pool has a workload policy of its own, of topology 1x72.", "mandatory", _placed),
     Rule("a4x-taint", "Only pods that tolerate nvidia.com/gpu run on A4X nodes.", "mandatory", _tainted),
     Rule(
@@ -148,9 +179,10 @@ RULES: Final = (
         "mandatory",
         _protected,
         {
-            "environments": strings(
-                "stacks that must be protected, as patterns", "prod", "prod-*", "production", "production-*"
-            )
+            "environments": strings("stacks that must be protected, as patterns in any case", "*prod*", "*prd*"),
+            "except": strings(
+                "stacks that need not, as patterns in any case", "*nonprod*", "*non-prod*", "*preprod*", "*pre-prod*"
+            ),
         },
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -49,7 +50,8 @@ def _authorized_networks(resource: Resource) -> Iterator[Finding]:
             "Set it; an empty list lets nobody in, and the DNS endpoint still works",
         )
     for block in items(at(config, "cidrBlocks")):
-        if str(at(block, "cidrBlock")).endswith("/0"):
+        # Half of the internet, twice, is all of it.
+        if re.search(r"/[0-7]$", str(at(block, "cidrBlock"))):
             yield Finding(f"cidrBlock = {at(block, 'cidrBlock')}", "List the ranges that need access")
     yield from _wanted(
         "masterAuthorizedNetworksConfig.gcpPublicCidrsAccessEnabled",
@@ -97,7 +99,7 @@ def _monitoring(resource: Resource) -> Iterator[Finding]:
     path = "monitoringConfig.managedPrometheus.enabled"
     yield from _wanted(path, True, fix="Set it to true", resource=resource)
     components = at(resource.inputs, "monitoringConfig.enableComponents")
-    if components is not UNKNOWN and "DCGM" not in (components or []):
+    if components is not UNKNOWN and not {"DCGM", UNKNOWN} & {*(components or [])}:
         yield Finding("monitoringConfig.enableComponents has no DCGM", "Add it, or nobody sees the GPUs' errors")
 
 

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
-from policy.rule import UNKNOWN, Finding, Resource, Rule, Run, Settings, at, items, strings, text
+from policy.rule import Finding, Resource, Rule, Run, Settings, at, filled, items, matches, strings
 
 _PUBLIC: Final = ("allUsers", "allAuthenticatedUsers")
-_BASIC: Final = ("roles/owner", "roles/editor", "roles/viewer")
-_READS: Final = ("roles/storage.objectViewer", "roles/storage.legacyObjectReader")
+_EVERYBODY: Final = ("system:authenticated", "system:unauthenticated", "system:anonymous")
+"""Of Kubernetes; on GKE the first is everybody with a Google account."""
+_BASIC: Final = ("roles/owner", "roles/editor", "roles/viewer", "roles/admin", "roles/writer", "roles/reader")
+_STORAGE: Final = ("gcp:storage/", "gcp:projects/", "gcp:folder/", "gcp:organizations/")
+"""Where a role on storage can be given: of a bucket or managed folder, and above."""
 
 
-def _grants(resource: Resource) -> bool:
-    """Whether a resource gives a role to members: `IAMMember`, `BucketIAMMember`, ..."""
-    return resource.type.startswith("gcp:") and resource.type.lower().endswith(("iammember", "iambinding"))
+def _kind(resource: Resource) -> str:
+    """`IAMMember`, `BucketIAMPolicy`, `RepositoryIamBinding`, ...; empty for what is not of Google Cloud."""
+    return resource.type.rpartition(":")[2] if resource.type.startswith("gcp:") else ""
 
 
-def _members(resource: Resource) -> list[str]:
-    listed = [at(resource.inputs, "member"), *items(at(resource.inputs, "members"))]
-    return [member for member in listed if isinstance(member, str)]
+def _grants(resource: Resource) -> Iterator[tuple[Any, str]]:
+    """Every role that a resource gives, and to whom; neither is UNKNOWN."""
+    kind = _kind(resource).lower()
+    if kind.endswith(("iammember", "iambinding")):
+        bindings: list[Any] = [resource.inputs]
+    elif kind.endswith("iampolicy"):
+        bindings = items(at(_parsed(at(resource.inputs, "policyData")), "bindings"))
+    else:
+        return
+    for binding in bindings:
+        role = at(binding, "role")
+        for member in (at(binding, "member"), *items(at(binding, "members"))):
+            if isinstance(role, str) and isinstance(member, str):
+                yield role, member
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _authoritative(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Finding]:
-    kind = resource.type.rpartition(":")[2]
-    if resource.type.startswith("gcp:") and kind.endswith(("IAMBinding", "IAMPolicy")):
+    kind = _kind(resource)
+    if kind.lower().endswith(("iambinding", "iampolicy")):
         yield Finding(
             f"{kind} takes the role, or all roles, from every member that it does not list",
             f"Use {kind.removesuffix('Binding').removesuffix('Policy')}Member, which adds one",
@@ -33,36 +54,37 @@ def _authoritative(resource: Resource, _settings: Settings, _run: Run) -> Iterat
 
 
 def _public(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Finding]:
-    who = _members(resource) if _grants(resource) else []
-    if resource.type.startswith("gcp:storage/") and "AccessControl" in resource.type:
-        who = [str(at(resource.inputs, "entity"))]
+    who = [member for _role, member in _grants(resource)]
+    if resource.type.startswith("gcp:storage/"):
+        # ACLs: of one entity, and lists of ROLE:ENTITY.
+        who += [str(at(resource.inputs, "entity"))]
+        who += [str(one).partition(":")[2] for one in items(at(resource.inputs, "roleEntities"))]
+    if resource.type.startswith("kubernetes:rbac.authorization.k8s.io/"):
+        who += [str(at(subject, "name")) for subject in items(at(resource.inputs, "subjects"))]
     for member in who:
-        if member in _PUBLIC:
+        if member in (*_PUBLIC, *_EVERYBODY):
             yield Finding(f"member = {member}", "Name the accounts that need access; nothing here is public")
 
 
-def _basic_role(resource: Resource, settings: Settings, _run: Run) -> Iterator[Finding]:
-    role = at(resource.inputs, "role")
-    if not _grants(resource) or role not in _BASIC:
-        return
-    for member in _members(resource):
-        if not any(fnmatchcase(member, pattern) for pattern in settings["members"]):
+def _basic_role(resource: Resource, settings: Settings, run: Run) -> Iterator[Finding]:
+    for role, member in _grants(resource):
+        if role in _BASIC and not any(matches(member, pattern) for pattern in filled(settings["members"], run)):
             yield Finding(
                 f"role = {role} for {member}",
                 "Grant the predefined roles that are needed, or list the member in this rule's `members`",
             )
 
 
-def _bucket_writer(resource: Resource, settings: Settings, _run: Run) -> Iterator[Finding]:
-    role, member = at(resource.inputs, "role"), at(resource.inputs, "member")
-    if not resource.type.endswith(":BucketIAMMember") or UNKNOWN in (role, member) or role in _READS:
+def _bucket_writer(resource: Resource, settings: Settings, run: Run) -> Iterator[Finding]:
+    if not resource.type.startswith(_STORAGE):
         return
-    if not any(fnmatchcase(str(member), pattern) for pattern in settings["writers"]):
-        yield Finding(
-            f"role = {text(role)} for {member}",
-            "Only the download fills the bucket: grant roles/storage.objectViewer, or list the member in this rule's "
-            "`writers`",
-        )
+    for role, member in _grants(resource):
+        if role in settings["roles"] and not any(matches(member, one) for one in filled(settings["writers"], run)):
+            yield Finding(
+                f"role = {role} for {member}",
+                "Only the download fills the bucket: grant roles/storage.objectViewer, or list the member in this "
+                "rule's `writers`",
+            )
 
 
 RULES: Final = (
@@ -72,13 +94,13 @@ RULES: Final = (
         "mandatory",
         _authoritative,
     ),
-    Rule("no-public-access", "No role is given to everybody on the internet.", "mandatory", _public),
+    Rule("no-public-access", "No role is given to everybody, in Google Cloud or in the cluster.", "mandatory", _public),
     Rule(
         "no-basic-roles",
         "Nobody gets owner, editor or viewer of a project.",
         "mandatory",
         _basic_role,
-        {"members": strings("members that may have a basic role, as patterns")},
+        {"members": strings("members that may have a basic role, as patterns; {project} is gcp:project")},
     ),
     Rule(
         "bucket-writers",
@@ -87,10 +109,22 @@ RULES: Final = (
         _bucket_writer,
         {
             "writers": strings(
-                "members that may write, as patterns",
-                "principal://*/sa/model-download",
-                "serviceAccount:download-*@*.iam.gserviceaccount.com",
-            )
+                "members that may write, as patterns; {project} is gcp:project",
+                "principal://iam.googleapis.com/projects/*/locations/global/workloadIdentityPools/"
+                "{project}.svc.id.goog/subject/ns/*/sa/model-download",
+                "serviceAccount:download-*@{project}.iam.gserviceaccount.com",
+            ),
+            "roles": strings(
+                "roles that write; add custom ones",
+                "roles/storage.admin",
+                "roles/storage.objectAdmin",
+                "roles/storage.objectUser",
+                "roles/storage.objectCreator",
+                "roles/storage.folderAdmin",
+                "roles/storage.legacyBucketOwner",
+                "roles/storage.legacyBucketWriter",
+                "roles/storage.legacyObjectOwner",
+            ),
         },
     ),
 )

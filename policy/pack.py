@@ -17,6 +17,7 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
+from policy import config
 from policy.catalog import RULES
 from policy.rule import UNKNOWN, Provider, Resource, Rule, Run, is_list, is_mapping
 
@@ -24,8 +25,25 @@ NAME = "dynamo-a4x"
 
 
 def serve() -> None:
-    """Answer the engine until it ends this process."""
-    PolicyPack(NAME, [_policy(rule) for rule in RULES])
+    """Answer the engine until it ends this process; without a valid config, with a refusal that says why."""
+    wrong = config.problems()
+    PolicyPack(NAME, [_refusal(wrong)] if wrong else [_policy(rule) for rule in RULES])
+
+
+def _refusal(wrong: list[str]) -> ResourceValidationPolicy:
+    told: list[str] = []
+
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        if told in ([], [args.urn]):
+            told[:] = [args.urn]
+            report("; ".join(wrong), None)
+
+    return ResourceValidationPolicy(
+        name="config",
+        description="The pack's config has only what the pack knows.",
+        validate=validate,
+        enforcement_level=EnforcementLevel.MANDATORY,
+    )
 
 
 def _policy(rule: Rule) -> ResourceValidationPolicy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, TypeGuard
 
 Level = Literal["mandatory", "advisory"]
@@ -100,7 +101,43 @@ class Rule:
     def findings(self, resource: Resource, settings: Settings, run: Run) -> list[Finding]:
         """What the resource violates; `settings` override the defaults."""
         defaults = {name: setting.default for name, setting in self.settings.items()}
-        return list(self.check(resource, {**defaults, **settings}, run))
+        return [*self._misspelt(settings, run), *self.check(resource, {**defaults, **settings}, run)]
+
+    def _misspelt(self, settings: Settings, run: Run) -> Iterator[Finding]:
+        """Settings that the rule does not have, once in a run: ignored ones would protect nothing."""
+        for name in settings.keys() - self.settings.keys():
+            if not run.remember(f"{self.name}.{name}", "config", True):
+                run.remember(f"{self.name}.{name}", "told", True)
+                yield Finding(f"the pack's config sets {name}, which this rule does not have", self.choices())
+
+    def choices(self) -> str:
+        """The settings to choose from, for a message."""
+        return f"Settings: {', '.join(self.settings)}" if self.settings else "It has no settings"
+
+
+def matches(value: str, pattern: str, *, below: bool = False) -> bool:
+    """Whether a value matches a pattern, segment by segment: `*` stays between two slashes.
+
+    `below`: also what lies below the pattern, as an image lies below its registry.
+    """
+    parts, wanted = value.split("/"), pattern.rstrip("/").split("/")
+    fits = len(parts) >= len(wanted) if below else len(parts) == len(wanted)
+    return fits and all(map(fnmatchcase, parts, wanted))
+
+
+def filled(patterns: Iterable[Any], run: Run) -> list[str]:
+    """Patterns with the project's id for {project}; without those that need it where it is not set."""
+    project = run.config("gcp:project") or ""
+    return [str(one).replace("{project}", project) for one in patterns if project or "{project}" not in str(one)]
+
+
+def mappings(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Every mapping in a value, the outer ones first, with its path."""
+    if is_mapping(value):
+        yield path, value
+    inner = value.items() if is_mapping(value) else enumerate(value) if is_list(value) else ()
+    for key, item in inner:
+        yield from mappings(item, (*path, str(key)))
 
 
 def strings(meaning: str, *default: str) -> Setting:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rehearsal import policy_pack, report, timeline
 from rehearsal.engine import EngineError
-from rehearsal.policy_pack import PACK, PolicyPackError
+from rehearsal.policy_pack import CONFIG, PACK, PolicyPackError
 from rehearsal.run import ROOT, ConfigError, Phase, Rehearsal, RehearsalError, write_export
 from rehearsal.timeline import paced
 
@@ -48,7 +48,7 @@ def _rehearse(options: argparse.Namespace, console: Console, progress: report.Pr
     judged: dict[str, Any] = {}
     if options.policy:
         policy_pack.check(PACK)
-        judged["policy_packs"] = [str(PACK)]
+        judged = {"policy_packs": [str(PACK)], "policy_pack_configs": [str(PACK / CONFIG)]}
     with Rehearsal(options.stack, root=root, program=options.program, listener=progress) as rehearsal:
         deployed: Phase | None = None
         try:

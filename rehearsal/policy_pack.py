@@ -16,6 +16,8 @@ import yaml
 
 PACK = Path(__file__).resolve().parent.parent / "policy"
 """The project's own pack."""
+CONFIG = "config.json"
+"""The pack's config, in its folder: whoever owns the rules owns their exceptions."""
 _PLUGIN = "pulumi-analyzer-policy-python"
 _FOLDER = "analyzer-policy-python-v0.0.0"
 # The engine starts it in the pack's folder, with its own address, `.`, and the options of PulumiPolicy.yaml.

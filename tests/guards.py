@@ -40,7 +40,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "bootstrap": frozenset({"validation", "reference"}),
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
     "recovery": frozenset(),
-    "github_workflows": frozenset({"change_report"}),
+    "github_workflows": frozenset({"change_report", "policy"}),
     "policy": frozenset(),
     "rehearsal": frozenset(),
     "rehearsal.simulator": frozenset(),

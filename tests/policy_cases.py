@@ -52,6 +52,8 @@ class Case:
     provider: str = "cluster"
     secret: Sequence[str] = ()
     """Inputs that only the good resource marks as secret."""
+    exposed: Sequence[str] = ()
+    """Inputs that only the bad resource marks as secret."""
     alone: bool = False
 
     def __str__(self) -> str:
@@ -69,7 +71,7 @@ class Case:
             name,
             (bad and self.type) or base.type,
             self.inputs if bad and self.type else inputs,
-            sorted(secrets if bad else {*secrets, *self.secret}),
+            sorted({*secrets, *(self.exposed if bad else self.secret)}),
             bool(base.protect if self.protect is None or not bad else self.protect),
             provider,
         )

@@ -25,12 +25,15 @@ _HEAD: Final = """\
 
 Rules of the policy pack ([check policies](../how-to/check-policies.md)). A violated mandatory rule stops preview and
 up, an advisory one is a warning. What a preview does not know is judged by the `up`, before the resource is created.
+
+The pack is made for environments. It is not meant for `bootstrap/`, whose deployers may write buckets; nor does it see
+what a Helm chart makes of its values, a file of values (`valueYamlFiles`), or what is changed outside of Pulumi.
 """
 
 _SETTINGS: Final = """
 ## Settings
 
-Set in a file for `--policy-pack-config`. A list replaces the default, so repeat what is to stay.
+Set in `policy/config.json`. A list replaces the default, so repeat what is to stay.
 
 | rule | setting | meaning | default |
 |---|---|---|---|

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -233,6 +234,30 @@ def pack_in(folder: Path, python: str | None) -> Path:
         target.write_text(python, encoding="utf-8")
         target.chmod(0o755)
     return folder
+
+
+@needs_engine
+@needs_policy_pack
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("prod", '{"gpu-limit": {"gpus": 71}}', "72 GPUs with this pool (72), the limit is 71"),
+        ("dev", '{"gpu-limits": "advisory"}', "config.json: there is no rule gpu-limits; did you mean gpu-limit?"),
+    ],
+)
+def test_the_command_takes_the_config_beside_the_pack_and_the_pack_refuses_a_misspelt_one(
+    case: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, config, says = case
+    pack = tmp_path / "policy"
+    shutil.copytree(PACK, pack, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    (pack / ".venv").symlink_to(PACK / ".venv")
+    (pack / policy_pack.CONFIG).write_text(config, encoding="utf-8")
+    monkeypatch.setattr(rehearsal_command, "PACK", pack)
+    assert command(["--stack", stack, "--policy"]) == 1
+    said = capsys.readouterr().err
+    assert said.count(says) == 1
+    assert "Traceback" not in said
 
 
 def test_a_pack_without_an_environment_is_refused_with_cause_and_fix(tmp_path: Path) -> None:

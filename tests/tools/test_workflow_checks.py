@@ -126,6 +126,19 @@ def test_a_preview_is_handed_on_and_shown_in_the_summary(checks: Checks) -> None
     assert checks.calls[2][:4] == ["preview", "--diff", "--stack", "dev"]
 
 
+def test_a_preview_is_judged_by_the_policy_pack_with_the_config_of_the_project(checks: Checks) -> None:
+    checks.engine("Previewing")
+    (checks.folder / "policy").mkdir()
+    config = checks.folder / "policy" / "config.json"
+    config.write_text('{"gpu-limits": {"gpus": 144}}', encoding="utf-8")
+    assert preview(checks, "--policy") == 1
+    assert checks.result.message == "config.json: there is no rule gpu-limits; did you mean gpu-limit?"
+    config.write_text('{"gpu-limit": {"gpus": 144}}', encoding="utf-8")
+    assert preview(checks, "--policy") == 0
+    options = "--policy-pack policy --policy-pack-config policy/config.json"
+    assert checks.calls[2][:7] == ["preview", "--diff", *options.split(), "--stack"]
+
+
 STACK_FILES = {
     "made with a key": "secretsprovider: gcpkms://k\nencryptedkey: abc\nconfig: {}\n",
     "made with a passphrase": "encryptionsalt: v1:abc\n",

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from bootstrap import trust
+from github_workflows import engine
 from tests.recorder import ROOT
 from tools import workflows
 
@@ -32,6 +33,10 @@ COMMANDS: Mapping[str, str] = {
     ),
     ".venv/bin/python -m github_workflows preview": (
         "tests/engine/test_preview_errors.py::test_previews_and_the_drift_check_of_a_program_that_gives_a_secret_away"
+    ),
+    ".venv/bin/python -m github_workflows preview --policy": (
+        "tests/tools/test_workflow_checks.py"
+        "::test_a_preview_is_judged_by_the_policy_pack_with_the_config_of_the_project"
     ),
     ".venv/bin/python -m github_workflows drift": (
         "tests/engine/test_preview_errors.py::test_previews_and_the_drift_check_of_a_program_that_gives_a_secret_away"
@@ -292,7 +297,7 @@ def test_who_approves_a_deployment_sees_before_what_it_would_do() -> None:
     jobs = next(w for w in WORKFLOWS if w.name == "deploy.yml").jobs
     assert jobs["deploy"]["needs"] == "plan"
     assert (jobs["plan"]["environment"], jobs["deploy"]["environment"]) == ("drift", "production")
-    assert jobs["plan"]["steps"][-1]["run"] == '.venv/bin/python -m github_workflows preview --stack "$STACK"'
+    assert jobs["plan"]["steps"][-1]["run"] == '.venv/bin/python -m github_workflows preview --policy --stack "$STACK"'
     assert "DEPLOYER_ACCOUNT" not in str(jobs["plan"])
 
 
@@ -314,7 +319,15 @@ def test_a_deployment_is_made_by_hand_one_at_a_time_and_checked_before() -> None
     assert deploy.content["concurrency"] == {"group": "deploy-${{ inputs.stack }}", "cancel-in-progress": False}
     runs = [step["run"] for step in deploy.steps(run="")]
     assert [run.split()[:2] for run in runs[-2:]] == [["make", "preflight"], ["pulumi", "up"]]
-    assert "--policy-pack policy" in runs[-1]
+    assert " ".join(engine.POLICY) in runs[-1]
+
+
+@pytest.mark.parametrize("name", ["preview.yml", "deploy.yml"])
+def test_previews_are_judged_like_the_deployment(name: str) -> None:
+    job, *_ = next(w for w in WORKFLOWS if w.name == name).jobs.values()
+    runs = [step["run"] for step in job["steps"] if "run" in step]
+    assert runs[0] == "make venv policy-venv"
+    assert "github_workflows preview --policy " in runs[-1]
 
 
 # --- the checkers -----------------------------------------------------------------------------------------------------
