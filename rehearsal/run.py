@@ -276,8 +276,8 @@ class Rehearsal:
             while loop.is_running() and time.monotonic() < deadline:
                 time.sleep(0.01)
             if not loop.is_running():
-                # The SDK's own thread may close it at the same moment.
-                with contextlib.suppress(ValueError):
+                # The SDK's own thread may use or close it at the same moment.
+                with contextlib.suppress(ValueError, RuntimeError):
                     loop.close()
         self._loops.clear()
 
