@@ -273,12 +273,13 @@ class Rehearsal:
         """The SDK does not close the event loop of a run that the engine aborted."""
         deadline = time.monotonic() + _LOOP_SECONDS
         for loop in self._loops:
-            while loop.is_running() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            if not loop.is_running():
-                # The SDK's own thread may use or close it at the same moment.
-                with contextlib.suppress(ValueError, RuntimeError):
-                    loop.close()
+            # The SDK's own thread may still run it, or close it at the same moment.
+            while not loop.is_closed() and time.monotonic() < deadline:
+                if loop.is_running():
+                    time.sleep(0.01)
+                else:
+                    with contextlib.suppress(ValueError, RuntimeError):
+                        loop.close()
         self._loops.clear()
 
     def preview(self, name: str = "preview", **options: Any) -> Phase:
