@@ -19,7 +19,7 @@ from change_report import markdown, rehearsed, trees
 from change_report.assembly import assembled
 from change_report.model import ENVIRONMENTS, Environment, Report
 from change_report.trees import Tree, TreeError
-from rehearsal.engine import EngineError, ensure
+from rehearsal.engine import EngineError
 from rehearsal.report import Progress
 from rehearsal.run import ROOT
 
@@ -49,7 +49,7 @@ def _report(options: argparse.Namespace, root: Path, progress: Progress) -> Repo
     with tempfile.TemporaryDirectory(prefix="change-report-") as folder:
         base, head = trees.base(root, options.base, Path(folder) / "base"), trees.head(root)
         wanted = _stacks(options.stack, base, head)
-        deployed = partial(rehearsed.deploy, engine=ensure(progress.say), listener=progress)
+        deployed = partial(rehearsed.deploy, listener=progress)
         progress.say(f"comparing {head.commit} with {base.commit}: {', '.join(wanted)}")
         environments: list[Environment] = []
         for name in wanted:

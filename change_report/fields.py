@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 import yaml
 
 from change_report.model import MOST, FieldChange, short
+from policy.cleartext import CREDENTIALS
 from rehearsal.simulator.values import UNKNOWN_TEXTS
 
 Names: TypeAlias = Mapping[str, str]
@@ -28,10 +29,6 @@ _SECRET_NAME: Final = re.compile(
     r"(?:^|[.:_\-]|(?<=[a-z]))(?:[Tt]oken|TOKEN|[Ss]ecret|SECRET|[Pp]assword|PASSWORD|api[_-]?key|[Aa]piKey|API_?KEY)(?=$|[.\[])"
 )
 """Names of fields whose values are secrets, encrypted or not."""
-_CREDENTIAL: Final = re.compile(
-    r"\b(?:nvapi-|hf_|gh[pousr]_|github_pat_|AIza|ya29\.|xox[abprs]-)[\w.-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-)
-"""Credentials by their form: NGC, Hugging Face, GitHub, Google, Slack, keys in PEM."""
 _LINES: Final = 6
 """Lines of a text that are shown."""
 
@@ -167,7 +164,7 @@ def with_names(text: str, names: Names) -> str:
     """A text with a word in place of each random value, and without what looks like a secret."""
     for random, word in names.items():
         text = text.replace(random, word)
-    return _CREDENTIAL.sub(_HIDDEN, text)
+    return CREDENTIALS.sub(_HIDDEN, text)
 
 
 def _unknown(value: Any) -> bool:

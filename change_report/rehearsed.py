@@ -19,7 +19,6 @@ from change_report.model import (
 )
 from change_report.trees import Tree
 from rehearsal import ConfigError, Phase, Rehearsal, RehearsalError, Step
-from rehearsal.engine import Engine
 from rehearsal.run import Listener
 from rehearsal.simulator.values import items, mapping, text
 from rehearsal.simulator.workloads.serving import GPUS_PER_NODE
@@ -34,9 +33,9 @@ Deployed: TypeAlias = Callable[[str, Tree], AbstractContextManager[Rehearsal]]
 
 
 @contextmanager
-def deploy(name: str, base: Tree, *, engine: Engine | None, listener: Listener | None) -> Generator[Rehearsal]:
+def deploy(name: str, base: Tree, *, listener: Listener | None) -> Generator[Rehearsal]:
     """Deploy an environment of the base in an embedded cloud of its own."""
-    with Rehearsal(name, root=base.root, engine=engine, listener=listener) as rehearsal:
+    with Rehearsal(name, root=base.root, listener=listener) as rehearsal:
         rehearsal.up("base")
         yield rehearsal
 

@@ -15,7 +15,7 @@ from policy.rule import Finding, Resource, Rule, Run, Settings, leaves, mappings
 _SECRETS: Final = ("kubernetes:core/v1:Secret", "kubernetes:core/v1:SecretPatch")
 _SHORTEST: Final = 8
 """Characters of a config value that is searched for; shorter ones occur by chance."""
-_TOKENS: Final = re.compile(
+CREDENTIALS: Final = re.compile(
     r"nvapi-[\w-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgh[pousr]_\w{36}|\bgithub_pat_\w{22,}|\bAKIA[0-9A-Z]{16}\b|\bAIza[\w-]{35}"
     r"|\bya29\.[\w-]{20,}|\bxox[abprs]-[\w-]{10,}|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -41,7 +41,7 @@ def _has_secret(value: Any, known: list[str]) -> bool:
     if not isinstance(value, str):
         return False
     texts = [value, *_decoded(value)]
-    return any(secret in text for text in texts for secret in known) or any(_TOKENS.search(text) for text in texts)
+    return any(secret in text for text in texts for secret in known) or any(CREDENTIALS.search(text) for text in texts)
 
 
 def _decoded(value: str) -> Iterator[str]:

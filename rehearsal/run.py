@@ -137,6 +137,17 @@ class Output:
     secret: bool
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a rehearsal had come to."""
+
+    root: Path
+    stack: Mapping[str, Any]
+    """In the format of `pulumi stack export`."""
+    cloud: Checkpoint
+    phases: Sequence[Phase]
+
+
 class Listener(Protocol):
     """Receives progress."""
 
@@ -332,10 +343,16 @@ class Rehearsal:
         target.unlink()
         return content
 
-    def restore(self, export: Mapping[str, Any], cloud: Checkpoint) -> None:
-        """Go back to an earlier moment: an export of the stack, and what the embedded cloud held then."""
-        self.state.restore(cloud)
-        self.cli(["stack", "import"], text=json.dumps(export))
+    def moment(self) -> Moment:
+        """This moment, to go back to."""
+        return Moment(self.root, self.export(), self.state.checkpoint(), list(self.phases))
+
+    def restore(self, moment: Moment) -> None:
+        """Go back to a moment of this rehearsal: checkout, stack, embedded cloud, and the phases until then."""
+        self.state.restore(moment.cloud)
+        self.cli(["stack", "import"], text=json.dumps(moment.stack))
+        self.phases[:] = moment.phases
+        self.move_to(moment.root)
 
     def cli(
         self, arguments: Sequence[str], *, text: str | None = None, variables: Mapping[str, str] | None = None
@@ -545,9 +562,8 @@ def _is_job(step: Step) -> bool:
     return step.kind == "kubernetes:batch/v1:Job"
 
 
-_TOOLS = frozenset({"rehearsal", "change_report", "mutants", "tests", "tools"})
-"""Packages that rehearse a program and are none of its own."""
-_loaded_from = ROOT
+_TOOLS = frozenset({"rehearsal", "change_report", "github_workflows", "policy", "mutants", "tests", "tools"})
+"""Packages that look at a program and are none of its own."""
 
 
 class _first_on_path:  # noqa: N801 - reads as a word where it is used
@@ -558,24 +574,20 @@ class _first_on_path:  # noqa: N801 - reads as a word where it is used
         self._folder = str(folder)
 
     def __enter__(self) -> None:
-        global _loaded_from  # noqa: PLW0603 - sys.modules is as global
-        if self._root != _loaded_from:
-            _forget(_loaded_from)
-            _loaded_from = self._root
+        _forget_others(self._root)
         sys.path.insert(0, self._folder)
 
     def __exit__(self, *_: object) -> None:
         sys.path.remove(self._folder)
 
 
-def _forget(root: Path) -> None:
-    """Forget the modules of a checkout's program, whose names another checkout uses as well."""
+def _forget_others(root: Path) -> None:
+    """Forget modules of other checkouts that have the names of packages in this one."""
+    names = {path.parent.name for path in root.glob("*/__init__.py")} - _TOOLS
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and name.split(".", 1)[0] not in _TOOLS and name != "__main__":
-            path = Path(file)
-            if path.is_relative_to(root) and not path.is_relative_to(root / ".venv"):
-                del sys.modules[name]
+        if name.partition(".")[0] in names and file and not Path(file).is_relative_to(root):
+            del sys.modules[name]
 
 
 def write_export(content: dict[str, Any], target: Path) -> None:

@@ -59,24 +59,27 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
 
 def plant_missing(cloud: EmbeddedCloud, settings: Any) -> None:
     """Create what the settings adopt and does not exist yet: after a change of the config."""
-    beside = EmbeddedCloud(CloudState())
-    plant(beside, settings)
-    for resource in beside.state:
-        if cloud.state.get(resource.kind, resource.id, resource.scope) is None:
+    for resource, found in _wanted(cloud, settings):
+        if found is None:
             cloud.state.add(resource)
 
 
 def replant(cloud: EmbeddedCloud, settings: Any) -> None:
     """Let everything that the settings adopt be as they say: what is missing is created, what differs is changed."""
-    plant_missing(cloud, settings)
-    beside = EmbeddedCloud(CloudState())
-    plant(beside, settings)
-    for resource in beside.state:
-        found = cloud.state.get(resource.kind, resource.id, resource.scope)
-        if found is not None and found.origin == "seed" and found.inputs != resource.inputs:
+    for resource, found in _wanted(cloud, settings):
+        if found is None:
+            cloud.state.add(resource)
+        elif found.origin == "seed" and found.inputs != resource.inputs:
             differs = {key for key in resource.inputs if resource.inputs[key] != found.inputs.get(key)}
             found.inputs = resource.inputs
             found.outputs.update({key: resource.outputs[key] for key in differs if key in resource.outputs})
+
+
+def _wanted(cloud: EmbeddedCloud, settings: Any) -> list[tuple[CloudResource, CloudResource | None]]:
+    """What the settings adopt, each with what exists of that identity."""
+    beside = EmbeddedCloud(CloudState())
+    plant(beside, settings)
+    return [(one, cloud.state.get(one.kind, one.id, one.scope)) for one in beside.state]
 
 
 def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> dict[str, tuple[str, str]]:

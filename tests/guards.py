@@ -44,7 +44,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "policy": frozenset(),
     "rehearsal": frozenset(),
     "rehearsal.simulator": frozenset(),
-    "change_report": frozenset({"rehearsal"}),
+    "change_report": frozenset({"rehearsal", "policy"}),
 }
 """Every package to the packages of this repository that it may import, besides itself."""
 

@@ -24,7 +24,7 @@ from change_report.assembly import assembled
 from change_report.model import Report
 from change_report.trees import Tree
 from rehearsal import Rehearsal
-from rehearsal.run import ROOT
+from rehearsal.run import ROOT, Moment
 
 FOLDER: Final = ROOT / "tests" / "data" / "change_report"
 STACKS: Final = ROOT / "tests" / "data" / "stacks"
@@ -99,7 +99,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._deployed: dict[tuple[str, tuple[Edit, ...]], tuple[Rehearsal, Tree, Any, Any]] = {}
+        self._deployed: dict[tuple[str, tuple[Edit, ...]], tuple[Rehearsal, Moment]] = {}
 
     def report(self, case: Case) -> str:
         """The report of a change as Markdown."""
@@ -121,10 +121,9 @@ class Bench:
         if key not in self._deployed:
             rehearsal = Rehearsal(name, root=base.root).__enter__()
             rehearsal.up()
-            self._deployed[key] = (rehearsal, base, rehearsal.export(), rehearsal.state.checkpoint())
-        rehearsal, deployed, export, cloud = self._deployed[key]
-        rehearsal.restore(export, cloud)
-        rehearsal.move_to(deployed.root)
+            self._deployed[key] = (rehearsal, rehearsal.moment())
+        rehearsal, deployed = self._deployed[key]
+        rehearsal.restore(deployed)
         yield rehearsal
 
     def _tree(self, commit: str, edits: Sequence[Edit]) -> Tree:

@@ -238,7 +238,7 @@ def test_a_package_differs_by_its_version_or_by_its_hashes_alone(tmp_path: Path)
         ("secretsprovider: gcpkms://k\nencryptedkey: AAAAbbbbbb", {"secretsprovider": "gcpkms://k"}),
         ("config: {p:ngcApiKey: nvapi-made-up-1234567890}", {"p:ngcApiKey": "(hidden)"}),
         ("config: {p:hfToken: {secure: v1:xxxxxxxxx123456}}", {"p:hfToken": "(secret, ciphertext …123456)"}),
-        ("config: {p:note: 'use hf_abcdefghijkl'}", {"p:note": "use (hidden)"}),
+        ("config: {p:note: 'use hf_abcdefghijklmnopqrstuvwxyzabcdef'}", {"p:note": "use (hidden)"}),
         ("config: {p:max-total-tokens: 8192}", {"p:max-total-tokens": "8192"}),
     ],
 )
