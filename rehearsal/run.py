@@ -49,7 +49,7 @@ from rehearsal.simulator.values import mapping
 ROOT = Path(__file__).resolve().parent.parent
 """The project: where Pulumi.yaml and `__main__.py` are."""
 STACK_FILES = "DYNAMO_A4X_STACK_FILES"
-"""Variable with the folder of the project's stack files, if it is not the project's: the tests have their own."""
+"""Variable with a folder that has stack files in place of the project's, in the same subfolders: the tests' own."""
 PASSPHRASE = "rehearsal"
 _LOOP_SECONDS = 2.0
 _QUIET = frozenset({"same", "read", "refresh"})
@@ -408,7 +408,9 @@ class Rehearsal:
             raise RehearsalError("config", [_last_line(str(error))]) from None
 
     def _read_config(self, changes: dict[str, Any]) -> dict[str, Any]:
-        folder = Path(os.environ.get(STACK_FILES) or ROOT) if self.root == ROOT else self.root
+        folder, others = self.root, os.environ.get(STACK_FILES)
+        if others and self.root.is_relative_to(ROOT) and (Path(others) / self.root.relative_to(ROOT)).is_dir():
+            folder = Path(others) / self.root.relative_to(ROOT)
         path = folder / f"Pulumi.{self.file}.yaml"
         if not path.is_file():
             files = folder.glob("Pulumi.*.yaml")
