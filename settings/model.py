@@ -6,16 +6,32 @@ an `Output`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from reference import addresses, buckets, charts, dra_driver, gib, gke, images, kai, naming
-from reference.dynamo import CHARTS
+from reference import addresses, dra_driver, gke, kai
 from reference.machines import A4X
 from serving_rules.layout import Overrides
-from validation.problems import HIDDEN, RuleError, broken
+from settings.fields import (
+    BucketName,
+    ChartSource,
+    ClusterVersion,
+    DraDriverVersion,
+    GibVersion,
+    Image,
+    KaiVersion,
+    KubernetesName,
+    NetworkName,
+    ProjectNumber,
+    Range,
+    Reservation,
+    StackName,
+    SubnetworkName,
+    distinct,
+    four,
+)
 from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
@@ -31,91 +47,6 @@ BANDWIDTH_MAX: Final = 1800
 """GB/s of the NVLink of one GB200, both directions together: no collective is faster."""
 
 
-def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
-    """A validator from a rule that raises `RuleError`."""
-
-    def validate(value: str) -> str:
-        try:
-            check(value)
-        except RuleError as error:
-            raise broken(error.rule, error.fix, hide=error.value == HIDDEN) from None
-        return value
-
-    return validate
-
-
-def _bare_bucket(name: str) -> str:
-    return _ruled(buckets.check)(name.removeprefix("gs://").rstrip("/"))
-
-
-def _kubernetes_name(name: str) -> str:
-    if not naming.DNS_LABEL.fullmatch(name):
-        raise broken(
-            "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and must not end with a "
-            "hyphen",
-            "choose a name such as r1 or a4x-0",
-        )
-    return name
-
-
-def _stack_name(name: str) -> str:
-    _kubernetes_name(name)
-    if len(name) > naming.STACK_MAX:
-        suffix = naming.DGD_SUFFIX + 1
-        raise broken(
-            f"the operator takes {naming.DGD_MAX} characters of a DynamoGraphDeployment's name, {suffix} of them "
-            f"are a random suffix, and this name has {len(name)}",
-            f"shorten it to {naming.STACK_MAX} characters",
-        )
-    return name
-
-
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [value for i, value in enumerate(values) if value in values[:i]]
-    if twice:
-        raise broken(f"each is listed once, and {twice[0]!r} is listed again", "remove it")
-    return values
-
-
-def _four(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(values) != len(A4X.rdma_networks):
-        raise broken(
-            f"an A4X node has {len(A4X.rdma_networks)} RDMA NICs, each in a subnetwork of its own, and these are "
-            f"{len(values)}",
-            "list the four subnetworks of the RDMA network, in the order of the NICs",
-        )
-    return values
-
-
-def _project_number(text: str | None) -> str | None:
-    if text == "":
-        # The default in Pulumi.yaml, which makes the key optional.
-        return None
-    return None if text is None else _ruled(gke.check_project_number)(text)
-
-
-def _chart_source(source: str) -> str | None:
-    _ruled(charts.check_source)(source)
-    # NVIDIA's repository for Dynamo is no mirror: it lacks the other charts.
-    return None if source.rstrip("/") == CHARTS else source
-
-
-BucketName = Annotated[str, AfterValidator(_bare_bucket)]
-KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
-Image = Annotated[str, AfterValidator(_ruled(images.check))]
-NetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_network(name, "networks")))]
-SubnetworkName = Annotated[str, AfterValidator(_ruled(lambda name: gke.check_network(name, "subnetworks")))]
-Range = Annotated[str, AfterValidator(_ruled(lambda cidr: addresses.check_range(cidr, "range")))]
-ClusterVersion = Annotated[str, AfterValidator(_ruled(gke.alias))]
-Reservation = Annotated[str, AfterValidator(_ruled(gke.parse_reservation))]
-KaiVersion = Annotated[str, AfterValidator(_ruled(kai.check))]
-DraDriverVersion = Annotated[str, AfterValidator(_ruled(dra_driver.check))]
-GibVersion = Annotated[str, AfterValidator(_ruled(gib.check))]
-ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
-StackName = Annotated[str, AfterValidator(_stack_name)]
-ChartSource = Annotated[str, AfterValidator(_chart_source)]
-
-
 class Subnet(StrictModel):
     """One network interface's network, by name."""
 
@@ -128,7 +59,7 @@ class DeviceNetworks(StrictModel):
 
     gvnic: Subnet = Field(description="network and subnetwork of the second gVNIC")
     rdma_network: NetworkName = Field(description="the name of the VPC with the RoCE network profile")
-    rdma_subnetworks: Annotated[tuple[SubnetworkName, ...], AfterValidator(_four), AfterValidator(_distinct)] = Field(
+    rdma_subnetworks: Annotated[tuple[SubnetworkName, ...], AfterValidator(four), AfterValidator(distinct)] = Field(
         description="the names of its four subnetworks, in the order of the NICs"
     )
 
@@ -161,7 +92,7 @@ class CreateCluster(_Cluster):
     address_range: Range = Field(
         default=addresses.DEFAULT_BASE, description="one IPv4 range that all networks of the cluster are cut from"
     )
-    authorized_networks: Annotated[tuple[Range, ...], AfterValidator(_distinct)] = Field(
+    authorized_networks: Annotated[tuple[Range, ...], AfterValidator(distinct)] = Field(
         default=(), description="IPv4 ranges that may reach the control plane's IP address"
     )
     dns_endpoint: bool = Field(

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from settings import SECRETS, Settings
+from settings.fields import Change
 from validation.problems import members, models
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "config.md"
@@ -25,7 +26,7 @@ DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "
 _HEAD: Final = """\
 # Config reference
 
-<!-- Generated from settings/model.py by `make generated`; do not edit. -->
+<!-- Generated from the models in settings/ by `make generated`; do not edit. -->
 
 Keys of `Pulumi.<stack>.yaml`, in the namespace `dynamo-a4x:` unless they have another. `gcp:project` and `gcp:region`
 are the provider's own keys. A key that is not listed is an error, and so is a key that its mode does not have. Numbers
@@ -88,7 +89,8 @@ def _row(key: str, field: FieldInfo, parent: str) -> Row:
         default = stated or "none"
     else:
         default = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
-    return Row(key, text, default)
+    cost = next((mark for mark in field.metadata if isinstance(mark, Change)), None)
+    return Row(key, f"{text}. A change {cost.value}" if cost else text, default)
 
 
 def page() -> str:

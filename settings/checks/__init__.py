@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings import nodes, pod_capacity
+from settings.checks import nodes, pod_capacity
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest

@@ -1,0 +1,111 @@
+"""Types of single values in the stack config, each with its rule, and what a change of a key costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from reference import addresses, buckets, charts, dra_driver, gib, gke, images, kai, naming
+from reference.dynamo import CHARTS
+from reference.machines import A4X
+from validation.problems import HIDDEN, RuleError, broken
+
+
+class Change(Enum):
+    """What a change of a key does to a living environment: metadata of a field, for the config reference."""
+
+    IN_PLACE = "is made in place"
+    NODES = "re-creates the nodes of the pools one after the other; their pods stop"
+    POOLS = "replaces the node pools; every stack on them stops"
+    CLUSTER = "replaces the cluster"
+    NONE = "has no effect after the creation"
+
+
+def ruled(check: Callable[[str], object]) -> Callable[[str], str]:
+    """A validator from a rule that raises `RuleError`."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except RuleError as error:
+            raise broken(error.rule, error.fix, hide=error.value == HIDDEN) from None
+        return value
+
+    return validate
+
+
+def _bare_bucket(name: str) -> str:
+    return ruled(buckets.check)(name.removeprefix("gs://").rstrip("/"))
+
+
+def _kubernetes_name(name: str) -> str:
+    if not naming.DNS_LABEL.fullmatch(name):
+        raise broken(
+            "a name has up to 63 lower-case letters, digits and hyphens, begins with a letter and must not end with a "
+            "hyphen",
+            "choose a name such as r1 or a4x-0",
+        )
+    return name
+
+
+def _stack_name(name: str) -> str:
+    _kubernetes_name(name)
+    if len(name) > naming.STACK_MAX:
+        suffix = naming.DGD_SUFFIX + 1
+        raise broken(
+            f"the operator takes {naming.DGD_MAX} characters of a DynamoGraphDeployment's name, {suffix} of them "
+            f"are a random suffix, and this name has {len(name)}",
+            f"shorten it to {naming.STACK_MAX} characters",
+        )
+    return name
+
+
+def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Reject a value that is listed twice."""
+    twice = [value for i, value in enumerate(values) if value in values[:i]]
+    if twice:
+        raise broken(f"each is listed once, and {twice[0]!r} is listed again", "remove it")
+    return values
+
+
+def four(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Require one value for each RDMA NIC."""
+    if len(values) != len(A4X.rdma_networks):
+        raise broken(
+            f"an A4X node has {len(A4X.rdma_networks)} RDMA NICs, each in a subnetwork of its own, and these are "
+            f"{len(values)}",
+            "list the four subnetworks of the RDMA network, in the order of the NICs",
+        )
+    return values
+
+
+def _project_number(text: str | None) -> str | None:
+    if text == "":
+        # The default in Pulumi.yaml, which makes the key optional.
+        return None
+    return None if text is None else ruled(gke.check_project_number)(text)
+
+
+def _chart_source(source: str) -> str | None:
+    ruled(charts.check_source)(source)
+    # NVIDIA's repository for Dynamo is no mirror: it lacks the other charts.
+    return None if source.rstrip("/") == CHARTS else source
+
+
+BucketName = Annotated[str, AfterValidator(_bare_bucket)]
+KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
+Image = Annotated[str, AfterValidator(ruled(images.check))]
+NetworkName = Annotated[str, AfterValidator(ruled(lambda name: gke.check_network(name, "networks")))]
+SubnetworkName = Annotated[str, AfterValidator(ruled(lambda name: gke.check_network(name, "subnetworks")))]
+Range = Annotated[str, AfterValidator(ruled(lambda cidr: addresses.check_range(cidr, "range")))]
+ClusterVersion = Annotated[str, AfterValidator(ruled(gke.alias))]
+Reservation = Annotated[str, AfterValidator(ruled(gke.parse_reservation))]
+KaiVersion = Annotated[str, AfterValidator(ruled(kai.check))]
+DraDriverVersion = Annotated[str, AfterValidator(ruled(dra_driver.check))]
+GibVersion = Annotated[str, AfterValidator(ruled(gib.check))]
+ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
+StackName = Annotated[str, AfterValidator(_stack_name)]
+ChartSource = Annotated[str, AfterValidator(_chart_source)]
