@@ -11,7 +11,15 @@ import gc
 import pulumi
 
 import settings as config
-from program import build_guard, build_infrastructure, build_platform, build_stack, delete_first, remembered
+from program import (
+    add_metadata,
+    build_guard,
+    build_infrastructure,
+    build_platform,
+    build_stack,
+    delete_first,
+    remembered,
+)
 
 # The provider SDKs create a million objects that all stay alive; collecting garbage among them takes a quarter of a
 # preview (docs/contributing/performance.md).
@@ -20,6 +28,7 @@ gc.set_threshold(100_000, 20, 20)
 settings, secrets = config.load()
 
 delete_first()
+add_metadata(settings)
 registered = remembered()
 infrastructure = build_infrastructure(settings)
 platform = build_platform(settings, secrets, infrastructure)

@@ -7,8 +7,8 @@ compared with the recipe field by field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from manifests import gcsfuse, gpu_pod, launch
@@ -17,7 +17,7 @@ from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
-from reference.machines import A4X
+from reference.machines import A4X, Toleration
 from reference.naming import ROLE_LABEL, STACK_LABEL
 from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import Layout, WorkerRole
@@ -54,6 +54,12 @@ class Placement:
     """Template of the claims on the RDMA NICs with DRANET; None with multi-networking, which uses an annotation."""
     kai: bool = True
     """Whether KAI schedules the pods; its chart defines their priority class."""
+    tolerations: Sequence[Toleration] = field(default_factory=A4X.tolerations)
+    """Of all pods: for the taints of the stack's node pool."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels that others want on the pods, beside the program's own."""
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The same of annotations."""
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
@@ -66,6 +72,9 @@ def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[s
     for service in services.values():
         place = service if profile.image_lookup_switch == "service" else service["extraPodMetadata"]
         place["annotations"] = {**place.get("annotations", {}), IMAGE_LOOKUP_OFF: "true"}
+        metadata = service["extraPodMetadata"]
+        metadata["labels"] = {**placement.labels, **metadata["labels"]}
+        metadata["annotations"] = {**placement.annotations, **metadata["annotations"]}
     return {"backendFramework": "sglang", "services": services}
 
 
@@ -79,12 +88,12 @@ def _labels(role: str, placement: Placement) -> dict[str, str]:
 
 
 def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
-    """Common to every pod of the stack: service account, pull secret, both A4X tolerations, node selector, priority."""
+    """Common to every pod of the stack: service account, pull secret, tolerations, node selector, priority."""
     return {
         "serviceAccountName": placement.service_account,
         "imagePullSecrets": [{"name": placement.pull_secret}],
         **({"priorityClassName": PRIORITY_CLASS} if placement.kai else {}),
-        "tolerations": A4X.tolerations(),
+        "tolerations": [dict(toleration) for toleration in placement.tolerations],
         "nodeSelector": selector,
     }
 

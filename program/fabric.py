@@ -31,6 +31,7 @@ def build_fabric_tests(
                 "environment": settings.environment,
                 "domain": domain.name,
                 "node_pool": pool.node_pool_name,
+                "tolerations": domain.tolerations,
                 "nodes": domain.tested_nodes,
                 "all_gather": asked.all_gather,
                 "all_reduce": asked.all_reduce,

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pulumi
 
 from components import gcp, platform
-from reference import addresses, gke
+from reference import addresses, gke, maintenance
 from reference.dynamo import PROFILES
 from settings import Settings
-from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCluster
+from settings.maintenance import Maintenance
+from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCluster, CreateDomain
+from settings.node_pools import kubelet_fields
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
             "channel": cluster.channel,
             "endpoint": "dns" if cluster.dns_endpoint else "ip",
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
+            "maintenance": _maintenance(cluster.maintenance),
+            "ignored_labels": settings.metadata.ignored_node_labels,
             "rdma": cluster.rdma,
             "network_admin": _network_admin(settings, cluster),
             "protect": settings.protect,
@@ -142,11 +146,49 @@ def _pools(
                 "service_account": service_account,
                 "node_version": domain.node_version,
                 "gpu_driver_version": settings.node_software.gpu_driver_version,
+                "pool": _pool_options(domain, settings.metadata.ignored_node_labels),
                 "protect": settings.protect,
             },
         )
         for domain in settings.created_domains
     }
+
+
+def _pool_options(domain: CreateDomain, ignored_labels: Sequence[str]) -> gcp.PoolOptions:
+    pool = domain.pool
+    sizes = {"hugepage_size2m": pool.hugepages_2mi, "hugepage_size1g": pool.hugepages_1gi}
+    return {
+        "labels": pool.labels,
+        "ignored_labels": ignored_labels,
+        "taints": [
+            {"key": taint.key, "value": taint.value, "effect": gke.TAINT_EFFECTS[taint.effect]}
+            for taint in domain.taints
+        ],
+        "sysctls": pool.sysctls,
+        "kubelet": kubelet_fields(pool.kubelet),
+        "hugepages": {size: number for size, number in sizes.items() if number is not None},
+        "boot_disk_gb": pool.boot_disk_gb,
+        "maintenance_interval": pool.maintenance_interval,
+        "max_unavailable": pool.upgrade.max_unavailable,
+        "auto_upgrade": pool.upgrade.auto_upgrade,
+        "auto_repair": pool.upgrade.auto_repair,
+    }
+
+
+def _maintenance(said: Maintenance) -> gcp.maintenance.Policy:
+    listed: list[gcp.maintenance.Exclusion] = [
+        {"name": exclusion.name, "start": exclusion.start, "end": exclusion.end, "scope": exclusion.scope}
+        for exclusion in said.exclusions
+    ]
+    exclusions = [gcp.maintenance.HOLD, *listed] if said.hold_upgrades else listed
+    if said.window is None:
+        return gcp.maintenance.policy(said.daily_start or maintenance.DAILY_START, exclusions)
+    window: gcp.maintenance.Window = {
+        "start_time": said.window.start,
+        "end_time": said.window.end,
+        "recurrence": said.window.recurrence,
+    }
+    return gcp.maintenance.policy(window, exclusions)
 
 
 def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[str]:

@@ -13,9 +13,8 @@ from program.bucket_access import bucket_access
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
-from reference import kai, machines, naming
+from reference import kai, naming
 from reference.dynamo import PROFILES
-from reference.machines import A4X
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
@@ -97,15 +96,11 @@ def _dra_driver(
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
         "chart_key": secrets.ngc_api_key if settings.dynamo.chart_login else None,
-        "system_tolerations": _system_tolerations(settings),
+        "tolerations": settings.tolerations,
+        "system_tolerations": settings.system_tolerations,
     }
     # Its controller runs on a system node.
     return platform.DraDriver("dra-driver", args, pulumi.ResourceOptions(depends_on=infrastructure.system_nodes))
-
-
-def _system_tolerations(settings: Settings) -> list[machines.Toleration]:
-    """Tolerations for A4X nodes, if the settings say that system pods may run there."""
-    return A4X.tolerations() if settings.dynamo.system_tolerations else []
 
 
 def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:
@@ -124,7 +119,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "cluster_identifier": infrastructure.cluster.identifier,
         # KAI's own registry does not accept an NGC key.
         "chart_key": secrets.ngc_api_key if dynamo.chart_login and dynamo.chart_source else None,
-        "system_tolerations": _system_tolerations(settings),
+        "system_tolerations": settings.system_tolerations,
     }
     # Its pods need nodes.
     options = pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure))
@@ -148,7 +143,7 @@ def _dynamo(
             "chart_source": dynamo.chart_source,
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
-            "system_tolerations": _system_tolerations(settings),
+            "system_tolerations": settings.system_tolerations,
         },
         # Its pods need nodes.
         pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
@@ -184,7 +179,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "service_account_annotations": identity.annotations,
                     "bucket": infrastructure.bucket,
                     "hf_token": secrets.hf_token,
-                    "tolerations": _system_tolerations(settings),
+                    "tolerations": settings.system_tolerations,
                 },
                 # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while
                 # GKE's own pods run there.

@@ -28,6 +28,8 @@ def build_stack(
     profile = PROFILES[settings.dynamo.version]
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name
+    domain = settings.domain(stack.domain)
+    tolerations = domain.tolerations if domain else A4X.tolerations()
     test = platform.fabric_tests.get(stack.domain)
     frontend_image = stack.frontend.image or profile.image
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
@@ -48,6 +50,7 @@ def build_stack(
             "profile": profile,
             "provider": infrastructure.cluster.provider,
             "node_pool": node_pool,
+            "tolerations": tolerations,
             "domain": stack.domain,
             "fabric_tested": test is not None,
             "bucket": infrastructure.bucket,
@@ -61,6 +64,8 @@ def build_stack(
             "ngc_api_key": secrets.ngc_api_key,
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
+            "pod_labels": settings.metadata.pod_labels,
+            "pod_annotations": settings.metadata.pod_annotations,
         },
         pulumi.ResourceOptions(depends_on=[*platform.ready, *([test] if test else [])]),
     )
@@ -89,7 +94,7 @@ def build_stack(
                 "model": chosen.model,
                 "deadline_minutes": stack.readiness.deadline_minutes,
                 "unschedulable_minutes": stack.readiness.unschedulable_minutes,
-                "tolerations": A4X.tolerations() if settings.dynamo.system_tolerations else [],
+                "tolerations": settings.system_tolerations,
             },
         )
         facts["readiness"] = commands.readiness(stack.name)
@@ -105,6 +110,7 @@ def build_stack(
                 "image": frontend_image,
                 "nodes": stack.frontend.placement,
                 "node_pool": node_pool,
+                "tolerations": tolerations,
                 "bucket": infrastructure.bucket,
                 "service_account": built.service_account,
                 "pull_secret": built.pull_secret,

@@ -6,7 +6,7 @@ A broken rule is a `GkeRuleError` whose message names the key, the value, the ru
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -44,6 +44,16 @@ TAINT_FIX: Final = "1.34.1-gke.2037001"
 
 NODE_POOL_MAX: Final = 40
 """Characters of a node pool's name."""
+
+TAINT_EFFECTS: Final[Mapping[str, str]] = {
+    "NoSchedule": "NO_SCHEDULE",
+    "PreferNoSchedule": "PREFER_NO_SCHEDULE",
+    "NoExecute": "NO_EXECUTE",
+}
+"""GKE's names of Kubernetes' taint effects."""
+
+WRITTEN_LABELS: Final = ("cloud.google.com/gke-accelerator", "cloud.google.com/gke-gpu-driver-version")
+"""Labels that GKE gives the nodes of GPU pools by itself. Whether it also writes them into the pool is unverified."""
 
 APIS: Final = (
     "artifactregistry.googleapis.com",
@@ -426,3 +436,8 @@ def reservation(
             f"{key}.subBlock", sub_block, "a sub-block is named together with its block", f"Add {key}.block"
         )
     return Reservation(name, project, block, sub_block)
+
+
+def ignored_labels(others: Iterable[str]) -> list[str]:
+    """Paths for `ignore_changes` of a node pool: single labels that GKE and other tools write on it."""
+    return [f'nodeConfig.labels["{key}"]' for key in (*WRITTEN_LABELS, *others)]

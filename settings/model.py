@@ -12,10 +12,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import addresses, dra_driver, gke, kai
-from reference.machines import A4X
+from reference.machines import A4X, Toleration
 from serving_rules.layout import Overrides
 from settings.fields import (
     BucketName,
+    Change,
     ChartSource,
     ClusterVersion,
     DraDriverVersion,
@@ -32,6 +33,9 @@ from settings.fields import (
     distinct,
     four,
 )
+from settings.maintenance import Maintenance
+from settings.metadata import Metadata
+from settings.node_pools import NodePool, Taint
 from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
@@ -101,6 +105,9 @@ class CreateCluster(_Cluster):
     dranet_network_admin: bool = Field(
         default=False, description="whether GKE's service agent gets roles/compute.networkAdmin, for dranet"
     )
+    maintenance: Maintenance = Field(
+        default=Maintenance(), description="a mapping with dailyStart or window, holdUpgrades and exclusions"
+    )
 
 
 Cluster = Annotated[AdoptCluster | CreateCluster, Field(discriminator="mode")]
@@ -152,6 +159,20 @@ class _Domain(StrictModel):
         default=None,
         description="a mapping with nodes, allGatherGBps and allReduceGBps; {} tests all nodes with the defaults",
     )
+    taints: Annotated[tuple[Taint, ...], Change.PODS] = Field(
+        default=(),
+        description="a list of taints of the nodes, each with key, value and effect: created pools get them, and all "
+        "pods of the program that run there tolerate them",
+    )
+
+    @property
+    def tolerations(self) -> list[Toleration]:
+        """Tolerations of a pod that runs on these nodes."""
+        own: list[Toleration] = [
+            {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
+            for taint in self.taints
+        ]
+        return [*A4X.tolerations(), *own]
 
     @property
     def tested_nodes(self) -> int:
@@ -168,6 +189,11 @@ class AdoptDomain(_Domain):
 class CreateDomain(_Domain):
     """One NVLink domain: a node pool of up to 18 A4X nodes on one sub-block."""
 
+    moved: ClassVar[Mapping[str, str]] = {
+        "spot": "remove it: A4X capacity comes from a reservation only; spot and on-demand do not exist",
+    }
+    """Keys that node pools of other machines have."""
+
     mode: Literal["create"] = Field(description=_MODE)
     reservation: Reservation = Field(
         description="projects/P/reservations/R/reservationBlocks/B/reservationSubBlocks/S. A4X capacity comes from a "
@@ -176,6 +202,7 @@ class CreateDomain(_Domain):
     node_version: str | None = Field(
         default=None, description="the GKE build of the nodes, such as 1.35.2-gke.1485000; default: the control plane's"
     )
+    pool: NodePool = Field(default=NodePool(), description="a mapping with labels, sysctls, kubelet, upgrade, ...")
 
 
 Domain = AdoptDomain | CreateDomain
@@ -364,10 +391,24 @@ class Settings(StrictModel):
         default=NodeSoftware(), description="a mapping with gibVersion, installNccl and gpuDriverVersion"
     )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
+    metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""
         return next((domain for domain in self.domains if domain.name == name), None)
+
+    @property
+    def tolerations(self) -> list[Toleration]:
+        """Tolerations of a pod that runs on the nodes of every domain."""
+        found = [*A4X.tolerations()]
+        for domain in self.domains:
+            found += [toleration for toleration in domain.tolerations if toleration not in found]
+        return found
+
+    @property
+    def system_tolerations(self) -> list[Toleration]:
+        """Tolerations of a system pod: for A4X nodes, if it may run there."""
+        return self.tolerations if self.dynamo.system_tolerations else []
 
     @property
     def a4x_nodes(self) -> int:

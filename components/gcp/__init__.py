@@ -7,6 +7,7 @@ Nothing here depends on Dynamo or a model. A created environment consists of `Pr
 
 from __future__ import annotations
 
+from components.gcp import maintenance
 from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
@@ -14,7 +15,14 @@ from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
 from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
-from components.gcp.nvlink_domain import AdoptedDomain, Domain, NvlinkDomain, NvlinkDomainArgs, adopted_domain
+from components.gcp.nvlink_domain import (
+    AdoptedDomain,
+    Domain,
+    NvlinkDomain,
+    NvlinkDomainArgs,
+    PoolOptions,
+    adopted_domain,
+)
 from components.gcp.project_apis import ProjectApis, ProjectApisArgs
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 
@@ -42,10 +50,12 @@ __all__ = [
     "NodeAccountArgs",
     "NvlinkDomain",
     "NvlinkDomainArgs",
+    "PoolOptions",
     "ProjectApis",
     "ProjectApisArgs",
     "WorkloadIdentity",
     "WorkloadIdentityArgs",
     "adopted_bucket",
     "adopted_domain",
+    "maintenance",
 ]

@@ -8,7 +8,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_random as random
 
-from components.gcp import cluster_access
+from components.gcp import cluster_access, maintenance
 from components.gcp.cluster_network import ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
@@ -56,6 +56,12 @@ class ClusterFoundationArgs(TypedDict):
 
     network_admin: str | None
     """Account that gets `gke.DRANET_ROLE` on the project; None: none does."""
+
+    maintenance: maintenance.Policy
+    """When GKE may maintain and upgrade the cluster."""
+
+    ignored_labels: Sequence[str]
+    """Keys of Kubernetes labels that other tools write on the system pool."""
 
     protect: bool
     """Whether to protect the cluster from deletion, and from changes that would replace it or its A4X pools."""
@@ -135,6 +141,8 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "rdma": args["rdma"],
                 "network_admin": args["network_admin"],
                 "authorized_networks": args["authorized_networks"],
+                "maintenance": args["maintenance"],
+                "ignored_labels": args["ignored_labels"],
                 "protect": args["protect"],
             },
             pulumi.ResourceOptions(parent=self),

@@ -9,16 +9,13 @@ import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
-from components.gcp import cluster_access
+from components.gcp import cluster_access, maintenance
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
 from components.gcp.joined_outputs import once
 from components.gcp.node_account import NodeAccount
 from reference import gke, naming, system_pool
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-
-EXCLUSION_START = "2026-01-01T00:00:00Z"
-"""Start of the maintenance exclusion, which has no end date: any time in the past."""
 
 _MONITORED = (
     "SYSTEM_COMPONENTS",
@@ -74,6 +71,10 @@ class GkeClusterArgs(TypedDict):
     """How pods reach the RDMA NICs."""
     network_admin: str | None
     """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: none does."""
+    maintenance: maintenance.Policy
+    """When GKE may maintain and upgrade the cluster."""
+    ignored_labels: Sequence[str]
+    """Keys of Kubernetes labels that other tools write on the system pool."""
     protect: bool
     """Whether engine and provider refuse to delete or replace the cluster."""
 
@@ -175,20 +176,7 @@ class GkeCluster(pulumi.ComponentResource):
             control_plane_endpoints_config={"dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}},
             min_master_version=version,
             release_channel={"channel": args["channel"]},
-            maintenance_policy={
-                "daily_maintenance_window": {"start_time": "09:00"},
-                # A full domain has no spare host for an upgrade, and the Dynamo release pins the minor version.
-                "maintenance_exclusions": [
-                    {
-                        "exclusion_name": "no-minor-or-node-upgrades-indefinite",
-                        "start_time": EXCLUSION_START,
-                        "exclusion_options": {
-                            "scope": "NO_MINOR_OR_NODE_UPGRADES",
-                            "end_time_behavior": "UNTIL_END_OF_SUPPORT",
-                        },
-                    }
-                ],
-            },
+            maintenance_policy=args["maintenance"],
             workload_identity_config={"workload_pool": pulumi.Output.from_input(project).apply(pool_of)},
             addons_config={
                 "gcs_fuse_csi_driver_config": {"enabled": True},
@@ -262,7 +250,7 @@ class GkeCluster(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=["initialNodeCount", "nodeConfig.labels", "nodeConfig.taints"],
+                ignore_changes=["initialNodeCount", *gke.ignored_labels(args["ignored_labels"]), "nodeConfig.taints"],
                 custom_timeouts=pulumi.CustomTimeouts(create="1h", update="2h", delete="1h"),
             ),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, Final, TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
@@ -18,6 +18,40 @@ from reference.machines import A4X
 RESERVATION_KEY = "compute.googleapis.com/reservation-name"
 POLICY_MAX = 63
 """Characters of a resource policy's name."""
+
+
+class PoolOptions(TypedDict):
+    """What an environment may set on the node pool beside what A4X needs."""
+
+    labels: Mapping[str, str]
+    """Kubernetes labels of the nodes."""
+    ignored_labels: Sequence[str]
+    """Keys of Kubernetes labels that other tools write on the pool."""
+    taints: Sequence[gcp.container.NodePoolNodeConfigTaintArgsDict]
+    """Taints beside that of GPU nodes."""
+    sysctls: Mapping[str, str]
+    """Kernel parameters, over `SYSCTLS`. A change re-creates the nodes."""
+    kubelet: Any
+    """Fields of `kubelet_config`; empty: none. A change re-creates the nodes."""
+    hugepages: Any
+    """Fields of `hugepages_config`; empty: none. A change re-creates the nodes."""
+    boot_disk_gb: int
+    """Size of the boot disks in GB. A change re-creates the nodes."""
+    maintenance_interval: str | None
+    """How often Google maintains the hosts; None: as the reservation has it. A change replaces the pool."""
+    max_unavailable: int
+    """Nodes that are upgraded at a time."""
+    auto_upgrade: bool
+    """Whether GKE upgrades the nodes."""
+    auto_repair: bool
+    """Whether GKE re-creates unhealthy nodes."""
+
+
+SYSCTLS: Final = {
+    "net.ipv4.tcp_rmem": "4096 87380 16777216",
+    "net.ipv4.tcp_wmem": "4096 16384 16777216",
+}
+"""Kernel parameters of the nodes: the buffers of TCP sockets, as in Google's A4X guide."""
 
 
 class NvlinkDomainArgs(TypedDict):
@@ -51,6 +85,8 @@ class NvlinkDomainArgs(TypedDict):
     """GKE build of the nodes; None: the control plane's. A change upgrades node after node."""
     gpu_driver_version: gke.DriverVersion | None
     """Which GPU driver GKE installs; None: `gke.DEFAULT_DRIVER`. A change replaces the pool."""
+    pool: PoolOptions
+    """What the environment sets on the node pool."""
     protect: bool
     """Whether the engine refuses to delete or replace the pool."""
 
@@ -93,7 +129,9 @@ class NvlinkDomain(pulumi.ComponentResource):
             workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": A4X.topology},
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
-        labels = {f"{naming.PROJECT}/environment": args["environment"], f"{naming.PROJECT}/domain": domain}
+        options = args["pool"]
+        own = {f"{naming.PROJECT}/environment": args["environment"], f"{naming.PROJECT}/domain": domain}
+        labels = {**options["labels"], **own}
         network_config: gcp.container.NodePoolNetworkConfigArgsDict = {"enable_private_nodes": True}
         if dranet:
             labels["cloud.google.com/gke-networking-dra-driver"] = "true"
@@ -115,20 +153,20 @@ class NvlinkDomain(pulumi.ComponentResource):
             placement_policy={"type": "COMPACT", "policy_name": policy.name},
             network_config=network_config,
             # A full rack has no spare host, so a node is removed before its replacement is created.
-            upgrade_settings={"strategy": "SURGE", "max_surge": 0, "max_unavailable": 1},
-            management={"auto_repair": True, "auto_upgrade": True},
+            upgrade_settings={"strategy": "SURGE", "max_surge": 0, "max_unavailable": options["max_unavailable"]},
+            management={"auto_repair": options["auto_repair"], "auto_upgrade": options["auto_upgrade"]},
             node_config={
                 "machine_type": A4X.machine_type,
                 "image_type": "COS_CONTAINERD",
                 # A4X does not support Persistent Disk.
                 "disk_type": "hyperdisk-balanced",
-                "disk_size_gb": 100,
+                "disk_size_gb": options["boot_disk_gb"],
                 "service_account": args["service_account"],
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "labels": labels,
                 "resource_labels": naming.gcp_labels(args["environment"], domain=domain),
                 # GKE adds the arm64 taint by itself.
-                "taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}],
+                "taints": [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}, *options["taints"]],
                 "guest_accelerators": [
                     {
                         "type": A4X.accelerator,
@@ -149,12 +187,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                 "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
                 "workload_metadata_config": {"mode": "GKE_METADATA"},
                 "metadata": {"disable-legacy-endpoints": "true"},
-                "linux_node_config": {
-                    "sysctls": {
-                        "net.ipv4.tcp_rmem": "4096 87380 16777216",
-                        "net.ipv4.tcp_wmem": "4096 16384 16777216",
-                    }
-                },
+                **_chosen(options),
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -166,7 +199,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                 # show as a change that replaces the pool.
                 ignore_changes=[
                     "initialNodeCount",
-                    "nodeConfig.labels",
+                    *gke.ignored_labels(options["ignored_labels"]),
                     "nodeConfig.ephemeralStorageLocalSsdConfig",
                     "nodeConfig.localNvmeSsdBlockConfig",
                     "placementPolicy",
@@ -177,6 +210,19 @@ class NvlinkDomain(pulumi.ComponentResource):
         self.node_pool_name = pool.name
         self.nodes = pulumi.Output.from_input(args["nodes"])
         self.register_outputs({"node_pool_name": self.node_pool_name, "nodes": self.nodes})
+
+
+def _chosen(options: PoolOptions) -> gcp.container.NodePoolNodeConfigArgsDict:
+    """Fields of the node config that an environment may set; what it does not set stays with GKE's defaults."""
+    linux: gcp.container.NodePoolNodeConfigLinuxNodeConfigArgsDict = {"sysctls": {**SYSCTLS, **options["sysctls"]}}
+    if options["hugepages"]:
+        linux["hugepages_config"] = options["hugepages"]
+    chosen: gcp.container.NodePoolNodeConfigArgsDict = {"linux_node_config": linux}
+    if options["kubelet"]:
+        chosen["kubelet_config"] = options["kubelet"]
+    if options["maintenance_interval"] is not None:
+        chosen["host_maintenance_policy"] = {"maintenance_interval": options["maintenance_interval"]}
+    return chosen
 
 
 def _check_interfaces(args: NvlinkDomainArgs) -> None:

@@ -35,6 +35,8 @@ class DraDriverArgs(TypedDict):
     """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own repository."""
     chart_key: pulumi.Input[str] | None
     """NGC key to fetch the chart with; None: without a login."""
+    tolerations: Sequence[machines.Toleration]
+    """Tolerations of the kubelet plugin: for the taints of all A4X nodes."""
     system_tolerations: Sequence[machines.Toleration]
     """Tolerations of the controller, for clusters whose system nodes are tainted."""
 
@@ -90,7 +92,7 @@ class DraDriver(pulumi.ComponentResource):
             chart=charts.address(args["chart_source"] or dra_driver.CHARTS, dra_driver.CHART, version),
             version=version,
             repository_opts=chart_login(args["chart_key"]),
-            values=_values(args["system_tolerations"]),
+            values=_values(args["tolerations"], args["system_tolerations"]),
             atomic=True,
             timeout=TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(
@@ -119,7 +121,9 @@ def pod_quota(nodes: int) -> str:
     return str(max(100, 2 * nodes + 11))
 
 
-def _values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]:
+def _values(
+    tolerations: Sequence[machines.Toleration], system_tolerations: Sequence[machines.Toleration]
+) -> dict[str, Any]:
     return {
         "nvidiaDriverRoot": machines.DRIVER_ROOT,
         # GPUs stay with GKE's device plugin; otherwise the chart refuses to run beside it.
@@ -134,7 +138,7 @@ def _values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]
                 {"key": machines.ACCELERATOR_KEY, "operator": "In", "values": [A4X.accelerator]},
                 {"key": machines.ARCH_KEY, "operator": "In", "values": [A4X.architecture]},
             ),
-            "tolerations": [dict(toleration) for toleration in A4X.tolerations()],
+            "tolerations": [dict(toleration) for toleration in tolerations],
         },
     }
 

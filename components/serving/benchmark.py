@@ -6,6 +6,7 @@ benchmark of the same load, so this client downloads nothing and cannot drift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -14,7 +15,7 @@ import pulumi_kubernetes as kubernetes
 from manifests import commands, gcsfuse, graph
 from reference import naming
 from reference.footprint import BENCHMARK
-from reference.machines import A4X
+from reference.machines import Toleration
 from serving_rules.layout import Layout
 
 
@@ -45,6 +46,9 @@ class BenchmarkClientArgs(TypedDict):
     node_pool: pulumi.Input[str]
     """Node pool of the stack's domain."""
 
+    tolerations: Sequence[Toleration]
+    """For the taints of that pool."""
+
     bucket: pulumi.Input[str]
     """Model bucket: the client reads the tokenizer from it."""
 
@@ -67,7 +71,7 @@ class BenchmarkClient(pulumi.ComponentResource):
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
         # Without the stack label, which would count this pod among the stack's own.
         selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
-        tolerations: Any = A4X.tolerations()
+        tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-client",
             metadata={

@@ -17,7 +17,7 @@ but needs the GPUs that the stacks occupy afterwards:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 import pulumi
@@ -57,6 +57,9 @@ class FabricTestArgs(TypedDict):
 
     node_pool: pulumi.Input[str]
     """Its node pool."""
+
+    tolerations: Sequence[machines.Toleration]
+    """For the taints of the pool's nodes."""
 
     nodes: int
     """Nodes to test."""
@@ -205,7 +208,7 @@ def _pod(
         "terminationGracePeriodSeconds": 5,
         "imagePullSecrets": [{"name": secret}],
         "nodeSelector": {machines.NODE_POOL_KEY: args["node_pool"]},
-        "tolerations": A4X.tolerations(),
+        "tolerations": [dict(toleration) for toleration in args["tolerations"]],
         "affinity": gpu_pod.affinity(),
         "resourceClaims": gpu_pod.resource_claims(claims),
         "containers": [

@@ -12,7 +12,7 @@ through its own Service, whose name is stable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -26,6 +26,7 @@ from manifests import commands, graph, launch
 from reference import gke, naming
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION
+from reference.machines import Toleration
 from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 
@@ -52,6 +53,9 @@ class ServingStackArgs(TypedDict):
 
     node_pool: pulumi.Input[str]
     """Node pool of the NVLink domain, over whose NVLink prefill and decode exchange the KV cache."""
+
+    tolerations: Sequence[Toleration]
+    """For the taints of the pool's nodes."""
 
     domain: str
     """Name of the domain in the config; another one means another graph."""
@@ -91,6 +95,12 @@ class ServingStackArgs(TypedDict):
 
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs: an annotation (`multi-network`) or a resource claim (`dranet`)."""
+
+    pod_labels: Mapping[str, str]
+    """Labels that others want on every pod, beside the program's own."""
+
+    pod_annotations: Mapping[str, str]
+    """The same of annotations."""
 
 
 class ServingStack(pulumi.ComponentResource):
@@ -232,6 +242,9 @@ class ServingStack(pulumi.ComponentResource):
             config_maps={role: config_map.metadata["name"] for role, config_map in config_maps.items()},
             rdma_claim_template=rdma_claims,
             kai=args["queue"] is not None,
+            tolerations=args["tolerations"],
+            labels=args["pod_labels"],
+            annotations=args["pod_annotations"],
         )
         annotations: dict[str, pulumi.Input[str]] = {
             **({} if args["queue"] is None else {QUEUE_ANNOTATION: args["queue"]}),

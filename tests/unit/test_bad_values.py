@@ -26,6 +26,8 @@ NETWORKS = {
     "rdmaNetwork": "rdma-net",
     "rdmaSubnetworks": ["rdma-sub-0", "rdma-sub-1", "rdma-sub-2", "rdma-sub-3"],
 }
+TAINT = {"key": "dedicated", "value": "ml", "effect": "NoExecute"}
+EXCLUSION = {"name": "freeze", "start": "2026-12-15T00:00:00Z", "end": "2027-01-05T00:00:00Z"}
 
 
 def of(path: str) -> str:
@@ -35,9 +37,11 @@ def of(path: str) -> str:
 
 def config(environment: str = "prod") -> Config:
     """An environment that ships, with the lists that a value can be wrong in."""
+    written = put(shipped(environment), "domains[0].taints", [dict(TAINT)])
     if environment == "prod":
-        return put(shipped("prod"), "cluster.authorizedNetworks", ["198.51.100.0/24"])
-    return put(shipped("dev"), "cluster.deviceNetworks", copy.deepcopy(NETWORKS))
+        put(written, "cluster.maintenance", {"exclusions": [dict(EXCLUSION)]})
+        return put(written, "cluster.authorizedNetworks", ["198.51.100.0/24"])
+    return put(written, "cluster.deviceNetworks", copy.deepcopy(NETWORKS))
 
 
 def found(path: str, value: object, environment: str = "") -> list[Problem]:

@@ -19,7 +19,9 @@ from components.gcp import (
     GkeClusterArgs,
     NvlinkDomain,
     NvlinkDomainArgs,
+    PoolOptions,
     adopted_domain,
+    maintenance,
 )
 from reference import addresses, gke
 from reference.cluster import PoolFacts
@@ -52,6 +54,8 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "authorized_networks": [],
         "rdma": "multi-network",
         "network_admin": None,
+        "maintenance": maintenance.policy("09:00", [maintenance.HOLD]),
+        "ignored_labels": [],
         "protect": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
@@ -495,11 +499,27 @@ def test_a_pool_has_time_to_come_and_ignores_what_gke_rewrites(built: Recording)
     assert pool.custom_timeouts["create"] == "2h"
     assert set(pool.ignore_changes) == {
         "initialNodeCount",
-        "nodeConfig.labels",
+        'nodeConfig.labels["cloud.google.com/gke-accelerator"]',
+        'nodeConfig.labels["cloud.google.com/gke-gpu-driver-version"]',
         "nodeConfig.ephemeralStorageLocalSsdConfig",
         "nodeConfig.localNvmeSsdBlockConfig",
         "placementPolicy",
     }
+
+
+PLAIN_POOL: PoolOptions = {
+    "labels": {},
+    "ignored_labels": [],
+    "taints": [],
+    "sysctls": {},
+    "kubelet": {},
+    "hugepages": {},
+    "boot_disk_gb": 100,
+    "maintenance_interval": None,
+    "max_unavailable": 1,
+    "auto_upgrade": True,
+    "auto_repair": True,
+}
 
 
 def created_domain(**more: Any) -> NvlinkDomainArgs:
@@ -519,6 +539,7 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
         "device_networks": None,
         "node_version": None,
         "gpu_driver_version": None,
+        "pool": PLAIN_POOL,
         "protect": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes

@@ -1,0 +1,99 @@
+"""Rules of maintenance windows, exclusions and upgrades."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from reference import maintenance
+from settings.maintenance import MaintenanceExclusion
+from settings.model import CreateCluster, CreateDomain, Settings
+from validation.problems import Problem, RuleError
+
+_KEY = "cluster.maintenance"
+
+
+def check(settings: Settings) -> Iterator[Problem]:
+    """The policy is one that GKE takes."""
+    cluster = settings.cluster
+    if not isinstance(cluster, CreateCluster):
+        return
+    said = cluster.maintenance
+    if said.daily_start is not None:
+        start = said.daily_start
+        yield from _problem(lambda: maintenance.check_clock(start, f"{_KEY}.dailyStart"))
+        if said.window is not None:
+            rule = "a cluster has one window, daily or with a recurrence"
+            yield Problem(f"{_KEY}.dailyStart", start, rule, f"remove it, or {_KEY}.window")
+    if said.window is not None:
+        found = said.window
+        yield from _problem(
+            lambda: maintenance.check_window(found.start, found.end, found.recurrence, f"{_KEY}.window")
+        )
+    names = [maintenance.HOLD] if said.hold_upgrades else []
+    for i, exclusion in enumerate(said.exclusions):
+        key = f"{_KEY}.exclusions[{i}]"
+        if exclusion.name in names:
+            yield Problem(f"{key}.name", exclusion.name, "an exclusion's name is used once", "choose another name")
+        names.append(exclusion.name)
+        yield from _exclusion(exclusion, key)
+    if len(names) > maintenance.EXCLUSIONS_MAX:
+        rule = f"a cluster has {maintenance.EXCLUSIONS_MAX} exclusions at most, with that of holdUpgrades"
+        yield Problem(f"{_KEY}.exclusions", f"({len(names)} of them)", rule, "remove those that are over")
+
+
+def _exclusion(exclusion: MaintenanceExclusion, key: str) -> Iterator[Problem]:
+    if (exclusion.end is None) != exclusion.until_end_of_support:
+        rule = "an exclusion has an end, or lasts until the end of support"
+        yield Problem(f"{key}.end", exclusion.end, rule, "set one of end and untilEndOfSupport: true")
+        return
+    try:
+        start = maintenance.instant(exclusion.start, f"{key}.start")
+        end = None if exclusion.end is None else maintenance.instant(exclusion.end, f"{key}.end")
+    except RuleError as error:
+        yield Problem(error.key, error.value, error.rule, error.fix)
+        return
+    if end is not None and end <= start:
+        yield Problem(f"{key}.end", exclusion.end, "an exclusion ends after its start", "choose a later end")
+    elif end is not None and exclusion.scope == "NO_UPGRADES" and end - start > maintenance.NO_UPGRADES_MAX:
+        rule = f"NO_UPGRADES lasts {maintenance.NO_UPGRADES_MAX.days} days at most"
+        yield Problem(f"{key}.end", exclusion.end, rule, "choose an earlier end, or scope: NO_MINOR_OR_NODE_UPGRADES")
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """What GKE may refuse."""
+    if not isinstance(settings.cluster, CreateCluster):
+        return
+    for i, exclusion in enumerate(settings.cluster.maintenance.exclusions):
+        if exclusion.scope != "NO_UPGRADES" or exclusion.end is None:
+            continue
+        length = maintenance.instant(exclusion.end, "") - maintenance.instant(exclusion.start, "")
+        if length > maintenance.NO_UPGRADES_SURE:
+            yield (
+                f"{_KEY}.exclusions[{i}]: NO_UPGRADES for {length.days} days; GKE took 30 at most until June 2026, "
+                "and 90 since, as two digests of its release notes say."
+            )
+
+
+def upgrades(settings: Settings) -> Iterator[Problem]:
+    """What the node pools say about upgrades fits the pool and the cluster's release channel."""
+    for i, domain in enumerate(settings.domains):
+        if not isinstance(domain, CreateDomain):
+            continue
+        key, said = f"domains[{i}].pool.upgrade", domain.pool.upgrade
+        if said.max_unavailable > domain.nodes:
+            rule = f"domain {domain.name!r} has {domain.nodes} nodes"
+            yield Problem(f"{key}.maxUnavailable", said.max_unavailable, rule, "choose as many or fewer")
+        if not said.auto_upgrade and isinstance(settings.cluster, CreateCluster):
+            yield Problem(
+                f"{key}.autoUpgrade",
+                False,
+                f"GKE refuses it in a cluster of a release channel ({settings.cluster.channel})",
+                "remove the key; cluster.maintenance.holdUpgrades keeps the nodes as they are",
+            )
+
+
+def _problem(check_: Callable[[], None]) -> Iterator[Problem]:
+    try:
+        check_()
+    except RuleError as error:
+        yield Problem(error.key, error.value, error.rule, error.fix)
