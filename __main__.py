@@ -13,6 +13,7 @@ import pulumi
 import settings as config
 from program import (
     add_metadata,
+    add_raw_fields,
     build_guard,
     build_infrastructure,
     build_platform,
@@ -29,6 +30,7 @@ settings, secrets = config.load()
 
 delete_first()
 add_metadata(settings)
+add_raw_fields(settings)
 registered = remembered()
 infrastructure = build_infrastructure(settings)
 platform = build_platform(settings, secrets, infrastructure)

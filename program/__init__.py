@@ -12,6 +12,7 @@ from program.guard import build_guard, remembered
 from program.infrastructure import Infrastructure, build_infrastructure
 from program.metadata import add_metadata
 from program.platform import Platform, build_platform
+from program.raw_fields import add_raw_fields
 from program.replacement import delete_first
 from program.stacks import build_stack
 
@@ -19,6 +20,7 @@ __all__ = [
     "Infrastructure",
     "Platform",
     "add_metadata",
+    "add_raw_fields",
     "build_guard",
     "build_infrastructure",
     "build_platform",

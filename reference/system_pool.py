@@ -9,6 +9,7 @@ from typing import Final
 
 from reference import capacity
 
+NAME: Final = "system"
 MACHINE: Final = "e2-standard-16"
 CPUS: Final = 16
 MEMORY_GB: Final = 64

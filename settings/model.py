@@ -36,6 +36,7 @@ from settings.fields import (
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
 from settings.node_pools import NodePool, Taint
+from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
@@ -392,6 +393,7 @@ class Settings(StrictModel):
     )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
+    raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""

@@ -223,7 +223,7 @@ class GkeCluster(pulumi.ComponentResource):
             project=project,
             location=region,
             cluster=cluster.name,
-            name="system",
+            name=system_pool.NAME,
             initial_node_count=1,
             autoscaling={
                 "total_min_node_count": system_pool.NODES_MIN,

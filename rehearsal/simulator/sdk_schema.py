@@ -78,7 +78,7 @@ def shape(cls: type[Any]) -> Shape:
     # Parameters of the generated __init__ without a default are the required fields.
     parameters = inspect.signature(cls.__init__).parameters.values()
     required = frozenset(names[p.name] for p in parameters if p.name in names and p.default is inspect.Parameter.empty)
-    return Shape({key: _bare(hint) for key, hint in types.items()}, required)
+    return Shape({key: bare(hint) for key, hint in types.items()}, required)
 
 
 def check(inputs: Props, wanted: Shape, path: str = "") -> list[Failure]:
@@ -116,7 +116,7 @@ def _always(cls: type[Any]) -> frozenset[str]:
     return frozenset(name for name, hint in hints.items() if "Optional[" not in hint and name not in ("id", "urn"))
 
 
-def _bare(hint: Any) -> Any:
+def bare(hint: Any) -> Any:
     """The type inside Input, Output, Awaitable and Optional."""
     hint = sdk_types.unwrap_type(hint)
     origin = typing.get_origin(hint)
@@ -129,7 +129,7 @@ def _bare(hint: Any) -> Any:
         and typing.get_origin(arg) not in (pulumi.Output, Awaitable)
         and not (isinstance(arg, type) and arg.__name__.endswith("ArgsDict"))
     ]
-    return _bare(kept[0]) if len(kept) == 1 else tuple(_bare(arg) for arg in kept)
+    return bare(kept[0]) if len(kept) == 1 else tuple(bare(arg) for arg in kept)
 
 
 _PRIMITIVES: dict[Any, str] = {str: "a string", bool: "a boolean", int: "a whole number", float: "a number"}
@@ -145,12 +145,12 @@ def _check_value(value: Any, hint: Any, path: str) -> list[Failure]:
     if expected:
         return [Failure(path, f"must be {expected}, not {_name(value)}")]
     if isinstance(value, list):
-        inner = _bare(typing.get_args(hint)[0])
+        inner = bare(typing.get_args(hint)[0])
         each = [(f"{path}[{index}]", item, inner) for index, item in enumerate(cast("list[Any]", value))]
     elif isinstance(value, dict) and sdk_types.is_input_type(hint):
         return check(cast("Props", value), shape(hint), path)
     elif isinstance(value, dict):
-        inner = _bare(typing.get_args(hint)[1])
+        inner = bare(typing.get_args(hint)[1])
         each = [(f"{path}.{key}", item, inner) for key, item in cast("Props", value).items()]
     else:
         return []
@@ -191,7 +191,7 @@ def _name(value: Any) -> str:
 
 
 def _empty(hint: Any) -> Any:
-    hint = _bare(hint)
+    hint = bare(hint)
     origin = typing.get_origin(hint)
     if origin in (Sequence, list):
         return []
