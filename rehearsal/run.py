@@ -462,7 +462,7 @@ class Rehearsal:
             raise ConfigError(str(error)) from None
 
     def _open(self) -> None:
-        sdk.mend()
+        sdk.apply()
         self.engine = self.engine or ensure(self.listener.say)
         self.listener.say(f"engine: {self.engine}")
         if self.settings is not None and not self._shared:

@@ -20,7 +20,7 @@ from pulumi.runtime import settings
 OWN_CONNECTIONS: Final = ("grpc.use_local_subchannel_pool", 1)
 
 
-def mend() -> None:
+def apply() -> None:
     """Apply both fixes. Idempotent."""
     options = channel_options()
     if OWN_CONNECTIONS not in options:

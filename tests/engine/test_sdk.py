@@ -64,7 +64,7 @@ def unmended() -> Iterator[None]:
 
 
 def test_a_new_engine_at_the_port_of_one_that_has_gone_is_reached() -> None:
-    sdk.mend()
+    sdk.apply()
     _second_engine_at_the_port_of_the_first()
 
 
@@ -76,8 +76,8 @@ def test_as_the_sdk_comes_the_new_engine_is_taken_for_the_old_one() -> None:
 
 @pytest.mark.usefixtures("unmended")
 def test_the_mend_may_be_put_in_place_twice() -> None:
-    sdk.mend()
-    sdk.mend()
+    sdk.apply()
+    sdk.apply()
     assert sdk.channel_options().count(sdk.OWN_CONNECTIONS) == 1
 
 
@@ -99,12 +99,12 @@ def _refuse(*_: Any, **__: Any) -> None:
 
 def test_a_debug_line_to_an_engine_that_has_gone_is_lost_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sdk, "_original", _refuse)
-    sdk.mend()
+    sdk.apply()
     log.debug("run_pulumi_func completed")
 
 
 def test_an_error_is_never_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "get_engine", Engine)
-    sdk.mend()
+    sdk.apply()
     with pytest.raises(Gone):
         log.error("something failed")

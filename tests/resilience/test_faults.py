@@ -120,8 +120,9 @@ def require_messages(causes: Sequence[str], hits: Mapping[str, Fault]) -> None:
         assert any(_names(cause, urn, fault.value) for cause in causes), (
             f"no message names {life.spoken(urn)} with {fault.value!r}: {causes}"
         )
-    # The program's own end: it waits for a resource that did not come.
-    expected = ("made-up fault", "failed to register")
+    # The program's own end: it waits for a resource that did not come. Two such failures at once make the SDK set one
+    # future twice (3.259, `rpc.resolve_outputs_due_to_exception`), which it logs.
+    expected = ("made-up fault", "failed to register", "Exception calling application: invalid state")
     assert [cause for cause in causes if not any(text in cause for text in expected)] == []
 
 
