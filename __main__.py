@@ -19,6 +19,7 @@ from program import (
     build_platform,
     build_stack,
     delete_first,
+    observed_policies,
     remembered,
 )
 
@@ -31,6 +32,7 @@ settings, secrets = config.load()
 delete_first()
 add_metadata(settings)
 add_raw_fields(settings)
+policies = observed_policies()
 registered = remembered()
 infrastructure = build_infrastructure(settings)
 platform = build_platform(settings, secrets, infrastructure)
@@ -42,5 +44,6 @@ pulumi.export("kubeconfig", infrastructure.cluster.kubeconfig)
 pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket))
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)
+pulumi.export("policyExemptions", policies)
 if platform.fabric_tests:
     pulumi.export("fabricTests", {domain: test.logs for domain, test in platform.fabric_tests.items()})

@@ -20,6 +20,15 @@ ANNOTATIONS: Final[Mapping[str, str]] = {
 """Adds the sidecar, without limits on CPU, memory and disk."""
 
 
+def sidecar(requests: Mapping[str, str], limits: Mapping[str, str]) -> Mapping[str, str]:
+    """`ANNOTATIONS` with requests and limits of the sidecar: cpu, memory, ephemeral-storage."""
+    return {
+        **ANNOTATIONS,
+        **{f"gke-gcsfuse/{name}-request": value for name, value in requests.items()},
+        **{f"gke-gcsfuse/{name}-limit": value for name, value in limits.items()},
+    }
+
+
 def model_path(model: str) -> str:
     """Where the download puts the weights and pods find them: below the model's id."""
     return f"{MODEL_ROOT}/{model}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from manifests import gcsfuse, gpu_pod, launch
+from manifests import certificates, gcsfuse, gpu_pod, launch
 from manifests.gpu_pod import Value
 from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
@@ -33,6 +33,19 @@ STARTUP_SECONDS: Final = 7200
 """How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
 
 _STARTUP_PERIOD: Final = 30
+
+
+@dataclass(frozen=True)
+class ExtraVolume:
+    """A volume of the user's own."""
+
+    name: str
+    mount_path: str
+    source: Mapping[str, Any]
+    """The volume source, with the API's field names."""
+    read_only: bool
+    roles: Sequence[str]
+    """`frontend`, `prefill`, `decode`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,18 @@ class Placement:
     """Labels that others want on the pods, beside the program's own."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     """The same of annotations."""
+    priority_class: str | None = None
+    """Priority class of the pods in place of KAI's."""
+    frontend_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the frontends."""
+    certificates: Value | None = None
+    """ConfigMap with certificates that the frontends trust; None: their image's own."""
+    worker_resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, "Mapping[str, str]"])
+    """`requests` and `limits` of the workers beside their GPUs."""
+    sidecar: Mapping[str, str] = field(default_factory=lambda: gcsfuse.ANNOTATIONS)
+    """Annotations that add the sidecar which reads the bucket, with its resources."""
+    volumes: Sequence[ExtraVolume] = ()
+    """Volumes that others want in the pods."""
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
@@ -69,7 +94,9 @@ def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[s
         SERVICES["decode"]: _worker("decode", layout, placement),
         SERVICES["prefill"]: _worker("prefill", layout, placement),
     }
-    for service in services.values():
+    for role, name in SERVICES.items():
+        service = services[name]
+        _add_volumes(service["extraPodSpec"], [volume for volume in placement.volumes if role in volume.roles])
         place = service if profile.image_lookup_switch == "service" else service["extraPodMetadata"]
         place["annotations"] = {**place.get("annotations", {}), IMAGE_LOOKUP_OFF: "true"}
         metadata = service["extraPodMetadata"]
@@ -92,17 +119,34 @@ def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
     return {
         "serviceAccountName": placement.service_account,
         "imagePullSecrets": [{"name": placement.pull_secret}],
-        **({"priorityClassName": PRIORITY_CLASS} if placement.kai else {}),
+        **_priority(placement),
         "tolerations": [dict(toleration) for toleration in placement.tolerations],
         "nodeSelector": selector,
     }
 
 
+def _priority(placement: Placement) -> dict[str, str]:
+    if placement.priority_class is not None:
+        return {"priorityClassName": placement.priority_class}
+    return {"priorityClassName": PRIORITY_CLASS} if placement.kai else {}
+
+
+def _add_volumes(pod: dict[str, Any], volumes: Sequence[ExtraVolume]) -> None:
+    """Add volumes to a pod, with their mounts in its main container."""
+    container = pod["mainContainer"]
+    pod["volumes"] = [*pod["volumes"], *({"name": volume.name, **volume.source} for volume in volumes)]
+    mounts = [{"name": volume.name, "mountPath": volume.mount_path, "readOnly": volume.read_only} for volume in volumes]
+    container["volumeMounts"] = [*container["volumeMounts"], *mounts]
+
+
 def _frontend(placement: Placement) -> dict[str, Any]:
     size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
+    trusted = placement.certificates is not None
+    variables = [{"name": name, "value": value} for name, value in placement.frontend_environment.items()]
     return {
         "componentType": "frontend",
+        **({"envs": variables} if variables else {}),
         "replicas": placement.frontend_replicas,
         # The frontend loads the tokenizer by the model's id: it needs the token that the workers have.
         "envFromSecret": HF_SECRET,
@@ -110,7 +154,7 @@ def _frontend(placement: Placement) -> dict[str, Any]:
         "extraPodMetadata": {
             "labels": _labels("frontend", placement),
             "annotations": {
-                **gcsfuse.ANNOTATIONS,
+                **placement.sidecar,
                 "gke-gcsfuse/file-cache-capacity": "500Gi",
                 "gke-gcsfuse/cache-path": "/gcs-cache",
             },
@@ -121,12 +165,14 @@ def _frontend(placement: Placement) -> dict[str, Any]:
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},
                 gcsfuse.cached_volume(placement.bucket, chunk_megabytes=50),
+                *([certificates.volume(placement.certificates)] if trusted else []),
             ],
             "mainContainer": {
                 "image": placement.frontend_image,
                 "volumeMounts": [
                     {"name": "local-ssd", "mountPath": "/gcs-cache"},
                     {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
+                    *([certificates.mount()] if trusted else []),
                 ],
                 "resources": {"requests": scratch, "limits": scratch},
             },
@@ -138,6 +184,8 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
     workers = layout.workers(role)
     nics = placement.rdma_claim_template
     claims = gpu_pod.claims(placement.claim_template, nics)
+    own = placement.worker_resources
+    requests = own.get("requests")
     service: dict[str, Any] = {
         "componentType": "worker",
         "subComponentType": role,
@@ -146,12 +194,16 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "envs": _environment(role, layout),
         "sharedMemory": {"size": gpu_pod.WORKER_SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
-        "resources": {"limits": {"gpu": str(A4X.gpus)}, "claims": [{"name": claim} for claim in claims]},
+        "resources": {
+            **({"requests": dict(requests)} if requests else {}),
+            "limits": {"gpu": str(A4X.gpus), **own.get("limits", {})},
+            "claims": [{"name": claim} for claim in claims],
+        },
         "livenessProbe": _liveness(role),
         "readinessProbe": _probe("/health", period=60, failures=60),
         "extraPodMetadata": {
             "labels": _labels(role, placement),
-            "annotations": {**gcsfuse.ANNOTATIONS, **gpu_pod.nic_annotations(nics)},
+            "annotations": {**placement.sidecar, **gpu_pod.nic_annotations(nics)},
         },
         "extraPodSpec": {
             **_pod(placement, {machines.NODE_POOL_KEY: placement.node_pool}),

@@ -8,6 +8,7 @@ environments use. `__main__` calls them in this order.
 
 from __future__ import annotations
 
+from program.exemptions import observed_policies
 from program.guard import build_guard, remembered
 from program.infrastructure import Infrastructure, build_infrastructure
 from program.metadata import add_metadata
@@ -26,5 +27,6 @@ __all__ = [
     "build_platform",
     "build_stack",
     "delete_first",
+    "observed_policies",
     "remembered",
 ]

@@ -13,6 +13,7 @@ from program.bucket_access import bucket_access
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
+from program.outbound import download_variables
 from reference import kai, naming
 from reference.dynamo import PROFILES
 from serving_rules import layout
@@ -179,6 +180,8 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "service_account_annotations": identity.annotations,
                     "bucket": infrastructure.bucket,
                     "hf_token": secrets.hf_token,
+                    "variables": download_variables(settings),
+                    "certificates": settings.pods.ca_bundle,
                     "tolerations": settings.system_tolerations,
                 },
                 # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while

@@ -8,10 +8,12 @@ import pulumi
 
 from components.serving.benchmark import BenchmarkClient
 from components.serving.readiness_check import ReadinessCheck
-from components.serving.stack import ServingStack
+from components.serving.stack import ServingStack, StackOptions
 from manifests import commands
+from manifests.graph import ExtraVolume
 from program.bucket_access import bucket_access
 from program.infrastructure import Infrastructure
+from program.outbound import frontend_variables
 from program.platform import Platform
 from reference import naming
 from reference.dynamo import PROFILES
@@ -64,8 +66,7 @@ def build_stack(
             "ngc_api_key": secrets.ngc_api_key,
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
-            "pod_labels": settings.metadata.pod_labels,
-            "pod_annotations": settings.metadata.pod_annotations,
+            "options": _options(settings, stack),
         },
         pulumi.ResourceOptions(depends_on=[*platform.ready, *([test] if test else [])]),
     )
@@ -118,6 +119,27 @@ def build_stack(
         )
         facts["benchmark"] = client.commands
     return facts
+
+
+def _options(settings: Settings, stack: Stack) -> StackOptions:
+    resources = stack.resources
+    worker = resources.worker
+    return {
+        "labels": settings.metadata.pod_labels,
+        "annotations": settings.metadata.pod_annotations,
+        "priority_class": stack.priority_class,
+        "frontend_environment": {**frontend_variables(settings), **stack.frontend.environment},
+        "certificates": settings.pods.ca_bundle,
+        "worker_resources": {
+            part: said for part, said in (("requests", worker.requests), ("limits", worker.limits)) if said
+        },
+        "sidecar_requests": resources.gcsfuse.requests,
+        "sidecar_limits": resources.gcsfuse.limits,
+        "volumes": [
+            ExtraVolume(volume.name, volume.mount_path, volume.source, volume.read_only, volume.roles)
+            for volume in stack.volumes
+        ],
+    }
 
 
 def _pods(chosen: layout.Layout, role: layout.WorkerRole) -> int:

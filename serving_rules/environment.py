@@ -75,7 +75,7 @@ def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
             found = _wrong(name, value, known.environment.get(name, {}))
             if found is not None and key not in reported:
                 reported.add(key)
-                yield Problem(key, "(hidden)" if _SECRET.search(name) else value, *found)
+                yield Problem(key, "(hidden)" if is_secret(name) else value, *found)
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
@@ -96,14 +96,24 @@ def reader(name: str) -> str | None:
     return next((software for beginning, software in OTHERS.items() if name.startswith(beginning)), None)
 
 
-def _wrong(name: str, value: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+def is_secret(name: str) -> bool:
+    """Whether a variable's name says that its value is not to be shown."""
+    return _SECRET.search(name) is not None
+
+
+def unfit(name: str) -> tuple[str, str] | None:
+    """Rule and fix of a variable that no pod of a stack may be given."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         return "this is no name of an environment variable", "use letters, digits and underscores"
     if name in GIVEN:
         return GIVEN[name], "leave it out"
     if _SECRET.search(name):
         return "a secret would stand in clear text in the stack's graph", "leave it out"
-    return _typed(value, entry.get("type", "text"))
+    return None
+
+
+def _wrong(name: str, value: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    return unfit(name) or _typed(value, entry.get("type", "text"))
 
 
 def _typed(value: str, kind: str) -> tuple[str, str] | None:

@@ -36,6 +36,7 @@ from settings.fields import (
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
 from settings.node_pools import NodePool, Taint
+from settings.pods import Pods, StackResources, Volume
 from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
 
@@ -333,6 +334,9 @@ class Frontend(StrictModel):
         description="`a4x` for the domain's own nodes (arm64 images), `system` for the x86 system nodes",
     )
     image: Image | None = Field(default=None, description="the frontends' image; default: the Dynamo release's")
+    environment: Annotated[dict[str, str], Change.PODS] = Field(
+        default={}, description="environment variables of the frontends, such as those of Dynamo's router"
+    )
 
 
 class Readiness(StrictModel):
@@ -364,6 +368,15 @@ class Stack(StrictModel):
         default=Readiness(), description="a mapping with deadlineMinutes and unschedulableMinutes"
     )
     benchmark: bool = Field(default=True, description="whether the benchmark client is deployed")
+    priority_class: Annotated[str | None, Change.PODS] = Field(
+        default=None, description="the priority class of the pods; default: KAI's `inference`, where KAI runs"
+    )
+    resources: StackResources = Field(
+        default=StackResources(), description="a mapping with worker and gcsfuse, each with requests and limits"
+    )
+    volumes: tuple[Volume, ...] = Field(
+        default=(), description="a list of volumes, each with name, mountPath, source, readOnly and roles"
+    )
 
 
 class Settings(StrictModel):
@@ -393,6 +406,7 @@ class Settings(StrictModel):
     )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
+    pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
 
     def domain(self, name: str) -> Domain | None:
@@ -409,8 +423,11 @@ class Settings(StrictModel):
 
     @property
     def system_tolerations(self) -> list[Toleration]:
-        """Tolerations of a system pod: for A4X nodes, if it may run there."""
-        return self.tolerations if self.dynamo.system_tolerations else []
+        """Tolerations of a system pod: those of the settings, and for A4X nodes if it may run there."""
+        said: list[Toleration] = [
+            cast("Toleration", toleration.model_dump(exclude_none=True)) for toleration in self.pods.system_tolerations
+        ]
+        return [*(self.tolerations if self.dynamo.system_tolerations else ()), *said]
 
     @property
     def a4x_nodes(self) -> int:

@@ -13,8 +13,8 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import gcsfuse
-from reference import capacity, machines, naming
+from manifests import certificates, gcsfuse
+from reference import capacity, machines, naming, outbound
 from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
 
 HUGGINGFACE_HUB: Final = "2.4.0"
@@ -53,6 +53,12 @@ class ModelDownloadArgs(TypedDict):
 
     hf_token: pulumi.Input[str]
     """Hugging Face token, a secret."""
+
+    variables: Mapping[str, str]
+    """Further variables of the Job: proxy, mirrors, certificates."""
+
+    certificates: str | None
+    """Certificates (PEM) that the Job trusts; None: its image's own."""
 
     tolerations: Sequence[machines.Toleration]
     """Of the Job's pod, for clusters whose only nodes are tainted; without, it runs on an amd64 node."""
@@ -96,11 +102,22 @@ class ModelDownload(pulumi.ComponentResource):
             {"name": "TARGET", "value": gcsfuse.model_path(model)},
             {"name": "HUB_VERSION", "value": HUGGINGFACE_HUB},
             {"name": "HF_HOME", "value": "/scratch/hf"},
+            *({"name": name, "value": value} for name, value in args["variables"].items()),
             {
                 "name": HF_KEY,
                 "value_from": {"secret_key_ref": {"name": secret.metadata["name"], "key": HF_KEY}},
             },
         ]
+        trusted: Any = []
+        if args["certificates"] is not None:
+            config_map = kubernetes.core.v1.ConfigMap(
+                f"{name}-certificates",
+                metadata={"name": certificates.CONFIG_MAP, "namespace": where, "labels": labels},
+                data={outbound.CA_KEY: args["certificates"]},
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            )
+            trusted = [certificates.volume(config_map.metadata["name"])]
+        mounts: Any = [certificates.mount() for _ in trusted]
         job = kubernetes.batch.v1.Job(
             f"{name}-job",
             metadata={
@@ -129,12 +146,14 @@ class ModelDownload(pulumi.ComponentResource):
                                 "volume_mounts": [
                                     {"name": gcsfuse.VOLUME, "mount_path": gcsfuse.MODEL_ROOT},
                                     {"name": "scratch", "mount_path": "/scratch"},
+                                    *mounts,
                                 ],
                             }
                         ],
                         "volumes": [
                             gcsfuse.volume(args["bucket"]),
                             {"name": "scratch", "empty_dir": {}},
+                            *trusted,
                         ],
                     },
                 },

@@ -22,8 +22,8 @@ import pulumi_random as random
 from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
-from manifests import commands, graph, launch
-from reference import gke, naming
+from manifests import certificates, commands, gcsfuse, graph, launch
+from reference import gke, naming, outbound
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION
 from reference.machines import Toleration
@@ -31,6 +31,37 @@ from reference.registry import HF_KEY, HF_SECRET
 from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 
 _NEVER_WAIT = {"pulumi.com/skipAwait": "true"}
+
+
+class StackOptions(TypedDict):
+    """What an environment may set on the pods of a stack, beside what they need."""
+
+    labels: Mapping[str, str]
+    """Labels of all pods."""
+
+    annotations: Mapping[str, str]
+    """Annotations of all pods."""
+
+    priority_class: str | None
+    """Priority class of all pods; None: KAI's, where KAI runs."""
+
+    frontend_environment: Mapping[str, str]
+    """Variables of the frontends."""
+
+    certificates: str | None
+    """Certificates (PEM) that the frontends trust; None: their image's own."""
+
+    worker_resources: Mapping[str, Mapping[str, str]]
+    """`requests` and `limits` of the workers beside their GPUs."""
+
+    sidecar_requests: Mapping[str, str]
+    """Requests of the sidecar that reads the bucket; GKE's own where none is given."""
+
+    sidecar_limits: Mapping[str, str]
+    """Its limits; none where none is given."""
+
+    volumes: Sequence[graph.ExtraVolume]
+    """Volumes of the user's own."""
 
 
 class ServingStackArgs(TypedDict):
@@ -96,11 +127,8 @@ class ServingStackArgs(TypedDict):
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs: an annotation (`multi-network`) or a resource claim (`dranet`)."""
 
-    pod_labels: Mapping[str, str]
-    """Labels that others want on every pod, beside the program's own."""
-
-    pod_annotations: Mapping[str, str]
-    """The same of annotations."""
+    options: StackOptions
+    """What an environment may set on the pods."""
 
 
 class ServingStack(pulumi.ComponentResource):
@@ -228,6 +256,14 @@ class ServingStack(pulumi.ComponentResource):
             )
             for role in WORKER_ROLES
         }
+        options, certificate_map = args["options"], None
+        if options["certificates"] is not None:
+            certificate_map = kubernetes.core.v1.ConfigMap(
+                f"{name}-certificates",
+                metadata=metadata | {"name": certificates.CONFIG_MAP},
+                data={outbound.CA_KEY: options["certificates"]},
+                opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            ).metadata["name"]
         placement = graph.Placement(
             stack=stack,
             image=args["image"],
@@ -243,8 +279,14 @@ class ServingStack(pulumi.ComponentResource):
             rdma_claim_template=rdma_claims,
             kai=args["queue"] is not None,
             tolerations=args["tolerations"],
-            labels=args["pod_labels"],
-            annotations=args["pod_annotations"],
+            labels=options["labels"],
+            annotations=options["annotations"],
+            priority_class=options["priority_class"],
+            frontend_environment=options["frontend_environment"],
+            certificates=certificate_map,
+            worker_resources=options["worker_resources"],
+            sidecar=gcsfuse.sidecar(options["sidecar_requests"], options["sidecar_limits"]),
+            volumes=options["volumes"],
         )
         annotations: dict[str, pulumi.Input[str]] = {
             **({} if args["queue"] is None else {QUEUE_ANNOTATION: args["queue"]}),

@@ -45,18 +45,21 @@ def system(site: Site) -> Outcome:
 
 def _place(site: Site, cluster: Cluster, guest: Guest) -> Outcome:
     tolerant = site.settings.dynamo.system_tolerations
-    tolerated = {toleration.get("key", "") for toleration in A4X.tolerations()} if tolerant else set[str]()
+    tolerations = site.settings.system_tolerations
+    tolerated = {toleration.get("key", "") for toleration in tolerations}
     nodes = site.labelled(cluster, "") if tolerant else site.x86_nodes(cluster)
     kind = "nodes" if tolerant else "amd64 nodes"
-    open_ = [node for node in nodes if node.ready and node.schedulable and not node.taints - tolerated]
+    open_ = [
+        node for node in nodes if node.ready and node.schedulable and ("" in tolerated or not node.taints - tolerated)
+    ]
     if not open_ and tolerant and any(site.pool(domain.name) is None for domain in site.settings.created_domains):
         return skipped("it runs on the domain's nodes, which do not exist yet")
     if not open_:
         closed = ", ".join(f"{node.name} ({_why(node)})" for node in nodes[:LISTED_MAX])
         return failed(
             f"none of {len(nodes)} {kind} takes {guest.name}{f': {closed}' if closed else ''}",
-            "add a node pool of x86 machines without taints"
-            + ("" if tolerant else ", or set dynamo.systemTolerations: true"),
+            "add a node pool of x86 machines without taints, or tolerate theirs with pods.systemTolerations"
+            + ("" if tolerant else ", or those of A4X with dynamo.systemTolerations: true"),
         )
     pods = site.pods(cluster)
     roomy = [node for node in open_ if _has_room(node, guest, [pod for pod in pods if pod.node == node.name])]

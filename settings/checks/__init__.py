@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings.checks import maintenance, metadata, node_pools, nodes, pod_capacity, raw_fields
+from settings.checks import maintenance, metadata, node_pools, nodes, pod_capacity, pods, raw_fields
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
@@ -343,5 +343,6 @@ CHECKS: tuple[Check, ...] = (
     maintenance.check,
     maintenance.upgrades,
     metadata.check,
+    pods.check,
     raw_fields.check,
 )

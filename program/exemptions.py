@@ -1,0 +1,55 @@
+"""Which admission policies the pods of an environment break: what a platform team must exempt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import pulumi
+
+from reference import pod_policies
+
+_SNAKE = re.compile(r"_([a-z0-9])")
+
+
+def observed_policies() -> Mapping[str, list[str]]:
+    """A mapping that gets every pod that is registered later: its resource's name to the policies that it breaks."""
+    found: dict[str, list[str]] = {}
+
+    def observe(args: pulumi.ResourceTransformationArgs) -> None:
+        for suffix, pod in _pods(_in_api_names(args.props)):
+            broken = pod_policies.broken(pod)
+            if broken:
+                found[f"{args.name}{suffix}"] = broken
+
+    pulumi.runtime.register_stack_transformation(observe)
+    return found
+
+
+def _pods(inputs: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Pods that a Kubernetes object describes."""
+    spec = inputs.get("spec")
+    if not isinstance(spec, Mapping):
+        return
+    template = cast("Mapping[str, Any]", spec).get("template")
+    if template is not None:
+        yield "", template["spec"]
+    services: Mapping[str, Any] = cast("Mapping[str, Any]", spec).get("services", {})
+    for role, service in services.items():
+        pod = service["extraPodSpec"]
+        container: dict[str, Any] = {**pod["mainContainer"], "name": "main"}
+        container["resources"] = _both(service["resources"], container.get("resources", {}))
+        yield f"/{role.lower()}", {**pod, "containers": [container]}
+
+
+def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {part: {**one.get(part, {}), **other.get(part, {})} for part in ("requests", "limits")}
+
+
+def _in_api_names(value: Any) -> Any:
+    """`value` with the SDK's names of fields turned into the API's."""
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, Any]", value).items()
+        return {_SNAKE.sub(lambda match: match[1].upper(), key): _in_api_names(inner) for key, inner in entries}
+    return [_in_api_names(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -1,0 +1,76 @@
+"""How pods reach the outside in a company's network: proxy, certificates, mirrors of public services.
+
+Only frontends and downloads get these. Workers talk HTTP to each other (SGLang's bootstrap server, Dynamo), and a proxy
+would stand between them; the gcsfuse sidecar takes no settings and needs Private Google Access.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from validation.problems import HIDDEN, RuleError
+
+NO_PROXY: Final = (
+    "localhost",
+    "127.0.0.1",
+    "169.254.169.254",
+    "metadata.google.internal",
+    ".googleapis.com",
+    ".svc",
+    ".cluster.local",
+)
+"""Reached directly: the metadata server (every token), Google's APIs over Private Google Access, the cluster."""
+
+CA_FOLDER: Final = "/etc/company-ca"
+CA_KEY: Final = "ca.crt"
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+"""What OpenSSL and httpx, requests, curl and pip read."""
+
+_URL: Final = re.compile(r"https?://[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-~]*)?")
+_PEM: Final = re.compile(
+    r"\s*(?:[^\n]*\n)*?-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----", re.ASCII
+)
+
+
+def check_url(url: str, key: str) -> None:
+    """Raise `RuleError` unless `url` is an address of HTTP without a user."""
+    if "@" in url:
+        rule = "a password would be in clear text in the config"
+        raise RuleError(key, HIDDEN, rule, "leave out the user: let the proxy or mirror know the cluster's addresses")
+    if not _URL.fullmatch(url):
+        rule = "a mirror or proxy has an address of http or https"
+        raise RuleError(key, url, rule, "write it like https://mirror.example.com/simple")
+
+
+def check_certificates(text: str, key: str) -> None:
+    """Raise `RuleError` unless `text` has certificates in PEM and no private key."""
+    if "PRIVATE KEY" in text:
+        raise RuleError(key, HIDDEN, "a private key is no certificate", "take it out, and replace the key")
+    if not _PEM.match(text):
+        raise RuleError(key, HIDDEN, "certificates stand between BEGIN and END CERTIFICATE lines", "give PEM text")
+
+
+def environment(
+    *,
+    proxy: str | None,
+    direct: Iterable[str],
+    hub: str | None,
+    pip_index: str | None = None,
+    certificates: bool,
+) -> Mapping[str, str]:
+    """Variables of a container that reaches the outside; `direct` is reached without the proxy, beside `NO_PROXY`."""
+    found: dict[str, str] = {}
+    if proxy is not None:
+        without = ",".join(dict.fromkeys((*NO_PROXY, *direct)))
+        # Programs read one or the other spelling.
+        for name, value in (("HTTPS_PROXY", proxy), ("HTTP_PROXY", proxy), ("NO_PROXY", without)):
+            found[name] = found[name.lower()] = value
+    if hub is not None:
+        found["HF_ENDPOINT"] = hub
+    if pip_index is not None:
+        found["PIP_INDEX_URL"] = pip_index
+    if certificates:
+        found.update(dict.fromkeys(CA_VARIABLES, f"{CA_FOLDER}/{CA_KEY}"))
+    return found

@@ -1,0 +1,29 @@
+"""Volumes and mounts that the pods of a stack have: names and paths that a user's own volumes may not take."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMES: Final = frozenset(
+    {
+        "gcs-model-volume",
+        "local-ssd",
+        "library-dir-host",
+        "gib",
+        "serving-configuration",
+        "company-ca",
+        # Dynamo's operator adds this one for `sharedMemory`.
+        "shared-memory",
+    }
+)
+PATHS: Final = frozenset(
+    {
+        "/data/model",
+        "/gcs-cache",
+        "/usr/local/nvidia",
+        "/usr/local/gib",
+        "/workload/configs",
+        "/etc/company-ca",
+        "/dev/shm",  # noqa: S108 - where POSIX has it
+    }
+)
