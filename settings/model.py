@@ -32,6 +32,7 @@ from settings.fields import (
     distinct,
     four,
 )
+from settings.images import Images
 from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
@@ -364,6 +365,7 @@ class Settings(StrictModel):
         default=NodeSoftware(), description="a mapping with gibVersion, installNccl and gpuDriverVersion"
     )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
+    images: Images = Field(default=Images(), description="a mapping with mirrors and onlyMirrors")
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""

@@ -9,8 +9,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
-from reference import charts, dra_driver, machines, naming
+from reference import chart_images, charts, dra_driver, machines, naming
 from reference.machines import A4X
+from reference.mirrors import ImageMirrors
 
 TIMEOUT_SECONDS: Final = 1200
 """Time until all kubelet plugins run; a new node pulls the image through the NAT first."""
@@ -35,6 +36,8 @@ class DraDriverArgs(TypedDict):
     """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own repository."""
     chart_key: pulumi.Input[str] | None
     """NGC key to fetch the chart with; None: without a login."""
+    mirrors: ImageMirrors
+    """Mirrors of the chart's image."""
     system_tolerations: Sequence[machines.Toleration]
     """Tolerations of the controller, for clusters whose system nodes are tainted."""
 
@@ -90,7 +93,9 @@ class DraDriver(pulumi.ComponentResource):
             chart=charts.address(args["chart_source"] or dra_driver.CHARTS, dra_driver.CHART, version),
             version=version,
             repository_opts=chart_login(args["chart_key"]),
-            values=_values(args["system_tolerations"]),
+            values=chart_images.moved(
+                _values(args["system_tolerations"]), chart_images.of_dra_driver(version), args["mirrors"]
+            ),
             atomic=True,
             timeout=TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(

@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings.checks import nodes, pod_capacity
+from settings.checks import images, nodes, pod_capacity
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
@@ -40,6 +40,7 @@ def warnings(settings: Settings) -> list[str]:
         if domain.fabric_test is not None and domain.name not in used
     ]
     found += nodes.warnings(settings)
+    found += images.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version))
@@ -338,4 +339,6 @@ CHECKS: tuple[Check, ...] = (
     _stack_layouts,
     _stack_domains,
     pod_capacity.check,
+    images.check,
+    images.chart_login,
 )
