@@ -51,6 +51,11 @@ _ADDRESS: Final = re.compile(r"^(GET|POST) https?://\S+: ")
 
 T = TypeVar("T")
 
+_PULLING: Final = frozenset(
+    f"roles/artifactregistry.{role}" for role in ("reader", "writer", "repoAdmin", "admin", "createOnPushWriter")
+)
+"""Roles with the permission to pull from a repository."""
+
 
 class GoogleCloud:
     """`preflight.cloud.Cloud` for Google Cloud."""
@@ -271,8 +276,15 @@ class GoogleCloud:
     # --- images -------------------------------------------------------------------------------------------
 
     def image(self, reference: str) -> cloud.Image:
-        """The image, from its registry, without credentials."""
-        return registry.image(reference, self._timeout)
+        """The image, from its registry."""
+        return registry.image(reference, self._timeout, lambda: str(self._call(self._login).token))
+
+    def readers(self, project: str, location: str, repository: str) -> frozenset[str]:
+        """Members of the roles that may pull, from Artifact Registry."""
+        path = f"projects/{project}/locations/{location}/repositories/{repository}"
+        policy = self._get(f"https://artifactregistry.googleapis.com/v1/{path}:getIamPolicy")
+        granted = [b for b in policy.get("bindings", []) if b.get("role") in _PULLING and not b.get("condition")]
+        return frozenset(member for binding in granted for member in binding.get("members", []))
 
     # --- calls --------------------------------------------------------------------------------------------
 

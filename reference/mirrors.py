@@ -7,11 +7,12 @@ names is never looked up again. Digests and tags stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from reference import images
+from reference.prerequisites import Prerequisite
 from validation.problems import HIDDEN, RuleError
 
 DOCKER_HUB: Final = images.DOCKER_HUB
@@ -19,8 +20,10 @@ HUB_CACHE: Final = "mirror.gcr.io"
 """Google's cache of Docker Hub: it holds the same images under the same names, so that a mirror of Docker Hub has
 them too."""
 ARTIFACT_REGISTRY: Final = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev")
+"""Hosts of Artifact Registry, with the location of their repositories."""
 GOOGLE: Final = re.compile(r"([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io)")
 """Registries that take the caller's Google credentials."""
+READER: Final = "roles/artifactregistry.reader"
 _HUB_NAMES: Final = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com")
 _AR_PARTS: Final = 3
 """Host, project and repository."""
@@ -89,3 +92,59 @@ def check_place(place: str, registry: str, key: str) -> None:
     if ARTIFACT_REGISTRY.fullmatch(parts[0]) and len(parts) < _AR_PARTS:
         rule = "Artifact Registry holds images below a project and a repository"
         raise RuleError(key, place, rule, f"write {parts[0]}/PROJECT/REPOSITORY")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of Artifact Registry."""
+
+    project: str
+    location: str
+    name: str
+
+    def reading(self, account: str) -> str:
+        """The command that lets a service account pull."""
+        return (
+            f"gcloud artifacts repositories add-iam-policy-binding {self.name} --location={self.location} "
+            f"--project={self.project} --member='serviceAccount:{account}' --role={READER}"
+        )
+
+
+def repository(place: str) -> Repository | None:
+    """The repository of Artifact Registry that a mirror is in; None for another registry."""
+    host, *path = place.split("/")
+    found = ARTIFACT_REGISTRY.fullmatch(host)
+    if found is None or len(path) < _AR_PARTS - 1:
+        return None
+    if "." in path[0]:
+        # A project of a domain: example.com:project is written example.com/project.
+        domain, project, *path = path
+        return Repository(f"{domain}:{project}", found["location"], path[0]) if path else None
+    return Repository(path[0], found["location"], path[1])
+
+
+def check_name(place: str) -> str:
+    """The preflight check of a mirror."""
+    return f"mirror {place}"
+
+
+def prerequisites(mirrors: ImageMirrors, account: str = "NODE_ACCOUNT") -> Iterator[Prerequisite]:
+    """What a platform team gives: the images, and the right of the nodes' account to read them."""
+    for place in sorted(set(mirrors.places.values())):
+        registries = ", ".join(sorted(key for key, its in mirrors.places.items() if its == place))
+        yield Prerequisite(
+            "images.mirrors",
+            f"the images of {registries} in {place}: copies, or a remote repository of that registry",
+            "python -m artifacts --stack STACK",
+            check_name(place),
+            "company registry; the list is this program's own",
+        )
+        found = repository(place)
+        if found is not None:
+            yield Prerequisite(
+                "images.mirrors",
+                f"{READER} on {place} for the account of the nodes: pull secrets do not reach every pod",
+                found.reading(account),
+                check_name(place),
+                "Artifact Registry: access control; the charts of KAI, Grove and the DRA driver",
+            )

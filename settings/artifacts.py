@@ -81,16 +81,17 @@ def _sources(settings: Settings) -> Iterator[_Source]:
 
 
 def _of_stacks(settings: Settings, system: tuple[str, ...]) -> Iterator[_Source]:
+    for stack in settings.stacks:
+        if stack.wait:
+            yield PYTHON_IMAGE, f"readiness check of stack {stack.name}", system, ""
+    if settings.stacks and settings.model_bucket.download:
+        yield PYTHON_IMAGE, "model download", system, ""
     own = PROFILES[settings.dynamo.version].image
     for i, stack in enumerate(settings.stacks):
         yield stack.image or own, f"workers of stack {stack.name}", _GPU, f"stacks[{i}].image"
         beside = (AMD64,) if stack.frontend.placement == "system" else _GPU
         key = f"stacks[{i}].frontend.image"
         yield stack.frontend.image or own, f"frontends of stack {stack.name}", beside, key
-        if stack.wait:
-            yield PYTHON_IMAGE, f"readiness check of stack {stack.name}", system, ""
-    if settings.stacks and settings.model_bucket.download:
-        yield PYTHON_IMAGE, "model download", system, ""
 
 
 def charts_of(settings: Settings) -> list[Chart]:
