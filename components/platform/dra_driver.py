@@ -94,7 +94,7 @@ class DraDriver(pulumi.ComponentResource):
             version=version,
             repository_opts=chart_login(args["chart_key"]),
             values=chart_images.moved(
-                _values(args["system_tolerations"]), chart_images.of_dra_driver(version), args["mirrors"]
+                values(args["system_tolerations"]), chart_images.of_dra_driver(version), args["mirrors"]
             ),
             atomic=True,
             timeout=TIMEOUT_SECONDS,
@@ -124,7 +124,8 @@ def pod_quota(nodes: int) -> str:
     return str(max(100, 2 * nodes + 11))
 
 
-def _values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]:
+def values(system_tolerations: Sequence[machines.Toleration]) -> dict[str, Any]:
+    """Helm values of the chart, before mirrors."""
     return {
         "nvidiaDriverRoot": machines.DRIVER_ROOT,
         # GPUs stay with GKE's device plugin; otherwise the chart refuses to run beside it.

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import settings
 from artifacts import __main__ as command
 from components.platform.ssh_secret import NAME, key_pair
+from policy.catalog import RULES
+from policy.rule import Resource, Run
 from reference import chart_images, gib, images, kai
 from reference.dynamo import PROFILES
 from reference.mirrors import ImageMirrors
@@ -143,6 +145,18 @@ def test_a_mirror_needs_no_key_of_nvidia_and_no_pull_secret(mirrored: Recording)
     assert "nvcr-secret" not in json.dumps([resource.inputs for resource in mirrored.resources])
 
 
+def test_the_policy_pack_is_content_with_the_mirror_as_the_only_registry(mirrored: Recording) -> None:
+    rule = next(rule for rule in RULES if rule.name == "image-registry")
+    run = Run("dynamo-a4x", "prod", lambda _: None)
+
+    def found(allowed: str) -> list[str]:
+        judged = [Resource(r.type, r.name, r.urn, r.inputs) for r in mirrored.resources]
+        return [str(one) for r in judged for one in rule.findings(r, {"registries": [allowed]}, run)]
+
+    assert found(MIRROR.rstrip("/")) == []
+    assert found(f"{MIRROR}other")
+
+
 def test_pods_of_images_that_are_not_mirrored_keep_their_pull_secret() -> None:
     run = run_program("dev", config={"images": {"mirrors": {"docker.io": "m.example/x"}}})
     secrets = [r for r in run.of_type("Secret") if r.inputs.get("type") == "kubernetes.io/dockerconfigjson"]
@@ -264,6 +278,7 @@ def test_the_ssh_key_is_the_programs_own_exactly_where_the_hooks_images_would_be
         run_of_mpi = values["dynamo-operator"].get("dynamo", {}).get("mpiRun")
         assert run_of_mpi == ({"secretName": NAME, "sshKeygen": {"enabled": False}} if own else None)
         if own:
+            assert found[0].inputs["metadata"]["name"] != "mpi-run-ssh-secret"
             assert set(found[0].inputs["stringData"]) == {"private.key", "private.key.pub"}
             assert any(path.startswith("stringData") for path in found[0].secrets)
 
