@@ -50,7 +50,7 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
                     "provider": provider,
                     "node_pools": [f"{d.name}@{d.zone}/{d.reservation}" for d in settings.created_domains],
                     "version": settings.node_software.gib_version or profile.gib_version,
-                    "mirrors": settings.images.map,
+                    "mirrors": settings.mirrors,
                     "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
                 },
                 # It waits for all their nodes, and is deleted before them; it uses no output of theirs (see
@@ -98,7 +98,7 @@ def _dra_driver(
         "nodes": pulumi.Output.all(*nodes).apply(sum),
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
-        "mirrors": settings.images.map,
+        "mirrors": settings.mirrors,
         "chart_key": secrets.ngc_api_key if settings.dynamo.chart_login else None,
         "system_tolerations": _system_tolerations(settings),
     }
@@ -127,7 +127,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "cluster_identifier": infrastructure.cluster.identifier,
         # KAI's own registry does not accept an NGC key.
         "chart_key": secrets.ngc_api_key if dynamo.chart_login and dynamo.chart_source else None,
-        "mirrors": settings.images.map,
+        "mirrors": settings.mirrors,
         "system_tolerations": _system_tolerations(settings),
     }
     # Its pods need nodes.
@@ -152,7 +152,7 @@ def _dynamo(
             "chart_source": dynamo.chart_source,
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
-            "mirrors": settings.images.map,
+            "mirrors": settings.mirrors,
             "system_tolerations": _system_tolerations(settings),
         },
         # Its pods need nodes.
@@ -189,7 +189,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "service_account_annotations": identity.annotations,
                     "bucket": infrastructure.bucket,
                     "hf_token": secrets.hf_token,
-                    "image": settings.images.map.of(PYTHON_IMAGE),
+                    "image": settings.mirrors.of(PYTHON_IMAGE),
                     "tolerations": _system_tolerations(settings),
                 },
                 # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while

@@ -30,7 +30,7 @@ def build_stack(
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name
     test = platform.fabric_tests.get(stack.domain)
-    mirrors = settings.images.map
+    mirrors = settings.mirrors
     frontend_image = mirrors.of(stack.frontend.image or profile.image)
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     identity = bucket_access(

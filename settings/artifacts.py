@@ -46,7 +46,7 @@ class Chart:
 
 def images_of(settings: Settings) -> list[Image]:
     """Every image that pods of the environment run; one that two parts run is in the list twice."""
-    mirrors = settings.images.map
+    mirrors = settings.mirrors
     return [
         Image(source, mirrors.of(source), purpose, architectures, key)
         for source, purpose, architectures, key in _sources(settings)
@@ -74,7 +74,7 @@ def _sources(settings: Settings) -> Iterator[_Source]:
     if settings.dynamo.mode == "create":
         for image in chart_images.of_platform(profile):
             # The program replaces a hook whose images would be mirrored.
-            if image.runs and not (image.form == "fixed" and settings.images.map.covers(image.image)):
+            if image.runs and not (image.form == "fixed" and settings.mirrors.covers(image.image)):
                 # Grove's init container runs in the pods of the stacks.
                 places = (AMD64, *_GPU) if image.form == "variable" else system
                 yield image.image, f"chart {profile.platform_chart}", places, ""

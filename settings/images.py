@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reference.mirrors import ImageMirrors
 from settings.fields import Change
 from validation.strict_model import StrictModel
 
@@ -26,8 +25,3 @@ class Images(StrictModel):
         description="whether an image that comes from no mirror is a mistake, as it is for nodes without internet; "
         "only a check",
     )
-
-    @property
-    def map(self) -> ImageMirrors:
-        """The mirrors."""
-        return ImageMirrors(self.mirrors or {})

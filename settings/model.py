@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import addresses, dra_driver, gke, kai
 from reference.machines import A4X
+from reference.mirrors import ImageMirrors
 from serving_rules.layout import Overrides
 from settings.fields import (
     BucketName,
@@ -370,6 +371,11 @@ class Settings(StrictModel):
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""
         return next((domain for domain in self.domains if domain.name == name), None)
+
+    @property
+    def mirrors(self) -> ImageMirrors:
+        """The mirrors of image registries."""
+        return ImageMirrors(self.images.mirrors or {})
 
     @property
     def a4x_nodes(self) -> int:

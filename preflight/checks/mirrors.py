@@ -20,7 +20,7 @@ def places(site: Site) -> list[str]:
 
 
 def _place(site: Site, target: str) -> str | None:
-    held = [place for place in site.settings.images.map.places.values() if target.startswith(f"{place}/")]
+    held = [place for place in site.settings.mirrors.places.values() if target.startswith(f"{place}/")]
     return max(held, key=len, default=None)
 
 

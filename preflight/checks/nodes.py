@@ -91,7 +91,7 @@ class Use:
 
 def uses(site: Site) -> list[Use]:
     """Every image of the stacks and the program's own Jobs that comes from no mirror."""
-    mirrors = site.settings.images.map
+    mirrors = site.settings.mirrors
     return [
         Use(image.source, architecture, image.key)
         for image in artifacts.images_of(site.settings)

@@ -31,7 +31,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from found
     if found:
         return
-    yield from _chains(settings.images.map)
+    yield from _chains(settings.mirrors)
     if settings.dynamo.version in PROFILES:
         yield from _unmapped(settings)
 
@@ -76,7 +76,7 @@ def _unmapped(settings: Settings) -> Iterator[Problem]:
         return
     outside: dict[str, str] = {}
     for image in artifacts.images_of(settings):
-        if not settings.images.map.covers(image.source):
+        if not settings.mirrors.covers(image.source):
             outside.setdefault(images.split(image.source)[0], image.source)
     if outside:
         listed = ", ".join(f"{host} ({image})" for host, image in sorted(outside.items()))
@@ -104,7 +104,7 @@ def chart_login(settings: Settings) -> Iterator[Problem]:
 def warnings(settings: Settings) -> Iterator[str]:
     """Mirrors that no image uses, neither of this environment nor of others."""
     used = {images.split(image.source)[0] for image in artifacts.images_of(settings)} | set(_hosts())
-    idle = [registry for registry in settings.images.map.places if registry.partition("/")[0] not in used]
+    idle = [registry for registry in settings.mirrors.places if registry.partition("/")[0] not in used]
     if idle:
         yield f"{_KEY}: no image comes from {', '.join(idle)}."
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,7 +24,7 @@ from reference.registry import PYTHON_IMAGE
 from settings import artifacts
 from settings.checks import warnings
 from tests import stacks
-from tests.recorder import Recording, run_program
+from tests.recorder import ROOT, Recording, run_program
 from tests.unit.configs import put, shipped
 
 DIGEST = "sha256:" + "5" * 64
@@ -84,12 +85,19 @@ def test_without_mirrors_no_value_of_a_chart_names_an_image(version: str) -> Non
 def test_one_mirror_moves_the_images_of_its_registry_and_no_others(version: str, registry: str) -> None:
     found = chart_images.of_platform(PROFILES[version])
     values = chart_images.moved({}, found, ImageMirrors({registry: "m.example/x"}))
-    moved = {image for image in found if images.split(image.image)[0] == registry and image.form != "fixed"}
+    assert {image.image for image in found if image.form == "fixed"} == set(PROFILES[version].ssh_key_images)
     for image in found:
         named = _at(values, image.path) if image.path else None
-        assert (named is not None) is (image in moved), image
-        if image in moved and image.form == "repository":
-            assert named == images.repository(ImageMirrors({registry: "m.example/x"}).of(image.image))
+        target = ImageMirrors({registry: "m.example/x"}).of(image.image)
+        repository = images.repository(target)
+        expected: dict[str, Any] = {
+            "repository": repository,
+            "reference": target,
+            "parts": {"registry": "m.example", "repository": repository.removeprefix("m.example/")},
+            "variable": [{"name": "GROVE_INIT_CONTAINER_IMAGE", "value": repository}],
+        }
+        moves = images.split(image.image)[0] == registry and image.form != "fixed"
+        assert named == (expected[image.form] if moves else None), image
     assert ("etcd" in values) is (registry == "docker.io" and version == "0.7.0")
     if "etcd" in values:
         # Bitnami's charts refuse other registries without it.
@@ -258,6 +266,19 @@ def test_a_mirror_that_no_image_uses_is_a_warning() -> None:
     config = put(shipped("dev"), "images.mirrors", {"quay.io": "m.example/quay", "gke.gcr.io": "m.example/gke"})
     found = [warning for warning in warnings(settings.parse(config, "dev")) if warning.startswith("images")]
     assert found == ["images.mirrors: no image comes from quay.io."]
+
+
+def test_the_example_in_the_docs_leaves_no_image_out() -> None:
+    page = (ROOT / "docs" / "how-to" / "company" / "images.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    for environment in ("dev", "prod"):
+        config = {**shipped(environment), **example}
+        found = settings.parse(config, environment)
+        assert all(image.target.startswith("us-docker.pkg.dev/my-project/") for image in artifacts.images_of(found))
+        assert {chart.target for chart in artifacts.charts_of(found)} == {
+            f"oci://us-docker.pkg.dev/my-project/charts/{chart.name}" for chart in artifacts.charts_of(found)
+        }
+        assert not artifacts.needs_ngc_key(found)
 
 
 # The ssh key of 0.7
