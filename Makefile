@@ -2,7 +2,7 @@
 # neither a Pulumi engine nor its download is at hand). All else goes into .venv.
 
 .POSIX:
-.PHONY: help venv policy-venv rehearse policy compare preflight bench faults mutants generated lock workflows test test-all test-unit lint types fmt clean
+.PHONY: help venv policy-venv rehearse policy compare preflight artifacts bench faults mutants generated lock workflows test test-all test-unit lint types fmt clean
 
 STACK ?= dev
 BASE ?= main
@@ -24,6 +24,7 @@ help:
 	@echo 'make policy [STACK=prod] [ARGS=...]    the same, judged by the policy pack'
 	@echo 'make compare [BASE=main] [ARGS=...]    what the change since BASE would do to every environment'
 	@echo 'make preflight [STACK=prod] [ARGS=...] ask the cloud, with your credentials, what would stop an up'
+	@echo 'make artifacts [STACK=prod] [ARGS=...] every image and chart that a stack needs, and where it comes from'
 	@echo 'make test                              everything: format, lint, types, unit, conformance, engine'
 	@echo 'make test-all                          the same, with every combination of the modes (long)'
 	@echo 'make test-unit                         the tests that take seconds'
@@ -94,6 +95,9 @@ compare: $(INSTALLED)
 
 policy: $(INSTALLED) $(POLICY_INSTALLED)
 	@$(BIN)/python -m policy.config && $(BIN)/python -m rehearsal --stack $(STACK) --policy $(ARGS)
+
+artifacts: $(INSTALLED)
+	@$(BIN)/python -m artifacts --stack $(STACK) $(ARGS)
 
 preflight: $(INSTALLED)
 	@$(BIN)/python -m preflight --stack $(STACK) $(ARGS)

@@ -38,6 +38,11 @@ def resource_claims(templates: dict[str, Value]) -> list[dict[str, Value]]:
     return [{"name": claim, "resourceClaimTemplateName": template} for claim, template in templates.items()]
 
 
+def pull_secrets(secret: Value | None) -> dict[str, Any]:
+    """Field of a pod spec with its pull secret; nothing without one."""
+    return {} if secret is None else {"imagePullSecrets": [{"name": secret}]}
+
+
 def nic_annotations(nics: Value | None) -> dict[str, str]:
     """Annotations that attach the NICs; none with DRANET, where a claim on `nics` does."""
     if nics is not None:

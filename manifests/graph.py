@@ -60,7 +60,8 @@ class Placement:
     node_pool: Value
     bucket: Value
     service_account: Value
-    pull_secret: Value
+    pull_secret: Value | None
+    """Pull secret of the images; None where none is needed."""
     claim_template: Value
     config_maps: Mapping[WorkerRole, Value]
     rdma_claim_template: Value | None = None
@@ -118,7 +119,7 @@ def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
     """Common to every pod of the stack: service account, pull secret, tolerations, node selector, priority."""
     return {
         "serviceAccountName": placement.service_account,
-        "imagePullSecrets": [{"name": placement.pull_secret}],
+        **gpu_pod.pull_secrets(placement.pull_secret),
         **_priority(placement),
         "tolerations": [dict(toleration) for toleration in placement.tolerations],
         "nodeSelector": selector,

@@ -137,7 +137,7 @@ def _allowed(source: str, patterns: Any, run: Run) -> bool:
 
 
 def _image_registry(resource: Resource, settings: Settings, run: Run) -> Iterator[Finding]:
-    fix = "Mirror it to a registry of the company, or list its registry in this rule's `registries`"
+    fix = "Mirror it to a registry of the company (images.mirrors), or list its registry in this rule's `registries`"
     for image in images(resource):
         if image.repository is not None and not _allowed(image.repository, settings["registries"], run):
             yield Finding(f"{image.path} = {image.repository}", fix)

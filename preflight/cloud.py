@@ -304,5 +304,9 @@ class Cloud(Protocol):
         ...
 
     def image(self, reference: str) -> Image:
-        """The image, read without credentials."""
+        """The image, read without credentials; from a registry of Google with the caller's, if it wants some."""
+        ...
+
+    def readers(self, project: str, location: str, repository: str) -> frozenset[str]:
+        """Members who may pull from a repository of Artifact Registry, by its own policy."""
         ...

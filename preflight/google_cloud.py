@@ -16,7 +16,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -50,6 +50,11 @@ PAGES_MAX: Final = 50
 _ADDRESS: Final = re.compile(r"^(GET|POST) https?://\S+: ")
 
 T = TypeVar("T")
+
+_PULLING: Final = frozenset(
+    f"roles/artifactregistry.{role}" for role in ("reader", "writer", "repoAdmin", "admin", "createOnPushWriter")
+)
+"""Roles with the permission to pull from a repository."""
 
 
 class GoogleCloud:
@@ -122,9 +127,7 @@ class GoogleCloud:
     def members(self, project: str, role: str) -> frozenset[str]:
         """Members of a role, from Resource Manager."""
         url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{project}:getIamPolicy"
-        policy = self._json("POST", url, json={"options": {"requestedPolicyVersion": 3}})
-        granted = [b for b in policy.get("bindings", []) if b.get("role") == role and not b.get("condition")]
-        return frozenset(member for binding in granted for member in binding.get("members", []))
+        return _members(self._json("POST", url, json={"options": {"requestedPolicyVersion": 3}}), {role})
 
     # --- capacity -----------------------------------------------------------------------------------------
 
@@ -271,8 +274,13 @@ class GoogleCloud:
     # --- images -------------------------------------------------------------------------------------------
 
     def image(self, reference: str) -> cloud.Image:
-        """The image, from its registry, without credentials."""
-        return registry.image(reference, self._timeout)
+        """The image, from its registry."""
+        return registry.image(reference, self._timeout, lambda: str(self._call(self._login).token))
+
+    def readers(self, project: str, location: str, repository: str) -> frozenset[str]:
+        """Members of the roles that may pull, from Artifact Registry."""
+        path = f"projects/{project}/locations/{location}/repositories/{repository}"
+        return _members(self._get(f"https://artifactregistry.googleapis.com/v1/{path}:getIamPolicy"), _PULLING)
 
     # --- calls --------------------------------------------------------------------------------------------
 
@@ -395,6 +403,12 @@ def _line(text: str) -> str:
 
 def _block_path(reservation: str, block: str) -> str:
     return f"reservations/{reservation}/reservationBlocks/{block}"
+
+
+def _members(policy: Mapping[str, Any], roles: Collection[str]) -> frozenset[str]:
+    """Members of roles in a policy, without conditions."""
+    granted = [b for b in policy.get("bindings", []) if b.get("role") in roles and not b.get("condition")]
+    return frozenset(member for binding in granted for member in binding.get("members", []))
 
 
 def _bucket_url(name: str) -> str:

@@ -1,18 +1,21 @@
-"""Anonymous requests to container registries: whether an image exists, and for which architectures.
+"""Requests to container registries: whether an image exists, and for which architectures.
 
-The user's credentials are never sent. If a registry requires a token, its anonymous one is used (the token flow of the
-distribution specification, which Docker Hub, Google and NVIDIA share).
+They are anonymous. If a registry requires a token, its anonymous one is used (the token flow of the distribution
+specification, which Docker Hub, Google and NVIDIA share). The user's credentials are sent only to registries of Google,
+and only if they refuse anonymous requests.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import requests
 
 from preflight.cloud import CloudError, Image
+from reference.mirrors import GOOGLE
 
 ACCEPT: Final = (
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -36,20 +39,22 @@ def split(reference: str) -> tuple[str, str, str]:
     return (DOCKER_HUB if host in {"docker.io", "index.docker.io"} else host), path, digest or tag
 
 
-def image(reference: str, timeout: float) -> Image:
-    """The image `reference`; `timeout` is in seconds for one call.
+def image(reference: str, timeout: float, token_of_google: Callable[[], str]) -> Image:
+    """The image `reference`; `timeout` is in seconds for one call, `token_of_google` gives the caller's access token.
 
     Raises:
-        CloudError: it does not exist, is not public, or the registry does not answer.
+        CloudError: it does not exist, may not be read, or the registry does not answer.
     """
     host, path, version = split(reference)
     url = f"https://{host}/v2/{path}/manifests/{version}"
     try:
-        answer = _get(url, timeout, {"Accept": ACCEPT})
-        if answer.status_code == requests.codes.unauthorized:
-            token = _token(answer.headers.get("www-authenticate", ""), timeout)
-            answer = _get(url, timeout, {"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
-        _raise(host, answer)
+        try:
+            answer = _anonymous(host, url, timeout)
+        except CloudError as error:
+            if error.trouble != "denied" or not GOOGLE.fullmatch(host):
+                raise
+            answer = _get(url, timeout, {"Accept": ACCEPT, "Authorization": f"Bearer {token_of_google()}"})
+            _raise(host, answer)
         content: Any = answer.json()
     except requests.exceptions.JSONDecodeError:
         raise CloudError("no answer", f"{host} answered with something that is no JSON") from None
@@ -58,6 +63,15 @@ def image(reference: str, timeout: float) -> Image:
     listed: Any = cast("dict[str, Any]", content).get("manifests", []) if isinstance(content, dict) else []
     found = {str(entry.get("platform", {}).get("architecture", "")) for entry in listed}
     return Image(frozenset(found - {"", "unknown"}))
+
+
+def _anonymous(host: str, url: str, timeout: float) -> requests.Response:
+    answer = _get(url, timeout, {"Accept": ACCEPT})
+    if answer.status_code == requests.codes.unauthorized:
+        token = _token(answer.headers.get("www-authenticate", ""), timeout)
+        answer = _get(url, timeout, {"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
+    _raise(host, answer)
+    return answer
 
 
 def _get(url: str, timeout: float, headers: dict[str, str], **parameters: str) -> requests.Response:

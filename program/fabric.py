@@ -35,7 +35,7 @@ def build_fabric_tests(
                 "nodes": domain.tested_nodes,
                 "all_gather": asked.all_gather,
                 "all_reduce": asked.all_reduce,
-                "image": stack.image or PROFILES[settings.dynamo.version].image,
+                "image": settings.mirrors.of(stack.image or PROFILES[settings.dynamo.version].image),
                 "variables": _nccl_variables(settings, stack),
                 "rdma": settings.cluster.rdma,
                 "ngc_api_key": secrets.ngc_api_key,

@@ -16,6 +16,7 @@ from program.infrastructure import Infrastructure
 from program.outbound import download_variables
 from reference import kai, naming
 from reference.dynamo import PROFILES
+from reference.registry import PYTHON_IMAGE
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
@@ -49,6 +50,7 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
                     "provider": provider,
                     "node_pools": [f"{d.name}@{d.zone}/{d.reservation}" for d in settings.created_domains],
                     "version": settings.node_software.gib_version or profile.gib_version,
+                    "mirrors": settings.mirrors,
                     "install_nccl": profile.install_nccl if install_nccl is None else install_nccl,
                 },
                 # It waits for all their nodes, and is deleted before them; it uses no output of theirs (see
@@ -96,6 +98,7 @@ def _dra_driver(
         "nodes": pulumi.Output.all(*nodes).apply(sum),
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
+        "mirrors": settings.mirrors,
         "chart_key": secrets.ngc_api_key if settings.dynamo.chart_login else None,
         "tolerations": settings.tolerations,
         "system_tolerations": settings.system_tolerations,
@@ -120,6 +123,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "cluster_identifier": infrastructure.cluster.identifier,
         # KAI's own registry does not accept an NGC key.
         "chart_key": secrets.ngc_api_key if dynamo.chart_login and dynamo.chart_source else None,
+        "mirrors": settings.mirrors,
         "system_tolerations": settings.system_tolerations,
     }
     # Its pods need nodes.
@@ -144,6 +148,7 @@ def _dynamo(
             "chart_source": dynamo.chart_source,
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
+            "mirrors": settings.mirrors,
             "system_tolerations": settings.system_tolerations,
         },
         # Its pods need nodes.
@@ -182,6 +187,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "hf_token": secrets.hf_token,
                     "variables": download_variables(settings),
                     "certificates": settings.pods.ca_bundle,
+                    "image": settings.mirrors.of(PYTHON_IMAGE),
                     "tolerations": settings.system_tolerations,
                 },
                 # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while

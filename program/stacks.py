@@ -18,6 +18,7 @@ from program.platform import Platform
 from reference import naming
 from reference.dynamo import PROFILES
 from reference.machines import A4X
+from reference.registry import PYTHON_IMAGE
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import Stack
@@ -33,7 +34,8 @@ def build_stack(
     domain = settings.domain(stack.domain)
     tolerations = domain.tolerations if domain else A4X.tolerations()
     test = platform.fabric_tests.get(stack.domain)
-    frontend_image = stack.frontend.image or profile.image
+    mirrors = settings.mirrors
+    frontend_image = mirrors.of(stack.frontend.image or profile.image)
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     identity = bucket_access(
         f"{stack.name}-identity",
@@ -59,7 +61,7 @@ def build_stack(
             "service_account": naming.SERVING_ACCOUNT,
             "service_account_annotations": identity.annotations,
             "queue": platform.queue,
-            "image": stack.image or profile.image,
+            "image": mirrors.of(stack.image or profile.image),
             "frontend_image": frontend_image,
             "frontend_replicas": frontends,
             "frontend_nodes": stack.frontend.placement,
@@ -95,6 +97,7 @@ def build_stack(
                 "model": chosen.model,
                 "deadline_minutes": stack.readiness.deadline_minutes,
                 "unschedulable_minutes": stack.readiness.unschedulable_minutes,
+                "image": mirrors.of(PYTHON_IMAGE),
                 "tolerations": settings.system_tolerations,
             },
         )

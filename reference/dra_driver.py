@@ -11,6 +11,7 @@ from validation.problems import RuleError
 CHART: Final = "nvidia-dra-driver-gpu"
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/charts"
 """NVIDIA's chart repository, readable without an account."""
+IMAGE: Final = "nvcr.io/nvidia/k8s-dra-driver-gpu"
 
 NAMESPACE: Final = namespaces.DRA_DRIVER
 

@@ -70,6 +70,10 @@ class DynamoProfile:
     """First and last supported minor version of Kubernetes 1.x: below 1.34 DRA needs beta APIs that can never be
     disabled again."""
 
+    grove: str = "ghcr.io/ai-dynamo/grove"
+    """Where the images of the chart's Grove are."""
+    grove_version: str = "v0.1.0-alpha.6"
+
     values_style: Literal["subcharts", "global"]
     """Where the chart's switches are: `grove.enabled`, or `global.grove.install` and `.enabled`."""
 
@@ -85,6 +89,10 @@ class DynamoProfile:
     install_nccl: bool = False
     """Whether the plugin's own NCCL replaces the image's, as Google's installer did until 2026-05-06. An image with a
     newer NCCL does not start with it (undefined symbol ncclWaitSignal)."""
+
+    ssh_key_images: tuple[str, ...] = ()
+    """Images of a hook that makes an ssh key for MPI; the chart has no value for them. The operator reconciles no graph
+    while its secret is missing. Empty where the operator makes the key itself."""
 
     finds_kai: bool = False
     """Whether the operator assigns pods to KAI if KAI's API group is served when the operator starts, whatever the
@@ -110,22 +118,27 @@ class DynamoProfile:
 
     def platform_values(
         self,
-        pull_secret: str,
+        pull_secret: str | None,
         tolerations: list[Toleration],
         kai: bool = True,
         storage_class: Any = None,
+        ssh_secret: Any = None,
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
         `storage_class` (a name or an output; None: the cluster's default).
 
-        The 0.7 chart's `mpiRun.sshKeygen` hook stays on: that operator reconciles no deployment while the ssh secret is
-        missing, with SGLang too. The chart never installs KAI (`reference.kai`). `kai` says whether KAI runs: from 1.0
-        on it is a value for the operator; 0.7 looks for KAI's API group once, at start.
+        Without `ssh_secret` the 0.7 chart's `mpiRun.sshKeygen` hook makes the ssh key: that operator reconciles no
+        deployment while the secret is missing, with SGLang too. With the name of a secret (keys `private.key` and
+        `private.key.pub`) the operator uses that one, and the hook is off. The chart never installs KAI
+        (`reference.kai`). `kai` says whether KAI runs: from 1.0 on it is a value for the operator; 0.7 looks for KAI's
+        API group once, at start.
         """
         operator: dict[str, Any] = {
-            "imagePullSecrets": [{"name": pull_secret}],
+            "imagePullSecrets": [{"name": pull_secret}] if pull_secret else [],
             "controllerManager": {"tolerations": tolerations},
         }
+        if ssh_secret is not None:
+            operator["dynamo"] = {"mpiRun": {"secretName": ssh_secret, "sshKeygen": {"enabled": False}}}
         nats: dict[str, Any] = {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}}
         grove: dict[str, Any] = {"tolerations": tolerations}
         etcd: dict[str, Any] = {"tolerations": tolerations}
@@ -163,6 +176,9 @@ def _before_1(version: str) -> DynamoProfile:
         sglang="0.5.4.post3",
         crds_chart="dynamo-crds",
         values_style="subcharts",
+        grove="ghcr.io/nvidia/grove",
+        grove_version="v0.1.0-alpha.3",
+        ssh_key_images=("bitnamisecure/git:latest", "alpine/k8s:1.34.1"),
         decode_needs_round_robin_balance=True,
         # The recipe's NCCL values were tuned with these.
         gib_version="v1.0.7",

@@ -8,6 +8,8 @@ from typing import Final
 from validation.problems import RuleError
 
 IMAGE: Final = "us-docker.pkg.dev/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64"
+PAUSE: Final = "gke.gcr.io/pause:3.8@sha256:880e63f94b145e46f1b1082bb71b85e21f16b99b180b9996407d61240ceb9830"
+"""Image of the container that remains of the installer's pods; GKE's own nodes run it too."""
 
 _RELEASE: Final = re.compile(r"v[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}([-.][-.A-Za-z0-9_]{0,60})?")
 

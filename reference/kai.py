@@ -31,6 +31,8 @@ RUN_ADOPTED: Final = ("0.13.4",)
 CHART: Final = "kai-scheduler"
 REGISTRY: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler"
 """KAI's chart registry since 0.13; earlier it was below ghcr.io/nvidia."""
+IMAGES: Final = "ghcr.io/kai-scheduler/kai-scheduler"
+"""Folder of all images of the chart, its hooks and what its operator starts."""
 NAMESPACE: Final = namespaces.KAI
 
 QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"

@@ -16,7 +16,7 @@ from pulumi.runtime import config as engine_config
 from pydantic import ValidationError
 
 from reference.naming import PROJECT
-from settings import checks, keys
+from settings import artifacts, checks, keys
 from settings.model import Settings
 from validation import text_values
 from validation.plain_values import to_json
@@ -43,7 +43,8 @@ class SettingsError(pulumi.RunError):
 class Secrets:
     """Secret values, as Pulumi secrets: encrypted in state, masked in output."""
 
-    ngc_api_key: pulumi.Output[str]
+    ngc_api_key: pulumi.Output[str] | None
+    """None: nothing of the environment is fetched with it."""
     hf_token: pulumi.Output[str]
 
 
@@ -81,6 +82,9 @@ def load() -> tuple[Settings, Secrets]:
     raw = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
     settings = parse(raw, environment)
     missing, problems = _check_secrets(raw)
+    ngc_key = artifacts.needs_ngc_key(settings)
+    if not ngc_key:
+        missing = [key for key in missing if key != "ngcApiKey"]
     if missing and not pulumi.runtime.is_dry_run():
         problems += [
             Problem(
@@ -102,7 +106,7 @@ def load() -> tuple[Settings, Secrets]:
             pulumi.log.info(line)
     config = pulumi.Config(PROJECT)
     values = {key: config.get_secret(key) or pulumi.Output.secret("") for key in SECRETS}
-    return settings, Secrets(ngc_api_key=values["ngcApiKey"], hf_token=values["hfToken"])
+    return settings, Secrets(ngc_api_key=values["ngcApiKey"] if ngc_key else None, hf_token=values["hfToken"])
 
 
 def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:

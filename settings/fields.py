@@ -18,7 +18,7 @@ class Change(Enum):
     """What a change of a key does to a living environment: metadata of a field, for the config reference."""
 
     IN_PLACE = "is made in place"
-    PODS = "replaces the pods; a stack does not answer until decode has loaded again"
+    PODS = "restarts the pods that it concerns; a stack does not answer until its workers have loaded the model"
     NODES = "re-creates the nodes of the pools one after the other; their pods stop"
     POOLS = "replaces the node pools; every stack on them stops"
     CLUSTER = "replaces the cluster"

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import addresses, dra_driver, gke, kai
 from reference.machines import A4X, Toleration
+from reference.mirrors import ImageMirrors
 from serving_rules.layout import Overrides
 from settings.fields import (
     BucketName,
@@ -33,6 +34,7 @@ from settings.fields import (
     distinct,
     four,
 )
+from settings.images import Images
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
 from settings.node_pools import NodePool, Taint
@@ -408,6 +410,7 @@ class Settings(StrictModel):
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
+    images: Images = Field(default=Images(), description="a mapping with mirrors and onlyMirrors")
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""
@@ -428,6 +431,11 @@ class Settings(StrictModel):
             cast("Toleration", toleration.model_dump(exclude_none=True)) for toleration in self.pods.system_tolerations
         ]
         return [*(self.tolerations if self.dynamo.system_tolerations else ()), *said]
+
+    @property
+    def mirrors(self) -> ImageMirrors:
+        """The mirrors of image registries."""
+        return ImageMirrors(self.images.mirrors or {})
 
     @property
     def a4x_nodes(self) -> int:

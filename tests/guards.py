@@ -38,6 +38,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),
     "bootstrap": frozenset({"validation", "reference"}),
+    "artifacts": frozenset({"settings"}),
     "preflight": frozenset({"validation", "reference", "serving_rules", "settings"}),
     "recovery": frozenset(),
     "github_workflows": frozenset({"change_report", "policy"}),

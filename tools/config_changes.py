@@ -165,6 +165,11 @@ CASES: tuple[Case, ...] = (
     Case("stacks[0].readiness.unschedulableMinutes", 20),
     Case("stacks[0].benchmark", False),
     Case("stacks", []),
+    Case(
+        "images.mirrors",
+        {"nvcr.io": "us-docker.pkg.dev/my-project/nvcr", "docker.io": "us-docker.pkg.dev/my-project/hub"},
+    ),
+    Case("images.onlyMirrors", True),
     Case("ngcApiKey", "another-key"),
     Case("hfToken", "another-token"),
 )

@@ -137,7 +137,7 @@ def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
         return "this key is required", f"set it: {description}"
     if kind == "literal_error":
         return f"must be one of {details.get('ctx', {})['expected']}", f"choose one: {description}"
-    if kind in ("model_type", "model_attributes_type", "union_tag_not_found"):
+    if kind in ("model_type", "model_attributes_type", "dict_type", "union_tag_not_found"):
         return "must be a mapping", f"give {description}"
     if kind.startswith("bool"):
         return "must be true or false", f"write true or false: {description}"

@@ -9,8 +9,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
-from reference import charts, dra_driver, machines, naming
+from reference import chart_images, charts, dra_driver, machines, naming
 from reference.machines import A4X
+from reference.mirrors import ImageMirrors
 
 TIMEOUT_SECONDS: Final = 1200
 """Time until all kubelet plugins run; a new node pulls the image through the NAT first."""
@@ -37,6 +38,8 @@ class DraDriverArgs(TypedDict):
     """NGC key to fetch the chart with; None: without a login."""
     tolerations: Sequence[machines.Toleration]
     """Tolerations of the kubelet plugin: for the taints of all A4X nodes."""
+    mirrors: ImageMirrors
+    """Mirrors of the chart's image."""
     system_tolerations: Sequence[machines.Toleration]
     """Tolerations of the controller, for clusters whose system nodes are tainted."""
 
@@ -92,7 +95,11 @@ class DraDriver(pulumi.ComponentResource):
             chart=charts.address(args["chart_source"] or dra_driver.CHARTS, dra_driver.CHART, version),
             version=version,
             repository_opts=chart_login(args["chart_key"]),
-            values=_values(args["tolerations"], args["system_tolerations"]),
+            values=chart_images.moved(
+                values(args["tolerations"], args["system_tolerations"]),
+                chart_images.of_dra_driver(version),
+                args["mirrors"],
+            ),
             atomic=True,
             timeout=TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(
@@ -121,9 +128,10 @@ def pod_quota(nodes: int) -> str:
     return str(max(100, 2 * nodes + 11))
 
 
-def _values(
+def values(
     tolerations: Sequence[machines.Toleration], system_tolerations: Sequence[machines.Toleration]
 ) -> dict[str, Any]:
+    """Helm values of the chart, before mirrors."""
     return {
         "nvidiaDriverRoot": machines.DRIVER_ROOT,
         # GPUs stay with GKE's device plugin; otherwise the chart refuses to run beside it.

@@ -1,7 +1,7 @@
 """Dynamo itself: operator, NATS, etcd and Grove, one installation per cluster.
 
 Charts are installed as Helm releases, not as rendered objects: they rely on Helm hooks (for the ssh secret without
-which this operator reconciles nothing), and rendering drops hooks. If KAI runs, a hook also creates the queues
+which the 0.7 operator reconciles nothing), and rendering drops hooks. If KAI runs, a hook also creates the queues
 `dynamo-default` and `dynamo`; Helm never deletes them, and nothing here uses them (see `ServingQueues`).
 
 KAI is not part of this release (see `KaiScheduler`): it comes first, because the operator looks for its API group only
@@ -11,14 +11,16 @@ once, at start.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
-from reference import machines, naming
+from components.platform.ssh_secret import ssh_secret
+from reference import chart_images, machines, naming
 from reference.dynamo import DynamoProfile
+from reference.mirrors import ImageMirrors
 from reference.registry import PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
@@ -52,8 +54,12 @@ class DynamoPlatformArgs(TypedDict):
     chart_key: pulumi.Input[str] | None
     """NGC key to fetch the charts with; None: without a login, which NVIDIA's repository allows."""
 
-    ngc_api_key: pulumi.Input[str]
-    """NGC API key, a secret: pulls the operator's image from nvcr.io."""
+    mirrors: ImageMirrors
+    """Mirrors of the charts' images. If Docker Hub has one, the program makes the ssh key for MPI in place of the 0.7
+    chart's hook, whose images no value can move."""
+
+    ngc_api_key: pulumi.Input[str] | None
+    """NGC API key, a secret: pulls the operator's image from nvcr.io; None: no image needs it."""
 
     system_tolerations: list[machines.Toleration]
     """Tolerations for every system pod, for clusters whose only nodes are tainted."""
@@ -77,15 +83,21 @@ class DynamoPlatform(pulumi.ComponentResource):
             metadata={"name": args["namespace"], "labels": labels},
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        pull_secret = kubernetes.core.v1.Secret(
-            f"{name}-nvcr-secret",
-            metadata={"name": PULL_SECRET, "namespace": namespace.metadata["name"], "labels": labels},
-            type="kubernetes.io/dockerconfigjson",
-            string_data={".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
         # Must exist before the operator starts; the release uses no output of these.
-        first: list[pulumi.Resource] = [pull_secret, *args["scheduler"]]
+        first: list[pulumi.Resource] = [*args["scheduler"]]
+        metadata: Any = {"namespace": namespace.metadata["name"], "labels": labels}
+        if args["ngc_api_key"] is not None:
+            first.append(
+                kubernetes.core.v1.Secret(
+                    f"{name}-nvcr-secret",
+                    metadata=metadata | {"name": PULL_SECRET},
+                    type="kubernetes.io/dockerconfigjson",
+                    string_data={
+                        ".dockerconfigjson": pulumi.Output.from_input(args["ngc_api_key"]).apply(docker_config_json)
+                    },
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                )
+            )
         if profile.crds_chart is not None:
             first.append(
                 kubernetes.helm.v3.Release(
@@ -101,6 +113,14 @@ class DynamoPlatform(pulumi.ComponentResource):
                 )
             )
         storage_class = self._hyperdisk(name, args) if args["system_tolerations"] else None
+        moves_hook = any(args["mirrors"].of(image) != image for image in profile.ssh_key_images)
+        values = profile.platform_values(
+            PULL_SECRET if args["ngc_api_key"] is not None else None,
+            args["system_tolerations"],
+            args["kai"],
+            storage_class,
+            ssh_secret(self, name, metadata, provider) if moves_hook else None,
+        )
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=profile.platform_chart,
@@ -108,7 +128,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
             repository_opts=login,
-            values=profile.platform_values(PULL_SECRET, args["system_tolerations"], args["kai"], storage_class),
+            values=chart_images.moved(values, chart_images.of_platform(profile), args["mirrors"]),
             atomic=True,
             timeout=1200,
             # At start the operator looks for KAI, and exits after two minutes if a Dynamo CRD is missing; the pods

@@ -9,8 +9,8 @@ import pulumi_kubernetes as kubernetes
 
 from reference import gib, machines, naming
 from reference.machines import A4X
+from reference.mirrors import ImageMirrors
 
-_PAUSE: Final = "gke.gcr.io/pause:3.8@sha256:880e63f94b145e46f1b1082bb71b85e21f16b99b180b9996407d61240ceb9830"
 _APP: Final = "nccl-rdma-installer"
 _NAMESPACE: Final = "kube-system"
 _MOUNT_ROOT: Final = "/usr/local/home/kubernetes/bin"
@@ -31,6 +31,8 @@ class GibInstallerArgs(TypedDict):
     version: str
     """Tag of the plugin's image. After a change restart the serving stacks, so that they reread the plugin's
     environment (set_nccl_env.sh)."""
+    mirrors: ImageMirrors
+    """Mirrors of the images."""
     install_nccl: bool
     """Whether to install the plugin's own NCCL, which precedes the image's on the library path of the serving image, as
     in the recipe. Turn it off for an image that needs a newer NCCL than the plugin has (symptom: an undefined symbol
@@ -123,7 +125,7 @@ class GibInstaller(pulumi.ComponentResource):
                         "init_containers": [
                             {
                                 "name": _APP,
-                                "image": f"{gib.IMAGE}:{version}",
+                                "image": args["mirrors"].of(f"{gib.IMAGE}:{version}"),
                                 "command": ["/bin/sh", "-c"],
                                 "args": [script],
                                 "resources": {"requests": {"cpu": "150m"}},
@@ -134,7 +136,7 @@ class GibInstaller(pulumi.ComponentResource):
                                 ],
                             }
                         ],
-                        "containers": [{"name": "pause", "image": _PAUSE}],
+                        "containers": [{"name": "pause", "image": args["mirrors"].of(gib.PAUSE)}],
                     },
                 },
             },

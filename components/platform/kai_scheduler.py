@@ -18,7 +18,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
-from reference import kai, machines, naming
+from reference import chart_images, kai, machines, naming
+from reference.mirrors import ImageMirrors
 
 _READY = {"pulumi.com/waitFor": "condition=Ready"}
 _TIMEOUT_SECONDS = 900
@@ -69,6 +70,9 @@ class KaiSchedulerArgs(TypedDict):
     cluster_identifier: pulumi.Input[str]
     """The cluster's identifier, as in `provider`."""
 
+    mirrors: ImageMirrors
+    """Mirrors of the chart's images."""
+
     system_tolerations: list[machines.Toleration]
     """Tolerations for every pod of KAI, for clusters whose only nodes are tainted."""
 
@@ -94,7 +98,9 @@ class KaiScheduler(pulumi.ComponentResource):
             chart=args["chart"],
             version=kai.tag(args["version"]),
             repository_opts=chart_login(args["chart_key"]),
-            values=kai.values(args["system_tolerations"]),
+            values=chart_images.moved(
+                kai.values(args["system_tolerations"]), chart_images.of_kai(args["version"]), args["mirrors"]
+            ),
             atomic=True,
             timeout=_TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(parent=self, provider=provider),

@@ -15,7 +15,7 @@ import pulumi_kubernetes as kubernetes
 
 from manifests import certificates, gcsfuse
 from reference import capacity, machines, naming, outbound
-from reference.registry import HF_KEY, HF_SECRET, PYTHON_IMAGE
+from reference.registry import HF_KEY, HF_SECRET
 
 HUGGINGFACE_HUB: Final = "2.4.0"
 """Release of huggingface_hub in the Job; it resumes partial downloads and retries on status 429."""
@@ -59,6 +59,8 @@ class ModelDownloadArgs(TypedDict):
 
     certificates: str | None
     """Certificates (PEM) that the Job trusts; None: its image's own."""
+    image: str
+    """Image with Python and pip."""
 
     tolerations: Sequence[machines.Toleration]
     """Of the Job's pod, for clusters whose only nodes are tainted; without, it runs on an amd64 node."""
@@ -139,7 +141,7 @@ class ModelDownload(pulumi.ComponentResource):
                         "containers": [
                             {
                                 "name": "download",
-                                "image": PYTHON_IMAGE,
+                                "image": args["image"],
                                 "command": ["/bin/sh", "-c", SCRIPT],
                                 "env": environment,
                                 "resources": {"requests": capacity.MODEL_DOWNLOAD.requests()},

@@ -55,8 +55,8 @@ class BenchmarkClientArgs(TypedDict):
     service_account: pulumi.Input[str]
     """Kubernetes service account that may read the bucket."""
 
-    pull_secret: pulumi.Input[str]
-    """Pull secret for the image, in the stack's namespace."""
+    pull_secret: pulumi.Input[str] | None
+    """Pull secret for the image, in the stack's namespace; None: it needs none."""
 
 
 class BenchmarkClient(pulumi.ComponentResource):
@@ -91,7 +91,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                     },
                     "spec": {
                         "service_account_name": args["service_account"],
-                        "image_pull_secrets": [{"name": args["pull_secret"]}],
+                        "image_pull_secrets": None if args["pull_secret"] is None else [{"name": args["pull_secret"]}],
                         "node_selector": graph.node_selector(args["nodes"], args["node_pool"]),
                         "tolerations": tolerations,
                         "termination_grace_period_seconds": 5,

@@ -79,8 +79,8 @@ class FabricTestArgs(TypedDict):
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
 
-    ngc_api_key: pulumi.Input[str]
-    """NGC API key, a secret: pulls the image."""
+    ngc_api_key: pulumi.Input[str] | None
+    """NGC API key, a secret: pulls the image from nvcr.io; None: it needs none."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -191,7 +191,7 @@ def _config(args: FabricTestArgs, namespace: str) -> Config:
 
 
 def _pod(
-    args: FabricTestArgs, config_map: pulumi.Input[str], secret: pulumi.Input[str], claims: dict[str, Any]
+    args: FabricTestArgs, config_map: pulumi.Input[str], secret: pulumi.Input[str] | None, claims: dict[str, Any]
 ) -> dict[str, Any]:
     """A worker's pod without weights: the same devices, another program."""
     # NCCL logs its topology and transports.
@@ -206,7 +206,7 @@ def _pod(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
-        "imagePullSecrets": [{"name": secret}],
+        **gpu_pod.pull_secrets(secret),
         "nodeSelector": {machines.NODE_POOL_KEY: args["node_pool"]},
         "tolerations": [dict(toleration) for toleration in args["tolerations"]],
         "affinity": gpu_pod.affinity(),

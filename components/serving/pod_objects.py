@@ -15,10 +15,14 @@ def pull_secret(
     parent: pulumi.Resource,
     name: str,
     metadata: Any,
-    ngc_api_key: pulumi.Input[str],
+    ngc_api_key: pulumi.Input[str] | None,
     provider: kubernetes.Provider,
-) -> pulumi.Output[str]:
-    """Create the pull secret for nvcr.io; returns its name. `metadata` has namespace and labels."""
+) -> pulumi.Output[str] | None:
+    """Create the pull secret for nvcr.io; returns its name, or None without a key. `metadata` has namespace and
+    labels.
+    """
+    if ngc_api_key is None:
+        return None
     secret = kubernetes.core.v1.Secret(
         f"{name}-nvcr-secret",
         metadata=metadata | {"name": PULL_SECRET},

@@ -23,7 +23,6 @@ from manifests.commands import READINESS_NAME as NAME
 from readiness import package
 from reference import machines, naming
 from reference.footprint import READINESS_CHECK
-from reference.registry import PYTHON_IMAGE
 
 HASH_ANNOTATION: Final = f"{naming.PROJECT}/readiness-check"
 """Annotation of the Job's pod: hash of its code and config, so that a change of either replaces the Job."""
@@ -78,6 +77,9 @@ class ReadinessCheckArgs(TypedDict):
 
     unschedulable_minutes: int
     """Minutes that a pod may be without a node."""
+
+    image: str
+    """Image with Python."""
 
     tolerations: list[machines.Toleration]
     """Tolerations of the check's pod. Empty: it runs on the x86 system nodes; else on any node."""
@@ -141,7 +143,9 @@ class ReadinessCheck(pulumi.ComponentResource):
                             UID_ANNOTATION: args["deployment_uid"],
                         },
                     },
-                    "spec": _pod(account.metadata["name"], config_map.metadata["name"], args["tolerations"]),
+                    "spec": _pod(
+                        account.metadata["name"], config_map.metadata["name"], args["image"], args["tolerations"]
+                    ),
                 },
             },
             opts=pulumi.ResourceOptions(
@@ -185,7 +189,7 @@ def _content(config: str) -> str:
 
 
 def _pod(
-    account: pulumi.Input[str], config_map: pulumi.Input[str], tolerations: list[machines.Toleration]
+    account: pulumi.Input[str], config_map: pulumi.Input[str], image: str, tolerations: list[machines.Toleration]
 ) -> kubernetes.core.v1.PodSpecArgsDict:
     """The pod: the code as a package in one folder, the config in another, and no privileges."""
     code: list[kubernetes.core.v1.KeyToPathArgsDict] = [
@@ -208,7 +212,7 @@ def _pod(
         "containers": [
             {
                 "name": NAME,
-                "image": PYTHON_IMAGE,
+                "image": image,
                 "working_dir": _CODE_FOLDER,
                 "command": package.command(_CONFIG_FOLDER),
                 "resources": {

@@ -118,8 +118,8 @@ class ServingStackArgs(TypedDict):
     frontend_nodes: graph.NodeKind
     """Nodes for the frontends: the domain's A4X nodes (arm64) or the x86 system nodes."""
 
-    ngc_api_key: pulumi.Input[str]
-    """NGC API key, a secret: pulls images from nvcr.io."""
+    ngc_api_key: pulumi.Input[str] | None
+    """NGC API key, a secret: pulls images from nvcr.io; None: no image needs it."""
 
     hf_token: pulumi.Input[str]
     """Hugging Face token, a secret."""
@@ -149,8 +149,8 @@ class ServingStack(pulumi.ComponentResource):
     service_account: pulumi.Output[str]
     """Name of the Kubernetes service account of the pods."""
 
-    pull_secret: pulumi.Output[str]
-    """Name of the pull secret for images from nvcr.io."""
+    pull_secret: pulumi.Output[str] | None
+    """Name of the pull secret for images from nvcr.io; None without a key."""
 
     url: pulumi.Output[str]
     """Address of the OpenAI-compatible API inside the cluster; stays when the deployment is replaced."""

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, pod_capacity, storage
+from preflight.checks import access, capacity, cluster, dranet, kai, mirrors, networks, nodes, pod_capacity, storage
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
+from reference.mirrors import check_name
 from settings.model import AdoptCluster, AdoptDomain, CreateCluster, CreateModelBucket
 
 
@@ -151,10 +152,13 @@ def _storage_checks(site: Site) -> list[Check]:
 
 
 def _image_checks(site: Site) -> list[Check]:
-    """One for each image, named by the last part of its reference if that is unique."""
+    """One for each image, named by the last part of its reference if that is unique, and one for each mirror."""
     images = dict.fromkeys(use.image for use in nodes.uses(site))
     short = [image.rpartition("/")[2] for image in images]
     names = short if len(set(short)) == len(short) else list(images)
-    return [
+    checks = [
         Check(f"image {name}", partial(nodes.image, site, image)) for name, image in zip(names, images, strict=True)
     ]
+    needs = "artifactregistry.repositories.downloadArtifacts and artifactregistry.repositories.getIamPolicy on it"
+    checks += [Check(check_name(place), partial(mirrors.mirror, site, place), needs) for place in mirrors.places(site)]
+    return checks

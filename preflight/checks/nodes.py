@@ -9,10 +9,9 @@ from preflight.cloud import CloudError, Cluster, Node, Pod
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference.capacity import MODEL_DOWNLOAD, Size
-from reference.dynamo import PROFILES
 from reference.footprint import READINESS_CHECK
-from reference.machines import A4X
 from reference.registry import PYTHON_IMAGE
+from settings import artifacts
 
 AMD64: Final = "amd64"
 LISTED_MAX: Final = 3
@@ -93,17 +92,15 @@ class Use:
 
 
 def uses(site: Site) -> list[Use]:
-    """Every image of the stacks and the program's own Jobs."""
-    settings = site.settings
-    own = PROFILES[settings.dynamo.version].image
-    found: list[Use] = []
-    if any(stack.wait for stack in settings.stacks) or (settings.stacks and settings.model_bucket.download):
-        found.append(Use(PYTHON_IMAGE, AMD64, ""))
-    for i, stack in enumerate(settings.stacks):
-        found.append(Use(stack.image or own, A4X.architecture, f"stacks[{i}].image"))
-        beside = AMD64 if stack.frontend.placement == "system" else A4X.architecture
-        found.append(Use(stack.frontend.image or own, beside, f"stacks[{i}].frontend.image"))
-    return found
+    """Every image of the stacks and the program's own Jobs that comes from no mirror."""
+    mirrors = site.settings.mirrors
+    return [
+        Use(image.source, architecture, image.key)
+        for image in artifacts.images_of(site.settings)
+        # With two architectures it is one of any nodes; images of charts and of Google are known to be there.
+        if (image.key or image.source == PYTHON_IMAGE) and not mirrors.covers(image.source)
+        for architecture in image.architectures[:1]
+    ]
 
 
 def image(site: Site, name: str) -> Outcome:

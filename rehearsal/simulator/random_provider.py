@@ -21,6 +21,7 @@ _STRING = "random:index/randomString:RandomString"
 _PASSWORD = "random:index/randomPassword:RandomPassword"
 _ID = "random:index/randomId:RandomId"
 _UUID = "random:index/randomUuid:RandomUuid"
+_BYTES = "random:index/randomBytes:RandomBytes"
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 _CLASSES = (
@@ -38,9 +39,11 @@ class Random(Service):
 
     @override
     def check(self, call: Call, olds: Props, news: Props) -> tuple[Props, list[Failure]]:
-        if call.kind not in (_STRING, _PASSWORD, _ID, _UUID):
+        if call.kind not in (_STRING, _PASSWORD, _ID, _UUID, _BYTES):
             raise ApiError(self.unmodelled(call.kind))
         failures = sdk_schema.check(news, sdk_schema.resource(call.kind).inputs)
+        if not failures and call.kind == _BYTES and number(news, "length", 1) < 1:
+            failures.append(Failure("length", "must be at least 1"))
         if not failures and call.kind in (_STRING, _PASSWORD):
             least = sum(number(news, minimum) for _, minimum, _ in _CLASSES)
             if number(news, "length", 1) < max(1, least):
@@ -56,7 +59,7 @@ class Random(Service):
 
     @override
     def preview(self, call: Call, inputs: Props) -> Props:
-        computed = {_ID: ("hex", "dec", "b64Std", "b64Url")}.get(call.kind, ("result",))
+        computed = {_ID: ("hex", "dec", "b64Std", "b64Url"), _BYTES: ("base64", "hex")}.get(call.kind, ("result",))
         return {**self._with_defaults(call.kind, inputs), **dict.fromkeys(computed, UNKNOWN)}
 
     @override
@@ -73,6 +76,10 @@ class Random(Service):
                 "b64Url": prefix + url,
             }
             id_ = url
+        elif call.kind == _BYTES:
+            raw = self.state.random.randbytes(number(inputs, "length", 1))
+            outputs |= {"base64": base64.b64encode(raw).decode(), "hex": raw.hex()}
+            id_ = "none"
         elif call.kind == _UUID:
             id_ = str(uuid.UUID(int=self.state.random.getrandbits(128), version=4))
             outputs["result"] = id_

@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings.checks import maintenance, metadata, node_pools, nodes, pod_capacity, pods, raw_fields
+from settings.checks import images, maintenance, metadata, node_pools, nodes, pod_capacity, pods, raw_fields
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
@@ -41,6 +41,7 @@ def warnings(settings: Settings) -> list[str]:
     ]
     found += nodes.warnings(settings)
     found += maintenance.warnings(settings)
+    found += images.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version))
@@ -345,4 +346,6 @@ CHECKS: tuple[Check, ...] = (
     metadata.check,
     pods.check,
     raw_fields.check,
+    images.check,
+    images.chart_login,
 )

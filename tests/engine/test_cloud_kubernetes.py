@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import Any
 
 import pytest
 
 from rehearsal.simulator import ApiError, CloudResource
-from rehearsal.simulator.kubernetes import admission
+from rehearsal.simulator.kubernetes import admission, chart_images
 from rehearsal.simulator.values import UNKNOWN, Props
 from tests.engine.driver import DOMAIN, GRAPH, NAMESPACE, RELEASE, CheckError, Driver, kube_inputs, kubeconfig, token
 
@@ -503,11 +504,36 @@ def test_a_second_cluster_wide_operator_is_refused(cloud: Driver) -> None:
         cloud.release("dynamo-platform", "other")
 
 
-def test_the_ssh_secret_cannot_be_switched_off_on_0_7(cloud: Driver) -> None:
+@pytest.mark.parametrize(
+    ("made", "keys", "named", "installed"),
+    [
+        (None, (), None, False),
+        ("mpi-run-ssh-secret", ("private.key", "private.key.pub"), None, True),
+        ("mpi-run-ssh-secret", ("private.key",), None, False),
+        ("own", ("private.key", "private.key.pub"), None, False),
+        ("own", ("private.key", "private.key.pub"), "own", True),
+    ],
+)
+def test_on_0_7_the_ssh_secret_comes_from_the_hook_or_before_the_release(
+    cloud: Driver, made: str | None, keys: tuple[str, ...], named: str | None, installed: bool
+) -> None:
     cloud.release("dynamo-crds", "default")
-    values = {"dynamo-operator": {"dynamo": {"mpiRun": {"sshKeygen": {"enabled": False}}}}}
-    with pytest.raises(ApiError, match=r"leave mpiRun\.sshKeygen on"):
+    if made is not None:
+        cloud.kube("v1", "Secret", made, "default", stringData=dict.fromkeys(keys, "x"))
+    run: dict[str, Any] = {"sshKeygen": {"enabled": False}, **({"secretName": named} if named else {})}
+    values = {"dynamo-operator": {"dynamo": {"mpiRun": run}}}
+    with contextlib.nullcontext() if installed else pytest.raises(ApiError, match=r"leave mpiRun\.sshKeygen on"):
         cloud.release("dynamo-platform", "default", values=values)
+
+
+def test_etcd_of_another_registry_is_refused_unless_the_values_allow_it(cloud: Driver) -> None:
+    cloud.release("dynamo-crds", "default")
+    etcd: dict[str, Any] = {"image": {"registry": "mirror.example", "repository": "hub/bitnamilegacy/etcd"}}
+    with pytest.raises(ApiError, match=r"Unrecognized images: mirror\.example/hub/bitnamilegacy/etcd:3"):
+        cloud.release("dynamo-platform", "default", values={"etcd": etcd})
+    allowed = {**etcd, "global": {"security": {"allowInsecureImages": True}}}
+    cloud.release("dynamo-platform", "default", values={"etcd": allowed})
+    assert "mirror.example/hub/bitnamilegacy/etcd:3.5.18-debian-12-r5" in chart_images.pulled(cloud.state)
 
 
 @pytest.mark.parametrize(

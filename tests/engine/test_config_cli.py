@@ -38,6 +38,8 @@ SET: dict[str, str] = {
     "nodeSoftware.gibVersion": "v1.1.0",
     "draDriver.version": "25.8.1",
     "stacks[0].frontend.replicas": "3",
+    'images.mirrors["nvcr.io"]': "us-docker.pkg.dev/my-project/nvcr",
+    "images.onlyMirrors": "false",
     "stacks[0].wait": "true",
     "stacks[0].benchmark": "false",
     "stacks[0].overrides.decode.arguments.watchdog-timeout": "3600",
@@ -101,6 +103,7 @@ def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> N
     assert (read.protect, read.cluster.dns_endpoint, read.domains[0].nodes) == (True, False, 18)
     assert (read.domains[0].price_per_gpu_hour, stack.frontend.replicas, stack.benchmark) == (4.5, 3, False)
     assert stack.overrides.decode.environment["NCCL_IB_QPS_PER_CONNECTION"] == "4"
+    assert read.images.mirrors == {"nvcr.io": "us-docker.pkg.dev/my-project/nvcr"}
     # The text that E14 is about: the CLI knows no numbers with a fraction.
     assert 'pricePerGpuHour: "4.5"' in path.read_text(encoding="utf-8")
 

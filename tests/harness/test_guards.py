@@ -19,6 +19,7 @@ PROGRAM = guards.sources(
     "bootstrap",
     "preflight",
     "recovery",
+    "artifacts",
     "policy",
     "rehearsal",
     "change_report",

@@ -27,7 +27,7 @@ GB: Final = 10**9
 
 def kind(check: str) -> str:
     """A check's name without the domain, zone, image or model that it is about."""
-    return re.sub(r" (a4x-\d|us-[a-z]+\d-[a-z]|deepseek-ai/.*|[^ ]+:[^ ]+)$", "", check)
+    return re.sub(r" (a4x-\d|us-[a-z]+\d-[a-z]|deepseek-ai/.*|[^ ]+:[^ ]+|[^ ]+-docker\.pkg\.dev/[^ ]+)$", "", check)
 
 
 class HealthyCloud:
@@ -169,6 +169,9 @@ class HealthyCloud:
 
     def image(self, reference: str) -> cloud.Image:
         return cloud.Image(frozenset({"amd64", "arm64"}))
+
+    def readers(self, project: str, location: str, repository: str) -> frozenset[str]:
+        return frozenset({"allAuthenticatedUsers"})
 
 
 def a4x_taints() -> set[str]:

@@ -35,6 +35,7 @@ MODES: Final[dict[str, tuple[Any, ...]]] = {
     "systemTolerations": (False, True),
     "stacks": (0, 1, 2),
     "sub-block": (False, True),
+    "mirrors": (False, True),
 }
 """Every key whose value decides what preflight has to ask about."""
 
@@ -42,6 +43,7 @@ DRAWS: Final = 1500
 """Combinations that are drawn; those that add a pair are looked at. More draws add none."""
 ROWS: Final[list[dict[str, Any]]] = []
 
+MIRRORS: Final = {"nvcr.io": "us-docker.pkg.dev/other/mirror", "docker.io": "us-docker.pkg.dev/other/mirror"}
 LAYOUT: Final = "deepseek-r1-fp8-1p1d"
 HOST: Final = "projects/host-project"
 
@@ -93,6 +95,7 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
             "systemTolerations": row["systemTolerations"],
         },
         "dynamo-a4x:draDriver": {"mode": row["dynamo"]},
+        "dynamo-a4x:images": {"mirrors": MIRRORS} if row["mirrors"] else {},
         "dynamo-a4x:stacks": [{"name": f"r{i}", "layout": LAYOUT, "domain": "a4x-0"} for i in range(row["stacks"])],
     }
 
@@ -227,6 +230,9 @@ WRONGS: Final = [
     Wrong("model", "files", lambda _: {"model.safetensors.index.json": 1}),
     Wrong("image", "image", _raise("missing")),
     Wrong("image", "image", lambda _: Image(frozenset({"s390x"}))),
+    Wrong("mirror", "image", _raise("missing")),
+    Wrong("mirror", "image", lambda _: Image(frozenset({"s390x"}))),
+    Wrong("mirror", "readers", lambda _: frozenset(), "warn"),
 ]
 
 

@@ -174,7 +174,7 @@ REFUSED: dict[str, list[Any]] = {
     **dict.fromkeys(
         words(
             """protect cluster.dnsEndpoint modelBucket.download modelBucket.forceDestroy dynamo.chartLogin
-            dynamo.systemTolerations nodeSoftware.installNccl stacks[0].wait stacks[0].benchmark"""
+            dynamo.systemTolerations nodeSoftware.installNccl images.onlyMirrors stacks[0].wait stacks[0].benchmark"""
         ),
         NO_TRUTHS,
     ),

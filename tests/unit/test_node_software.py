@@ -14,6 +14,7 @@ from components.platform import DeviceNetworks, GibInstaller
 from components.platform.dra_driver import pod_quota
 from reference import gke, machines
 from reference.machines import A4X
+from reference.mirrors import ImageMirrors
 from tests.conftest import recorded
 from tests.recorder import ProgramFailedError, Recording, Resource, record
 
@@ -151,6 +152,7 @@ def _daemon_set(*pools: str) -> dict[str, Any]:
                 "provider": provider,
                 "node_pools": pulumi.Output.from_input([*pools]),
                 "version": "v1.0.7",
+                "mirrors": ImageMirrors(),
                 "install_nccl": True,
             },
         )

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from rehearsal.simulator import sdk_schema
-from rehearsal.simulator.kubernetes import finalizers
+from rehearsal.simulator.kubernetes import chart_images, finalizers
 from rehearsal.simulator.kubernetes.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
@@ -228,8 +228,25 @@ def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: Cl
     restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
     if other is not None and other is not upgraded and not restricted:
         raise ApiError(f"Found existing cluster-wide Dynamo operator: release {other.id}")
-    if dig(inputs, "values.dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is False and early(version):
-        raise ApiError("the 0.7 operator reconciles no graph without the MPI ssh secret: leave mpiRun.sshKeygen on")
+    if early(version):
+        _ssh_key(state, cluster, inputs)
+    chart_images.refuse_unrecognized(version, mapping(inputs, "values"))
+
+
+def _ssh_key(state: CloudState, cluster: str, inputs: Props) -> None:
+    """The 0.7 operator reconciles no graph without the secret with the MPI ssh key (V5), which a hook makes."""
+    run = mapping(inputs, "values.dynamo-operator.dynamo.mpiRun")
+    if dig(run, "sshKeygen.enabled") is not False:
+        return
+    name = f"{text(inputs, 'namespace')}/{text(run, 'secretName') or 'mpi-run-ssh-secret'}"
+    secret = state.get("kubernetes:core/v1:Secret", name, cluster)
+    content = {**mapping(secret.outputs, "data"), **mapping(secret.outputs, "stringData")} if secret else {}
+    missing = [key for key in ("private.key", "private.key.pub") if not content.get(key)]
+    if missing:
+        raise ApiError(
+            f"the 0.7 operator reconciles no graph without the MPI ssh secret: {name} has no {', '.join(missing)}; "
+            "leave mpiRun.sshKeygen on, or create it before the release"
+        )
 
 
 def serves(state: CloudState, cluster: str, api_version: str, kind: str) -> bool:

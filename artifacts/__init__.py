@@ -1,0 +1,1 @@
+"""Lists every container image and Helm chart that an environment needs, for whoever fills a mirror."""

@@ -1,0 +1,123 @@
+"""The table of the charts' images against the charts themselves, rendered by Helm with this program's values.
+
+Needs `helm` on PATH and the publishers' hosts, or a folder or registry with the charts in DYNAMO_A4X_CHARTS; without,
+the tests skip and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from components.platform import dra_driver as dra_component
+from reference import chart_images, charts, dra_driver, images, kai
+from reference.chart_images import ChartImage
+from reference.dynamo import CHARTS, PROFILES
+from reference.mirrors import ImageMirrors
+
+SOURCE = "DYNAMO_A4X_CHARTS"
+MIRROR = "mirror.example/"
+MIRRORS = ImageMirrors({host: f"{MIRROR}{host}" for host in ("nvcr.io", "ghcr.io", "docker.io", "gcr.io")})
+_VARIABLES = (chart_images.INIT_CONTAINER, "IMAGE_NAME")
+_PARTS = frozenset({"repository", "name", "tag"})
+
+RELEASES: list[tuple[str, str, str, tuple[ChartImage, ...], Mapping[str, Any]]] = [
+    *((kai.REGISTRY, kai.CHART, kai.tag(version), chart_images.of_kai(version), kai.values([])) for version in kai.RUN),
+    (
+        dra_driver.CHARTS,
+        dra_driver.CHART,
+        dra_driver.DEFAULT_VERSION,
+        chart_images.of_dra_driver(dra_driver.DEFAULT_VERSION),
+        dra_component.values([], []),
+    ),
+    *(
+        (
+            CHARTS,
+            profile.platform_chart,
+            version,
+            chart_images.of_platform(profile),
+            profile.platform_values(None, [], ssh_secret="own" if profile.ssh_key_images else None),
+        )
+        for version, profile in PROFILES.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: f"{release[1]}-{release[2]}")
+def test_the_rendered_chart_has_exactly_the_images_of_the_table_all_in_the_mirror(
+    release: tuple[str, str, str, tuple[ChartImage, ...], Mapping[str, Any]], tmp_path: Path
+) -> None:
+    publisher, chart, version, table, values = release
+    archive = _fetched(publisher, chart, version, tmp_path)
+    chosen = tmp_path / "values.yaml"
+    chosen.write_text(yaml.safe_dump(chart_images.moved(values, table, MIRRORS)), encoding="utf-8")
+    # Like a cluster of GKE with KAI, for charts that look before they render.
+    cluster = ["--kube-version", "1.34.0", "--api-versions", "resource.k8s.io/v1/DeviceClass"]
+    done = _helm("template", "x", str(archive), "--namespace", "n", "--values", str(chosen), *cluster)
+    assert done.returncode == 0, done.stderr
+    found = {images.repository(image) for image in _images(done.stdout)}
+    expected = {images.repository(MIRRORS.of(image.image)) for image in table if image.runs and image.form != "fixed"}
+    assert {image for image in found if not image.startswith(MIRROR)} == set()
+    assert found == expected
+
+
+def _fetched(publisher: str, chart: str, version: str, target: Path) -> Path:
+    """The chart's archive."""
+    if shutil.which("helm") is None:
+        pytest.skip("no helm on PATH: the charts are not rendered")
+    source = os.environ.get(SOURCE)
+    address = charts.address(source or publisher, chart, version)
+    if Path(address).is_file():
+        return Path(address)
+    done = _helm("pull", address, "--destination", str(target), *(["--version", version] if "oci" in address else []))
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
+        pytest.skip(f"{address} cannot be fetched ({reason}): the chart is not rendered; {SOURCE} may name a mirror")
+    return next(target.glob("*.tgz"))
+
+
+def _helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - no input of others
+        ["helm", *arguments],  # noqa: S607 - the user's own
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def _images(rendered: str) -> set[str]:
+    """Images of containers, of operands in configurations, and in variables that operators build pods from."""
+    documents: list[Any] = list(yaml.safe_load_all(rendered))
+    # KAI's configuration is an object in a ConfigMap, which a hook applies.
+    for document in [one for one in documents if one and one["kind"] == "ConfigMap"]:
+        for text in (document.get("data") or {}).values():
+            try:
+                documents += [one for one in yaml.safe_load_all(str(text)) if isinstance(one, dict)]
+            except yaml.YAMLError:
+                continue
+    return set(_walk(documents))
+
+
+def _walk(value: object) -> Iterator[str]:
+    if isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _walk(inner)
+    elif isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        if fields.get("name") in _VARIABLES and isinstance(fields.get("value"), str):
+            yield fields["value"]
+        for key, inner in fields.items():
+            if key.lower().endswith("image") and isinstance(inner, str) and inner:
+                yield inner
+            elif isinstance(inner, Mapping) and set(inner) >= _PARTS:
+                yield f"{inner['repository']}/{inner['name']}:{inner['tag']}"
+            else:
+                yield from _walk(inner)
