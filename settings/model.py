@@ -14,8 +14,10 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from reference import addresses, dra_driver, gke, kai
 from reference.machines import A4X
 from serving_rules.layout import Overrides
+from settings.encryption import Encryption
 from settings.fields import (
     BucketName,
+    Change,
     ChartSource,
     ClusterVersion,
     DraDriverVersion,
@@ -24,14 +26,18 @@ from settings.fields import (
     KaiVersion,
     KubernetesName,
     NetworkName,
+    ProjectId,
     ProjectNumber,
     Range,
     Reservation,
+    SecurityGroup,
     StackName,
+    StorageClassName,
     SubnetworkName,
     distinct,
     four,
 )
+from settings.identities import Identities
 from validation.strict_model import StrictModel
 
 Mode = Literal["adopt", "create"]
@@ -100,6 +106,18 @@ class CreateCluster(_Cluster):
     )
     dranet_network_admin: bool = Field(
         default=False, description="whether GKE's service agent gets roles/compute.networkAdmin, for dranet"
+    )
+    cost_allocation: Annotated[bool, Change.IN_PLACE] = Field(
+        default=False, description="whether the bill tells the cost of each namespace and label"
+    )
+    fleet_project: Annotated[ProjectId | None, Change.IN_PLACE] = Field(
+        default=None, description="the id of the project whose fleet the cluster joins"
+    )
+    security_group: Annotated[SecurityGroup | None, Change.IN_PLACE] = Field(
+        default=None, description="the group whose members Kubernetes roles can name: gke-security-groups@DOMAIN"
+    )
+    binary_authorization: Annotated[bool, Change.IN_PLACE] = Field(
+        default=False, description="whether the project's Binary Authorization policy decides which images run"
     )
 
 
@@ -223,6 +241,10 @@ class Dynamo(StrictModel):
     chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
     system_tolerations: bool = Field(
         default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
+    )
+    storage_class: Annotated[StorageClassName | None, Change.NONE] = Field(
+        default=None,
+        description="a storage class that exists, for the volumes of NATS and etcd; default: the cluster's",
     )
 
 
@@ -353,6 +375,10 @@ class Settings(StrictModel):
     )
     workload_identity: Literal["direct", "serviceAccount"] = Field(
         default="direct", description="`direct`, or `serviceAccount` for the recipe's way"
+    )
+    identities: Identities = Field(default=Identities(), description="a mapping with nodeServiceAccount, iam, ...")
+    encryption: Encryption = Field(
+        default=Encryption(), description="a mapping with disks, secrets, bucket, volumes and grant"
     )
     cluster: Cluster = Field(description="a mapping with mode, name, ...")
     domains: tuple[Annotated[Domain, Field(discriminator="mode")], ...] = Field(description="a list of NVLink domains")

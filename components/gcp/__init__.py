@@ -10,8 +10,11 @@ from __future__ import annotations
 from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
-from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
+from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, KeyUse
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
+from components.gcp.grants import Binding, Grants
+from components.gcp.joined_outputs import once
+from components.gcp.key_access import KeyAccess, KeyAccessArgs, storage_agent
 from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
 from components.gcp.nvlink_domain import AdoptedDomain, Domain, NvlinkDomain, NvlinkDomainArgs, adopted_domain
@@ -25,6 +28,7 @@ __all__ = [
     "AdoptedClusterArgs",
     "AdoptedDomain",
     "AuthorizedNetwork",
+    "Binding",
     "Cluster",
     "ClusterFoundation",
     "ClusterFoundationArgs",
@@ -36,6 +40,10 @@ __all__ = [
     "Domain",
     "GkeCluster",
     "GkeClusterArgs",
+    "Grants",
+    "KeyAccess",
+    "KeyAccessArgs",
+    "KeyUse",
     "ModelBucket",
     "ModelBucketArgs",
     "NodeAccount",
@@ -48,4 +56,6 @@ __all__ = [
     "WorkloadIdentityArgs",
     "adopted_bucket",
     "adopted_domain",
+    "once",
+    "storage_agent",
 ]

@@ -12,7 +12,7 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings.checks import nodes, pod_capacity
+from settings.checks import encryption, identities, nodes, pod_capacity
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
@@ -39,7 +39,7 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.fabric_test is not None and domain.name not in used
     ]
-    found += nodes.warnings(settings)
+    found += [*nodes.warnings(settings), *encryption.warnings(settings), *identities.warnings(settings)]
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version))
@@ -322,6 +322,10 @@ CHECKS: tuple[Check, ...] = (
     _project,
     _region,
     _project_number,
+    identities.accounts,
+    encryption.keys,
+    encryption.grants,
+    encryption.storage_class,
     _cluster,
     _domains,
     _device_networks,

@@ -17,6 +17,7 @@ from components.gcp import (
     DeviceVpcs,
     GkeCluster,
     GkeClusterArgs,
+    Grants,
     NvlinkDomain,
     NvlinkDomainArgs,
     adopted_domain,
@@ -53,6 +54,14 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "rdma": "multi-network",
         "network_admin": None,
         "protect": False,
+        "grants": Grants(written=True),
+        "service_account": None,
+        "disk_key": None,
+        "secrets_key": None,
+        "cost_allocation": False,
+        "fleet_project": None,
+        "security_group": None,
+        "binary_authorization": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -515,6 +524,7 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
         "location": REGION,
         "reservation": RESERVATION,
         "service_account": "nodes@example.com",
+        "disk_key": None,
         "interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in gke.DEVICE_NETWORKS],
         "device_networks": None,
         "node_version": None,
