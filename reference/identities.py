@@ -47,7 +47,7 @@ def model_account(key: str, email: str, role: str, bucket: str) -> Iterator[Prer
         key,
         f"{role} on gs://{bucket} for {email}",
         iam.command("bucket", bucket, role, f"serviceAccount:{email}"),
-        "model accounts",
+        "model writer" if role == WRITER else "model reader",
         "GKE: access Cloud Storage with the FUSE CSI driver",
     )
 

@@ -166,11 +166,11 @@ def test_whoever_provides_the_keys_is_told_each_role_that_the_program_does_not_g
     roles = [one for one in found if one not in keys]
     assert {one.key for one in keys} == {f"encryption.{use}" for use in KEYS}
     assert [one.key for one in roles] == ([] if granted else [one.key for one in keys])
-    for one in roles:
-        use = one.key.partition(".")[2]
-        assert one.command == (
-            f"gcloud kms keys add-iam-policy-binding {KEYS[use]} --role={ROLE} --member='{member(use)}'"
-        )
+    wanted = [
+        f"gcloud kms keys add-iam-policy-binding {key} --role={ROLE} --member='{member(use)}'"
+        for use, key in KEYS.items()
+    ]
+    assert [one.command for one in roles] == ([] if granted else wanted)
 
 
 def test_cloud_storage_is_asked_for_its_agent_only_where_it_is_given_a_role() -> None:
