@@ -14,9 +14,10 @@ import pulumi_gcp as gcp
 
 from components.gcp.adopted_reads import ReadTarget, found
 from reference import naming
+from reference.identities import READER, WRITER
 
 Access = Literal["read", "write"]
-ROLES: Final[Mapping[Access, str]] = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
+ROLES: Final[Mapping[Access, str]] = {"read": READER, "write": WRITER}
 """Roles on the bucket: of a stack's pods (read), of a download's (write). `program/bucket_access.py` grants them."""
 
 

@@ -12,7 +12,7 @@ from reference import encryption, gke, iam
 from reference.organisation_policies import CONSTRAINTS, NODE_IMAGES, Concern, Constraint
 from settings.model import CreateCluster, CreateModelBucket
 
-HIERARCHY: Final = ("under:", "in:")
+HIERARCHY: Final = ("under:folders/", "under:organizations/", "in:")
 """Prefixes of a value that stands for many, which only Google can expand."""
 
 
