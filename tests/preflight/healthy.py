@@ -56,8 +56,8 @@ class HealthyCloud:
     def key_members(self, path: str, role: str) -> frozenset[str]:
         if role != encryption.ROLE or "/cryptoKeys/" not in path or self.settings.encryption.grant:
             return frozenset()
-        uses = [use for use, key in self.settings.encryption.keys.items() if key == path]
-        return frozenset(f"serviceAccount:{encryption.agent(use, NUMBER)}" for use in uses)
+        keys = self.settings.encryption.keys
+        return frozenset(f"serviceAccount:{encryption.agent(use, NUMBER)}" for use in keys if keys[use] == path)
 
     def granted_on_key(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
         return frozenset(permissions)

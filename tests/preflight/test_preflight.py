@@ -215,6 +215,27 @@ def test_without_principal_grants_a_bucket_with_acls_warns_only() -> None:
     assert outcome.status == "warn"
 
 
+def test_permissions_for_what_others_provide_are_not_asked_for() -> None:
+    key = "POST cloudresourcemanager.googleapis.com/v3/projects/my-project:testIamPermissions"
+    found = judged("healthy-company", "permissions", {key: {"status": 200, "body": {}}})
+    asked = [
+        json.loads(request.body or "{}")["permissions"]
+        for name in ("healthy-company", "healthy-prod")
+        for request in inspect(name)[1].requests
+        if str(request.url).partition("?")[0].endswith("projects/my-project:testIamPermissions")
+    ]
+    assert set(asked[1]) - set(asked[0]) == {
+        "serviceusage.services.enable",
+        "iam.serviceAccounts.create",
+        "iam.serviceAccounts.actAs",
+        "resourcemanager.projects.setIamPolicy",
+        "storage.buckets.setIamPolicy",
+    }
+    assert not set(asked[0]) - set(asked[1])
+    assert "serviceUsageAdmin" not in found.fix
+    assert "projectIamAdmin" not in found.fix
+
+
 def test_missing_shards_only_warn_when_the_program_downloads_them() -> None:
     bucket = read("dev", DATA).model_bucket.model_copy(update={"download": True})
     outcome = judged("model-shard-missing", "model deepseek-ai/DeepSeek-R1", model_bucket=bucket)
