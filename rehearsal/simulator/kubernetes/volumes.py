@@ -25,7 +25,8 @@ def refuse(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
                 "than 'replicas', 'ordinals', 'template', 'updateStrategy', 'persistentVolumeClaimRetentionPolicy' "
                 "and 'minReadySeconds' are forbidden"
             )
-        if not name or name in _OF_GKE:
+        if upgraded is not None or not name or name in _OF_GKE:
+            # A volume that is there needs its class no more.
             continue
         found = state.get(_STORAGE_CLASS, name, cluster)
         if found is None:
