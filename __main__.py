@@ -45,5 +45,7 @@ pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)
 pulumi.export("policyExemptions", policies)
+if not infrastructure.grants.written:
+    pulumi.export("iamBindings", infrastructure.grants.commands)
 if platform.fabric_tests:
     pulumi.export("fabricTests", {domain: test.logs for domain, test in platform.fabric_tests.items()})

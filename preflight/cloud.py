@@ -201,6 +201,29 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Key:
+    """A Cloud KMS key."""
+
+    purpose: str
+    """ENCRYPT_DECRYPT, or what else it is made for."""
+    state: str
+    """Of its primary version: ENABLED, DISABLED, ...; empty if it has none."""
+
+
+@dataclass(frozen=True)
+class OrgPolicy:
+    """An organisation policy as it is in force for a project."""
+
+    enforced: bool = False
+    """A switch is on."""
+    denies_all: bool = False
+    """No value is allowed."""
+    allowed: frozenset[str] = frozenset()
+    """The only values that are allowed; empty: all that are not denied."""
+    denied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Image:
     """A container image in its registry."""
 
@@ -255,6 +278,30 @@ class Cloud(Protocol):
         """Members of `role` in the project's own policy, without conditions."""
         ...
 
+    def key(self, path: str) -> Key:
+        """The Cloud KMS key."""
+        ...
+
+    def key_members(self, path: str, role: str) -> frozenset[str]:
+        """Members of `role` in the own policy of a key or key ring, without conditions."""
+        ...
+
+    def granted_on_key(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Those of `permissions` that the caller has on the key."""
+        ...
+
+    def account_disabled(self, email: str) -> bool:
+        """Whether the service account is disabled."""
+        ...
+
+    def granted_on_account(self, email: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Those of `permissions` that the caller has on the service account."""
+        ...
+
+    def org_policy(self, project: str, constraint: str) -> OrgPolicy:
+        """The policy in force for a constraint."""
+        ...
+
     def networks(self, project: str) -> Mapping[str, Network]:
         """The project's VPC networks by name."""
         ...
@@ -293,6 +340,10 @@ class Cloud(Protocol):
 
     def bucket(self, name: str) -> Bucket:
         """The bucket."""
+        ...
+
+    def bucket_members(self, name: str, role: str) -> frozenset[str]:
+        """Members of `role` in the bucket's own policy, without conditions."""
         ...
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:

@@ -114,7 +114,7 @@ class GoogleCloud:
     def granted(self, project: str, permissions: Sequence[str]) -> frozenset[str]:
         """Permissions that the caller has, from Resource Manager."""
         url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{project}:testIamPermissions"
-        return frozenset(self._json("POST", url, json={"permissions": list(permissions)}).get("permissions", []))
+        return self._tested(url, permissions)
 
     def disabled_services(self, project: str, services: Sequence[str]) -> list[str]:
         """Services that are off, from Service Usage."""
@@ -128,6 +128,44 @@ class GoogleCloud:
         """Members of a role, from Resource Manager."""
         url = f"https://cloudresourcemanager.googleapis.com/v3/projects/{project}:getIamPolicy"
         return _members(self._json("POST", url, json={"options": {"requestedPolicyVersion": 3}}), {role})
+
+    # --- keys, accounts, policies -------------------------------------------------------------------------
+
+    def key(self, path: str) -> cloud.Key:
+        """The key, from Cloud KMS."""
+        found = self._get(f"{_KMS}/{path}")
+        return cloud.Key(found.get("purpose", ""), found.get("primary", {}).get("state", ""))
+
+    def key_members(self, path: str, role: str) -> frozenset[str]:
+        """Members of a role, from Cloud KMS."""
+        return _members(self._get(f"{_KMS}/{path}:getIamPolicy", **{"options.requestedPolicyVersion": "3"}), {role})
+
+    def granted_on_key(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Permissions on a key, from Cloud KMS."""
+        return self._tested(f"{_KMS}/{path}:testIamPermissions", permissions)
+
+    def account_disabled(self, email: str) -> bool:
+        """The account, from IAM."""
+        return bool(self._get(_account_url(email)).get("disabled"))
+
+    def granted_on_account(self, email: str, permissions: Sequence[str]) -> frozenset[str]:
+        """Permissions on an account, from IAM."""
+        return self._tested(f"{_account_url(email)}:testIamPermissions", permissions)
+
+    def org_policy(self, project: str, constraint: str) -> cloud.OrgPolicy:
+        """The effective policy, from the Organization Policy API."""
+        url = f"https://orgpolicy.googleapis.com/v2/projects/{project}/policies/{constraint}:getEffectivePolicy"
+        rules: list[Any] = self._get(url).get("spec", {}).get("rules", [])
+        values = [rule.get("values", {}) for rule in rules]
+        return cloud.OrgPolicy(
+            enforced=any(rule.get("enforce") is True for rule in rules),
+            denies_all=any(rule.get("denyAll") is True for rule in rules),
+            allowed=frozenset(value for one in values for value in one.get("allowedValues", [])),
+            denied=frozenset(value for one in values for value in one.get("deniedValues", [])),
+        )
+
+    def _tested(self, url: str, permissions: Sequence[str]) -> frozenset[str]:
+        return frozenset(self._json("POST", url, json={"permissions": list(permissions)}).get("permissions", []))
 
     # --- capacity -----------------------------------------------------------------------------------------
 
@@ -259,6 +297,10 @@ class GoogleCloud:
         found = self._get(_bucket_url(name))
         access = found.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
         return cloud.Bucket(found.get("location", ""), bool(access.get("enabled")), found.get("labels", {}))
+
+    def bucket_members(self, name: str, role: str) -> frozenset[str]:
+        """Members of a role, from Cloud Storage."""
+        return _members(self._get(f"{_bucket_url(name)}/iam", optionsRequestedPolicyVersion="3"), role)
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:
         """Files below `folder`, from Cloud Storage."""
@@ -403,6 +445,14 @@ def _line(text: str) -> str:
 
 def _block_path(reservation: str, block: str) -> str:
     return f"reservations/{reservation}/reservationBlocks/{block}"
+
+
+_KMS: Final = "https://cloudkms.googleapis.com/v1"
+
+
+def _account_url(email: str) -> str:
+    # The project in front may be left to IAM.
+    return f"https://iam.googleapis.com/v1/projects/-/serviceAccounts/{email}"
 
 
 def _members(policy: Mapping[str, Any], roles: Collection[str]) -> frozenset[str]:

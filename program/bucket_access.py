@@ -16,7 +16,8 @@ def bucket_access(
     namespace: str,
     service_account: str,
 ) -> gcp.WorkloadIdentity:
-    """Give a Kubernetes service account access to the bucket, as `workloadIdentity` says."""
+    """Give a Kubernetes service account access to the bucket, as `workloadIdentity` and `identities` say."""
+    given = {"read": settings.identities.model_reader, "write": settings.identities.model_writer}
     return gcp.WorkloadIdentity(
         name,
         {
@@ -28,5 +29,7 @@ def bucket_access(
             "role": gcp.ROLES[access],
             "namespace": namespace,
             "service_account": service_account,
+            "account": given[access],
+            "grants": infrastructure.grants,
         },
     )

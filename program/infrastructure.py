@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import gcp, platform
+from program.encryption import key_use, usable_key
 from reference import addresses, gke, maintenance
 from reference.dynamo import PROFILES
 from settings import Settings
@@ -26,6 +27,10 @@ class Infrastructure:
     domains: Mapping[str, gcp.Domain]
     bucket: pulumi.Output[str]
     """Name of the bucket with the weights."""
+    grants: gcp.Grants
+    """Where roles are given."""
+    disk_key: pulumi.Input[str] | None
+    """Path of the key of boot disks, once Compute Engine may use it."""
     pools: Sequence[pulumi.Resource]
     """Domains whose nodes the program creates."""
     system_nodes: Sequence[pulumi.Resource] = ()
@@ -34,9 +39,11 @@ class Infrastructure:
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
     """Create or adopt the cluster, its domains and the bucket."""
-    bucket = _bucket(settings)
+    grants = gcp.Grants(written=settings.identities.iam == "write")
+    bucket = _bucket(settings, grants)
+    _expect_node_roles(settings, grants)
     if isinstance(settings.cluster, CreateCluster):
-        foundation = _foundation(settings, settings.cluster)
+        foundation = _foundation(settings, settings.cluster, grants)
         networks = None
         if foundation.interfaces:
             networks = platform.DeviceNetworks(
@@ -47,9 +54,12 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
                     "provider": foundation.cluster.provider,
                 },
             )
-        pools = _pools(settings, foundation.cluster, foundation.interfaces, networks)
+        key = foundation.disk_key
+        pools = _pools(settings, foundation.cluster, foundation.interfaces, networks, grants=grants, disk_key=key)
         system_nodes = [foundation.cluster.system_pool]
-        return Infrastructure(foundation.project, foundation.cluster, pools, bucket, list(pools.values()), system_nodes)
+        return Infrastructure(
+            foundation.project, foundation.cluster, pools, bucket, grants, key, list(pools.values()), system_nodes
+        )
     cluster = gcp.AdoptedCluster(
         "cluster",
         {
@@ -60,7 +70,8 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             "window": gke.version_window(PROFILES[settings.dynamo.version]),
         },
     )
-    pools = _pools(settings, cluster, _named_interfaces(settings.cluster), None)
+    key = usable_key("disks", settings, grants)
+    pools = _pools(settings, cluster, _named_interfaces(settings.cluster), None, grants=grants, disk_key=key)
     adopted = {
         domain.name: gcp.adopted_domain(
             cluster.node_pools, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=settings.cluster.rdma
@@ -68,10 +79,18 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
         for domain in settings.domains
         if isinstance(domain, AdoptDomain)
     }
-    return Infrastructure(settings.project, cluster, {**adopted, **pools}, bucket, list(pools.values()))
+    return Infrastructure(settings.project, cluster, {**adopted, **pools}, bucket, grants, key, list(pools.values()))
 
 
-def _bucket(settings: Settings) -> pulumi.Output[str]:
+def _expect_node_roles(settings: Settings, grants: gcp.Grants) -> None:
+    """The roles of a given service account for nodes are its owner's to give."""
+    email = settings.identities.node_service_account
+    for role in () if email is None else gke.NODE_ROLES:
+        member = f"serviceAccount:{email}"
+        grants.expect({"on": "project", "target": settings.project, "role": role, "member": member})
+
+
+def _bucket(settings: Settings, grants: gcp.Grants) -> pulumi.Output[str]:
     bucket = settings.model_bucket
     if isinstance(bucket, AdoptModelBucket):
         return gcp.adopted_bucket(bucket.name, settings.project, settings.region)
@@ -84,12 +103,13 @@ def _bucket(settings: Settings) -> pulumi.Output[str]:
             "region": settings.region,
             "force_destroy": not settings.protect if bucket.force_destroy is None else bucket.force_destroy,
             "protect": settings.protect,
+            "key": usable_key("bucket", settings, grants),
         },
     )
     return created.bucket_name
 
 
-def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFoundation:
+def _foundation(settings: Settings, cluster: CreateCluster, grants: gcp.Grants) -> gcp.ClusterFoundation:
     return gcp.ClusterFoundation(
         "foundation",
         {
@@ -108,6 +128,15 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
             "rdma": cluster.rdma,
             "network_admin": _network_admin(settings, cluster),
             "protect": settings.protect,
+            "enable_apis": settings.identities.enable_apis,
+            "grants": grants,
+            "service_account": settings.identities.node_service_account,
+            "disk_key": key_use("disks", settings),
+            "secrets_key": key_use("secrets", settings),
+            "cost_allocation": cluster.cost_allocation,
+            "fleet_project": cluster.fleet_project,
+            "security_group": cluster.security_group,
+            "binary_authorization": cluster.binary_authorization,
         },
     )
 
@@ -124,10 +153,13 @@ def _pools(
     cluster: gcp.Cluster,
     interfaces: Sequence[gcp.DeviceInterface],
     networks: pulumi.Resource | None,
+    *,
+    grants: gcp.Grants,
+    disk_key: pulumi.Input[str] | None,
 ) -> Mapping[str, gcp.NvlinkDomain]:
     if not settings.created_domains:
         return {}
-    service_account = _service_account(settings, cluster)
+    service_account = _service_account(settings, cluster, grants)
     return {
         domain.name: gcp.NvlinkDomain(
             f"domain-{domain.name}",
@@ -144,6 +176,7 @@ def _pools(
                 "interfaces": interfaces,
                 "device_networks": networks,
                 "service_account": service_account,
+                "disk_key": disk_key,
                 "node_version": domain.node_version,
                 "gpu_driver_version": settings.node_software.gpu_driver_version,
                 "pool": _pool_options(domain, settings.metadata.ignored_node_labels),
@@ -191,12 +224,14 @@ def _maintenance(said: Maintenance) -> gcp.maintenance.Policy:
     return gcp.maintenance.policy(window, exclusions)
 
 
-def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[str]:
-    """Service account of the nodes of created pools: the created cluster's, or one of their own."""
+def _service_account(settings: Settings, cluster: gcp.Cluster, grants: gcp.Grants) -> pulumi.Input[str]:
+    """Service account of the nodes of created pools: the created cluster's, the given one, or one of their own."""
     if isinstance(cluster, gcp.GkeCluster):
         return cluster.service_account
+    if settings.identities.node_service_account is not None:
+        return settings.identities.node_service_account
     name = f"{settings.cluster.name}-{settings.environment}"
-    return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name}).email
+    return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name, "grants": grants}).email
 
 
 def _named_interfaces(cluster: AdoptCluster) -> Sequence[gcp.DeviceInterface]:

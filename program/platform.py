@@ -10,6 +10,7 @@ import pulumi
 from components import platform
 from components.serving.fabric_test import FabricTest
 from program.bucket_access import bucket_access
+from program.encryption import usable_key
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
@@ -149,12 +150,23 @@ def _dynamo(
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
             "mirrors": settings.mirrors,
+            "on_a4x": dynamo.system_tolerations,
             "system_tolerations": settings.system_tolerations,
+            "storage_class": dynamo.storage_class,
+            "volume_key": _volume_key(settings, infrastructure),
         },
         # Its pods need nodes.
         pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
     )
     return platform.OwnedPart([installed], installed.namespace_name)
+
+
+def _volume_key(settings: Settings, infrastructure: Infrastructure) -> pulumi.Input[str] | None:
+    """The key of volumes. They have the agent of boot disks, so one key for both is granted once."""
+    chosen = settings.encryption
+    if chosen.volumes is not None and chosen.volumes == chosen.disks:
+        return infrastructure.disk_key
+    return usable_key("volumes", settings, infrastructure.grants, infrastructure.project)
 
 
 def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> list[pulumi.Resource]:

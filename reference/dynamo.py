@@ -231,6 +231,9 @@ PROFILES: Final[Mapping[str, DynamoProfile]] = {
     )
 }
 
+VOLUME_CLASSES: Final = ("values.nats.config", "values.etcd.persistence")
+"""Where `DynamoProfile.platform_values` names a storage class, and nothing else; without one they are not there."""
+
 REFUSED: Final[Mapping[str, str]] = {
     "0.9.0": "the chart dynamo-platform-0.9.0 ships the operator image 0.7.1 (fixed in 0.9.0-post1)",
 }

@@ -94,6 +94,8 @@ DRANET_ROLE: Final = "roles/compute.networkAdmin"
 do not."""
 
 # All used with `fullmatch`; `[0-9]` because `\d` matches the digits of every script.
+SECURITY_GROUP: Final = re.compile(r"gke-security-groups@[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""The group of Google Groups for RBAC, whose name GKE prescribes."""
 _ZONE: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+-(?:ai[0-9]+)?[a-z]")
 """A zone, or an AI zone such as us-central1-ai1a, which belongs to its region like any other."""
 _REGION: Final = re.compile(r"[a-z]+-[a-z]+[0-9]+")

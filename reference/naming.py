@@ -55,6 +55,11 @@ DNS_LABEL: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 """Used with `fullmatch`: `$` also matches before a newline."""
 
 
+DNS_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+OBJECT_MAX: Final = 253
+"""Form of the name of most Kubernetes objects, and its characters."""
+
+
 def content_hash(value: str | Mapping[str, Any], length: int = 8) -> str:
     """Hash of a text or a JSON-like mapping, for names that must change with the content."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)

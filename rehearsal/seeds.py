@@ -16,6 +16,8 @@ from rehearsal.simulator.workloads import kai
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"
 """Releases of an adopted KAI and of an adopted DRA driver."""
+_SERVING_ACCOUNT = "dynamo-serving"
+"""The Kubernetes service account of a stack's pods."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
 _KUBERNETES = "1.34"
 """Of an adopted cluster: supported by every Dynamo release that the program knows."""
@@ -40,6 +42,8 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
     if settings.model_bucket.mode == "adopt":
         bucket = {"name": settings.model_bucket.name, "location": region, "uniformBucketLevelAccess": True}
         cloud.gcp.seed(gcp.BUCKET, bucket, project=project, region=region)
+    _keys(cloud, settings, project, region)
+    _identities(cloud, settings, project, region)
     if settings.cluster.mode != "adopt":
         return
     names = _networks(cloud, settings, project, region)
@@ -49,12 +53,77 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
             _pool(cloud, cluster, domain, names, dranet=settings.cluster.rdma == "dranet")
     for name, (network, subnetwork) in names.items():
         _device_network(cloud, cluster, name, network, subnetwork)
+    named = getattr(settings.dynamo, "storage_class", None)
+    if named:
+        group = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": named}}
+        provisioner = {"provisioner": "pd.csi.storage.gke.io"}
+        cloud.kubernetes.seed(cluster, "kubernetes:storage.k8s.io/v1:StorageClass", {**group, **provisioner})
     if settings.kai.mode == "adopt":
         _kai(cloud, cluster)
     if settings.dynamo.mode == "adopt":
         _platform(cloud, cluster, settings)
     if settings.dra_driver.mode == "adopt":
         _driver(cloud, cluster)
+
+
+_AGENTS = {
+    "disks": "compute-system",
+    "volumes": "compute-system",
+    "secrets": "container-engine-robot",
+    "bucket": "gs-project-accounts",
+}
+
+
+def _keys(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> None:
+    """The keys that are named, and the roles of Google's agents on them where the program does not give these."""
+    chosen: Any = getattr(settings, "encryption", None)
+    number = settings.project_number or "1"
+    for use, agent in _AGENTS.items():
+        key = getattr(chosen, use, None)
+        if key is None:
+            continue
+        ring, _, name = key.partition("/cryptoKeys/")
+        if cloud.state.get(gcp.CRYPTO_KEY, key) is None:
+            cloud.gcp.seed(gcp.CRYPTO_KEY, {"keyRing": ring, "name": name}, project=project, region=region)
+        grant = {
+            "cryptoKeyId": key,
+            "role": "roles/cloudkms.cryptoKeyEncrypterDecrypter",
+            "member": f"serviceAccount:service-{number}@{agent}.iam.gserviceaccount.com",
+        }
+        if not chosen.grant and cloud.state.get(gcp.KEY_MEMBER, "/".join(grant.values())) is None:
+            cloud.gcp.seed(gcp.KEY_MEMBER, grant, project=project, region=region)
+
+
+def _identities(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> None:
+    """The accounts that are named, and the roles that the program does not give: here before there is anything to use
+    them on, as if somebody gave them at the right moment.
+    """
+    given = getattr(settings, "identities", None)
+    if given is None:
+        return
+    accounts = {given.node_service_account, given.model_reader, given.model_writer} - {None}
+    for email in sorted(accounts):
+        name, _, domain = email.partition("@")
+        owner = domain.removesuffix(".iam.gserviceaccount.com")
+        cloud.gcp.seed(gcp.ACCOUNT, {"accountId": name}, project=owner, region=region)
+    bucket, pool = settings.model_bucket.name, f"{project}.svc.id.goog"
+    if given.model_reader:
+        member = {"role": "roles/storage.objectViewer", "member": f"serviceAccount:{given.model_reader}"}
+        cloud.gcp.seed(gcp.BUCKET_MEMBER, {"bucket": bucket, **member}, project=project, region=region)
+    for stack in settings.stacks if given.iam == "none" else ():
+        if given.model_reader:
+            owner = given.model_reader.rpartition("@")[2].removesuffix(".iam.gserviceaccount.com")
+            grant = {
+                "serviceAccountId": f"projects/{owner}/serviceAccounts/{given.model_reader}",
+                "role": "roles/iam.workloadIdentityUser",
+                "member": f"serviceAccount:{pool}[{stack.name}/{_SERVING_ACCOUNT}]",
+            }
+            cloud.gcp.seed(gcp.ACCOUNT_MEMBER, grant, project=project, region=region)
+        elif settings.workload_identity == "direct":
+            pools = f"iam.googleapis.com/projects/{settings.project_number}/locations/global/workloadIdentityPools"
+            principal = f"principal://{pools}/{pool}/subject/ns/{stack.name}/sa/{_SERVING_ACCOUNT}"
+            grant = {"bucket": bucket, "role": "roles/storage.objectViewer", "member": principal}
+            cloud.gcp.seed(gcp.BUCKET_MEMBER, grant, project=project, region=region)
 
 
 def plant_missing(cloud: EmbeddedCloud, settings: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from reference import addresses, buckets, charts, dra_driver, gib, gke, images, kai, naming
+from reference import addresses, buckets, charts, dra_driver, encryption, gib, gke, iam, images, kai, naming
 from reference.dynamo import CHARTS
 from reference.machines import A4X
 from validation.problems import HIDDEN, RuleError, broken
@@ -52,6 +52,15 @@ def _kubernetes_name(name: str) -> str:
     return name
 
 
+def _object_name(name: str) -> str:
+    if len(name) > naming.OBJECT_MAX or not naming.DNS_SUBDOMAIN.fullmatch(name):
+        raise broken(
+            "a name has up to 253 lower-case letters, digits, hyphens and dots",
+            "give the name of the object, as kubectl has it",
+        )
+    return name
+
+
 def _stack_name(name: str) -> str:
     _kubernetes_name(name)
     if len(name) > naming.STACK_MAX:
@@ -90,6 +99,15 @@ def _project_number(text: str | None) -> str | None:
     return None if text is None else ruled(gke.check_project_number)(text)
 
 
+def _security_group(group: str) -> str:
+    if not gke.SECURITY_GROUP.fullmatch(group):
+        raise broken(
+            "GKE takes one group of Google Workspace, whose name is gke-security-groups",
+            "write gke-security-groups@YOUR-DOMAIN, and make the groups that get roles members of it",
+        )
+    return group
+
+
 def _chart_source(source: str) -> str | None:
     ruled(charts.check_source)(source)
     # NVIDIA's repository for Dynamo is no mirror: it lacks the other charts.
@@ -110,3 +128,8 @@ GibVersion = Annotated[str, AfterValidator(ruled(gib.check))]
 ProjectNumber = Annotated[str | None, AfterValidator(_project_number)]
 StackName = Annotated[str, AfterValidator(_stack_name)]
 ChartSource = Annotated[str, AfterValidator(_chart_source)]
+KmsKey = Annotated[str, AfterValidator(ruled(encryption.parse))]
+ServiceAccount = Annotated[str, AfterValidator(ruled(iam.check_account))]
+ProjectId = Annotated[str, AfterValidator(ruled(gke.check_project))]
+SecurityGroup = Annotated[str, AfterValidator(_security_group)]
+StorageClassName = Annotated[str, AfterValidator(_object_name)]

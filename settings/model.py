@@ -15,6 +15,7 @@ from reference import addresses, dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from serving_rules.layout import Overrides
+from settings.encryption import Encryption
 from settings.fields import (
     BucketName,
     Change,
@@ -26,14 +27,18 @@ from settings.fields import (
     KaiVersion,
     KubernetesName,
     NetworkName,
+    ProjectId,
     ProjectNumber,
     Range,
     Reservation,
+    SecurityGroup,
     StackName,
+    StorageClassName,
     SubnetworkName,
     distinct,
     four,
 )
+from settings.identities import Identities
 from settings.images import Images
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
@@ -111,6 +116,18 @@ class CreateCluster(_Cluster):
     )
     maintenance: Maintenance = Field(
         default=Maintenance(), description="a mapping with dailyStart or window, holdUpgrades and exclusions"
+    )
+    cost_allocation: Annotated[bool, Change.IN_PLACE] = Field(
+        default=False, description="whether the bill tells the cost of each namespace and label"
+    )
+    fleet_project: Annotated[ProjectId | None, Change.IN_PLACE] = Field(
+        default=None, description="the id of the project whose fleet the cluster joins"
+    )
+    security_group: Annotated[SecurityGroup | None, Change.IN_PLACE] = Field(
+        default=None, description="the group whose members Kubernetes roles can name: gke-security-groups@DOMAIN"
+    )
+    binary_authorization: Annotated[bool, Change.IN_PLACE] = Field(
+        default=False, description="whether the project's Binary Authorization policy decides which images run"
     )
 
 
@@ -255,6 +272,10 @@ class Dynamo(StrictModel):
     system_tolerations: bool = Field(
         default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
     )
+    storage_class: Annotated[StorageClassName | None, Change.NONE] = Field(
+        default=None,
+        description="a storage class that exists, for the volumes of NATS and etcd; default: the cluster's",
+    )
 
 
 class NoKai(StrictModel):
@@ -396,6 +417,10 @@ class Settings(StrictModel):
     )
     workload_identity: Literal["direct", "serviceAccount"] = Field(
         default="direct", description="`direct`, or `serviceAccount` for the recipe's way"
+    )
+    identities: Identities = Field(default=Identities(), description="a mapping with nodeServiceAccount, iam, ...")
+    encryption: Encryption = Field(
+        default=Encryption(), description="a mapping with disks, secrets, bucket, volumes and grant"
     )
     cluster: Cluster = Field(description="a mapping with mode, name, ...")
     domains: tuple[Annotated[Domain, Field(discriminator="mode")], ...] = Field(description="a list of NVLink domains")

@@ -174,6 +174,7 @@ def bucket(arguments: Mapping[str, Any], region: str = "mock-region") -> dict[st
 
 
 GET_CLUSTER = "gcp:container/getCluster:getCluster"
+GET_STORAGE_AGENT = "gcp:storage/getProjectServiceAccount:getProjectServiceAccount"
 GET_BUCKET = "gcp:storage/getBucket:getBucket"
 
 
@@ -194,5 +195,6 @@ def invokes(config: Mapping[str, str], namespace: str) -> dict[str, Answer]:
 
     return {
         GET_CLUSTER: lambda arguments: cluster(arguments, pools),
+        GET_STORAGE_AGENT: {"emailAddress": f"service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"},
         GET_BUCKET: lambda arguments: bucket(arguments, region),
     }

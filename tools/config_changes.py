@@ -95,6 +95,8 @@ def _empty(following: str) -> Any:
 _POOL, _GRAPH = "domain-a4x-0-pool", "-graph"
 _EVERYTHING = (_POOL, "system", _GRAPH)
 _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-0001/reservationSubBlocks/"
+_ACCOUNT = "given@my-project.iam.gserviceaccount.com"
+_KEY = "projects/keys/locations/us-central1/keyRings/r/cryptoKeys/k"
 _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
 _UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
@@ -103,6 +105,16 @@ CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
     Case("protect", True),
     Case("workloadIdentity", "serviceAccount"),
+    Case("identities.nodeServiceAccount", _ACCOUNT, replaces=(_POOL, "system"), only="prod", note=_FIRST),
+    Case("identities.modelReader", _ACCOUNT, also=(("workloadIdentity", "serviceAccount"),)),
+    Case("identities.modelWriter", _ACCOUNT, also=(("workloadIdentity", "serviceAccount"),), only="prod"),
+    Case("identities.enableApis", False, only="prod"),
+    Case("identities.iam", "none", only="dev"),
+    Case("encryption.disks", _KEY, replaces=(_POOL, "system"), only="prod", note=_FIRST),
+    Case("encryption.secrets", _KEY, only="prod"),
+    Case("encryption.bucket", _KEY, only="prod"),
+    Case("encryption.volumes", _KEY, note="; the volumes that exist keep theirs"),
+    Case("encryption.grant", True, also=(("encryption.secrets", _KEY),), only="prod"),
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="dev"),
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.version", "1.34", only="prod"),
@@ -111,6 +123,10 @@ CASES: tuple[Case, ...] = (
     Case("cluster.dnsEndpoint", False, only="prod"),
     Case("cluster.rdma", "dranet", replaces=(_POOL, _GRAPH), only="prod", note=_FIRST),
     Case("cluster.dranetNetworkAdmin", True, only="prod", also=(("cluster.rdma", "dranet"),), replaces=(_POOL, _GRAPH)),
+    Case("cluster.costAllocation", True, only="prod"),
+    Case("cluster.fleetProject", "company-fleet", only="prod"),
+    Case("cluster.securityGroup", "gke-security-groups@example.com", only="prod"),
+    Case("cluster.binaryAuthorization", True, only="prod"),
     Case("cluster.authorizedNetworks", ["203.0.113.0/24"], only="prod"),
     Case("domains[0].name", "a4x-9", (_POOL, _GRAPH), also=(("stacks[0].domain", "a4x-9"),)),
     Case("domains[0].zone", "us-central1-a", replaces=_EVERYTHING, only="prod", note=_FIRST),
@@ -146,6 +162,7 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.chartSource", "https://charts.example.com/dynamo"),
     Case("dynamo.chartLogin", True),
     Case("dynamo.systemTolerations", True),
+    Case("dynamo.storageClass", "company-ssd", only="dev", note="; the volumes that exist keep theirs"),
     Case("dynamo.namespace", "dynamo-other", note=_UNGUARDED),
     Case("kai.mode", "none", note=_SCHEDULER),
     Case("kai.version", "0.16.8"),

@@ -11,8 +11,11 @@ from components.gcp import maintenance
 from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
 from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
-from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
+from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, KeyUse
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
+from components.gcp.grants import Binding, Grants
+from components.gcp.joined_outputs import once
+from components.gcp.key_access import KeyAccess, KeyAccessArgs, storage_agent
 from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
 from components.gcp.nvlink_domain import (
@@ -33,6 +36,7 @@ __all__ = [
     "AdoptedClusterArgs",
     "AdoptedDomain",
     "AuthorizedNetwork",
+    "Binding",
     "Cluster",
     "ClusterFoundation",
     "ClusterFoundationArgs",
@@ -44,6 +48,10 @@ __all__ = [
     "Domain",
     "GkeCluster",
     "GkeClusterArgs",
+    "Grants",
+    "KeyAccess",
+    "KeyAccessArgs",
+    "KeyUse",
     "ModelBucket",
     "ModelBucketArgs",
     "NodeAccount",
@@ -58,4 +66,6 @@ __all__ = [
     "adopted_bucket",
     "adopted_domain",
     "maintenance",
+    "once",
+    "storage_agent",
 ]

@@ -12,10 +12,22 @@ from components.gcp import cluster_access, maintenance
 from components.gcp.cluster_network import ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
+from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
+from components.gcp.key_access import KeyAccess, KeyAccessArgs
 from components.gcp.project_apis import ProjectApis
 from reference import gke, naming
 from reference.addresses import AddressPlan
+
+
+class KeyUse(TypedDict):
+    """An encryption key, and who has to be given the right to use it."""
+
+    key: str
+    """Path of the key."""
+
+    agent: str | None
+    """Email of the agent that gets the right; None: it has it."""
 
 
 class ClusterFoundationArgs(TypedDict):
@@ -66,6 +78,33 @@ class ClusterFoundationArgs(TypedDict):
     protect: bool
     """Whether to protect the cluster from deletion, and from changes that would replace it or its A4X pools."""
 
+    enable_apis: bool
+    """Whether to enable the APIs; if not, they are."""
+
+    grants: Grants
+    """Where roles are given."""
+
+    service_account: str | None
+    """Email of the nodes' service account, which has its roles; None: one is made."""
+
+    disk_key: KeyUse | None
+    """The key of all boot disks; None: Google's own."""
+
+    secrets_key: KeyUse | None
+    """The key of Kubernetes Secrets in the cluster's database; None: Google's own."""
+
+    cost_allocation: bool
+    """Whether the bill tells the cost of each namespace and label."""
+
+    fleet_project: str | None
+    """Id of the project whose fleet the cluster joins."""
+
+    security_group: str | None
+    """Group whose members Kubernetes roles can name."""
+
+    binary_authorization: bool
+    """Whether the project's Binary Authorization policy decides which images run."""
+
 
 class ClusterFoundation(pulumi.ComponentResource):
     """A GKE cluster to which A4X pools can be added, and the networks of their NICs.
@@ -86,6 +125,9 @@ class ClusterFoundation(pulumi.ComponentResource):
     interfaces: Sequence[DeviceInterface]
     """The five additional NICs of an A4X node, in order; none with DRANET."""
 
+    disk_key: pulumi.Input[str] | None
+    """Path of the key of boot disks, once its agent may use it."""
+
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
         place = random.RandomUuid(
@@ -96,12 +138,18 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "zone": args["zone"],
                 "addresses": naming.content_hash(args["addresses"].ranges()),
                 "rdma": args["rdma"],
+                # Not there unless given: a new keeper would replace the value of every environment.
+                **_given(disks=_path(args["disk_key"]), nodes=args["service_account"]),
             },
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
         # The keepers, not the value: they are known in a preview.
         settled = once(pulumi.Output.from_input(args["project"]), place.keepers)
-        self.project = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self)).project
+        self.project = settled
+        if args["enable_apis"]:
+            apis = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self))
+            self.project = apis.project
+        self.disk_key = self._usable(f"{name}-disks", args["disk_key"], args["grants"])
         network = ClusterNetwork(
             f"{name}-network",
             {
@@ -144,7 +192,32 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "maintenance": args["maintenance"],
                 "ignored_labels": args["ignored_labels"],
                 "protect": args["protect"],
+                "grants": args["grants"],
+                "service_account": args["service_account"],
+                "disk_key": self.disk_key,
+                "secrets_key": self._usable(f"{name}-secrets", args["secrets_key"], args["grants"]),
+                "cost_allocation": args["cost_allocation"],
+                "fleet_project": args["fleet_project"],
+                "security_group": args["security_group"],
+                "binary_authorization": args["binary_authorization"],
             },
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"project": self.project})
+
+    def _usable(self, name: str, use: KeyUse | None, grants: Grants) -> pulumi.Input[str] | None:
+        """Path of a key, once its agent may use it."""
+        if use is None or use["agent"] is None:
+            return _path(use)
+        # An agent exists once its API is on.
+        agent = once(pulumi.Output.from_input(use["agent"]), self.project)
+        args: KeyAccessArgs = {"key": use["key"], "agent": agent, "grants": grants}
+        return KeyAccess(f"{name}-key", args, pulumi.ResourceOptions(parent=self)).key
+
+
+def _path(use: KeyUse | None) -> str | None:
+    return None if use is None else use["key"]
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

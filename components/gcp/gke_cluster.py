@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.gcp import cluster_access, maintenance
 from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
+from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.node_account import NodeAccount
 from reference import gke, naming, system_pool
@@ -77,6 +78,22 @@ class GkeClusterArgs(TypedDict):
     """Keys of Kubernetes labels that other tools write on the system pool."""
     protect: bool
     """Whether engine and provider refuse to delete or replace the cluster."""
+    grants: Grants
+    """Where roles are given."""
+    service_account: str | None
+    """Email of the nodes' service account, which has its roles; None: one is made."""
+    disk_key: pulumi.Input[str] | None
+    """Path of the key of the nodes' boot disks; None: Google's own."""
+    secrets_key: pulumi.Input[str] | None
+    """Path of the key of Kubernetes Secrets in the cluster's database; None: Google's own."""
+    cost_allocation: bool
+    """Whether the bill tells the cost of each namespace and label."""
+    fleet_project: str | None
+    """Id of the project whose fleet the cluster joins."""
+    security_group: str | None
+    """Group whose members Kubernetes roles can name."""
+    binary_authorization: bool
+    """Whether the project's Binary Authorization policy decides which images run."""
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -122,23 +139,25 @@ class GkeCluster(pulumi.ComponentResource):
         project, region, cluster_name = args["project"], args["region"], args["cluster"]
         labels = naming.gcp_labels(args["environment"])
 
-        account = NodeAccount(
-            f"{name}-nodes",
-            {"project": project, "cluster": cluster_name},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.service_account = account.email
-        agent = args["network_admin"]
-        if agent is not None:
-            right = gcp.projects.IAMMember(
-                f"{name}-network-admin",
-                project=project,
-                role=gke.DRANET_ROLE,
-                member=f"serviceAccount:{agent}",
+        grants = args["grants"]
+        if args["service_account"] is not None:
+            self.service_account = pulumi.Output.from_input(args["service_account"])
+        else:
+            account = NodeAccount(
+                f"{name}-nodes",
+                {"project": project, "cluster": cluster_name, "grants": grants},
                 opts=pulumi.ResourceOptions(parent=self),
             )
+            self.service_account = account.email
+        agent = args["network_admin"]
+        if agent is not None:
+            right = grants.give(
+                f"{name}-network-admin",
+                {"on": "project", "target": project, "role": gke.DRANET_ROLE, "member": f"serviceAccount:{agent}"},
+                self,
+            )
             # Pools use this value, so they wait for the grant.
-            self.service_account = once(account.email, right.role)
+            self.service_account = once(self.service_account, right)
 
         def pool_of(project_id: str) -> str:
             return f"{project_id}.svc.id.goog"
@@ -194,10 +213,20 @@ class GkeCluster(pulumi.ComponentResource):
             vertical_pod_autoscaling={"enabled": False},
             remove_default_node_pool=True,
             initial_node_count=1,
-            # For the few minutes of the default pool, which would otherwise run as the project's default account, which
-            # many organizations disable.
+            database_encryption=None
+            if args["secrets_key"] is None
+            else {"state": "ENCRYPTED", "key_name": args["secrets_key"]},
+            cost_management_config={"enabled": True} if args["cost_allocation"] else None,
+            fleet={"project": args["fleet_project"]} if args["fleet_project"] else None,
+            authenticator_groups_config={"security_group": args["security_group"]} if args["security_group"] else None,
+            binary_authorization={"evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE"}
+            if args["binary_authorization"]
+            else None,
+            # For the few minutes of the default pool, which would otherwise run as the project's default account and
+            # with Google's key: many organizations forbid both.
             node_config={
                 "service_account": self.service_account,
+                "boot_disk_kms_key": args["disk_key"],
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "shielded_instance_config": {"enable_secure_boot": True, "enable_integrity_monitoring": True},
             },
@@ -239,6 +268,7 @@ class GkeCluster(pulumi.ComponentResource):
                 "image_type": "COS_CONTAINERD",
                 "disk_type": "pd-balanced",
                 "disk_size_gb": system_pool.DISK_GB,
+                "boot_disk_kms_key": args["disk_key"],
                 "service_account": self.service_account,
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "labels": {f"{naming.PROJECT}/environment": args["environment"]},

@@ -14,9 +14,10 @@ import pulumi_gcp as gcp
 
 from components.gcp.adopted_reads import ReadTarget, found
 from reference import naming
+from reference.identities import READER, WRITER
 
 Access = Literal["read", "write"]
-ROLES: Final[Mapping[Access, str]] = {"read": "roles/storage.objectViewer", "write": "roles/storage.objectUser"}
+ROLES: Final[Mapping[Access, str]] = {"read": READER, "write": WRITER}
 """Roles on the bucket: of a stack's pods (read), of a download's (write). `program/bucket_access.py` grants them."""
 
 
@@ -41,6 +42,9 @@ class ModelBucketArgs(TypedDict):
     protect: bool
     """Whether Pulumi refuses to delete the bucket."""
 
+    key: pulumi.Input[str] | None
+    """Path of the key that encrypts new files, which Cloud Storage's agent may use; None: Google's own."""
+
 
 class ModelBucket(pulumi.ComponentResource):
     """A regional bucket with uniform access and no public access."""
@@ -62,6 +66,7 @@ class ModelBucket(pulumi.ComponentResource):
             hierarchical_namespace={"enabled": True},
             force_destroy=args["force_destroy"],
             labels=naming.gcp_labels(args["environment"]),
+            encryption=None if args["key"] is None else {"default_kms_key_name": args["key"]},
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"]),
         )
         self.bucket_name = bucket.name

@@ -7,6 +7,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
+from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from reference import gke, naming
 
@@ -18,6 +19,8 @@ class NodeAccountArgs(TypedDict):
     """Id of the project."""
     cluster: str
     """Name of the cluster, the prefix of the account's id."""
+    grants: Grants
+    """Where its roles are given."""
 
 
 class NodeAccount(pulumi.ComponentResource):
@@ -39,15 +42,13 @@ class NodeAccount(pulumi.ComponentResource):
             display_name=f"Nodes of GKE cluster {args['cluster']}",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        grants = [
-            gcp.projects.IAMMember(
+        roles = [
+            args["grants"].give(
                 f"{name}-{role.removeprefix('roles/')}",
-                project=args["project"],
-                role=role,
-                member=account.member,
-                opts=pulumi.ResourceOptions(parent=self),
+                {"on": "project", "target": args["project"], "role": role, "member": account.member},
+                self,
             )
             for role in gke.NODE_ROLES
         ]
-        self.email = once(account.email, *[grant.role for grant in grants])
+        self.email = once(account.email, *roles)
         self.register_outputs({"email": self.email})

@@ -77,6 +77,8 @@ class NvlinkDomainArgs(TypedDict):
     """`projects/P/reservations/R[/reservationBlocks/B[/reservationSubBlocks/S]]` (`gke.Reservation.path`)."""
     service_account: pulumi.Input[str]
     """Email of the nodes' service account."""
+    disk_key: pulumi.Input[str] | None
+    """Path of the key of the boot disks; None: Google's own. The local SSDs have their own encryption."""
     interfaces: Sequence[DeviceInterface]
     """`multi-network`: the five additional NICs (`DeviceVpcs.interfaces`); `dranet`: none."""
     device_networks: pulumi.Resource | None
@@ -98,9 +100,9 @@ class NvlinkDomain(pulumi.ComponentResource):
     reports out of stock although the nodes are reserved). There is no autoscaling, spot or flex start: A4X comes from
     reservations only.
 
-    A change of `zone`, `reservation`, `interfaces`, `rdma` or `domain` deletes the pool with up to 72 GPUs and creates
-    another one; every serving stack in the domain stops. With `protect` the engine refuses that. The placement policy
-    is never changed after creation.
+    A change of `zone`, `reservation`, `interfaces`, `rdma`, `domain`, `disk_key` or `service_account` deletes the pool
+    with up to 72 GPUs and creates another one; every serving stack in the domain stops. With `protect` the engine
+    refuses that. The placement policy is never changed after creation.
     """
 
     node_pool_name: pulumi.Output[str]
@@ -161,6 +163,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                 # A4X does not support Persistent Disk.
                 "disk_type": "hyperdisk-balanced",
                 "disk_size_gb": options["boot_disk_gb"],
+                "boot_disk_kms_key": args["disk_key"],
                 "service_account": args["service_account"],
                 "oauth_scopes": [CLOUD_PLATFORM_SCOPE],
                 "labels": labels,

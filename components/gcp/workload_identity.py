@@ -13,8 +13,9 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
+from components.gcp.grants import Binding, Grants
 from components.gcp.joined_outputs import once
-from reference import naming
+from reference import iam, naming
 
 
 class WorkloadIdentityArgs(TypedDict):
@@ -45,6 +46,13 @@ class WorkloadIdentityArgs(TypedDict):
     service_account: str
     """Name of the Kubernetes service account."""
 
+    account: str | None
+    """Email of a Google service account that has the role on the bucket already; None: one is made. Not with
+    `direct`."""
+
+    grants: Grants
+    """Where roles are given."""
+
 
 class WorkloadIdentity(pulumi.ComponentResource):
     """The grant, and the annotations that it needs on the Kubernetes service account."""
@@ -55,6 +63,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:WorkloadIdentity", name, {}, opts)
         subject, pool = f"{args['namespace']}/{args['service_account']}", args["workload_pool"]
+        grants, given = args["grants"], args["account"]
         if args["direct"] is not None:
             member = pulumi.Output.concat(
                 f"principal://iam.googleapis.com/projects/{args['direct']}/locations/global/workloadIdentityPools/",
@@ -63,29 +72,37 @@ class WorkloadIdentity(pulumi.ComponentResource):
             )
             annotations: pulumi.Output[dict[str, str]] = pulumi.Output.from_input({})
         else:
-            google = gcp.serviceaccount.Account(
-                f"{name}-account",
-                account_id=naming.bounded(f"{name}-{args['environment']}", naming.SERVICE_ACCOUNT_MAX),
-                project=args["project"],
-                display_name=f"Pods of {subject}",
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            gcp.serviceaccount.IAMMember(
+            if given is not None:
+                owner = iam.project_of(given) or args["project"]
+                email = pulumi.Output.from_input(given)
+                path = pulumi.Output.concat("projects/", owner, f"/serviceAccounts/{given}")
+            else:
+                google = gcp.serviceaccount.Account(
+                    f"{name}-account",
+                    account_id=naming.bounded(f"{name}-{args['environment']}", naming.SERVICE_ACCOUNT_MAX),
+                    project=args["project"],
+                    display_name=f"Pods of {subject}",
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+                email, path = google.email, google.name
+            grants.give(
                 f"{name}-impersonation",
-                service_account_id=google.name,
-                role="roles/iam.workloadIdentityUser",
-                member=pulumi.Output.concat("serviceAccount:", pool, f"[{subject}]"),
-                opts=pulumi.ResourceOptions(parent=self),
+                {
+                    "on": "service account",
+                    "target": path,
+                    "role": "roles/iam.workloadIdentityUser",
+                    "member": pulumi.Output.concat("serviceAccount:", pool, f"[{subject}]"),
+                },
+                self,
             )
-            member = pulumi.Output.concat("serviceAccount:", google.email)
-            annotations = google.email.apply(lambda email: {"iam.gke.io/gcp-service-account": email})
-        grant = gcp.storage.BucketIAMMember(
-            f"{name}-bucket-access",
-            bucket=args["bucket"],
-            role=args["role"],
-            member=member,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        # The service account, and so every pod, waits for the grant.
-        self.annotations = once(annotations, grant.role)
+            member = pulumi.Output.concat("serviceAccount:", email)
+            annotations = email.apply(lambda email: {"iam.gke.io/gcp-service-account": email})
+        access: Binding = {"on": "bucket", "target": args["bucket"], "role": args["role"], "member": member}
+        if given is not None:
+            # Several stacks may share the account: whoever goes first would take the role from the others.
+            grants.expect(access)
+            self.annotations = annotations
+        else:
+            # The service account, and so every pod, waits for the grant.
+            self.annotations = once(annotations, grants.give(f"{name}-bucket-access", access, self))
         self.register_outputs({"annotations": self.annotations})

@@ -18,8 +18,8 @@ import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
 from components.platform.ssh_secret import ssh_secret
-from reference import chart_images, machines, naming
-from reference.dynamo import DynamoProfile
+from reference import chart_images, encryption, machines, naming
+from reference.dynamo import VOLUME_CLASSES, DynamoProfile
 from reference.mirrors import ImageMirrors
 from reference.registry import PULL_SECRET, docker_config_json
 
@@ -61,8 +61,18 @@ class DynamoPlatformArgs(TypedDict):
     ngc_api_key: pulumi.Input[str] | None
     """NGC API key, a secret: pulls the operator's image from nvcr.io; None: no image needs it."""
 
+    on_a4x: bool
+    """Whether its pods may run on A4X nodes."""
+
     system_tolerations: list[machines.Toleration]
     """Tolerations for every system pod, for clusters whose only nodes are tainted."""
+
+    storage_class: str | None
+    """Name of a class that exists, for the volumes of NATS and etcd; None: the cluster's default, or a class that is
+    made because the default does not serve."""
+
+    volume_key: pulumi.Input[str] | None
+    """Path of the key of those volumes, which Compute Engine's agent may use; None: Google's own."""
 
 
 class DynamoPlatform(pulumi.ComponentResource):
@@ -112,13 +122,12 @@ class DynamoPlatform(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
                 )
             )
-        storage_class = self._hyperdisk(name, args) if args["system_tolerations"] else None
         moves_hook = any(args["mirrors"].of(image) != image for image in profile.ssh_key_images)
         values = profile.platform_values(
             PULL_SECRET if args["ngc_api_key"] is not None else None,
             args["system_tolerations"],
             args["kai"],
-            storage_class,
+            self._storage_class(name, args),
             ssh_secret(self, name, metadata, provider) if moves_hook else None,
         )
         platform = kubernetes.helm.v3.Release(
@@ -133,22 +142,30 @@ class DynamoPlatform(pulumi.ComponentResource):
             timeout=1200,
             # At start the operator looks for KAI, and exits after two minutes if a Dynamo CRD is missing; the pods
             # reference the pull secret.
-            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=first),
+            # A volume keeps its class: Kubernetes refuses another one in a StatefulSet, and Helm undoes the upgrade.
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=provider, depends_on=first, ignore_changes=list(VOLUME_CLASSES)
+            ),
         )
         self.namespace_name = namespace.metadata["name"]
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
 
-    def _hyperdisk(self, name: str, args: DynamoPlatformArgs) -> pulumi.Output[str]:
-        """A storage class for volumes of pods that may run on A4X, which does not support Persistent Disk."""
+    def _storage_class(self, name: str, args: DynamoPlatformArgs) -> pulumi.Input[str] | None:
+        """The class of the volumes of NATS and etcd; None: the cluster's default."""
+        key = args["volume_key"]
+        if args["storage_class"] is not None or not (args["on_a4x"] or key is not None):
+            return args["storage_class"]
+        # A4X does not support Persistent Disk; the default class of GKE has it.
+        kind = "hyperdisk-balanced" if args["on_a4x"] else "pd-balanced"
         storage_class = kubernetes.storage.v1.StorageClass(
-            f"{name}-hyperdisk",
+            f"{name}-{kind.partition('-')[0]}",
             metadata={
-                "name": f"{naming.PROJECT}-{args['environment']}-hyperdisk",
+                "name": f"{naming.PROJECT}-{args['environment']}-{kind.partition('-')[0]}",
                 "labels": naming.kubernetes_labels(args["environment"]),
             },
             provisioner="pd.csi.storage.gke.io",
-            parameters={"type": "hyperdisk-balanced"},
+            parameters={"type": kind} if key is None else {"type": kind, encryption.VOLUME_PARAMETER: key},
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
             opts=pulumi.ResourceOptions(parent=self, provider=args["provider"]),

@@ -9,7 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, dranet, kai, mirrors, networks, nodes, pod_capacity, storage
+from preflight.checks import (
+    access,
+    capacity,
+    cluster,
+    dranet,
+    encryption,
+    identities,
+    kai,
+    mirrors,
+    networks,
+    nodes,
+    organisation,
+    pod_capacity,
+    storage,
+)
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
@@ -36,6 +50,8 @@ def plan(site: Site) -> list[Check]:
         Check("project", partial(access.project, site), "resourcemanager.projects.get", gate=True),
         Check("permissions", partial(access.permissions, site)),
         Check("apis", partial(access.apis, site), "serviceusage.services.get"),
+        Check("organisation policies", partial(organisation.policies, site), "orgpolicy.policy.get"),
+        *_company_checks(site),
     ]
     created = site.settings.created_domains
     for domain in created:
@@ -70,6 +86,31 @@ def plan(site: Site) -> list[Check]:
             Check("networks", partial(networks.names, site), "compute.networks.list"),
         ]
     return checks + _nic_checks(site) + _cluster_checks(site) + _storage_checks(site) + _image_checks(site)
+
+
+def _company_checks(site: Site) -> list[Check]:
+    """Checks of what somebody else provides: accounts and keys."""
+    given, needs = site.settings.identities, "iam.serviceAccounts.get"
+    checks: list[Check] = []
+    if given.node_service_account:
+        look = partial(identities.node_account, site, given.node_service_account)
+        checks.append(Check("node account", look, f"{needs} and resourcemanager.projects.getIamPolicy"))
+    for name, email, write in (
+        ("model reader", given.model_reader, False),
+        ("model writer", given.model_writer, True),
+    ):
+        if email:
+            look = partial(identities.model_account, site, email, write=write)
+            checks.append(Check(name, look, f"{needs}, storage.buckets.getIamPolicy"))
+    checks += [
+        Check(
+            f"key {use}",
+            partial(encryption.key, site, use),
+            "cloudkms.cryptoKeys.get, cloudkms.cryptoKeys.getIamPolicy and cloudkms.keyRings.getIamPolicy",
+        )
+        for use in site.settings.encryption.keys
+    ]
+    return checks
 
 
 def _nic_checks(site: Site) -> list[Check]:

@@ -97,21 +97,35 @@ def permissions(site: Site) -> Outcome:
 
 def _wanted(site: Site) -> list[str]:
     settings = site.settings
+    given = settings.identities
+    accounts = settings.workload_identity == "serviceAccount" and not (given.model_reader and given.model_writer)
     wanted = [
         *IN_CLUSTER,
         *(CREATE_CLUSTER if site.creates_cluster else ADOPT_CLUSTER),
         *((*CREATE_DOMAIN, *NODE_ACCOUNT) if settings.created_domains else ()),
         *(CREATE_BUCKET if isinstance(settings.model_bucket, CreateModelBucket) else ()),
-        *(SERVICE_ACCOUNT if settings.workload_identity == "serviceAccount" else ()),
+        *(SERVICE_ACCOUNT if accounts else ()),
     ]
-    return list(dict.fromkeys(wanted))
+    others = {
+        *(() if given.enable_apis else ("serviceusage.services.enable",)),
+        *(permission for permission in wanted if given.iam == "none" and permission.endswith(".setIamPolicy")),
+        # Only on the account that is given, which a check of its own looks at.
+        *(("iam.serviceAccounts.actAs",) if given.node_service_account else ()),
+        *(("iam.serviceAccounts.create",) if given.node_service_account and not accounts else ()),
+    }
+    return [permission for permission in dict.fromkeys(wanted) if permission not in others]
 
 
 def _roles(site: Site) -> list[str]:
     """The roles that together have all permissions that are checked."""
     settings = site.settings
     if site.creates_cluster or settings.created_domains:
-        return [*gke.DEPLOYER_ROLES]
+        given = settings.identities
+        others = {
+            *(() if given.enable_apis else ("roles/serviceusage.serviceUsageAdmin",)),
+            *(("roles/resourcemanager.projectIamAdmin",) if given.iam == "none" else ()),
+        }
+        return [role for role in gke.DEPLOYER_ROLES if role not in others]
     account = settings.workload_identity == "serviceAccount"
     return [*gke.ADOPTER_ROLES, *(["roles/iam.serviceAccountAdmin"] if account else [])]
 
@@ -124,6 +138,6 @@ def apis(site: Site) -> Outcome:
         return passed(f"all {len(gke.APIS)} are on")
     finding = f"disabled: {', '.join(disabled)}"
     fix = f"gcloud services enable {' '.join(disabled)} --project {name}"
-    if site.creates_cluster:
+    if site.creates_cluster and site.settings.identities.enable_apis:
         return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {fix}")
     return failed(finding, fix)

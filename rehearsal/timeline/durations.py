@@ -55,6 +55,7 @@ ROWS: tuple[Row, ...] = (
         "(cloud.google.com/iam/docs/access-change-propagation)",
         settles=2.0,
     ),
+    Row("*/CryptoKeyIAMMember:*", 0.2, 0.2, f"{ESTIMATE}: one call; as every grant it may take minutes to work"),
     Row("*/IAMCustomRole", 0.2, 0.1, f"{ESTIMATE}: one call"),
     Row("*/Bucket", 0.1, 0.5, f"{ESTIMATE}: deleted with some 170 objects in it"),
     Row("*/ResourcePolicy", 0.1, 0.1, f"{ESTIMATE}: one call"),

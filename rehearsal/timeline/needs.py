@@ -59,6 +59,12 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Router", "*/Network", ITS, "a router lies in its VPC"),
     Rule("*/RouterNat", "*/Router", ITS, "NAT is a part of its router"),
     Rule("*/*IAMMember", "*/Account", ITS, "the grant names the account"),
+    Rule("*/CryptoKeyIAMMember:compute-system", "*/Api:compute", ALL, "the agent exists once its API is on", "up"),
+    Rule("*/CryptoKeyIAMMember:container-*", "*/Api:container", ALL, "the agent exists once its API is on", "up"),
+    *(
+        Rule(who, "*/CryptoKeyIAMMember:*", ITS, "it is read with the key for as long as it lives")
+        for who in ("*/Cluster", "*/NodePool:*", "*/Bucket", "*/StorageClass")
+    ),
     Rule("*/ServiceAccount", "*/Account", ITS, "its pods act as this account"),
     Rule("*/BucketIAMMember", "*/Bucket", ITS, "the grant is written on the bucket"),
     Rule("*/*IAMMember", "*/Cluster", ITS, "the identity pool exists once the project's first cluster has it", "up"),

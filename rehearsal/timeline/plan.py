@@ -22,6 +22,14 @@ _ALIASES = {
 }
 """Short names of kinds that would share theirs with another kind."""
 
+_KEYS = {
+    "nodeConfig.bootDiskKmsKey": "compute-system",
+    "parameters.disk-encryption-kms-key": "compute-system",
+    "databaseEncryption.keyName": "container-engine-robot",
+    "encryption.defaultKmsKeyName": "gs-project-accounts",
+}
+"""Fields that name an encryption key, and the agent that uses it."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -130,16 +138,25 @@ def named_of(urn: str, kind: str, inputs: Mapping[str, Any], outputs: Mapping[st
     release = kind.endswith(":Release")
     namespace = text(inputs, "namespace" if release else "metadata.namespace") if kind.startswith("kubernetes:") else ""
     words = {word for leaf in _leaves(inputs) for word in _words(leaf)}
+    words |= {f"{agent} {text(inputs, path)}" for path, agent in _KEYS.items()}
     if text(inputs, "metadata.name"):
         # As a grant names a service account.
         words.add(f"ns/{namespace}/sa/{text(inputs, 'metadata.name')}")
     names = {text(values, key) for values in (inputs, outputs) for key in ("name", "email", "metadata.name")}
     # Others name what comes of these.
+    if text(inputs, "cryptoKeyId"):
+        # A grant on a key is named by who may use it.
+        names.add(f"{_agent(inputs)} {text(inputs, 'cryptoKeyId')}")
     names.add(text(inputs, "spec.channel.resourceClaimTemplate.name"))
     names.add(text(inputs, "workloadIdentityConfig.workloadPool"))
     names.add(text(inputs, "member").rpartition("/subject/")[2].removeprefix("serviceAccount:"))
     names |= {f"ns/{text(of, 'namespace')}/sa/{text(of, 'name')}" for of in items(inputs, "subjects")}
     return Named(role, frozenset(names - {""}), frozenset(words), namespace)
+
+
+def _agent(inputs: Mapping[str, Any]) -> str:
+    """Which of Google's agents a role is given to: `compute-system` of service-NUMBER@compute-system..."""
+    return text(inputs, "member").rpartition("@")[2].partition(".")[0]
 
 
 def short_kind(kind: str) -> str:
@@ -154,6 +171,8 @@ def _detail(kind: str, inputs: Mapping[str, Any]) -> str:
         # The name without folder, and an archive's without version and ending.
         chart = str(inputs.get("chart", "")).rsplit("/", 1)[-1]
         return ":" + (chart.removesuffix(".tgz").rsplit("-", 1)[0] if chart.endswith(".tgz") else chart)
+    if kind.endswith(":CryptoKeyIAMMember"):
+        return f":{_agent(inputs)}"
     if kind == "gcp:projects/service:Service":
         return ":" + str(inputs.get("service", "")).split(".", 1)[0]
     return ""

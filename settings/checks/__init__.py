@@ -12,7 +12,18 @@ from reference import addresses, gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
-from settings.checks import images, maintenance, metadata, node_pools, nodes, pod_capacity, pods, raw_fields
+from settings.checks import (
+    encryption,
+    identities,
+    images,
+    maintenance,
+    metadata,
+    node_pools,
+    nodes,
+    pod_capacity,
+    pods,
+    raw_fields,
+)
 from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
@@ -39,9 +50,8 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.fabric_test is not None and domain.name not in used
     ]
-    found += nodes.warnings(settings)
-    found += maintenance.warnings(settings)
-    found += images.warnings(settings)
+    for part in (nodes, encryption, identities, maintenance, images):
+        found += part.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version))
@@ -324,6 +334,10 @@ CHECKS: tuple[Check, ...] = (
     _project,
     _region,
     _project_number,
+    identities.accounts,
+    encryption.keys,
+    encryption.grants,
+    encryption.storage_class,
     _cluster,
     _domains,
     _device_networks,

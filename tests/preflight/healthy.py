@@ -14,7 +14,7 @@ from typing import Final
 
 from preflight import cloud
 from preflight.cloud import CloudError
-from reference import gke, machines
+from reference import encryption, gke, identities, machines
 from reference.machines import A4X
 from settings import Settings
 from settings.model import AdoptCluster
@@ -27,7 +27,9 @@ GB: Final = 10**9
 
 def kind(check: str) -> str:
     """A check's name without the domain, zone, image or model that it is about."""
-    return re.sub(r" (a4x-\d|us-[a-z]+\d-[a-z]|deepseek-ai/.*|[^ ]+:[^ ]+|[^ ]+-docker\.pkg\.dev/[^ ]+)$", "", check)
+    key = r"disks|secrets|bucket|volumes"
+    about = rf"a4x-\d|us-[a-z]+\d-[a-z]|deepseek-ai/.*|[^ ]+:[^ ]+|[^ ]+-docker\.pkg\.dev/[^ ]+|{key}"
+    return re.sub(rf" ({about})$", "", check)
 
 
 class HealthyCloud:
@@ -46,7 +48,30 @@ class HealthyCloud:
         return frozenset(permissions)
 
     def members(self, project: str, role: str) -> frozenset[str]:
+        if role in gke.NODE_ROLES:
+            return frozenset({f"serviceAccount:{self.settings.identities.node_service_account}"})
         return frozenset({AGENT} if role == "roles/compute.networkAdmin" else ())
+
+    def key(self, path: str) -> cloud.Key:
+        return cloud.Key("ENCRYPT_DECRYPT", "ENABLED")
+
+    def key_members(self, path: str, role: str) -> frozenset[str]:
+        if role != encryption.ROLE or "/cryptoKeys/" not in path or self.settings.encryption.grant:
+            return frozenset()
+        keys = self.settings.encryption.keys
+        return frozenset(f"serviceAccount:{encryption.agent(use, NUMBER)}" for use in keys if keys[use] == path)
+
+    def granted_on_key(self, path: str, permissions: Sequence[str]) -> frozenset[str]:
+        return frozenset(permissions)
+
+    def account_disabled(self, email: str) -> bool:
+        return False
+
+    def granted_on_account(self, email: str, permissions: Sequence[str]) -> frozenset[str]:
+        return frozenset(permissions)
+
+    def org_policy(self, project: str, constraint: str) -> cloud.OrgPolicy:
+        return cloud.OrgPolicy()
 
     def disabled_services(self, project: str, services: Sequence[str]) -> list[str]:
         return []
@@ -160,6 +185,11 @@ class HealthyCloud:
         if self.settings.model_bucket.mode == "create":
             raise CloudError("missing", "Not found")
         return cloud.Bucket(self.settings.region.upper(), True, {})
+
+    def bucket_members(self, name: str, role: str) -> frozenset[str]:
+        given = self.settings.identities
+        email = given.model_writer if role == identities.WRITER else given.model_reader
+        return frozenset({f"serviceAccount:{email}"} if role in {identities.WRITER, identities.READER} else ())
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:
         return {"model.safetensors.index.json": 100, "config.json": 100, "model-1.safetensors": 10**9}

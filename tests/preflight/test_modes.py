@@ -13,7 +13,7 @@ import pytest
 
 import settings
 from preflight.checks import plan
-from preflight.cloud import Bucket, Cloud, CloudError, Image, Project, Quota, Versions
+from preflight.cloud import Bucket, Cloud, CloudError, Image, OrgPolicy, Project, Quota, Versions
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
@@ -36,6 +36,10 @@ MODES: Final[dict[str, tuple[Any, ...]]] = {
     "stacks": (0, 1, 2),
     "sub-block": (False, True),
     "mirrors": (False, True),
+    "keys": (False, True),
+    "grant": (False, True),
+    "accounts": (False, True),
+    "iam": ("write", "none"),
 }
 """Every key whose value decides what preflight has to ask about."""
 
@@ -46,6 +50,8 @@ ROWS: Final[list[dict[str, Any]]] = []
 MIRRORS: Final = {"nvcr.io": "us-docker.pkg.dev/other/mirror", "docker.io": "us-docker.pkg.dev/other/mirror"}
 LAYOUT: Final = "deepseek-r1-fp8-1p1d"
 HOST: Final = "projects/host-project"
+KEYS: Final = "projects/company-keys/locations/us-central1/keyRings/a4x/cryptoKeys"
+OWN: Final = "my-project.iam.gserviceaccount.com"
 
 
 @cache
@@ -80,7 +86,22 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
             "rdmaNetwork": "rdma-net",
             "rdmaSubnetworks": [f"rdma-sub-{i}" for i in range(4)],
         }
+    created, pools = row["cluster"] == "create", "create" in row["domains"]
+    uses = {
+        "disks": created or pools,
+        "secrets": created,
+        "bucket": row["bucket"] == "create",
+        "volumes": row["dynamo"] == "create",
+    }
+    keys: dict[str, Any] = {use: f"{KEYS}/{use}" for use, possible in uses.items() if possible and row["keys"]}
+    accounts: dict[str, str] = {}
+    if row["accounts"]:
+        accounts |= {"nodeServiceAccount": f"nodes@{OWN}"} if created or pools else {}
+        if row["workloadIdentity"] == "serviceAccount":
+            accounts |= {"modelReader": f"reader@{OWN}", "modelWriter": f"writer@{OWN}"}
     return {
+        "dynamo-a4x:encryption": {**keys, "grant": bool(keys) and row["grant"]},
+        "dynamo-a4x:identities": {**accounts, "iam": row["iam"]},
         "gcp:project": "my-project",
         "gcp:region": "us-central1",
         "dynamo-a4x:projectNumber": "123456789012",
@@ -192,6 +213,22 @@ WRONGS: Final = [
         "granted",
         lambda all_: all_ - {"compute.instanceGroupManagers.list", "container.clusters.create"},
     ),
+    Wrong("organisation policies", "org_policy", lambda _: OrgPolicy(enforced=True)),
+    Wrong("organisation policies", "org_policy", lambda _: OrgPolicy(denies_all=True)),
+    Wrong("organisation policies", "org_policy", _raise("denied"), "skip"),
+    Wrong("node account", "account_disabled", _raise("missing")),
+    Wrong("node account", "account_disabled", lambda _: True),
+    Wrong("node account", "members", lambda found: found - {f"serviceAccount:nodes@{OWN}"}),
+    Wrong("node account", "granted_on_account", lambda _: frozenset()),
+    Wrong("model reader", "account_disabled", _raise("missing")),
+    Wrong("model reader", "bucket_members", lambda _: frozenset()),
+    Wrong("model writer", "account_disabled", lambda _: True),
+    Wrong("model writer", "bucket_members", lambda _: frozenset()),
+    Wrong("key", "key", _raise("missing")),
+    Wrong("key", "key", lambda found: replace(found, state="DISABLED")),
+    Wrong("key", "key", lambda found: replace(found, purpose="ASYMMETRIC_SIGN")),
+    Wrong("key", "key_members", lambda _: frozenset()),
+    Wrong("key", "granted_on_key", lambda _: frozenset()),
     Wrong("apis", "disabled_services", lambda _: ["storage.googleapis.com"], "warn"),
     Wrong("reservation", "reservation", lambda found: replace(found, machine_type="a3-megagpu-8g")),
     Wrong("sub-block", "sub_block", lambda found: replace(found, in_use=18)),

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -213,6 +213,27 @@ def test_a_reservation_that_ends_soon_warns_and_one_that_ended_fails(days: int, 
 def test_without_principal_grants_a_bucket_with_acls_warns_only() -> None:
     outcome = judged("bucket-without-uniform-access", "bucket", workload_identity="serviceAccount")
     assert outcome.status == "warn"
+
+
+def test_permissions_for_what_others_provide_are_not_asked_for() -> None:
+    key = "POST cloudresourcemanager.googleapis.com/v3/projects/my-project:testIamPermissions"
+    found = judged("healthy-company", "permissions", {key: {"status": 200, "body": {}}})
+    asked = [
+        json.loads(cast("bytes", request.body))["permissions"]
+        for name in ("healthy-company", "healthy-prod")
+        for request in inspect(name)[1].requests
+        if str(request.url).partition("?")[0].endswith("projects/my-project:testIamPermissions")
+    ]
+    assert set(asked[1]) - set(asked[0]) == {
+        "serviceusage.services.enable",
+        "iam.serviceAccounts.create",
+        "iam.serviceAccounts.actAs",
+        "resourcemanager.projects.setIamPolicy",
+        "storage.buckets.setIamPolicy",
+    }
+    assert not set(asked[0]) - set(asked[1])
+    assert "serviceUsageAdmin" not in found.fix
+    assert "projectIamAdmin" not in found.fix
 
 
 def test_missing_shards_only_warn_when_the_program_downloads_them() -> None:
@@ -583,7 +604,9 @@ def test_the_example_in_the_docs_is_what_the_recorded_set_gives(capsys: pytest.C
 def test_the_docs_have_a_row_for_every_check() -> None:
     page = (ROOT / "docs" / "reference" / "preflight.md").read_text(encoding="utf-8")
     section = page.partition("\n## The checks\n")[2].partition("\n## ")[0]
-    rows = set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
+    rows = {
+        name for row in re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE) for name in row.strip("`").split("`, `")
+    }
     known = {check for name in HEALTHY for check in inspect(name)[0]}
     assert {row.removesuffix(" NAME") for row in rows} == {kind(check) for check in known}
 

@@ -159,6 +159,10 @@ def every_part(environment: str) -> dict[str, Any]:
     if environment.endswith(life.DRANET):
         config["dynamo-a4x:dynamo"] = {**file["dynamo-a4x:dynamo"], "version": "1.0.2", "systemTolerations": True}
         config["dynamo-a4x:workloadIdentity"] = "serviceAccount"
+        if file["dynamo-a4x:cluster"]["mode"] == "create":
+            ring = "projects/company-keys/locations/us-central1/keyRings/ring/cryptoKeys"
+            uses = ("disks", "secrets", "bucket", "volumes")
+            config["dynamo-a4x:encryption"] = {**{use: f"{ring}/for-{use}" for use in uses}, "grant": True}
     return config
 
 

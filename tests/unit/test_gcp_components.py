@@ -17,6 +17,7 @@ from components.gcp import (
     DeviceVpcs,
     GkeCluster,
     GkeClusterArgs,
+    Grants,
     NvlinkDomain,
     NvlinkDomainArgs,
     PoolOptions,
@@ -57,6 +58,14 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "maintenance": maintenance.policy("09:00", [maintenance.HOLD]),
         "ignored_labels": [],
         "protect": False,
+        "grants": Grants(written=True),
+        "service_account": None,
+        "disk_key": None,
+        "secrets_key": None,
+        "cost_allocation": False,
+        "fleet_project": None,
+        "security_group": None,
+        "binary_authorization": False,
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -535,6 +544,7 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
         "location": REGION,
         "reservation": RESERVATION,
         "service_account": "nodes@example.com",
+        "disk_key": None,
         "interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in gke.DEVICE_NETWORKS],
         "device_networks": None,
         "node_version": None,

@@ -323,6 +323,31 @@ def test_the_documented_config_is_valid_and_refuses_nothing_that_ships(stack: st
     assert shipped_refused(documented(), stack) == []
 
 
+COMPANY: Mapping[str, Any] = {
+    "workloadIdentity": "serviceAccount",
+    "identities": {
+        "nodeServiceAccount": "gke-nodes@my-project.iam.gserviceaccount.com",
+        "modelReader": "reader@my-project.iam.gserviceaccount.com",
+        "modelWriter": "writer@my-project.iam.gserviceaccount.com",
+    },
+    "encryption": {
+        **{
+            use: f"projects/keys/locations/us-central1/keyRings/r/cryptoKeys/{use}"
+            for use in ("disks", "secrets", "bucket", "volumes")
+        },
+        "grant": True,
+    },
+}
+
+
+def test_a_companys_keys_and_accounts_break_no_rule_and_answer_the_advice_about_keys() -> None:
+    resources = [of_program(one) for one in recorder.run_program("prod", config=COMPANY).resources]
+    within = run()
+    said = {rule.name: [text for one in resources for text in findings(rule, one, within)] for rule in RULES}
+    assert {name: text for name, text in said.items() if text and BY_NAME[name].level == "mandatory"} == {}
+    assert said["customer-managed-keys"] == said["secrets-encryption"] == []
+
+
 def test_a_second_domain_is_refused_until_the_limit_is_raised() -> None:
     [pool] = [of_program(one) for one in recorded("prod").resources if one.name == "domain-a4x-0-pool"]
     second = replace(

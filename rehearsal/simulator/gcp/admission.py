@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import cast
 
+from rehearsal.simulator.gcp import keys
 from rehearsal.simulator.gcp.rules import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -79,6 +80,9 @@ def at_diff(kind: str, news: Props) -> None:
 
 def at_create(state: CloudState, kind: str, placed: Props) -> None:
     """What the services reject when an object is created."""
+    keys.refuse_unusable(state, kind, placed)
+    if kind in (CLUSTER, NODE_POOL):
+        _account_exists(state, text(placed, "nodeConfig.serviceAccount"))
     if kind == NODE_POOL:
         _not_newer(state, placed)
         _pool_fits(state, placed, None)
@@ -98,6 +102,10 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
 
 def at_update(state: CloudState, kind: str, placed: Props, resource: CloudResource) -> None:
     """What the services reject when an object is updated."""
+    if kind == CLUSTER:
+        # Its own nodes are those that it was made with; the key of a later change is that of the database.
+        placed = {**placed, "nodeConfig": {}}
+    keys.refuse_unusable(state, kind, placed)
     if kind == NODE_POOL:
         _not_newer(state, placed)
         _pool_fits(state, placed, resource)
@@ -367,11 +375,21 @@ def _member_exists(state: CloudState, member: str) -> None:
             raise ApiError(f"Error 400: Identity Pool does not exist ({named[1]}), badRequest")
         return
     email = member.removeprefix("serviceAccount:")
-    if email != member and email.count("@") == 1:
-        project = email.split("@")[1].removesuffix(".iam.gserviceaccount.com")
-        mine = {str(t.outputs.get("project")) for t in state.find(where=lambda t: t.kind.startswith("gcp:"))}
-        if project in mine and not state.find(ACCOUNT, where=lambda t: t.outputs.get("email") == email):
-            raise ApiError(f"Error 400: Service account {email} does not exist., badRequest")
+    if email != member and _is_missing(state, email):
+        raise ApiError(f"Error 400: Service account {email} does not exist., badRequest")
+
+
+def _account_exists(state: CloudState, email: str) -> None:
+    """The wording: midl-dev/tezos-on-gke#45, gruntwork-io/terraform-google-gke#56."""
+    if _is_missing(state, email):
+        raise ApiError(f'Error 400: Service account "{email}" does not exist., badRequest')
+
+
+def _is_missing(state: CloudState, email: str) -> bool:
+    """Whether an email names an account that is not there, of a project of which anything is."""
+    project = email.rpartition("@")[2].removesuffix(".iam.gserviceaccount.com")
+    mine = {str(t.outputs.get("project")) for t in state.find(where=lambda t: t.kind.startswith("gcp:"))}
+    return project in mine and not state.find(ACCOUNT, where=lambda t: t.outputs.get("email") == email)
 
 
 _JUDGES: dict[str, Callable[[Props], list[Failure]]] = {

@@ -77,6 +77,11 @@ def _project(ask: Question) -> Props:
     return {"id": f"projects/{name}", "projectId": name, "name": name, "number": project_number(name)}
 
 
+def _storage_agent(ask: Question) -> Props:
+    email = f"service-{project_number(ask.project)}@gs-project-accounts.iam.gserviceaccount.com"
+    return {"id": email, "emailAddress": email, "member": f"serviceAccount:{email}", "project": ask.project}
+
+
 def _client_config(ask: Question) -> Props:
     place = {"project": ask.project, "region": ask.region, "zone": ""}
     return {"id": "config", "accessToken": "embedded", **place}
@@ -127,6 +132,7 @@ _ANSWERS: dict[str, Callable[[Question], Props]] = {
     "gcp:container/getCluster:getCluster": _cluster,
     "gcp:container/getEngineVersions:getEngineVersions": _engine_versions,
     "gcp:storage/getBucket:getBucket": _bucket,
+    "gcp:storage/getProjectServiceAccount:getProjectServiceAccount": _storage_agent,
     "gcp:compute/getNetwork:getNetwork": _network,
     "gcp:compute/getSubnetwork:getSubnetwork": _subnetwork,
     "gcp:serviceaccount/getAccount:getAccount": _account,

@@ -150,6 +150,7 @@ RULES: dict[str, Rule] = {
             "nodeConfig.spot",
             "nodeConfig.preemptible",
             "nodeConfig.shieldedInstanceConfig",
+            "nodeConfig.bootDiskKmsKey",
             "nodeConfig.metadata",
             "nodeConfig.minCpuPlatform",
             "nodeConfig.advancedMachineFeatures",

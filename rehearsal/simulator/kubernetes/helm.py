@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from rehearsal.simulator import sdk_schema
-from rehearsal.simulator.kubernetes import chart_images, finalizers
+from rehearsal.simulator.kubernetes import chart_images, finalizers, volumes
 from rehearsal.simulator.kubernetes.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
@@ -203,6 +203,7 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
             kai.refuse_hook(state, cluster, brought)
     if chart == "dynamo-platform":
         _platform_needs(state, cluster, inputs, upgraded)
+        volumes.refuse(state, cluster, inputs, upgraded)
     if chart == "nvidia-dra-driver-gpu":
         namespace = text(inputs, "namespace")
         quotas = state.find("kubernetes:core/v1:ResourceQuota", scope=cluster)

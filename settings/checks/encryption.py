@@ -1,0 +1,84 @@
+"""Rules of customer-managed keys: each is of the right place, and encrypts something that the program makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reference import encryption
+from reference.encryption import Use
+from settings.model import CreateCluster, CreateModelBucket, Settings
+from validation.problems import Problem, RuleError
+
+
+def keys(settings: Settings) -> Iterator[Problem]:
+    """A key is in the region, and for something that the program makes."""
+    for use, path in settings.encryption.keys.items():
+        key = f"encryption.{use}"
+        rule = _nothing_to_encrypt(settings, use)
+        if rule:
+            yield Problem(key, path, rule, "remove the key; whoever made it chooses its encryption")
+            continue
+        try:
+            encryption.check_location(path, use, settings.region, key)
+        except RuleError as error:
+            yield Problem(error.key, error.value, error.rule, error.fix)
+
+
+def _nothing_to_encrypt(settings: Settings, use: Use) -> str:
+    """Why nothing that the program makes could use such a key; empty: something does."""
+    creates = isinstance(settings.cluster, CreateCluster)
+    match use:
+        case "disks" if not creates and not settings.created_domains:
+            return "no node pool is created here"
+        case "secrets" if not creates:
+            return "the cluster exists, and its database is its owner's"
+        case "bucket" if not isinstance(settings.model_bucket, CreateModelBucket):
+            return "the bucket exists, and its key is its owner's"
+        case "volumes" if settings.dynamo.mode == "adopt":
+            return "the Dynamo platform exists, and so do its volumes"
+        case _:
+            return ""
+
+
+def grants(settings: Settings) -> Iterator[Problem]:
+    """Roles on keys are given to agents that are named by the project's number."""
+    chosen = settings.encryption
+    if not chosen.grant:
+        return
+    if not chosen.keys:
+        rule = "it gives roles on the keys of this mapping, and there is none"
+        yield Problem("encryption.grant", True, rule, "name a key, or remove this one")
+    elif settings.identities.iam == "none":
+        rule = "identities.iam: none says that the program gives no role"
+        yield Problem(
+            "encryption.grant", True, rule, "remove one of the two; the output iamBindings lists the commands"
+        )
+    elif settings.project_number is None:
+        yield Problem(
+            "projectNumber",
+            None,
+            "Google's service agents, whom encryption.grant gives roles to, are named by the project's number",
+            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'",
+        )
+
+
+def storage_class(settings: Settings) -> Iterator[Problem]:
+    """A storage class that exists is for volumes that are made here, and has its own key."""
+    name, key = settings.dynamo.storage_class, "dynamo.storageClass"
+    if name is None:
+        return
+    if settings.dynamo.mode == "adopt":
+        rule = "the Dynamo platform exists, and so do its volumes"
+        yield Problem(key, name, rule, "remove the key")
+    elif isinstance(settings.cluster, CreateCluster):
+        rule = "a cluster that is created has only GKE's own classes"
+        yield Problem(key, name, rule, "remove the key; encryption.volumes makes a class with a key of yours")
+    elif settings.encryption.volumes is not None:
+        rule = "a storage class names its key itself, and encryption.volumes names another one"
+        yield Problem(key, name, rule, "remove one of the two")
+
+
+def warnings(settings: Settings) -> Iterator[str | None]:
+    """Keys of a location that is not verified to work."""
+    for use, path in settings.encryption.keys.items():
+        yield encryption.location_warning(path, use, settings.region, f"encryption.{use}")
