@@ -132,7 +132,7 @@ def _mirrored(version: str) -> dict[str, Any]:
     return {"images": {"mirrors": ALL, "onlyMirrors": True}, "dynamo": {"mode": "create", "version": version}}
 
 
-@pytest.fixture(scope="module", params=[("dev", "0.7.0"), ("prod", "0.7.0"), ("dev", "1.0.2"), ("prod", "1.0.2")])
+@pytest.fixture(scope="module", params=[("dev", "1.0.2"), ("prod", "0.7.0")])
 def mirrored(request: pytest.FixtureRequest) -> Recording:
     environment, version = request.param
     return run_program(environment, config=_mirrored(version))
@@ -199,8 +199,7 @@ def test_an_image_of_ones_own_in_the_mirror_stays_as_it_is() -> None:
     assert graph["Decode"]["extraPodSpec"]["mainContainer"]["image"] == own
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-@pytest.mark.parametrize("version", PROFILES)
+@pytest.mark.parametrize(("environment", "version"), [("dev", "0.7.0"), ("dev", "1.0.2"), ("prod", "0.7.0")])
 def test_the_list_of_artifacts_has_every_image_and_chart_of_the_program(environment: str, version: str) -> None:
     run = run_program(environment, config={"dynamo": {"mode": "create", "version": version}})
     config = put(shipped(environment), "dynamo.version", version)
