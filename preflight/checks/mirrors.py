@@ -71,10 +71,12 @@ def _readable(site: Site, place: str) -> Outcome | None:
 
 
 def node_account(site: Site) -> str | None:
-    """The account of the nodes that the program creates; None if it creates none."""
+    """The account of the nodes that the program creates, given or its own; None if it creates no nodes."""
     settings = site.settings
     if not isinstance(settings.cluster, CreateCluster) and not settings.created_domains:
         return None
+    if settings.identities.node_service_account is not None:
+        return settings.identities.node_service_account
     of = settings.cluster.name if site.creates_cluster else f"{settings.cluster.name}-{settings.environment}"
     name = naming.bounded(f"{of}-nodes", naming.SERVICE_ACCOUNT_MAX)
     # Of a domain's project, example.com:project, the domain is behind.

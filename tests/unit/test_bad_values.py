@@ -27,6 +27,8 @@ NETWORKS = {
     "rdmaSubnetworks": ["rdma-sub-0", "rdma-sub-1", "rdma-sub-2", "rdma-sub-3"],
 }
 TAINT = {"key": "dedicated", "value": "ml", "effect": "NoExecute"}
+TOLERATION = {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoSchedule"}
+VOLUME = {"name": "mine", "mountPath": "/mine", "source": {"emptyDir": {}}}
 EXCLUSION = {"name": "freeze", "start": "2026-12-15T00:00:00Z", "end": "2027-01-05T00:00:00Z"}
 
 
@@ -38,6 +40,8 @@ def of(path: str) -> str:
 def config(environment: str = "prod") -> Config:
     """An environment that ships, with the lists that a value can be wrong in."""
     written = put(shipped(environment), "domains[0].taints", [dict(TAINT)])
+    put(written, "stacks[0].volumes", [copy.deepcopy(VOLUME)])
+    put(written, "pods", {"systemTolerations": [dict(TOLERATION)]})
     if environment == "prod":
         put(written, "cluster.maintenance", {"exclusions": [dict(EXCLUSION)]})
         return put(written, "cluster.authorizedNetworks", ["198.51.100.0/24"])
