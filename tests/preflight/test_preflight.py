@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -219,7 +219,7 @@ def test_permissions_for_what_others_provide_are_not_asked_for() -> None:
     key = "POST cloudresourcemanager.googleapis.com/v3/projects/my-project:testIamPermissions"
     found = judged("healthy-company", "permissions", {key: {"status": 200, "body": {}}})
     asked = [
-        json.loads(request.body or "{}")["permissions"]
+        json.loads(cast("bytes", request.body))["permissions"]
         for name in ("healthy-company", "healthy-prod")
         for request in inspect(name)[1].requests
         if str(request.url).partition("?")[0].endswith("projects/my-project:testIamPermissions")
