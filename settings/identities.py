@@ -33,5 +33,5 @@ class Identities(StrictModel):
     iam: Annotated[Literal["write", "none"], Change.IN_PLACE] = Field(
         default="write",
         description="`write` to give roles to the program's own identities, `none` to give none: the output "
-        "`iamBindings` lists the commands that do it",
+        "`iamBindings` lists the commands that do it. `none` later takes back the roles that it gave",
     )

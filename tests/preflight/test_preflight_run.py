@@ -188,7 +188,10 @@ def test_a_terminal_gets_a_table_and_brackets_stay_text() -> None:
 
 def test_an_unknown_stack_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--stack", "staging", "--root", str(DATA)]) == 2
-    assert "there is no Pulumi.staging.yaml; stacks with a file: dev, dranet, mixed, prod" in capsys.readouterr().err
+    assert (
+        "there is no Pulumi.staging.yaml; stacks with a file: company, dev, dranet, mixed, prod"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
