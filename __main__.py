@@ -31,5 +31,7 @@ pulumi.export("kubeconfig", infrastructure.cluster.kubeconfig)
 pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket))
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)
+if infrastructure.firewall_rules:
+    pulumi.export("firewallRules", infrastructure.firewall_rules)
 if platform.fabric_tests:
     pulumi.export("fabricTests", {domain: test.logs for domain, test in platform.fabric_tests.items()})

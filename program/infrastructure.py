@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components import gcp, platform
-from reference import addresses, gke
+from program.networks import cluster_network, firewall_rules, named_interfaces
+from reference import gke
 from reference.dynamo import PROFILES
 from settings import Settings
-from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCluster
+from settings.model import AdoptDomain, AdoptModelBucket, CreateCluster
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Infrastructure:
     """Domains whose nodes the program creates."""
     system_nodes: Sequence[pulumi.Resource] = ()
     """Nodes for pods without tolerations for A4X, if the program creates them."""
+    firewall_rules: Sequence[Mapping[str, Any]] = ()
+    """Rules of the cluster's networks that somebody else writes."""
 
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
@@ -36,7 +40,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
     if isinstance(settings.cluster, CreateCluster):
         foundation = _foundation(settings, settings.cluster)
         networks = None
-        if foundation.interfaces:
+        if foundation.interfaces and settings.cluster.rdma == "multi-network":
             networks = platform.DeviceNetworks(
                 "device-networks",
                 {
@@ -47,18 +51,26 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             )
         pools = _pools(settings, foundation.cluster, foundation.interfaces, networks)
         system_nodes = [foundation.cluster.system_pool]
-        return Infrastructure(foundation.project, foundation.cluster, pools, bucket, list(pools.values()), system_nodes)
+        return Infrastructure(
+            foundation.project,
+            foundation.cluster,
+            pools,
+            bucket,
+            list(pools.values()),
+            system_nodes,
+            firewall_rules(settings, settings.cluster),
+        )
     cluster = gcp.AdoptedCluster(
         "cluster",
         {
             "project": settings.project,
-            "location": settings.region,
+            "location": settings.location,
             "cluster": settings.cluster.name,
             "rdma": settings.cluster.rdma,
             "window": gke.version_window(PROFILES[settings.dynamo.version]),
         },
     )
-    pools = _pools(settings, cluster, _named_interfaces(settings.cluster), None)
+    pools = _pools(settings, cluster, named_interfaces(settings) or [], None)
     adopted = {
         domain.name: gcp.adopted_domain(
             cluster.node_pools, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=settings.cluster.rdma
@@ -94,12 +106,14 @@ def _foundation(settings: Settings, cluster: CreateCluster) -> gcp.ClusterFounda
             "environment": settings.environment,
             "project": settings.project,
             "region": settings.region,
+            "location": settings.location,
             "zone": settings.domains[0].zone,
             "cluster": cluster.name,
-            "addresses": addresses.plan(cluster.address_range, settings.a4x_nodes),
+            "network": cluster_network(settings, cluster),
+            "interfaces": named_interfaces(settings),
             "version": cluster.version,
             "channel": cluster.channel,
-            "endpoint": "dns" if cluster.dns_endpoint else "ip",
+            "endpoint": cluster.endpoint,
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
             "rdma": cluster.rdma,
             "network_admin": _network_admin(settings, cluster),
@@ -135,6 +149,7 @@ def _pools(
                 "rdma": settings.cluster.rdma,
                 "project": settings.project,
                 "cluster": cluster.name,
+                "region": settings.region,
                 "location": cluster.location,
                 "reservation": gke.parse_reservation(domain.reservation).path(settings.project),
                 "interfaces": interfaces,
@@ -155,16 +170,3 @@ def _service_account(settings: Settings, cluster: gcp.Cluster) -> pulumi.Input[s
         return cluster.service_account
     name = f"{settings.cluster.name}-{settings.environment}"
     return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name}).email
-
-
-def _named_interfaces(cluster: AdoptCluster) -> Sequence[gcp.DeviceInterface]:
-    """NICs of a pool that is created in an adopted cluster, with their networks from the config."""
-    named = cluster.device_networks
-    if named is None:
-        return []
-    networks = [(named.gvnic.network, named.gvnic.subnetwork)]
-    networks += [(named.rdma_network, subnetwork) for subnetwork in named.rdma_subnetworks]
-    return [
-        {"name": name, "network": network, "subnetwork": subnetwork}
-        for name, (network, subnetwork) in zip(gke.DEVICE_NETWORKS, networks, strict=True)
-    ]

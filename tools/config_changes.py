@@ -107,7 +107,7 @@ CASES: tuple[Case, ...] = (
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.version", "1.34", only="prod"),
     Case("cluster.channel", "STABLE", only="prod"),
-    Case("cluster.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
+    Case("cluster.network.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.dnsEndpoint", False, only="prod"),
     Case("cluster.rdma", "dranet", replaces=(_POOL, _GRAPH), only="prod", note=_FIRST),
     Case("cluster.dranetNetworkAdmin", True, only="prod", also=(("cluster.rdma", "dranet"),), replaces=(_POOL, _GRAPH)),

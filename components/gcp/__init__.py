@@ -2,15 +2,15 @@
 
 Nothing here depends on Dynamo or a model. A created environment consists of `ProjectApis`, `ClusterNetwork`,
 `DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack. Adopted resources are values with the same outputs:
-`AdoptedCluster` (with its provider), `adopted_domain`, `adopted_bucket`.
+`AdoptedCluster` (with its provider), `AdoptedNetwork`, `adopted_domain`, `adopted_bucket`.
 """
 
 from __future__ import annotations
 
 from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
-from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.gcp.cluster_network import AdoptedNetwork, ClusterNetwork, ClusterNetworkArgs, ControlPlane
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
-from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs
+from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, OwnNetworks
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
 from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
@@ -24,12 +24,14 @@ __all__ = [
     "AdoptedCluster",
     "AdoptedClusterArgs",
     "AdoptedDomain",
+    "AdoptedNetwork",
     "AuthorizedNetwork",
     "Cluster",
     "ClusterFoundation",
     "ClusterFoundationArgs",
     "ClusterNetwork",
     "ClusterNetworkArgs",
+    "ControlPlane",
     "DeviceInterface",
     "DeviceVpcs",
     "DeviceVpcsArgs",
@@ -42,6 +44,7 @@ __all__ = [
     "NodeAccountArgs",
     "NvlinkDomain",
     "NvlinkDomainArgs",
+    "OwnNetworks",
     "ProjectApis",
     "ProjectApisArgs",
     "WorkloadIdentity",

@@ -9,11 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from preflight.checks import access, capacity, cluster, dranet, kai, networks, nodes, pod_capacity, storage
+from preflight.checks import (
+    access,
+    adopted_networks,
+    capacity,
+    cluster,
+    dranet,
+    kai,
+    networks,
+    nodes,
+    pod_capacity,
+    storage,
+)
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
-from settings.model import AdoptCluster, AdoptDomain, CreateCluster, CreateModelBucket
+from reference import shared_vpc
+from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
+from settings.network import AdoptNetwork
 
 
 @dataclass(frozen=True)
@@ -52,28 +65,65 @@ def plan(site: Site) -> list[Check]:
                 f"compute.reservationSubBlocks.list{owner}",
             ),
         ]
+    own = site.created_network
+    if own is not None:
+        checks.append(Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"))
     if site.creates_cluster:
-        checks += [
-            Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"),
+        checks.append(
             Check(
                 "quota system pool",
                 partial(capacity.system_quota, site),
                 "compute.regions.get and compute.projects.get",
-            ),
-            Check("quota nat", partial(capacity.nat_quota, site), "compute.regions.get"),
-        ]
+            )
+        )
+    if own is not None and own.nat == "own":
+        checks.append(Check("quota nat", partial(capacity.nat_quota, site), "compute.regions.get"))
     if created:
         checks.append(Check("quota hyperdisk", partial(capacity.hyperdisk_quota, site), "compute.regions.get"))
-    if site.creates_cluster:
+    if own is not None:
+        checks.append(Check("networks", partial(networks.names, site), "compute.networks.list"))
+    return (
+        checks
+        + _adopted_network_checks(site)
+        + _nic_checks(site)
+        + _cluster_checks(site)
+        + _storage_checks(site)
+        + _image_checks(site)
+    )
+
+
+def _adopted_network_checks(site: Site) -> list[Check]:
+    """Checks of networks that others made: the cluster's own, and what a Shared VPC's host project grants."""
+    cluster, host, checks = site.settings.cluster, site.host, list[Check]()
+    if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
+        look = partial(adopted_networks.cluster_network, site, cluster.network)
+        checks.append(Check(adopted_networks.CLUSTER, look, _READ_NETWORKS))
+    if host is not None:
+        owner = f" on project {host}"
         checks += [
-            Check("networks", partial(networks.names, site), "compute.networks.list"),
+            Check(
+                shared_vpc.API_CHECK,
+                partial(adopted_networks.host_api, site, host),
+                f"serviceusage.services.get{owner}",
+            ),
+            Check(
+                shared_vpc.CHECK,
+                partial(adopted_networks.agents, site, host),
+                f"resourcemanager.projects.getIamPolicy and compute.subnetworks.getIamPolicy{owner}",
+            ),
         ]
-    return checks + _nic_checks(site) + _cluster_checks(site) + _storage_checks(site) + _image_checks(site)
+    return checks
+
+
+_READ_NETWORKS = "compute.networks.list and compute.subnetworks.get"
 
 
 def _nic_checks(site: Site) -> list[Check]:
     """Checks of the networks for the RDMA NICs of created pools."""
-    created = site.settings.created_domains
+    created, named = site.settings.created_domains, site.settings.cluster.device_networks
+    if named is not None:
+        look = partial(adopted_networks.devices, site, named)
+        return [Check("device networks", look, _READ_NETWORKS)] if created else []
     checks: list[Check] = []
     if site.creates_cluster or site.dranet:
         zones = sorted({domain.zone for domain in created})
@@ -83,10 +133,6 @@ def _nic_checks(site: Site) -> list[Check]:
         ]
     if site.dranet and created:
         checks.append(Check("dranet agent", partial(dranet.agent, site), "resourcemanager.projects.getIamPolicy"))
-    cluster = site.settings.cluster
-    if isinstance(cluster, AdoptCluster) and cluster.device_networks is not None and created:
-        devices = partial(networks.devices, site, cluster.device_networks)
-        checks.append(Check("device networks", devices, "compute.networks.list"))
     return checks
 
 

@@ -222,7 +222,7 @@ def _in_two_steps(
 @pytest.mark.whole
 @deployed("prod")
 def test_protection_refuses_what_would_replace_the_cluster_or_a_pool(rehearsal: Rehearsal) -> None:
-    refused = ("cluster.name", "cluster.addressRange", "domains[0].zone", "domains[0].reservation")
+    refused = ("cluster.name", "cluster.network.addressRange", "domains[0].zone", "domains[0].reservation")
     rehearsal.set_config({"dynamo-a4x:protect": True})
     _checked_up(rehearsal, "protection on")
     for key in refused:
