@@ -13,7 +13,6 @@ from typing import Final
 
 from reference import networks
 from reference.gke import service_agent
-from reference.prerequisites import Prerequisite
 
 HOST_AGENT: Final = "roles/container.hostServiceAgentUser"
 NETWORK_USER: Final = "roles/compute.networkUser"
@@ -27,7 +26,7 @@ API_CHECK: Final = "host project"
 API: Final = "container.googleapis.com"
 """Must be on in the host project too (terraform-google-kubernetes-engine issue 302)."""
 
-_SOURCE: Final = "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-shared-vpc"
+SOURCE: Final = "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-shared-vpc"
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,3 @@ def grants(host: str, project_number: str, region: str, subnetworks: Sequence[st
         its = networks.Place(place.name, host, place.region or region)
         for account in (agent, apis_agent(project_number)):
             yield Grant(NETWORK_USER, account, host, its)
-
-
-def prerequisites(
-    key: str, host: str, project_number: str, region: str, subnetworks: Sequence[str]
-) -> Iterator[Prerequisite]:
-    """What the owner of the host project provides; `key` is the key of the config that names the network."""
-    yield Prerequisite(
-        key,
-        f"the API {API} is on in project {host}",
-        f"gcloud services enable {API} --project {host}",
-        API_CHECK,
-        "https://github.com/terraform-google-modules/terraform-google-kubernetes-engine/issues/302",
-    )
-    for grant in grants(host, project_number, region, subnetworks):
-        yield Prerequisite(key, f"{grant.account} has {grant.role} on {grant.where}", grant.command, CHECK, _SOURCE)

@@ -24,7 +24,7 @@ from preflight.checks import (
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
-from reference import shared_vpc
+from reference import network_prerequisites, shared_vpc
 from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
 from settings.network import AdoptNetwork
 
@@ -97,7 +97,7 @@ def _adopted_network_checks(site: Site) -> list[Check]:
     cluster, host, checks = site.settings.cluster, site.host, list[Check]()
     if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
         look = partial(adopted_networks.cluster_network, site, cluster.network)
-        checks.append(Check(adopted_networks.CLUSTER, look, _READ_NETWORKS))
+        checks.append(Check(network_prerequisites.CLUSTER_CHECK, look, _READ_NETWORKS))
     if host is not None:
         owner = f" on project {host}"
         checks += [
@@ -123,7 +123,7 @@ def _nic_checks(site: Site) -> list[Check]:
     created, named = site.settings.created_domains, site.settings.cluster.device_networks
     if named is not None:
         look = partial(adopted_networks.devices, site, named)
-        return [Check("device networks", look, _READ_NETWORKS)] if created else []
+        return [Check(network_prerequisites.DEVICES_CHECK, look, _READ_NETWORKS)] if created else []
     checks: list[Check] = []
     if site.creates_cluster or site.dranet:
         zones = sorted({domain.zone for domain in created})

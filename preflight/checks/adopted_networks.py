@@ -12,9 +12,6 @@ from preflight.site import Site
 from reference import addresses, gke, networks, shared_vpc, system_pool
 from settings.network import AdoptNetwork, DeviceNetworks
 
-CLUSTER: Final = "cluster network"
-"""Name of the check of the cluster's own network."""
-
 _KEY: Final = "cluster.network"
 
 

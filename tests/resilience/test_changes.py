@@ -89,7 +89,14 @@ _ELSEWHERE = {
     # The place of everything: another one is another environment.
     "gcp:project",
     "gcp:region",
-    # Only for pools that are made in an adopted cluster, which neither environment has.
+    # With a network that exists, whose keys come together (`cluster.network` is changed as a whole).
+    "cluster.network.mode",
+    "cluster.network.network",
+    "cluster.network.subnetwork",
+    "cluster.network.podsRange",
+    "cluster.network.servicesRange",
+    "cluster.network.controlPlaneRange",
+    "cluster.network.controlPlaneSubnetwork",
     "cluster.deviceNetworks.gvnic.network",
     "cluster.deviceNetworks.gvnic.subnetwork",
     "cluster.deviceNetworks.rdmaNetwork",
