@@ -47,5 +47,7 @@ pulumi.export("stacks", stacks)
 pulumi.export("policyExemptions", policies)
 if not infrastructure.grants.written:
     pulumi.export("iamBindings", infrastructure.grants.commands)
+if infrastructure.firewall_rules:
+    pulumi.export("firewallRules", infrastructure.firewall_rules)
 if platform.fabric_tests:
     pulumi.export("fabricTests", {domain: test.logs for domain, test in platform.fabric_tests.items()})

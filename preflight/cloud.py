@@ -84,6 +84,23 @@ class Network:
     description: str
     profile: str
     """Name of its network profile; empty for an ordinary network."""
+    mtu: int = 0
+    """Bytes; 0 if unknown."""
+
+
+@dataclass(frozen=True)
+class Subnetwork:
+    """A subnetwork of a VPC network."""
+
+    name: str
+    network: str
+    """Name of its network."""
+    range: str
+    """Primary range, in CIDR notation."""
+    secondary: Mapping[str, str]
+    """Secondary ranges by name."""
+    private_access: bool
+    """Whether VMs without a public address reach Google's APIs."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +321,14 @@ class Cloud(Protocol):
 
     def networks(self, project: str) -> Mapping[str, Network]:
         """The project's VPC networks by name."""
+        ...
+
+    def subnetwork(self, project: str, region: str, name: str) -> Subnetwork:
+        """The subnetwork."""
+        ...
+
+    def subnetwork_members(self, project: str, region: str, name: str) -> Mapping[str, frozenset[str]]:
+        """Members by role in the subnetwork's own policy, without conditions."""
         ...
 
     def network_profile_zone(self, project: str, profile: str) -> str:

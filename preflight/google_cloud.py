@@ -225,9 +225,35 @@ class GoogleCloud:
         """The project's networks, from Compute Engine."""
         found = self._asked(self._compute(compute_v1.NetworksClient).list, list, project=project)
         return {
-            network.name: cloud.Network(network.name, network.description, network.network_profile.rpartition("/")[2])
+            network.name: cloud.Network(
+                network.name, network.description, network.network_profile.rpartition("/")[2], network.mtu
+            )
             for network in found
         }
+
+    def subnetwork(self, project: str, region: str, name: str) -> cloud.Subnetwork:
+        """The subnetwork, from Compute Engine."""
+        client = self._compute(compute_v1.SubnetworksClient)
+        found = self._asked(client.get, project=project, region=region, subnetwork=name)
+        return cloud.Subnetwork(
+            name=found.name,
+            network=found.network.rpartition("/")[2],
+            range=found.ip_cidr_range,
+            secondary={part.range_name: part.ip_cidr_range for part in found.secondary_ip_ranges},
+            private_access=found.private_ip_google_access,
+        )
+
+    def subnetwork_members(self, project: str, region: str, name: str) -> Mapping[str, frozenset[str]]:
+        """Members of the subnetwork's own policy, from Compute Engine."""
+        request = compute_v1.GetIamPolicySubnetworkRequest(
+            project=project, region=region, resource=name, options_requested_policy_version=3
+        )
+        policy = self._asked(self._compute(compute_v1.SubnetworksClient).get_iam_policy, request=request)
+        held: dict[str, frozenset[str]] = {}
+        for binding in policy.bindings:
+            if not binding.condition.expression:
+                held[binding.role] = held.get(binding.role, frozenset()) | frozenset(binding.members)
+        return held
 
     def network_profile_zone(self, project: str, profile: str) -> str:
         """The zone of a network profile, from Compute Engine."""
@@ -496,10 +522,16 @@ def _cluster(found: container_v1.Cluster) -> cloud.Cluster:
         workload_pool=found.workload_identity_config.workload_pool,
         gcs_fuse=found.addons_config.gcs_fuse_csi_driver_config.enabled,
         labels=dict(found.resource_labels),
-        host=dns.endpoint if by_dns else found.endpoint,
+        host=dns.endpoint if by_dns else _address(found),
         ca_certificate="" if by_dns else found.master_auth.cluster_ca_certificate,
         pools={pool.name: _pool(pool, found) for pool in found.node_pools},
     )
+
+
+def _address(found: container_v1.Cluster) -> str:
+    """The IP address that the control plane answers at: the private one if it has no other."""
+    private = found.private_cluster_config
+    return private.private_endpoint if private.enable_private_endpoint and private.private_endpoint else found.endpoint
 
 
 def _pool(found: container_v1.NodePool, cluster: container_v1.Cluster) -> cloud.NodePool:

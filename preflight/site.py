@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project
-from reference import gke, machines, naming
+from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project, Subnetwork
+from reference import gke, machines, naming, networks
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Settings
 from settings.model import CreateCluster, CreateDomain, Domain
+from settings.network import AdoptNetwork, CreateNetwork
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Site:
         def ask() -> Cluster | None:
             settings = self.settings
             try:
-                return self.cloud.cluster(settings.project, settings.region, settings.cluster.name)
+                return self.cloud.cluster(settings.project, settings.location, settings.cluster.name)
             except CloudError as error:
                 if error.trouble == "missing":
                     return None
@@ -86,6 +87,16 @@ class Site:
             return self.networks()
         return self._once(f"networks of {project}", lambda: self.cloud.networks(project or ""))
 
+    def members(self, project: str, role: str) -> frozenset[str]:
+        """Members of `role` in the project's own policy."""
+        return self._once(f"members {project} {role}", lambda: self.cloud.members(project, role))
+
+    def subnetwork_members(self, project: str, place: networks.Place) -> Mapping[str, frozenset[str]]:
+        """Members by role in the subnetwork's own policy."""
+        region = place.region or self.settings.region
+        key = f"members {project} {region} {place.name}"
+        return self._once(key, lambda: self.cloud.subnetwork_members(project, region, place.name))
+
     def pods(self, cluster: Cluster) -> list[Pod]:
         """The pods on the cluster's nodes."""
         return self._once("pods", lambda: self.cloud.pods(cluster))
@@ -95,14 +106,62 @@ class Site:
         """Whether GKE attaches the NICs itself, to networks that it creates."""
         return self.settings.cluster.rdma == "dranet"
 
+    @property
+    def created_network(self) -> CreateNetwork | None:
+        """The cluster's network, if the program creates it."""
+        cluster = self.settings.cluster
+        network = cluster.network if isinstance(cluster, CreateCluster) else None
+        return network if isinstance(network, CreateNetwork) else None
+
     def own_networks(self) -> Mapping[str, str]:
         """Networks that the program creates, by name: the cluster's, and without DRANET the gVNIC and RDMA ones."""
-        cluster = self.settings.cluster.name
-        own = {f"{cluster}-net-0": "net-0"}
-        if not self.dranet:
-            own[f"{cluster}-net-1"] = "net-1"
-            own[gke.rdma_network(cluster, self.settings.domains[0].zone)] = "rdma"
+        cluster = self.settings.cluster
+        if self.created_network is None:
+            return {}
+        own = {f"{cluster.name}-net-0": "net-0"}
+        if not self.dranet and cluster.device_networks is None:
+            own[f"{cluster.name}-net-1"] = "net-1"
+            own[gke.rdma_network(cluster.name, self.settings.domains[0].zone)] = "rdma"
         return own
+
+    @property
+    def host(self) -> str | None:
+        """The project that shares its networks with the cluster's; None: they are its own."""
+        cluster = self.settings.cluster
+        network = cluster.network if isinstance(cluster, CreateCluster) else None
+        if isinstance(network, AdoptNetwork):
+            owner = networks.network(network.network).project
+        elif network is None and cluster.device_networks is not None and self.settings.created_domains:
+            owner = networks.network(cluster.device_networks.rdma_network).project
+        else:
+            owner = None
+        return None if owner == self.settings.project else owner
+
+    def subnetwork(self, name: str) -> Subnetwork | None:
+        """The subnetwork of this name in the host project, or of this path; None if there is none."""
+        place, region = networks.subnetwork(name), self.settings.region
+        project = place.project or self.host or self.settings.project
+
+        def ask() -> Subnetwork | None:
+            try:
+                return self.cloud.subnetwork(project, place.region or region, place.name)
+            except CloudError as error:
+                if error.trouble == "missing":
+                    return None
+                raise
+
+        return self._once(f"subnetwork {project} {place.name}", ask)
+
+    def shared_subnetworks(self) -> list[str]:
+        """Subnetworks of the nodes' NICs that the config names."""
+        cluster = self.settings.cluster
+        network = cluster.network if isinstance(cluster, CreateCluster) else None
+        found = [network.subnetwork] if isinstance(network, AdoptNetwork) else []
+        if isinstance(network, AdoptNetwork) and network.control_plane_subnetwork is not None:
+            found.append(network.control_plane_subnetwork)
+        if cluster.device_networks is not None:
+            found += [subnetwork for _, subnetwork in cluster.device_networks.interfaces]
+        return found
 
     def is_own_network(self, network: Network) -> bool:
         """Whether the network's description says that this program created it for a cluster of this name."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components import gcp, platform
 from program.encryption import key_use, usable_key
-from reference import addresses, gke, maintenance
+from program.networks import cluster_network, firewall_rules, named_interfaces
+from reference import gke, maintenance
 from reference.dynamo import PROFILES
 from settings import Settings
 from settings.maintenance import Maintenance
-from settings.model import AdoptCluster, AdoptDomain, AdoptModelBucket, CreateCluster, CreateDomain
+from settings.model import AdoptDomain, AdoptModelBucket, CreateCluster, CreateDomain
 from settings.node_pools import kubelet_fields
 
 
@@ -35,6 +37,8 @@ class Infrastructure:
     """Domains whose nodes the program creates."""
     system_nodes: Sequence[pulumi.Resource] = ()
     """Nodes for pods without tolerations for A4X, if the program creates them."""
+    firewall_rules: Sequence[Mapping[str, Any]] = ()
+    """Rules of the cluster's networks that somebody else writes."""
 
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
@@ -45,7 +49,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
     if isinstance(settings.cluster, CreateCluster):
         foundation = _foundation(settings, settings.cluster, grants)
         networks = None
-        if foundation.interfaces:
+        if foundation.interfaces and settings.cluster.rdma == "multi-network":
             networks = platform.DeviceNetworks(
                 "device-networks",
                 {
@@ -58,20 +62,28 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
         pools = _pools(settings, foundation.cluster, foundation.interfaces, networks, grants=grants, disk_key=key)
         system_nodes = [foundation.cluster.system_pool]
         return Infrastructure(
-            foundation.project, foundation.cluster, pools, bucket, grants, key, list(pools.values()), system_nodes
+            foundation.project,
+            foundation.cluster,
+            pools,
+            bucket,
+            grants,
+            key,
+            list(pools.values()),
+            system_nodes,
+            firewall_rules(settings, settings.cluster),
         )
     cluster = gcp.AdoptedCluster(
         "cluster",
         {
             "project": settings.project,
-            "location": settings.region,
+            "location": settings.location,
             "cluster": settings.cluster.name,
             "rdma": settings.cluster.rdma,
             "window": gke.version_window(PROFILES[settings.dynamo.version]),
         },
     )
     key = usable_key("disks", settings, grants)
-    pools = _pools(settings, cluster, _named_interfaces(settings.cluster), None, grants=grants, disk_key=key)
+    pools = _pools(settings, cluster, named_interfaces(settings) or [], None, grants=grants, disk_key=key)
     adopted = {
         domain.name: gcp.adopted_domain(
             cluster.node_pools, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=settings.cluster.rdma
@@ -116,12 +128,14 @@ def _foundation(settings: Settings, cluster: CreateCluster, grants: gcp.Grants) 
             "environment": settings.environment,
             "project": settings.project,
             "region": settings.region,
+            "location": settings.location,
             "zone": settings.domains[0].zone,
             "cluster": cluster.name,
-            "addresses": addresses.plan(cluster.address_range, settings.a4x_nodes),
+            "network": cluster_network(settings, cluster),
+            "interfaces": named_interfaces(settings),
             "version": cluster.version,
             "channel": cluster.channel,
-            "endpoint": "dns" if cluster.dns_endpoint else "ip",
+            "endpoint": cluster.endpoint,
             "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
             "maintenance": _maintenance(cluster.maintenance),
             "ignored_labels": settings.metadata.ignored_node_labels,
@@ -171,6 +185,7 @@ def _pools(
                 "rdma": settings.cluster.rdma,
                 "project": settings.project,
                 "cluster": cluster.name,
+                "region": settings.region,
                 "location": cluster.location,
                 "reservation": gke.parse_reservation(domain.reservation).path(settings.project),
                 "interfaces": interfaces,
@@ -232,16 +247,3 @@ def _service_account(settings: Settings, cluster: gcp.Cluster, grants: gcp.Grant
         return settings.identities.node_service_account
     name = f"{settings.cluster.name}-{settings.environment}"
     return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name, "grants": grants}).email
-
-
-def _named_interfaces(cluster: AdoptCluster) -> Sequence[gcp.DeviceInterface]:
-    """NICs of a pool that is created in an adopted cluster, with their networks from the config."""
-    named = cluster.device_networks
-    if named is None:
-        return []
-    networks = [(named.gvnic.network, named.gvnic.subnetwork)]
-    networks += [(named.rdma_network, subnetwork) for subnetwork in named.rdma_subnetworks]
-    return [
-        {"name": name, "network": network, "subnetwork": subnetwork}
-        for name, (network, subnetwork) in zip(gke.DEVICE_NETWORKS, networks, strict=True)
-    ]

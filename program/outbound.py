@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from reference import addresses, outbound
 from settings import Settings
 from settings.model import CreateCluster
+from settings.network import CreateNetwork
 
 
 def frontend_variables(settings: Settings) -> Mapping[str, str]:
@@ -32,6 +33,7 @@ def _variables(settings: Settings, *, pip: bool) -> Mapping[str, str]:
 
 def _own_ranges(settings: Settings) -> Iterator[str]:
     """Ranges of nodes, pods, services and control plane, where the program chooses them."""
-    if isinstance(settings.cluster, CreateCluster):
-        plan = addresses.plan(settings.cluster.address_range, settings.a4x_nodes)
+    cluster = settings.cluster
+    if isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork):
+        plan = addresses.plan(cluster.network.address_range, settings.a4x_nodes)
         yield from (plan.nodes, plan.pods, plan.services, plan.control_plane)

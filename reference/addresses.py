@@ -77,13 +77,24 @@ class AddressPlan:
 
     def capacity(self) -> int:
         """Nodes, the system pool's included, that fit into the tightest of the ranges."""
-        by_pods = 2 ** (POD_PREFIX_PER_NODE - ipaddress.ip_network(self.pods).prefixlen)
+        by_pods = nodes_of_pods(self.pods)
         subnets = (self.nodes, self.gvnic, *self.rdma)
         by_subnet = min(ipaddress.ip_network(subnet).num_addresses - RESERVED_PER_SUBNET for subnet in subnets)
         return min(by_pods, by_subnet)
 
 
-def plan(base: str, nodes: int, key: str = "cluster.addressRange") -> AddressPlan:
+def nodes_of_pods(pods: str) -> int:
+    """Nodes whose pods fit into a range."""
+    prefix = ipaddress.ip_network(pods).prefixlen
+    return 2 ** (POD_PREFIX_PER_NODE - prefix) if prefix <= POD_PREFIX_PER_NODE else 0
+
+
+def pods_prefix(nodes: int) -> int:
+    """Prefix of the smallest range for the pods of this many nodes."""
+    return POD_PREFIX_PER_NODE - (nodes - 1).bit_length()
+
+
+def plan(base: str, nodes: int, key: str = "cluster.network.addressRange") -> AddressPlan:
     """The plan for `base` (a private range in CIDR notation), which must carry `nodes` A4X nodes.
 
     The upper half of the base holds the pods; the lower half is split into eight: nodes, services, second
@@ -122,7 +133,7 @@ def plan(base: str, nodes: int, key: str = "cluster.addressRange") -> AddressPla
     return result
 
 
-def warning(base: str, nodes: int, key: str = "cluster.addressRange") -> str | None:
+def warning(base: str, nodes: int, key: str = "cluster.network.addressRange") -> str | None:
     """What to know of a range that carries `nodes` A4X nodes and not one domain more; it cannot be changed later."""
     most = plan(base, nodes).capacity() - SYSTEM_NODES
     if most >= nodes + A4X.nodes_per_domain:
@@ -145,6 +156,18 @@ def check_range(cidr: str, key: str) -> None:
         ipaddress.IPv4Network(cidr)
     except ValueError as error:
         raise AddressPlanError(key, cidr, f"not an IPv4 range in CIDR notation ({error})", fix) from error
+
+
+def check_control_plane(cidr: str, key: str = "controlPlaneRange") -> None:
+    """Raise `AddressPlanError` unless `cidr` can be the range of a control plane: a private /28."""
+    check_range(cidr, key)
+    if _private(key, cidr).prefixlen != _CONTROL_PLANE:
+        raise AddressPlanError(
+            key,
+            cidr,
+            f"a control plane takes a range of exactly /{_CONTROL_PLANE}",
+            "Give a free /28, such as 172.16.0.32/28",
+        )
 
 
 def _private(key: str, cidr: str) -> ipaddress.IPv4Network:

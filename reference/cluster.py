@@ -43,6 +43,8 @@ class PoolFacts:
     """Networks that its nodes are attached to beside the cluster's own."""
     accelerator_profile: str | None = None
     """Accelerator network profile; None if unknown."""
+    dranet_driver: bool = True
+    """Whether DRANET's driver runs on its nodes; True if unknown."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,12 @@ def pool_lacks(pool: PoolFacts, domain: str, *, zone: str, nodes: int, rdma: gke
     if list(pool.zones) != [zone]:
         where = ", ".join(pool.zones) or "no zone"
         yield Lack(f"its nodes are in {where}, and the config says {zone}", f"set {key}.zone")
-    if rdma == "dranet" and pool.accelerator_profile not in ("auto", None):
-        finding = "its NICs are not DRANET's: it has no accelerator network profile `auto`"
+    offered = pool.accelerator_profile in ("auto", None) or pool.additional_networks >= attached
+    if rdma == "dranet" and not (offered and pool.dranet_driver):
+        finding = (
+            "its NICs are not DRANET's: it has no accelerator network profile `auto`, and no five additional networks "
+            f"with the label {gke.DRANET_LABEL}"
+        )
         yield Lack(finding, f"{created}, or set cluster.rdma: multi-network")
     if rdma == "multi-network" and pool.additional_networks < attached:
         yield Lack(

@@ -19,6 +19,10 @@ RdmaMode = Literal["multi-network", "dranet"]
 """How pods reach the four CX-7 NICs: through GKE `Network` objects and a pod annotation, or through DRANET's
 resource claims. A cluster uses one of them; both must not claim the same NICs."""
 
+Endpoint = Literal["dns", "dns-only", "private-ip", "public-ip"]
+"""How the control plane is reached: by its DNS name, which IAM guards, with or without IP addresses beside it; by its
+private IP address, from the VPC; or by its public one. Listed ranges alone reach an IP address."""
+
 DriverVersion = Literal["DEFAULT", "LATEST", "INSTALLATION_DISABLED"]
 """Which GPU driver GKE installs on a pool: the one its build was tested with, the newest available, or none."""
 
@@ -89,6 +93,9 @@ NODE_ROLES: Final = ("roles/artifactregistry.reader", "roles/container.defaultNo
 """What a node itself needs: pull images from the project's own registry, write logs and metrics (GKE's role for nodes).
 Pods have identities of their own (Workload Identity) and get none of this."""
 
+DRANET_LABEL: Final = "cloud.google.com/gke-networking-dra-driver"
+"""Label of the nodes on which GKE runs DRANET's driver, with the value true."""
+
 DRANET_ROLE: Final = "roles/compute.networkAdmin"
 """What GKE may need to create DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
 do not."""
@@ -106,13 +113,8 @@ _RESERVATION: Final = re.compile(
     r"(?:/reservationBlocks/(?P<block>[^/]+)(?:/reservationSubBlocks/(?P<sub_block>[^/]+))?)?"
 )
 _PROJECT_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
-_API: Final = r"(?:https://(?:www|compute)\.googleapis\.com/compute/[a-z0-9]+/)?projects/(?P<project>[^/]+)/"
-_NETWORK_PATHS: Final = {
-    "networks": re.compile(rf"{_API}global/networks/(?P<name>[^/]+)"),
-    "subnetworks": re.compile(rf"{_API}regions/[a-z]+-[a-z]+[0-9]+/subnetworks/(?P<name>[^/]+)"),
-}
-_RESOURCE: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_PROJECT: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
+RESOURCE_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+PROJECT_ID: Final = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 
 
 class GkeRuleError(RuleError):
@@ -200,7 +202,7 @@ def version_window(profile: DynamoProfile) -> VersionWindow:
 
 def check_project(project: str, key: str = "project") -> None:
     """Raise `GkeRuleError` unless `project` is a valid project id."""
-    if not _PROJECT.fullmatch(project):
+    if not PROJECT_ID.fullmatch(project):
         raise GkeRuleError(
             key,
             project,
@@ -218,27 +220,6 @@ def check_project_number(number: str, key: str = "projectNumber") -> None:
             "a project's number is a whole number, without leading zeros",
             "Ask for it: gcloud projects describe PROJECT --format='value(projectNumber)'",
         )
-
-
-def check_network(name: str, collection: Literal["networks", "subnetworks"], key: str = "network") -> None:
-    """Raise `GkeRuleError` unless `name` is the name of a VPC network or subnetwork, or its path in the project that
-    owns it (a Shared VPC's host project).
-    """
-    path = _NETWORK_PATHS[collection].fullmatch(name)
-    if not _RESOURCE.fullmatch(path["name"] if path else name) or (path and not _PROJECT.fullmatch(path["project"])):
-        place = "global" if collection == "networks" else "regions/REGION"
-        raise GkeRuleError(
-            key,
-            name,
-            "a network's name has up to 63 lower-case letters, digits and hyphens, a letter first",
-            f"Give the name, or projects/PROJECT/{place}/{collection}/NAME for one of another project",
-        )
-
-
-def network_name(name: str) -> tuple[str | None, str]:
-    """Project (None: the cluster's own) and name of a network; see `check_network`."""
-    path = _NETWORK_PATHS["networks"].fullmatch(name)
-    return (path["project"], path["name"]) if path else (None, name)
 
 
 def check_region(region: str, key: str = "region") -> None:
@@ -353,7 +334,7 @@ def check_nodes(nodes: int, key: str = "nodes") -> str | None:
 
 def check_pool_name(name: str, key: str = "name") -> None:
     """Raise `GkeRuleError` unless `name` is a valid node pool name."""
-    if not _RESOURCE.fullmatch(name) or len(name) > NODE_POOL_MAX:
+    if not RESOURCE_NAME.fullmatch(name) or len(name) > NODE_POOL_MAX:
         raise GkeRuleError(
             key,
             name,
@@ -364,7 +345,7 @@ def check_pool_name(name: str, key: str = "name") -> None:
 
 def check_cluster_name(name: str, key: str = "cluster.name") -> None:
     """Raise `GkeRuleError` unless `name` is a valid cluster name, short enough for the names derived from it."""
-    if not _RESOURCE.fullmatch(name) or len(name) > naming.CLUSTER_MAX:
+    if not RESOURCE_NAME.fullmatch(name) or len(name) > naming.CLUSTER_MAX:
         raise GkeRuleError(
             key,
             name,
@@ -418,7 +399,7 @@ def reservation(
     key: str = "reservation",
 ) -> Reservation:
     """A `Reservation` from its parts, each checked."""
-    if project is not None and not _PROJECT.fullmatch(project):
+    if project is not None and not PROJECT_ID.fullmatch(project):
         raise GkeRuleError(
             f"{key}.project",
             project,
@@ -426,7 +407,7 @@ def reservation(
             "Give the id of the project that owns the reservation",
         )
     for part, value in (("name", name), ("block", block), ("subBlock", sub_block)):
-        if value is not None and not _RESOURCE.fullmatch(value):
+        if value is not None and not RESOURCE_NAME.fullmatch(value):
             raise GkeRuleError(
                 f"{key}.{part}",
                 value,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
+from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp import rules as gcp
 from rehearsal.simulator.kubernetes import helm
 from rehearsal.simulator.workloads import kai
@@ -44,10 +45,11 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
         cloud.gcp.seed(gcp.BUCKET, bucket, project=project, region=region)
     _keys(cloud, settings, project, region)
     _identities(cloud, settings, project, region)
-    if settings.cluster.mode != "adopt":
+    if settings.cluster.mode == "create":
+        _made_by_others(cloud, settings)
         return
-    names = _networks(cloud, settings, project, region)
-    cluster = _cluster(cloud, settings, project, region)
+    names = _networks(cloud, settings)
+    cluster = _cluster(cloud, settings, project, str(settings.location))
     for domain in settings.domains:
         if domain.mode == "adopt":
             _pool(cloud, cluster, domain, names, dranet=settings.cluster.rdma == "dranet")
@@ -151,9 +153,55 @@ def _wanted(cloud: EmbeddedCloud, settings: Any) -> list[tuple[CloudResource, Cl
     return [(one, cloud.state.get(one.kind, one.id, one.scope)) for one in beside.state]
 
 
-def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> dict[str, tuple[str, str]]:
-    """The VPCs of an adopted cluster: device network -> (network, subnetwork)."""
-    named = getattr(settings.cluster, "device_networks", None)
+def _made_by_others(cloud: EmbeddedCloud, settings: Any) -> None:
+    """The existing networks of a created cluster, and what their project grants if it is another one."""
+    cluster, project, region = settings.cluster, str(settings.project), str(settings.region)
+    paths: list[str] = []
+    if cluster.network.mode == "adopt":
+        its = cluster.network
+        _network(cloud, settings, its.network)
+        ranges = {its.pods_range: "10.64.0.0/15", its.services_range: "10.96.0.0/20"}
+        secondary = [{"rangeName": name, "ipCidrRange": cidr} for name, cidr in ranges.items()]
+        more = {"secondaryIpRanges": secondary, "privateIpGoogleAccess": True}
+        paths.append(_subnetwork(cloud, settings, its.network, its.subnetwork, "10.32.0.0/20", **more))
+        if its.control_plane_subnetwork is not None:
+            private = its.control_plane_subnetwork
+            paths.append(_subnetwork(cloud, settings, its.network, private, "10.33.0.0/28"))
+    if cluster.device_networks is not None:
+        pairs = _networks(cloud, settings).values()
+        paths += [f"projects/{_owner(n, project)}/regions/{region}/subnetworks/{gcp.short(s)}" for n, s in pairs]
+    granted = {(_owner(path, project), gcp.short(path)) for path in paths if _owner(path, project) != project}
+    for role, member, below in networks.agents_grants(project):
+        for host, name in sorted(granted) if below else ():
+            grant = {"role": role, "member": member, "subnetwork": name}
+            cloud.gcp.seed(gcp.SUBNETWORK_MEMBER, grant, project=host, region=region)
+        for host in {host for host, _ in granted} if not below else ():
+            cloud.gcp.seed(gcp.PROJECT_MEMBER, {"role": role, "member": member}, project=host, region=region)
+
+
+def _owner(path: str, project: str) -> str:
+    """The project of a network that is named by name or path."""
+    return path.split("/")[1] if path.startswith("projects/") else project
+
+
+def _network(cloud: EmbeddedCloud, settings: Any, path: str, *, roce: bool = False) -> None:
+    owner = _owner(path, str(settings.project))
+    inputs: dict[str, Any] = {"name": gcp.short(path), "autoCreateSubnetworks": False, "mtu": 8896}
+    if roce:
+        inputs["networkProfile"] = f"projects/{owner}/global/networkProfiles/{settings.domains[0].zone}-vpc-roce"
+    cloud.gcp.seed(gcp.NETWORK, inputs, project=owner, region=str(settings.region))
+
+
+def _subnetwork(cloud: EmbeddedCloud, settings: Any, network: str, path: str, cidr: str, **more: Any) -> str:
+    """A subnetwork of an existing network; returns its path."""
+    inputs = {"name": gcp.short(path), "network": gcp.short(network), "ipCidrRange": cidr, **more}
+    owner = _owner(network, str(settings.project))
+    return cloud.gcp.seed(gcp.SUBNETWORK, inputs, project=owner, region=str(settings.region)).id
+
+
+def _networks(cloud: EmbeddedCloud, settings: Any) -> dict[str, tuple[str, str]]:
+    """The VPCs of the additional NICs: device network -> (network, subnetwork), as the settings name them."""
+    named = settings.cluster.device_networks
     if named is not None:
         pairs = [(named.gvnic.network, named.gvnic.subnetwork)]
         pairs += [(named.rdma_network, subnetwork) for subnetwork in named.rdma_subnetworks]
@@ -161,15 +209,10 @@ def _networks(cloud: EmbeddedCloud, settings: Any, project: str, region: str) ->
         name = settings.cluster.name
         pairs = [(f"{name}-net-1", f"{name}-sub-1")]
         pairs += [(f"{name}-rdma", f"{name}-rdma-sub-{index}") for index in range(4)]
-    zone = settings.domains[0].zone
     for network in dict.fromkeys(network for network, _ in pairs):
-        inputs: dict[str, Any] = {"name": network, "autoCreateSubnetworks": False, "mtu": 8896}
-        if network == pairs[1][0]:
-            inputs["networkProfile"] = f"projects/{project}/global/networkProfiles/{zone}-vpc-roce"
-        cloud.gcp.seed(gcp.NETWORK, inputs, project=project, region=region)
+        _network(cloud, settings, network, roce=network == pairs[1][0])
     for index, (network, subnetwork) in enumerate(pairs):
-        inputs = {"name": subnetwork, "network": network, "ipCidrRange": f"192.168.{64 + 16 * index}.0/20"}
-        cloud.gcp.seed(gcp.SUBNETWORK, inputs, project=project, region=region)
+        _subnetwork(cloud, settings, network, subnetwork, f"192.168.{64 + 16 * index}.0/20")
     return dict(zip(_DEVICE_NETWORKS, pairs, strict=True))
 
 
@@ -208,7 +251,7 @@ def _pool(
 def _device_network(cloud: EmbeddedCloud, cluster: CloudResource, name: str, network: str, subnetwork: str) -> None:
     mode = "NetDevice" if name.startswith("gvnic") else "RDMA"
     group = {"apiVersion": "networking.gke.io/v1", "metadata": {"name": name}}
-    spec: dict[str, Any] = {"vpc": network, "vpcSubnet": subnetwork, "deviceMode": mode}
+    spec: dict[str, Any] = {"vpc": gcp.short(network), "vpcSubnet": gcp.short(subnetwork), "deviceMode": mode}
     kind = "GKENetworkParamSet"
     cloud.kubernetes.seed(cluster, f"kubernetes:networking.gke.io/v1:{kind}", {**group, "kind": kind, "spec": spec})
     reference = {"group": "networking.gke.io", "kind": kind, "name": name}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from reference import addresses, buckets, charts, dra_driver, encryption, gib, gke, iam, images, kai, naming
+from reference import addresses, buckets, charts, dra_driver, encryption, gib, gke, iam, images, kai, naming, networks
 from reference.dynamo import CHARTS
 from reference.machines import A4X
 from validation.problems import HIDDEN, RuleError, broken
@@ -117,8 +117,10 @@ def _chart_source(source: str) -> str | None:
 BucketName = Annotated[str, AfterValidator(_bare_bucket)]
 KubernetesName = Annotated[str, AfterValidator(_kubernetes_name)]
 Image = Annotated[str, AfterValidator(ruled(images.check))]
-NetworkName = Annotated[str, AfterValidator(ruled(lambda name: gke.check_network(name, "networks")))]
-SubnetworkName = Annotated[str, AfterValidator(ruled(lambda name: gke.check_network(name, "subnetworks")))]
+NetworkName = Annotated[str, AfterValidator(ruled(lambda name: networks.check_network(name, "networks")))]
+SubnetworkName = Annotated[str, AfterValidator(ruled(lambda name: networks.check_network(name, "subnetworks")))]
+RangeName = Annotated[str, AfterValidator(ruled(networks.check_range_name))]
+ControlPlaneRange = Annotated[str, AfterValidator(ruled(addresses.check_control_plane))]
 Range = Annotated[str, AfterValidator(ruled(lambda cidr: addresses.check_range(cidr, "range")))]
 ClusterVersion = Annotated[str, AfterValidator(ruled(gke.alias))]
 Reservation = Annotated[str, AfterValidator(ruled(gke.parse_reservation))]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from reference import addresses, dra_driver, gke, kai
+from reference import dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from serving_rules.layout import Overrides
@@ -26,7 +26,6 @@ from settings.fields import (
     Image,
     KaiVersion,
     KubernetesName,
-    NetworkName,
     ProjectId,
     ProjectNumber,
     Range,
@@ -34,14 +33,13 @@ from settings.fields import (
     SecurityGroup,
     StackName,
     StorageClassName,
-    SubnetworkName,
     distinct,
-    four,
 )
 from settings.identities import Identities
 from settings.images import Images
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
+from settings.network import CreateNetwork, DeviceNetworks, Network
 from settings.node_pools import NodePool, Taint
 from settings.pods import Pods, StackResources, Volume
 from settings.raw_fields import RawFields
@@ -60,28 +58,17 @@ BANDWIDTH_MAX: Final = 1800
 """GB/s of the NVLink of one GB200, both directions together: no collective is faster."""
 
 
-class Subnet(StrictModel):
-    """One network interface's network, by name."""
-
-    network: NetworkName = Field(description="the name of the VPC network")
-    subnetwork: SubnetworkName = Field(description="the name of its subnetwork")
-
-
-class DeviceNetworks(StrictModel):
-    """Networks for the additional NICs of a pool that is created in an adopted cluster."""
-
-    gvnic: Subnet = Field(description="network and subnetwork of the second gVNIC")
-    rdma_network: NetworkName = Field(description="the name of the VPC with the RoCE network profile")
-    rdma_subnetworks: Annotated[tuple[SubnetworkName, ...], AfterValidator(four), AfterValidator(distinct)] = Field(
-        description="the names of its four subnetworks, in the order of the NICs"
-    )
-
-
 class _Cluster(StrictModel):
     name: KubernetesName = Field(description="the cluster's name")
     rdma: gke.RdmaMode = Field(
         default="multi-network",
         description="`multi-network` (the recipe's: three VPCs and a pod annotation) or `dranet` (resource claims)",
+    )
+    location: Annotated[str | None, Change.CLUSTER] = Field(
+        default=None, description="the zone of a zonal cluster; default: gcp:region"
+    )
+    device_networks: DeviceNetworks | None = Field(
+        default=None, description="existing networks of the additional NICs, for pools that are created"
     )
 
 
@@ -89,27 +76,29 @@ class AdoptCluster(_Cluster):
     """A GKE cluster that exists."""
 
     mode: Literal["adopt"] = Field(description=_MODE)
-    device_networks: DeviceNetworks | None = Field(
-        default=None, description="networks of the additional NICs, for pools that are created in this cluster"
-    )
 
 
 class CreateCluster(_Cluster):
     """A GKE cluster that the program creates."""
+
+    moved: ClassVar[Mapping[str, str]] = {
+        "addressRange": "the network's keys are in a mapping now: set cluster.network.addressRange",
+        "dnsEndpoint": "set cluster.endpoint: dns for true (the default), public-ip for false",
+    }
 
     mode: Literal["create"] = Field(description=_MODE)
     version: ClusterVersion = Field(default=gke.DEFAULT_VERSION, description='the GKE version, such as "1.35"')
     channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED"] = Field(
         default=gke.DEFAULT_CHANNEL, description="the release channel"
     )
-    address_range: Range = Field(
-        default=addresses.DEFAULT_BASE, description="one IPv4 range that all networks of the cluster are cut from"
+    network: Network = Field(default=CreateNetwork(), description="a mapping with mode and the keys of that mode")
+    endpoint: Annotated[gke.Endpoint, Change.IN_PLACE] = Field(
+        default="dns",
+        description="how the control plane is reached: `dns` (its DNS name, guarded by IAM), `dns-only` (and no IP "
+        "address answers), `private-ip` (from the VPC) or `public-ip`",
     )
-    authorized_networks: Annotated[tuple[Range, ...], AfterValidator(distinct)] = Field(
+    authorized_networks: Annotated[tuple[Range, ...], AfterValidator(distinct), Change.IN_PLACE] = Field(
         default=(), description="IPv4 ranges that may reach the control plane's IP address"
-    )
-    dns_endpoint: bool = Field(
-        default=True, description="whether the control plane is reached by its DNS name, guarded by IAM"
     )
     dranet_network_admin: bool = Field(
         default=False, description="whether GKE's service agent gets roles/compute.networkAdmin, for dranet"
@@ -461,6 +450,11 @@ class Settings(StrictModel):
     def mirrors(self) -> ImageMirrors:
         """The mirrors of image registries."""
         return ImageMirrors(self.images.mirrors or {})
+
+    @property
+    def location(self) -> str:
+        """Where the cluster is: the region, or the zone of a zonal cluster."""
+        return self.cluster.location or self.region
 
     @property
     def a4x_nodes(self) -> int:

@@ -20,6 +20,9 @@ CA_CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nmock\n-----END 
 ENDPOINT = "203.0.113.10"
 """Address of every mocked control plane (TEST-NET-3: it is nobody's)."""
 
+PRIVATE_ENDPOINT = "172.16.0.2"
+"""Its address inside the VPC."""
+
 DNS_ENDPOINT = "gke-0123456789abcdef.mock-region.gke.goog"
 GKE_VERSION = "1.34.1-gke.2037001"
 
@@ -82,6 +85,10 @@ def _gcp(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dict[st
         case "Cluster":
             return f"projects/{project}/locations/{inputs.get('location')}/clusters/{called}", {
                 "endpoint": ENDPOINT,
+                "privateClusterConfig": {
+                    **(inputs.get("privateClusterConfig") or {}),
+                    "privateEndpoint": PRIVATE_ENDPOINT,
+                },
                 "masterAuth": {"clusterCaCertificate": CA_CERTIFICATE},
                 "masterVersion": inputs.get("minMasterVersion", GKE_VERSION),
                 "controlPlaneEndpointsConfig": _endpoints(inputs),

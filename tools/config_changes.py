@@ -101,6 +101,23 @@ _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refuse
 _UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
 _SCHEDULER = "; on 0.7 the operator notices when it is restarted (releases.md)"
+_SHARED = {
+    "mode": "adopt",
+    "network": "projects/net-host/global/networks/corp",
+    "subnetwork": "corp-gke",
+    "podsRange": "pods",
+    "servicesRange": "services",
+}
+_DEVICES = (
+    (
+        "cluster.deviceNetworks",
+        {
+            "gvnic": {"network": "projects/net-host/global/networks/gpu-net-1", "subnetwork": "gpu-sub-1"},
+            "rdmaNetwork": "projects/net-host/global/networks/gpu-rdma",
+            "rdmaSubnetworks": [f"gpu-rdma-{i}" for i in range(4)],
+        },
+    ),
+)
 CASES: tuple[Case, ...] = (
     Case("projectNumber", "210987654321"),
     Case("protect", True),
@@ -119,8 +136,13 @@ CASES: tuple[Case, ...] = (
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.version", "1.34", only="prod"),
     Case("cluster.channel", "STABLE", only="prod"),
-    Case("cluster.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
-    Case("cluster.dnsEndpoint", False, only="prod"),
+    Case("cluster.network.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
+    Case("cluster.network.nat", "none", only="prod"),
+    Case("cluster.network.firewall", "none", only="prod"),
+    Case("cluster.network", _SHARED, replaces=_EVERYTHING, only="prod", also=_DEVICES, note=_NEVER),
+    Case("cluster.location", "us-central1-b", replaces=_EVERYTHING, only="prod", note=_NEVER),
+    Case("cluster.endpoint", "dns-only", only="prod"),
+    Case("cluster.endpoint", "private-ip", only="prod"),
     Case("cluster.rdma", "dranet", replaces=(_POOL, _GRAPH), only="prod", note=_FIRST),
     Case("cluster.dranetNetworkAdmin", True, only="prod", also=(("cluster.rdma", "dranet"),), replaces=(_POOL, _GRAPH)),
     Case("cluster.costAllocation", True, only="prod"),
@@ -207,7 +229,9 @@ class Row:
 
     def __str__(self) -> str:
         what = self.refused or ", ".join(_steps(self.changed)) or "no resource changes"
-        value = self.case.value if not isinstance(self.case.value, dict) else self.case.value.get("name", "...")
+        value = self.case.value
+        if isinstance(value, dict):
+            value = value.get("name") or value.get("network", "...")
         return f"| `{self.case.key}` | `{value}` | {what}{self.case.note} |"
 
 

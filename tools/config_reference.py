@@ -44,9 +44,11 @@ class Row:
     meaning: str
     default: str
     modes: tuple[str, ...] = ()
+    chooses: str = "mode"
+    """The key with the mode: `mode` beside the key, or the path of another."""
 
     def __str__(self) -> str:
-        only = f" (`mode: {'`, `'.join(self.modes)}` only)" if self.modes else ""
+        only = f" (`{self.chooses}: {'`, `'.join(self.modes)}` only)" if self.modes else ""
         return f"| `{self.key}` | {self.meaning}{only} | {self.default} |"
 
 
@@ -74,6 +76,10 @@ def _of_field(path: str, key: str, field: FieldInfo, parent: str) -> Iterator[Ro
     for row, having in sorted(found.values(), key=lambda entry: entry[0].key != f"{below}mode"):
         if row.key == f"{below}mode":
             yield replace(row, default="required" if field.is_required() else "`create`")
+        elif row.modes:
+            # A mode inside of this one says more.
+            chooses = row.chooses if "." in row.chooses else f"{row.key.rpartition('.')[0]}.mode"
+            yield replace(row, chooses=chooses)
         elif len(having) < len(modes):
             yield replace(row, modes=tuple(having))
         else:

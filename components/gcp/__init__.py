@@ -2,16 +2,16 @@
 
 Nothing here depends on Dynamo or a model. A created environment consists of `ProjectApis`, `ClusterNetwork`,
 `DeviceVpcs`, `GkeCluster` and one `NvlinkDomain` for each rack. Adopted resources are values with the same outputs:
-`AdoptedCluster` (with its provider), `adopted_domain`, `adopted_bucket`.
+`AdoptedCluster` (with its provider), `AdoptedNetwork`, `adopted_domain`, `adopted_bucket`.
 """
 
 from __future__ import annotations
 
 from components.gcp import maintenance
 from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, Cluster
-from components.gcp.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.gcp.cluster_network import AdoptedNetwork, ClusterNetwork, ClusterNetworkArgs, ControlPlane
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
-from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, KeyUse
+from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, KeyUse, OwnNetworks
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
 from components.gcp.grants import Binding, Grants
 from components.gcp.joined_outputs import once
@@ -35,6 +35,7 @@ __all__ = [
     "AdoptedCluster",
     "AdoptedClusterArgs",
     "AdoptedDomain",
+    "AdoptedNetwork",
     "AuthorizedNetwork",
     "Binding",
     "Cluster",
@@ -42,6 +43,7 @@ __all__ = [
     "ClusterFoundationArgs",
     "ClusterNetwork",
     "ClusterNetworkArgs",
+    "ControlPlane",
     "DeviceInterface",
     "DeviceVpcs",
     "DeviceVpcsArgs",
@@ -58,6 +60,7 @@ __all__ = [
     "NodeAccountArgs",
     "NvlinkDomain",
     "NvlinkDomainArgs",
+    "OwnNetworks",
     "PoolOptions",
     "ProjectApis",
     "ProjectApisArgs",

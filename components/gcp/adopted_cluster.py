@@ -77,7 +77,7 @@ class AdoptedCluster(pulumi.ComponentResource):
             kubeconfig = cluster_access.kubeconfig(context, dns_name, None)
         else:
             certificate = cluster.master_auths[0].cluster_ca_certificate
-            kubeconfig = cluster_access.kubeconfig(context, cluster.endpoint, certificate)
+            kubeconfig = cluster_access.kubeconfig(context, _address(cluster), certificate)
 
         self.name = pulumi.Output.from_input(cluster.name)
         self.location = pulumi.Output.from_input(cluster.location or "")
@@ -143,6 +143,14 @@ def _dns_name(cluster: gcp.container.GetClusterResult) -> str:
             if dns.allow_external_traffic and dns.endpoint:
                 return dns.endpoint
     return ""
+
+
+def _address(cluster: gcp.container.GetClusterResult) -> str:
+    """The IP address that the control plane answers at: the private one if it has no other."""
+    for config in cluster.private_cluster_configs or []:
+        if config.enable_private_endpoint and config.private_endpoint:
+            return config.private_endpoint
+    return cluster.endpoint
 
 
 def _node_pools(cluster: gcp.container.GetClusterResult) -> Mapping[str, PoolFacts]:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-
-Endpoint = Literal["dns", "ip"]
-"""Which address of the control plane is used: the DNS name, guarded by IAM, or the public IP address, guarded
-by the list of authorised networks as well."""
 
 
 def kubeconfig(context: str, server: str, ca_certificate: str | None) -> str:

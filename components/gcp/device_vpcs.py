@@ -8,9 +8,9 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.cluster_network import MTU
+from components.gcp.cluster_network import firewall_allows
 from components.gcp.joined_outputs import once
-from reference import gke
+from reference import firewall, gke, networks
 from reference.addresses import AddressPlan
 from reference.machines import A4X
 
@@ -21,9 +21,9 @@ class DeviceInterface(TypedDict):
     name: str
     """Name of the GKE `Network` object: gvnic-1, rdma-0, ... rdma-3."""
     network: pulumi.Input[str]
-    """Name (not self-link) of the VPC."""
+    """Name of the VPC, or its path in the host project of a Shared VPC."""
     subnetwork: pulumi.Input[str]
-    """Name (not self-link) of the subnet."""
+    """Name or path of the subnet."""
 
 
 class DeviceVpcsArgs(TypedDict):
@@ -39,12 +39,14 @@ class DeviceVpcsArgs(TypedDict):
     """Name of the cluster; the networks' names start with it."""
     addresses: AddressPlan
     """Ranges of the cluster."""
+    firewall: bool
+    """Whether the gVNIC VPC's firewall rule is created; somebody else writes it otherwise."""
 
 
 class DeviceVpcs(pulumi.ComponentResource):
     """The VPC of the second gVNIC, and the RoCE VPC with one subnet for each CX-7.
 
-    The gVNIC VPC needs a firewall rule, the RoCE profile forbids any.
+    The gVNIC VPC needs a firewall rule, the RoCE profile forbids rules of the VPC.
 
     The profile of a VPC cannot be changed, so another `zone` means another RoCE VPC, and the A4X pools are replaced to
     move into it. Both VPCs exist meanwhile, with different names in the cloud and as resources, so that a wrong zone
@@ -74,7 +76,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             description=f"eth1 of the A4X nodes of GKE cluster {cluster}",
             auto_create_subnetworks=False,
             routing_mode="GLOBAL",
-            mtu=MTU,
+            mtu=networks.MTU,
             opts=created_first,
         )
         # No secondary ranges: GKE rejects them on the subnet of a device network.
@@ -87,17 +89,21 @@ class DeviceVpcs(pulumi.ComponentResource):
             ip_cidr_range=addresses.gvnic,
             opts=created_first,
         )
-        firewall = gcp.compute.Firewall(
-            f"{name}-gvnic-internal",
-            project=project,
-            name=f"{cluster}-internal-1",
-            description="A4X nodes and their pods among each other on the second gVNIC.",
-            network=gvnic.name,
-            direction="INGRESS",
-            source_ranges=[addresses.gvnic, addresses.nodes, addresses.pods],
-            allows=[{"protocol": "tcp"}, {"protocol": "udp"}, {"protocol": "icmp"}],
-            opts=created_first,
-        )
+        ready: list[pulumi.Output[str]] = []
+        if args["firewall"]:
+            rule = firewall.gvnic_rule(addresses.gvnic, firewall.Ranges.planned(addresses))
+            made = gcp.compute.Firewall(
+                f"{name}-{rule.key}",
+                project=project,
+                name=f"{cluster}-internal-1",
+                description=rule.description,
+                network=gvnic.name,
+                direction=rule.direction,
+                source_ranges=list(rule.ranges),
+                allows=firewall_allows(rule),
+                opts=created_first,
+            )
+            ready.append(made.name)
         rdma = gcp.compute.Network(
             f"{name}-rdma-{zone}",
             project=project,
@@ -105,7 +111,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             description=f"CX-7 NICs of the A4X nodes of GKE cluster {cluster} in {zone}",
             auto_create_subnetworks=False,
             routing_mode="REGIONAL",
-            mtu=MTU,
+            mtu=networks.MTU,
             network_profile=pulumi.Output.from_input(project).apply(profile),
             opts=created_first,
         )
@@ -125,7 +131,7 @@ class DeviceVpcs(pulumi.ComponentResource):
         gvnic_interface: DeviceInterface = {
             "name": A4X.gvnic_network,
             "network": gvnic.name,
-            "subnetwork": once(gvnic_subnet.name, firewall.name),
+            "subnetwork": once(gvnic_subnet.name, *ready),
         }
         rdma_interfaces: list[DeviceInterface] = [
             {"name": network, "network": rdma.name, "subnetwork": subnet.name}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TypedDict
 
 import pulumi
 import pulumi_random as random
 
-from components.gcp import cluster_access, maintenance
-from components.gcp.cluster_network import ClusterNetwork
+from components.gcp import maintenance
+from components.gcp.cluster_network import AdoptedNetwork, ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
 from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
 from components.gcp.grants import Grants
@@ -30,6 +31,18 @@ class KeyUse(TypedDict):
     """Email of the agent that gets the right; None: it has it."""
 
 
+@dataclass(frozen=True)
+class OwnNetworks:
+    """Networks that are created for the cluster."""
+
+    addresses: AddressPlan
+    """Ranges of all of them."""
+    nat: bool = True
+    """Whether the nodes reach the internet through a Cloud NAT."""
+    firewall: bool = True
+    """Whether the nodes' firewall rules are created."""
+
+
 class ClusterFoundationArgs(TypedDict):
     """Inputs of a `ClusterFoundation`."""
 
@@ -42,14 +55,20 @@ class ClusterFoundationArgs(TypedDict):
     region: str
     """Region of the cluster."""
 
+    location: str
+    """The region, or the zone of a zonal cluster."""
+
     zone: str
     """Zone of all A4X pools: the RoCE network profile is zonal."""
 
     cluster: str
     """Name of the cluster, at most 15 characters; networks and accounts are named after it."""
 
-    addresses: AddressPlan
-    """Ranges of all networks."""
+    network: OwnNetworks | AdoptedNetwork
+    """The cluster's network: created, with those of the additional NICs, or existing."""
+
+    interfaces: Sequence[DeviceInterface] | None
+    """The five additional NICs in existing networks; None: created, or by `dranet` GKE's own."""
 
     version: str
     """GKE version, such as "1.35"."""
@@ -57,14 +76,14 @@ class ClusterFoundationArgs(TypedDict):
     channel: str
     """Release channel."""
 
-    endpoint: cluster_access.Endpoint
-    """How the control plane is reached: `dns` or `ip`."""
+    endpoint: gke.Endpoint
+    """How the control plane is reached."""
 
     authorized_networks: Sequence[AuthorizedNetwork]
     """Ranges that may reach the IP endpoint."""
 
     rdma: gke.RdmaMode
-    """How pods reach the RDMA NICs; `dranet` needs no networks from the program."""
+    """How pods reach the RDMA NICs."""
 
     network_admin: str | None
     """Account that gets `gke.DRANET_ROLE` on the project; None: none does."""
@@ -123,24 +142,33 @@ class ClusterFoundation(pulumi.ComponentResource):
     """Id of the project, known once its APIs are enabled."""
 
     interfaces: Sequence[DeviceInterface]
-    """The five additional NICs of an A4X node, in order; none with DRANET."""
+    """The five additional NICs of an A4X node, in order; none where GKE creates DRANET's networks."""
 
     disk_key: pulumi.Input[str] | None
     """Path of the key of boot disks, once its agent may use it."""
 
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
+        own, named = args["network"], args["interfaces"]
+        keepers = {
+            "cluster": args["cluster"],
+            "region": args["region"],
+            "zone": args["zone"],
+            "rdma": args["rdma"],
+        }
+        if isinstance(own, OwnNetworks):
+            keepers["addresses"] = naming.content_hash(own.addresses.ranges())
+        else:
+            keepers["network"] = naming.content_hash(asdict(own))
+        if named is not None:
+            keepers["interfaces"] = naming.content_hash({nic["name"]: dict(nic) for nic in named})
+        if args["location"] != args["region"]:
+            keepers["location"] = args["location"]
+        # Not there unless given: a new keeper would replace the value of every environment.
+        keepers |= _given(disks=_path(args["disk_key"]), nodes=args["service_account"])
         place = random.RandomUuid(
             f"{name}-place",
-            keepers={
-                "cluster": args["cluster"],
-                "region": args["region"],
-                "zone": args["zone"],
-                "addresses": naming.content_hash(args["addresses"].ranges()),
-                "rdma": args["rdma"],
-                # Not there unless given: a new keeper would replace the value of every environment.
-                **_given(disks=_path(args["disk_key"]), nodes=args["service_account"]),
-            },
+            keepers=keepers,
             opts=pulumi.ResourceOptions(parent=self, protect=args["protect"] or None),
         )
         # The keepers, not the value: they are known in a preview.
@@ -150,39 +178,25 @@ class ClusterFoundation(pulumi.ComponentResource):
             apis = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self))
             self.project = apis.project
         self.disk_key = self._usable(f"{name}-disks", args["disk_key"], args["grants"])
-        network = ClusterNetwork(
-            f"{name}-network",
-            {
-                "project": self.project,
-                "region": args["region"],
-                "cluster": args["cluster"],
-                "addresses": args["addresses"],
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
-        self.interfaces = []
-        if args["rdma"] == "multi-network":
-            self.interfaces = DeviceVpcs(
-                f"{name}-devices",
-                {
-                    "project": self.project,
-                    "region": args["region"],
-                    "zone": args["zone"],
-                    "cluster": args["cluster"],
-                    "addresses": args["addresses"],
-                },
-                pulumi.ResourceOptions(parent=self),
-            ).interfaces
+        network = own if isinstance(own, AdoptedNetwork) else self._network(name, args, own)
+        if named is not None:
+            self.interfaces = named
+        elif isinstance(own, OwnNetworks) and args["rdma"] == "multi-network":
+            self.interfaces = self._devices(name, args, own)
+        else:
+            self.interfaces = []
         self.cluster = GkeCluster(
             f"{name}-gke",
             {
                 "environment": args["environment"],
                 "project": self.project,
-                "region": args["region"],
+                "location": args["location"],
                 "cluster": args["cluster"],
                 "network": network.network,
                 "subnetwork": network.subnetwork,
-                "control_plane_range": args["addresses"].control_plane,
+                "pods_range": network.pods_range,
+                "services_range": network.services_range,
+                "control_plane": network.control_plane,
                 "version": args["version"],
                 "channel": args["channel"],
                 "endpoint": args["endpoint"],
@@ -213,6 +227,34 @@ class ClusterFoundation(pulumi.ComponentResource):
         agent = once(pulumi.Output.from_input(use["agent"]), self.project)
         args: KeyAccessArgs = {"key": use["key"], "agent": agent, "grants": grants}
         return KeyAccess(f"{name}-key", args, pulumi.ResourceOptions(parent=self)).key
+
+    def _network(self, name: str, args: ClusterFoundationArgs, own: OwnNetworks) -> ClusterNetwork:
+        return ClusterNetwork(
+            f"{name}-network",
+            {
+                "project": self.project,
+                "region": args["region"],
+                "cluster": args["cluster"],
+                "addresses": own.addresses,
+                "nat": own.nat,
+                "firewall": own.firewall,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _devices(self, name: str, args: ClusterFoundationArgs, own: OwnNetworks) -> Sequence[DeviceInterface]:
+        return DeviceVpcs(
+            f"{name}-devices",
+            {
+                "project": self.project,
+                "region": args["region"],
+                "zone": args["zone"],
+                "cluster": args["cluster"],
+                "addresses": own.addresses,
+                "firewall": own.firewall,
+            },
+            pulumi.ResourceOptions(parent=self),
+        ).interfaces
 
 
 def _path(use: KeyUse | None) -> str | None:

@@ -10,7 +10,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as kubernetes
 
 from components.gcp import cluster_access, maintenance
-from components.gcp.cluster_network import PODS_RANGE, SERVICES_RANGE
+from components.gcp.cluster_network import ControlPlane
 from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.node_account import NodeAccount
@@ -49,25 +49,29 @@ class GkeClusterArgs(TypedDict):
     """Label value: which environment of the program owns the cluster."""
     project: pulumi.Input[str]
     """Id of the project."""
-    region: str
-    """Region; the control plane is replicated across its zones."""
+    location: str
+    """Region, or zone of a zonal cluster; a region's control plane is replicated across its zones."""
     cluster: str
     """Name of the cluster, at most 15 characters."""
     network: pulumi.Input[str]
-    """Name of the VPC."""
+    """Name of the VPC, or its path in the host project of a Shared VPC."""
     subnetwork: pulumi.Input[str]
-    """Name of the nodes' subnet, with secondary ranges `pods` and `services`."""
-    control_plane_range: str
-    """The /28 of the control plane."""
+    """Name or path of the nodes' subnet."""
+    pods_range: str
+    """Name of the subnet's secondary range for pods."""
+    services_range: str
+    """Name of the subnet's secondary range for services."""
+    control_plane: ControlPlane
+    """Where the control plane's private address is."""
     version: str
     """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades it later, within the minor
     (see the maintenance exclusion)."""
     channel: str
     """Release channel."""
-    endpoint: cluster_access.Endpoint
-    """How the program and its users reach the control plane: `dns` (guarded by IAM alone) or `ip`."""
+    endpoint: gke.Endpoint
+    """How the program and its users reach the control plane."""
     authorized_networks: Sequence[AuthorizedNetwork]
-    """Ranges that may reach the IP endpoint. Needed with endpoint `ip`."""
+    """Ranges that may reach the IP endpoint. Needed with endpoint `public-ip`."""
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
     network_admin: str | None
@@ -97,7 +101,7 @@ class GkeClusterArgs(TypedDict):
 
 
 class GkeCluster(pulumi.ComponentResource):
-    """A regional Standard cluster for A4X, its system pool and its node service account.
+    """A Standard cluster for A4X, its system pool and its node service account.
 
     Sets what can be chosen only at creation (Dataplane V2, multi-networking, VPC-native ranges), and the order that
     makes the cluster usable: roles before nodes, nodes before the first object in the cluster.
@@ -110,7 +114,7 @@ class GkeCluster(pulumi.ComponentResource):
     name: pulumi.Output[str]
     """Name of the cluster."""
     location: pulumi.Output[str]
-    """Region of the cluster."""
+    """Region or zone of the cluster."""
     workload_pool: pulumi.Output[str]
     """Workload Identity pool, `<project>.svc.id.goog`."""
     kubeconfig: pulumi.Output[str]
@@ -128,15 +132,15 @@ class GkeCluster(pulumi.ComponentResource):
         gke.check_cluster_name(args["cluster"])
         version = gke.alias(args["version"])
         endpoint, authorized = args["endpoint"], args["authorized_networks"]
-        if endpoint == "ip" and not authorized:
+        if endpoint == "public-ip" and not authorized:
             raise gke.GkeRuleError(
                 "cluster.authorizedNetworks",
                 [],
                 "the IP endpoint lets only listed networks in, and none is listed, so the program itself stays out",
-                "List the range that `pulumi up` runs from, or set cluster.dnsEndpoint: true",
+                "List the range that `pulumi up` runs from, or set cluster.endpoint: dns",
             )
         super().__init__("dynamo-a4x:gcp:GkeCluster", name, {}, opts)
-        project, region, cluster_name = args["project"], args["region"], args["cluster"]
+        project, location, cluster_name = args["project"], args["location"], args["cluster"]
         labels = naming.gcp_labels(args["environment"])
 
         grants = args["grants"]
@@ -165,26 +169,21 @@ class GkeCluster(pulumi.ComponentResource):
         cluster = gcp.container.Cluster(
             f"{name}-cluster",
             project=project,
-            location=region,
+            location=location,
             name=cluster_name,
             resource_labels=labels,
             network=args["network"],
             subnetwork=args["subnetwork"],
             networking_mode="VPC_NATIVE",
             ip_allocation_policy={
-                "cluster_secondary_range_name": PODS_RANGE,
-                "services_secondary_range_name": SERVICES_RANGE,
+                "cluster_secondary_range_name": args["pods_range"],
+                "services_secondary_range_name": args["services_range"],
                 "stack_type": "IPV4",
             },
             datapath_provider="ADVANCED_DATAPATH",
             enable_multi_networking=args["rdma"] == "multi-network",
             private_ipv6_google_access="PRIVATE_IPV6_GOOGLE_ACCESS_TO_GOOGLE",
-            private_cluster_config={
-                "enable_private_nodes": True,
-                "enable_private_endpoint": False,
-                "master_ipv4_cidr_block": args["control_plane_range"],
-                "master_global_access_config": {"enabled": False},
-            },
+            private_cluster_config=_private_cluster(args["control_plane"], endpoint),
             # An empty list closes the public IP address to everyone; without the block it would be open to all.
             master_authorized_networks_config={
                 "cidr_blocks": [
@@ -192,7 +191,7 @@ class GkeCluster(pulumi.ComponentResource):
                 ],
                 "gcp_public_cidrs_access_enabled": False,
             },
-            control_plane_endpoints_config={"dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}},
+            control_plane_endpoints_config=_endpoints(endpoint, authorized),
             min_master_version=version,
             release_channel={"channel": args["channel"]},
             maintenance_policy=args["maintenance"],
@@ -250,7 +249,7 @@ class GkeCluster(pulumi.ComponentResource):
         system = gcp.container.NodePool(
             f"{name}-system",
             project=project,
-            location=region,
+            location=location,
             cluster=cluster.name,
             name=system_pool.NAME,
             initial_node_count=1,
@@ -287,12 +286,12 @@ class GkeCluster(pulumi.ComponentResource):
 
         def write(values: list[Any]) -> str:
             project_id, ca_certificate, address, dns_name = values
-            context = cluster_access.context(project_id, region, cluster_name)
-            if endpoint == "ip":
+            context = cluster_access.context(project_id, location, cluster_name)
+            if not _by_dns(endpoint):
                 return cluster_access.kubeconfig(context, address, ca_certificate)
             if not dns_name:
                 raise pulumi.RunError(
-                    f"GKE reports no DNS endpoint for cluster {cluster_name}: set cluster.dnsEndpoint: false "
+                    f"GKE reports no DNS endpoint for cluster {cluster_name}: set cluster.endpoint: public-ip "
                     "and list the ranges that may reach it in cluster.authorizedNetworks"
                 )
             return cluster_access.kubeconfig(context, dns_name, None)
@@ -304,7 +303,7 @@ class GkeCluster(pulumi.ComponentResource):
             pulumi.Output.all(
                 cluster.project,
                 cluster.master_auth.cluster_ca_certificate,
-                cluster.endpoint,
+                cluster.private_cluster_config.private_endpoint if endpoint == "private-ip" else cluster.endpoint,
                 cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
             ).apply(write)
         )
@@ -320,3 +319,35 @@ class GkeCluster(pulumi.ComponentResource):
                 "service_account": self.service_account,
             }
         )
+
+
+def _by_dns(endpoint: gke.Endpoint) -> bool:
+    return endpoint in ("dns", "dns-only")
+
+
+def _private_cluster(place: ControlPlane, endpoint: gke.Endpoint) -> gcp.container.ClusterPrivateClusterConfigArgsDict:
+    private = endpoint == "private-ip"
+    config: gcp.container.ClusterPrivateClusterConfigArgsDict = {
+        "enable_private_nodes": True,
+        "enable_private_endpoint": private,
+        # Whoever may reach the private address may be in another region.
+        "master_global_access_config": {"enabled": private},
+    }
+    if place.range is not None:
+        config["master_ipv4_cidr_block"] = place.range
+    if place.subnetwork is not None:
+        config["private_endpoint_subnetwork"] = place.subnetwork
+    return config
+
+
+def _endpoints(
+    endpoint: gke.Endpoint, authorized: Sequence[AuthorizedNetwork]
+) -> gcp.container.ClusterControlPlaneEndpointsConfigArgsDict:
+    config: gcp.container.ClusterControlPlaneEndpointsConfigArgsDict = {
+        "dns_endpoint_config": {"allow_external_traffic": _by_dns(endpoint)}
+    }
+    # The plugin keeps what is not said, so IP addresses that were switched off are switched on again in so many words,
+    # wherever somebody may reach them.
+    if endpoint != "dns" or authorized:
+        config["ip_endpoints_config"] = {"enabled": endpoint != "dns-only"}
+    return config

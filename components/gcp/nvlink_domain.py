@@ -71,8 +71,10 @@ class NvlinkDomainArgs(TypedDict):
     """Id of the project."""
     cluster: pulumi.Input[str]
     """Name of the cluster."""
-    location: pulumi.Input[str]
+    region: str
     """Region of the cluster."""
+    location: pulumi.Input[str]
+    """Region of the cluster, or zone of a zonal one."""
     reservation: pulumi.Input[str]
     """`projects/P/reservations/R[/reservationBlocks/B[/reservationSubBlocks/S]]` (`gke.Reservation.path`)."""
     service_account: pulumi.Input[str]
@@ -80,7 +82,7 @@ class NvlinkDomainArgs(TypedDict):
     disk_key: pulumi.Input[str] | None
     """Path of the key of the boot disks; None: Google's own. The local SSDs have their own encryption."""
     interfaces: Sequence[DeviceInterface]
-    """`multi-network`: the five additional NICs (`DeviceVpcs.interfaces`); `dranet`: none."""
+    """The five additional NICs. With `dranet` none lets GKE create their networks."""
     device_networks: pulumi.Resource | None
     """The resource that makes the `Network` objects of the interfaces ready, if the program creates them."""
     node_version: str | None
@@ -125,7 +127,7 @@ class NvlinkDomain(pulumi.ComponentResource):
         policy = gcp.compute.ResourcePolicy(
             f"{name}-policy",
             project=args["project"],
-            region=args["location"],
+            region=args["region"],
             name=pulumi.Output.from_input(args["cluster"]).apply(policy_name),
             description=f"NVLink domain {domain}: one NVL72 rack",
             workload_policy={"type": "HIGH_THROUGHPUT", "accelerator_topology": A4X.topology},
@@ -136,7 +138,8 @@ class NvlinkDomain(pulumi.ComponentResource):
         labels = {**options["labels"], **own}
         network_config: gcp.container.NodePoolNetworkConfigArgsDict = {"enable_private_nodes": True}
         if dranet:
-            labels["cloud.google.com/gke-networking-dra-driver"] = "true"
+            labels[gke.DRANET_LABEL] = "true"
+        if not args["interfaces"]:
             network_config["accelerator_network_profile"] = "auto"
         else:
             network_config["additional_node_network_configs"] = [
@@ -230,18 +233,15 @@ def _chosen(options: PoolOptions) -> gcp.container.NodePoolNodeConfigArgsDict:
 
 def _check_interfaces(args: NvlinkDomainArgs) -> None:
     """Reject NICs in an order other than the nodes' own."""
-    dranet = args["rdma"] == "dranet"
     names = tuple(interface["name"] for interface in args["interfaces"])
-    wanted = () if dranet else gke.DEVICE_NETWORKS
-    if names != wanted:
-        raise gke.GkeRuleError(
-            f"domains.{args['domain']}.interfaces",
-            list(names),
-            "DRANET makes the interfaces itself and takes none"
-            if dranet
-            else f"an A4X node has five additional NICs, in the order {', '.join(wanted)}",
-            "Leave the interfaces out" if dranet else "Pass the interfaces of DeviceVpcs as they are",
-        )
+    if names == gke.DEVICE_NETWORKS or (args["rdma"] == "dranet" and not names):
+        return
+    raise gke.GkeRuleError(
+        f"domains.{args['domain']}.interfaces",
+        list(names),
+        f"an A4X node has five additional NICs, in the order {', '.join(gke.DEVICE_NETWORKS)}",
+        "Pass the interfaces of DeviceVpcs as they are",
+    )
 
 
 @dataclass(frozen=True)

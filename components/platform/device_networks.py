@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from reference import naming
 from reference.gke import DEVICE_NETWORKS
 from reference.machines import A4X
+from reference.networks import last_part
 
 API_VERSION: Final = "networking.gke.io/v1"
 
@@ -41,9 +42,9 @@ class DeviceInterface(TypedDict):
     name: str
     """Name of the `Network` object, one of `gke.DEVICE_NETWORKS`, which the pods' annotation uses."""
     network: pulumi.Input[str]
-    """Name (not self-link) of the VPC."""
+    """Name or path of the VPC."""
     subnetwork: pulumi.Input[str]
-    """Name (not self-link) of the subnet."""
+    """Name or path of the subnet."""
 
 
 class DeviceNetworksArgs(TypedDict):
@@ -89,8 +90,9 @@ class DeviceNetworks(pulumi.ComponentResource):
                 "GKENetworkParamSet",
                 metadata,
                 {
-                    "vpc": interface["network"],
-                    "vpcSubnet": interface["subnetwork"],
+                    # The controller knows both by name alone, in a Shared VPC too.
+                    "vpc": pulumi.Output.from_input(interface["network"]).apply(last_part),
+                    "vpcSubnet": pulumi.Output.from_input(interface["subnetwork"]).apply(last_part),
                     "deviceMode": _DEVICE_MODES[interface["name"]],
                 },
                 opts=pulumi.ResourceOptions(parent=self, provider=provider),

@@ -11,6 +11,7 @@ from functools import partial
 
 from preflight.checks import (
     access,
+    adopted_networks,
     capacity,
     cluster,
     dranet,
@@ -27,8 +28,10 @@ from preflight.checks import (
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
+from reference import network_prerequisites, shared_vpc
 from reference.mirrors import check_name
-from settings.model import AdoptCluster, AdoptDomain, CreateCluster, CreateModelBucket
+from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
+from settings.network import AdoptNetwork
 
 
 @dataclass(frozen=True)
@@ -69,23 +72,57 @@ def plan(site: Site) -> list[Check]:
                 f"compute.reservationSubBlocks.list{owner}",
             ),
         ]
+    own = site.created_network
+    if own is not None:
+        checks.append(Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"))
     if site.creates_cluster:
-        checks += [
-            Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"),
+        checks.append(
             Check(
                 "quota system pool",
                 partial(capacity.system_quota, site),
                 "compute.regions.get and compute.projects.get",
-            ),
-            Check("quota nat", partial(capacity.nat_quota, site), "compute.regions.get"),
-        ]
+            )
+        )
+    if own is not None and own.nat == "own":
+        checks.append(Check("quota nat", partial(capacity.nat_quota, site), "compute.regions.get"))
     if created:
         checks.append(Check("quota hyperdisk", partial(capacity.hyperdisk_quota, site), "compute.regions.get"))
-    if site.creates_cluster:
+    if own is not None:
+        checks.append(Check("networks", partial(networks.names, site), "compute.networks.list"))
+    return (
+        checks
+        + _adopted_network_checks(site)
+        + _nic_checks(site)
+        + _cluster_checks(site)
+        + _storage_checks(site)
+        + _image_checks(site)
+    )
+
+
+def _adopted_network_checks(site: Site) -> list[Check]:
+    """Checks of networks that others made: the cluster's own, and what a Shared VPC's host project grants."""
+    cluster, host, checks = site.settings.cluster, site.host, list[Check]()
+    if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
+        look = partial(adopted_networks.cluster_network, site, cluster.network)
+        checks.append(Check(network_prerequisites.CLUSTER_CHECK, look, _READ_NETWORKS))
+    if host is not None:
+        owner = f" on project {host}"
         checks += [
-            Check("networks", partial(networks.names, site), "compute.networks.list"),
+            Check(
+                shared_vpc.API_CHECK,
+                partial(adopted_networks.host_api, site, host),
+                f"serviceusage.services.get{owner}",
+            ),
+            Check(
+                shared_vpc.CHECK,
+                partial(adopted_networks.agents, site, host),
+                f"resourcemanager.projects.getIamPolicy and compute.subnetworks.getIamPolicy{owner}",
+            ),
         ]
-    return checks + _nic_checks(site) + _cluster_checks(site) + _storage_checks(site) + _image_checks(site)
+    return checks
+
+
+_READ_NETWORKS = "compute.networks.list and compute.subnetworks.get"
 
 
 def _company_checks(site: Site) -> list[Check]:
@@ -115,7 +152,10 @@ def _company_checks(site: Site) -> list[Check]:
 
 def _nic_checks(site: Site) -> list[Check]:
     """Checks of the networks for the RDMA NICs of created pools."""
-    created = site.settings.created_domains
+    created, named = site.settings.created_domains, site.settings.cluster.device_networks
+    if named is not None:
+        look = partial(adopted_networks.devices, site, named)
+        return [Check(network_prerequisites.DEVICES_CHECK, look, _READ_NETWORKS)] if created else []
     checks: list[Check] = []
     if site.creates_cluster or site.dranet:
         zones = sorted({domain.zone for domain in created})
@@ -125,10 +165,6 @@ def _nic_checks(site: Site) -> list[Check]:
         ]
     if site.dranet and created:
         checks.append(Check("dranet agent", partial(dranet.agent, site), "resourcemanager.projects.getIamPolicy"))
-    cluster = site.settings.cluster
-    if isinstance(cluster, AdoptCluster) and cluster.device_networks is not None and created:
-        devices = partial(networks.devices, site, cluster.device_networks)
-        checks.append(Check("device networks", devices, "compute.networks.list"))
     return checks
 
 

@@ -15,16 +15,13 @@ PERMISSIONS_MAX: Final = 4
 
 CREATE_CLUSTER: Final[tuple[str, ...]] = (
     "serviceusage.services.enable",
-    "compute.networks.create",
-    "compute.subnetworks.create",
-    "compute.firewalls.create",
-    "compute.routers.create",
     "container.clusters.create",
     "iam.serviceAccounts.create",
     "iam.serviceAccounts.actAs",
     "resourcemanager.projects.setIamPolicy",
 )
 """A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster needs."""
+CREATE_NETWORK: Final[tuple[str, ...]] = ("compute.networks.create", "compute.subnetworks.create")
 CREATE_DOMAIN: Final[tuple[str, ...]] = ("compute.resourcePolicies.create", "container.clusters.update")
 ADOPT_CLUSTER: Final[tuple[str, ...]] = ("compute.instanceGroupManagers.list",)
 """GKE's `getCluster` lists the instance group managers of the pools on behalf of the caller."""
@@ -102,6 +99,7 @@ def _wanted(site: Site) -> list[str]:
     wanted = [
         *IN_CLUSTER,
         *(CREATE_CLUSTER if site.creates_cluster else ADOPT_CLUSTER),
+        *_network(site),
         *((*CREATE_DOMAIN, *NODE_ACCOUNT) if settings.created_domains else ()),
         *(CREATE_BUCKET if isinstance(settings.model_bucket, CreateModelBucket) else ()),
         *(SERVICE_ACCOUNT if accounts else ()),
@@ -114,6 +112,18 @@ def _wanted(site: Site) -> list[str]:
         *(("iam.serviceAccounts.create",) if given.node_service_account and not accounts else ()),
     }
     return [permission for permission in dict.fromkeys(wanted) if permission not in others]
+
+
+def _network(site: Site) -> list[str]:
+    created = site.created_network
+    if created is None:
+        return []
+    wanted = [*CREATE_NETWORK]
+    if created.firewall == "own":
+        wanted.append("compute.firewalls.create")
+    if created.nat == "own":
+        wanted.append("compute.routers.create")
+    return wanted
 
 
 def _roles(site: Site) -> list[str]:

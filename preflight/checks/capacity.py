@@ -187,11 +187,12 @@ def network_quota(site: Site) -> Outcome:
     coming = [part for name, part in site.own_networks().items() if name not in existing]
     if not coming:
         return passed("the networks exist already")
+    made = site.created_network
     counts = {
         "NETWORKS": len(coming),
         "SUBNETWORKS": sum(SUBNETS[part] for part in coming),
-        "FIREWALLS": sum(FIREWALLS[part] for part in coming),
-        "ROUTERS": sum(ROUTERS[part] for part in coming),
+        "FIREWALLS": sum(FIREWALLS[part] for part in coming) if made is None or made.firewall == "own" else 0,
+        "ROUTERS": sum(ROUTERS[part] for part in coming) if made is None or made.nat == "own" else 0,
     }
     needs = [Need(metric, count, count) for metric, count in counts.items()]
     return _fits(site.cloud.project_quotas(site.settings.project), needs, "project")
@@ -202,8 +203,9 @@ def system_quota(site: Site) -> Outcome:
     if site.pool("system") is not None:
         return passed("the system pool exists already")
     settings = site.settings
-    vcpus = Need("CPUS", ZONES_OF_A_CLUSTER * system_pool.CPUS, system_pool.NODES_MAX * system_pool.CPUS)
-    disks = Need("SSD_TOTAL_GB", ZONES_OF_A_CLUSTER * system_pool.DISK_GB, system_pool.NODES_MAX * system_pool.DISK_GB)
+    zones = 1 if settings.location != settings.region else ZONES_OF_A_CLUSTER
+    vcpus = Need("CPUS", zones * system_pool.CPUS, system_pool.NODES_MAX * system_pool.CPUS)
+    disks = Need("SSD_TOTAL_GB", zones * system_pool.DISK_GB, system_pool.NODES_MAX * system_pool.DISK_GB)
     region = _fits(site.cloud.region_quotas(settings.project, settings.region), [vcpus, disks], settings.region)
     everywhere = Need("CPUS_ALL_REGIONS", vcpus.now, vcpus.later)
     whole = _fits(site.cloud.project_quotas(settings.project), [everywhere], "project")

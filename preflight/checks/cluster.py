@@ -31,8 +31,8 @@ def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
     wanted, channel = gke.alias(cluster.version), cluster.channel
     if site.own_cluster() is not None:
         return running_version(site)
-    offer = site.cloud.versions(settings.project, settings.region, channel)
-    where = f"{channel} in {settings.region}"
+    offer = site.cloud.versions(settings.project, settings.location, channel)
+    where = f"{channel} in {settings.location}"
     builds = [build for build in offer.valid if build == wanted or build.startswith((f"{wanted}.", f"{wanted}-"))]
     if not builds:
         return failed(
@@ -83,8 +83,8 @@ def exists(site: Site) -> Outcome:
     if cluster is None:
         known = site.cloud.cluster_names(settings.project)
         return failed(
-            f"there is no cluster {settings.cluster.name} in {settings.region}",
-            f"correct cluster.name or gcp:region; the project has: {', '.join(known) or 'none'}",
+            f"there is no cluster {settings.cluster.name} in {settings.location}",
+            f"correct cluster.name, cluster.location or gcp:region; the project has: {', '.join(known) or 'none'}",
         )
     if cluster.status != "RUNNING":
         return failed(f"{cluster.name} is {cluster.status}", "wait until it is RUNNING, or repair it")
@@ -125,7 +125,14 @@ def pool(site: Site, domain: Domain) -> Outcome:
             f"name the domain after its pool ({known}), or set domains.{domain.name}.mode: create",
         )
     size = sum(site.cloud.group_size(group) for group in found.groups)
-    facts = PoolFacts(found.machine_type, found.zones, size, found.additional_networks, found.accelerator_profile)
+    facts = PoolFacts(
+        found.machine_type,
+        found.zones,
+        size,
+        found.additional_networks,
+        found.accelerator_profile,
+        found.accelerator_profile == "auto" or found.labels.get(gke.DRANET_LABEL) == "true",
+    )
     rdma = site.settings.cluster.rdma
     wrong = list(pool_lacks(facts, domain.name, zone=domain.zone, nodes=domain.nodes, rdma=rdma))
     if wrong:

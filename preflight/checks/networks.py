@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from preflight.cloud import CloudError, Network
+from preflight.cloud import CloudError
 from preflight.results import Outcome, failed, passed, warned
 from preflight.site import Site
 from reference import gke
-from settings.model import DeviceNetworks
 
 
 def rdma_profile(site: Site, zone: str) -> Outcome:
@@ -49,29 +48,3 @@ def names(site: Site) -> Outcome:
         f"left by an earlier run? `pulumi refresh --stack {settings.environment}` shows whether the state knows them; "
         "delete those it does not",
     )
-
-
-def devices(site: Site, named: DeviceNetworks) -> Outcome:
-    """The configured networks for the NICs of a new pool in an adopted cluster exist and fit."""
-    existing = {name: _named(site, name) for name in (named.gvnic.network, named.rdma_network)}
-    missing = [name for name, found in existing.items() if found is None]
-    if missing:
-        return failed(
-            f"there is no network {', '.join(missing)}",
-            "correct cluster.deviceNetworks; the cluster's own: kubectl get gkenetworkparamsets -o wide",
-        )
-    rdma = existing[named.rdma_network]
-    found = rdma.profile if rdma is not None else ""
-    fitting = {gke.rdma_profile(domain.zone) for domain in site.settings.created_domains}
-    if fitting != {found}:
-        return failed(
-            f"{named.rdma_network} has the profile {found or '(none)'}, the pools need {', '.join(sorted(fitting))}",
-            "name the RDMA network of the pools' zone; the profile is chosen when a network is created",
-        )
-    return passed(f"{named.gvnic.network}, {named.rdma_network} ({found})")
-
-
-def _named(site: Site, name: str) -> Network | None:
-    """The network of this name, or of this path in another project."""
-    project, short = gke.network_name(name)
-    return site.networks_of(project).get(short)

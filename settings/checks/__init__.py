@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from reference import addresses, gke, kai, namespaces, naming
+from reference import gke, kai, namespaces, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
@@ -18,13 +18,14 @@ from settings.checks import (
     images,
     maintenance,
     metadata,
+    network,
     node_pools,
     nodes,
     pod_capacity,
     pods,
     raw_fields,
 )
-from settings.model import AdoptCluster, CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
+from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, RuleError
 from validation.unknown_keys import nearest
 
@@ -57,7 +58,7 @@ def warnings(settings: Settings) -> list[str]:
         found.append(kai.warning(settings.kai.version))
     if isinstance(settings.cluster, CreateCluster):
         found.append(gke.version_window(profile).warning(settings.cluster.version))
-        found.append(addresses.warning(settings.cluster.address_range, settings.a4x_nodes))
+    found += network.warnings(settings)
     for i, stack in enumerate(settings.stacks):
         found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
     return [warning for warning in dict.fromkeys(found) if warning]
@@ -118,14 +119,6 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     profile = PROFILES.get(settings.dynamo.version)
     if profile is not None:
         yield from _refused(lambda: gke.version_window(profile).check(cluster.version))
-    yield from _refused(lambda: addresses.plan(cluster.address_range, settings.a4x_nodes))
-    if not cluster.dns_endpoint and not cluster.authorized_networks:
-        yield Problem(
-            "cluster.authorizedNetworks",
-            None,
-            "without the DNS endpoint the control plane is reached from authorised networks only",
-            "list the range that pulumi runs from, or set cluster.dnsEndpoint: true",
-        )
     parts = (("kai", settings.kai.mode), ("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode))
     for key, mode in parts:
         if mode == "adopt":
@@ -151,28 +144,6 @@ def _region_of(settings: Settings, domain: Domain) -> str:
     """The region that the domain's zone must be in; the zone's own if the region is invalid, which is reported."""
     known = not list(_region(settings))
     return settings.region if known else domain.zone.rpartition("-")[0]
-
-
-def _device_networks(settings: Settings) -> Iterator[Problem]:
-    """Pools created in an adopted cluster attach to existing networks, with DRANET to none."""
-    cluster = settings.cluster
-    if not isinstance(cluster, AdoptCluster) or not settings.created_domains:
-        return
-    named = cluster.device_networks
-    if cluster.rdma == "dranet" and named is not None:
-        yield Problem(
-            "cluster.deviceNetworks",
-            named,
-            "DRANET attaches the NICs itself and needs no networks",
-            "remove the key, or set cluster.rdma: multi-network",
-        )
-    if cluster.rdma == "multi-network" and named is None:
-        yield Problem(
-            "cluster.deviceNetworks",
-            None,
-            "a pool that is created in an adopted cluster attaches to networks that exist",
-            "name the gVNIC and RDMA networks that the cluster's Network objects use",
-        )
 
 
 def _fabric_tests(settings: Settings) -> Iterator[Problem]:
@@ -340,7 +311,11 @@ CHECKS: tuple[Check, ...] = (
     encryption.storage_class,
     _cluster,
     _domains,
-    _device_networks,
+    network.location,
+    network.own,
+    network.devices,
+    network.shared,
+    network.endpoint,
     _fabric_tests,
     _one_rack_each,
     _one_zone,

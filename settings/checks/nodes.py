@@ -51,6 +51,9 @@ def dranet(settings: Settings) -> Iterator[Problem]:
     if cluster.rdma != "dranet":
         rule = "it is the right with which GKE creates DRANET's networks"
         yield Problem(key, True, rule, "remove the key, or set cluster.rdma: dranet")
+    elif cluster.device_networks is not None:
+        rule = "it is the right with which GKE creates DRANET's networks, and cluster.deviceNetworks names them"
+        yield Problem(key, True, rule, "remove the key")
     elif settings.project_number is None:
         yield Problem(
             "projectNumber",

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SET: dict[str, str] = {
     "protect": "true",
-    "cluster.dnsEndpoint": "false",
+    "cluster.endpoint": "public-ip",
     "cluster.authorizedNetworks[0]": "203.0.113.0/24",
     "domains[0].nodes": "18",
     "domains[0].pricePerGpuHour": "4.5",
@@ -100,7 +100,7 @@ def test_every_value_that_the_cli_stores_is_taken(run: Any, tmp_path: Path) -> N
         run("config", "set", "--stack", "dev", "--path", key, value)
     read: Any = settings.parse(stack_file.read(path), "dev")
     stack = read.stacks[0]
-    assert (read.protect, read.cluster.dns_endpoint, read.domains[0].nodes) == (True, False, 18)
+    assert (read.protect, read.cluster.endpoint, read.domains[0].nodes) == (True, "public-ip", 18)
     assert (read.domains[0].price_per_gpu_hour, stack.frontend.replicas, stack.benchmark) == (4.5, 3, False)
     assert stack.overrides.decode.environment["NCCL_IB_QPS_PER_CONNECTION"] == "4"
     assert read.images.mirrors == {"nvcr.io": "us-docker.pkg.dev/my-project/nvcr"}

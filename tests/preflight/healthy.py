@@ -14,10 +14,11 @@ from typing import Final
 
 from preflight import cloud
 from preflight.cloud import CloudError
-from reference import encryption, gke, identities, machines
+from reference import encryption, gke, identities, machines, networks, shared_vpc
 from reference.machines import A4X
 from settings import Settings
-from settings.model import AdoptCluster
+from settings.model import CreateCluster
+from settings.network import AdoptNetwork
 
 VERSION: Final = "1.35.3-gke.1389000"
 NUMBER: Final = "123456789012"
@@ -50,7 +51,7 @@ class HealthyCloud:
     def members(self, project: str, role: str) -> frozenset[str]:
         if role in gke.NODE_ROLES:
             return frozenset({f"serviceAccount:{self.settings.identities.node_service_account}"})
-        return frozenset({AGENT} if role == "roles/compute.networkAdmin" else ())
+        return frozenset({AGENT} if role in {"roles/compute.networkAdmin", shared_vpc.HOST_AGENT} else ())
 
     def key(self, path: str) -> cloud.Key:
         return cloud.Key("ENCRYPT_DECRYPT", "ENABLED")
@@ -96,15 +97,38 @@ class HealthyCloud:
 
     def networks(self, project: str) -> Mapping[str, cloud.Network]:
         found = {"default": cloud.Network("default", "", "")}
-        cluster = self.settings.cluster
-        named = cluster.device_networks if isinstance(cluster, AdoptCluster) else None
-        if named is not None:
-            profile = gke.rdma_profile(next(d.zone for d in self.settings.created_domains or self.settings.domains))
-            for path, its in ((named.gvnic.network, ""), (named.rdma_network, profile)):
-                owner, name = gke.network_name(path)
-                if (owner or self.settings.project) == project:
-                    found[name] = cloud.Network(name, "", its)
+        for name, its in self._named(project).items():
+            found[name] = cloud.Network(name, "", its, networks.MTU)
         return found
+
+    def _named(self, project: str) -> dict[str, str]:
+        """Networks of a project that the settings name, with their profiles."""
+        cluster = self.settings.cluster
+        profile = gke.rdma_profile(next(d.zone for d in self.settings.created_domains or self.settings.domains))
+        paths = {}
+        if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
+            paths[cluster.network.network] = ""
+        if cluster.device_networks is not None:
+            paths |= dict(zip(cluster.device_networks.networks, ("", profile), strict=True))
+        places = {networks.network(path): its for path, its in paths.items()}
+        return {p.name: its for p, its in places.items() if (p.project or self.settings.project) == project}
+
+    def subnetwork(self, project: str, region: str, name: str) -> cloud.Subnetwork:
+        cluster, of = self.settings.cluster, "default"
+        for network, subnetwork in cluster.device_networks.interfaces if cluster.device_networks else ():
+            if networks.last_part(subnetwork) == name:
+                of = network
+        ranges = {}
+        if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
+            its = cluster.network
+            if name in map(networks.last_part, filter(None, (its.subnetwork, its.control_plane_subnetwork))):
+                of = its.network
+            if networks.last_part(its.subnetwork) == name:
+                ranges = {its.pods_range: "10.64.0.0/11", its.services_range: "10.96.0.0/20"}
+        return cloud.Subnetwork(name, networks.last_part(of), "10.32.0.0/20", ranges, True)
+
+    def subnetwork_members(self, project: str, region: str, name: str) -> Mapping[str, frozenset[str]]:
+        return {shared_vpc.NETWORK_USER: frozenset({AGENT, f"serviceAccount:{shared_vpc.apis_agent(NUMBER)}"})}
 
     def network_profile_zone(self, project: str, profile: str) -> str:
         return profile.removesuffix("-vpc-roce")

@@ -17,14 +17,19 @@ from preflight.cloud import Bucket, Cloud, CloudError, Image, OrgPolicy, Project
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from reference.gke import service_agent
 from settings import Settings, SettingsError
 from settings.model import FabricTest
-from tests.preflight.healthy import HealthyCloud, kind
+from tests.preflight.healthy import NUMBER, HealthyCloud, kind
 
 MODES: Final[dict[str, tuple[Any, ...]]] = {
     "cluster": ("create", "adopt"),
     "domains": (("create",), ("adopt",), ("create", "create"), ("adopt", "create"), ("adopt", "adopt")),
     "rdma": ("multi-network", "dranet"),
+    "network": ("create", "adopt", "shared"),
+    "nat and firewall": ("own", "none"),
+    "devices": (False, True),
+    "zonal": (False, True),
     "two zones": (False, True),
     "workloadIdentity": ("direct", "serviceAccount"),
     "bucket": ("create", "adopt"),
@@ -80,10 +85,24 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
             rack = f"/reservationBlocks/block-1/reservationSubBlocks/sub-block-{i}" if row["sub-block"] else ""
             domain["reservation"] = f"projects/capacity/reservations/a4x{rack}"
     cluster: dict[str, Any] = {"mode": row["cluster"], "name": "a4x", "rdma": row["rdma"]}
-    if row["cluster"] == "adopt" and row["rdma"] == "multi-network":
+    if row["zonal"]:
+        cluster["location"] = zones[0]
+    host = HOST if row["network"] == "shared" else "projects/my-project"
+    if row["cluster"] == "create" and row["network"] == "create":
+        cluster["network"] = {"nat": row["nat and firewall"], "firewall": row["nat and firewall"]}
+    elif row["cluster"] == "create":
+        cluster["network"] = {
+            "mode": "adopt",
+            "network": f"{host}/global/networks/net-0",
+            "subnetwork": "sub-0",
+            "podsRange": "pods",
+            "servicesRange": "services",
+            "controlPlaneSubnetwork": "control-plane",
+        }
+    if row["devices"] or (row["cluster"] == "adopt" and row["rdma"] == "multi-network"):
         cluster["deviceNetworks"] = {
-            "gvnic": {"network": f"{HOST}/global/networks/net-1", "subnetwork": "sub-1"},
-            "rdmaNetwork": "rdma-net",
+            "gvnic": {"network": f"{host}/global/networks/net-1", "subnetwork": "sub-1"},
+            "rdmaNetwork": f"{host}/global/networks/rdma-net",
             "rdmaSubnetworks": [f"rdma-sub-{i}" for i in range(4)],
         }
     created, pools = row["cluster"] == "create", "create" in row["domains"]
@@ -205,6 +224,14 @@ def _of_pools(**changes: Any) -> Callable[[Any], Any]:
     return lambda cluster: replace(cluster, pools={n: replace(p, **changes) for n, p in cluster.pools.items()})
 
 
+def _of_networks(**changes: Any) -> Callable[[Any], Any]:
+    return lambda found: {name: replace(network, **changes) for name, network in found.items()}
+
+
+def _of_ranges(**ranges: str) -> Callable[[Any], Any]:
+    return lambda found: replace(found, secondary={**found.secondary, **ranges} if found.secondary else {})
+
+
 WRONGS: Final = [
     Wrong("credentials", "login", _raise("login")),
     Wrong("project", "project", lambda _: Project("999", "ACTIVE")),
@@ -239,7 +266,26 @@ WRONGS: Final = [
     Wrong("networks", "networks", lambda found: {**found, "a4x-net-0": found["default"]}),
     Wrong("rdma profile", "network_profile_zone", _raise("missing")),
     Wrong("dranet agent", "members", lambda _: frozenset(), "warn"),
+    Wrong("cluster network", "networks", lambda found: {n: v for n, v in found.items() if n != "net-0"}),
+    Wrong("cluster network", "networks", _of_networks(mtu=1460), "warn"),
+    Wrong("cluster network", "subnetwork", _raise("missing")),
+    Wrong("cluster network", "subnetwork", lambda found: replace(found, secondary={})),
+    Wrong("cluster network", "subnetwork", _of_ranges(pods="10.64.0.0/21")),
+    Wrong("cluster network", "subnetwork", _of_ranges(services="10.96.0.0/28")),
+    Wrong("cluster network", "subnetwork", lambda found: replace(found, private_access=False)),
+    Wrong("cluster network", "subnetwork", lambda found: replace(found, network="another")),
+    Wrong("cluster network", "subnetwork", lambda found: replace(found, range="10.32.0.0/29")),
+    Wrong("shared vpc", "members", lambda found: found - {f"serviceAccount:{service_agent(NUMBER)}"}),
+    Wrong("shared vpc", "subnetwork_members", lambda _: {}),
+    Wrong("shared vpc", "subnetwork_members", lambda found: {r: m - {min(m)} for r, m in found.items()}),
+    Wrong("host project", "disabled_services", lambda _: ["container.googleapis.com"]),
     Wrong("device networks", "networks", lambda found: {"default": found["default"]}),
+    Wrong("device networks", "networks", _of_networks(mtu=1460)),
+    Wrong("device networks", "networks", _of_networks(profile="us-central1-f-vpc-roce")),
+    Wrong("device networks", "subnetwork", _raise("missing")),
+    Wrong("device networks", "subnetwork", lambda found: replace(found, secondary={"pods": "10.64.0.0/16"})),
+    Wrong("device networks", "subnetwork", lambda found: replace(found, range="10.32.0.0/30")),
+    Wrong("device networks", "subnetwork", lambda found: replace(found, network="another")),
     Wrong("gke version", "versions", lambda _: Versions("1.33.1-gke.1", ("1.33.1-gke.1",))),
     Wrong("gke version", "cluster", lambda found: replace(found, version="1.33.1-gke.1")),
     Wrong("cluster", "cluster", lambda found: replace(found, status="ERROR")),

@@ -389,6 +389,8 @@ SHAPES = (
     (r"/reservationBlocks$", "compute_v1", "ReservationBlocksListResponse"),
     (r"/reservations/[^/]+$", "compute_v1", "Reservation"),
     (r"/global/networks$", "compute_v1", "NetworkList"),
+    (r"/subnetworks/[^/]+$", "compute_v1", "Subnetwork"),
+    (r"/subnetworks/[^/]+/getIamPolicy$", "compute_v1", "Policy"),
     (r"/networkProfiles/[^/]+$", "compute_v1", "NetworkProfile"),
     (r"/instanceGroupManagers/[^/]+$", "compute_v1", "InstanceGroupManager"),
     (r"compute/v1/projects/[^/]+/regions/[^/]+$", "compute_v1", "Region"),

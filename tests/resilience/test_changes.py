@@ -89,7 +89,14 @@ _ELSEWHERE = {
     # The place of everything: another one is another environment.
     "gcp:project",
     "gcp:region",
-    # Only for pools that are made in an adopted cluster, which neither environment has.
+    # With a network that exists, whose keys come together (`cluster.network` is changed as a whole).
+    "cluster.network.mode",
+    "cluster.network.network",
+    "cluster.network.subnetwork",
+    "cluster.network.podsRange",
+    "cluster.network.servicesRange",
+    "cluster.network.controlPlaneRange",
+    "cluster.network.controlPlaneSubnetwork",
     "cluster.deviceNetworks.gvnic.network",
     "cluster.deviceNetworks.gvnic.subnetwork",
     "cluster.deviceNetworks.rdmaNetwork",
@@ -222,7 +229,7 @@ def _in_two_steps(
 @pytest.mark.whole
 @deployed("prod")
 def test_protection_refuses_what_would_replace_the_cluster_or_a_pool(rehearsal: Rehearsal) -> None:
-    refused = ("cluster.name", "cluster.addressRange", "domains[0].zone", "domains[0].reservation")
+    refused = ("cluster.name", "cluster.network.addressRange", "domains[0].zone", "domains[0].reservation")
     rehearsal.set_config({"dynamo-a4x:protect": True})
     _checked_up(rehearsal, "protection on")
     for key in refused:

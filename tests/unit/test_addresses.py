@@ -131,7 +131,7 @@ def test_a_range_without_room_for_another_domain_is_warned_about() -> None:
 @pytest.mark.parametrize(
     ("base", "parts"),
     [
-        ("8.8.0.0/12", ("cluster.addressRange", "8.8.0.0/12", "network/prefix")),
+        ("8.8.0.0/12", ("cluster.network.addressRange", "8.8.0.0/12", "network/prefix")),
         ("8.0.0.0/12", ("8.0.0.0/12", "not a private range", "10.0.0.0/8")),
         ("127.0.0.0/12", ("not a private range",)),
         ("10.1.0.0/12", ("'10.1.0.0/12'", "host bits", "network/prefix")),

@@ -74,7 +74,7 @@ ACCEPTED: dict[str, list[Any]] = {
     "projectNumber": ["123456789012"],
     "cluster.name": ["a4x-prod"],
     "cluster.version": ["1.35"],
-    "cluster.addressRange": ["10.16.0.0/12"],
+    "cluster.network.addressRange": ["10.16.0.0/12"],
     "cluster.authorizedNetworks[0]": words("203.0.113.0/24 10.0.0.0/8 198.51.100.7/32 0.0.0.0/0"),
     f"{GVNIC}.network": ["net-1"],
     f"{GVNIC}.subnetwork": ["net-1-sub"],
@@ -132,7 +132,7 @@ IMAGES = [
 REFUSED: dict[str, list[Any]] = {
     "projectNumber": [*words("0 0123456789 12a -5 1.5 1e12 \u0661\u0662"), "123 456", "9" * 30],
     "cluster.version": words("banana 1 1. 1.35.. 2.35 1.035 1.35.x 1.35-gke.1 v1.35 latest"),
-    "cluster.addressRange": RANGES,
+    "cluster.network.addressRange": RANGES,
     "cluster.authorizedNetworks[0]": RANGES,
     "cluster.authorizedNetworks": [["10.0.0.0/8", "10.0.0.0/8"]],
     "gcp:region": words("us-central1-b US us"),
@@ -177,7 +177,7 @@ REFUSED: dict[str, list[Any]] = {
     "stacks[0].frontend.replicas": [*NO_NUMBERS, 2.5, "2.5", 1e3, "1e1"],
     **dict.fromkeys(
         words(
-            """protect cluster.dnsEndpoint modelBucket.download modelBucket.forceDestroy dynamo.chartLogin
+            """protect modelBucket.download modelBucket.forceDestroy dynamo.chartLogin
             dynamo.systemTolerations nodeSoftware.installNccl images.onlyMirrors stacks[0].wait stacks[0].benchmark"""
         ),
         NO_TRUTHS,
@@ -382,7 +382,7 @@ def test_a_network_of_a_host_project_is_named_by_its_path(before: str) -> None:
         ("cluster.version", "banana"),
         ("cluster.version", "1.35"),
         ("cluster.authorizedNetworks", ["203.0.113.0/24"]),
-        ("cluster.dnsEndpoint", False),
+        ("cluster.endpoint", "dns-only"),
         ("domains[0].reservation", "projects/my-project/reservations/a4x"),
         ("domains[0].nodeVersion", "1.35.2-gke.1485000"),
         ("modelBucket.forceDestroy", True),

@@ -14,6 +14,7 @@ from components.gcp import (
     AdoptedCluster,
     AdoptedClusterArgs,
     AdoptedDomain,
+    ControlPlane,
     DeviceVpcs,
     GkeCluster,
     GkeClusterArgs,
@@ -44,11 +45,13 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
     args: GkeClusterArgs = {
         "environment": "prod",
         "project": PROJECT,
-        "region": REGION,
+        "location": REGION,
         "cluster": CLUSTER,
         "network": f"{CLUSTER}-net-0",
         "subnetwork": f"{CLUSTER}-sub-0",
-        "control_plane_range": PLAN.control_plane,
+        "pods_range": "pods",
+        "services_range": "services",
+        "control_plane": ControlPlane(PLAN.control_plane),
         "version": gke.DEFAULT_VERSION,
         "channel": gke.DEFAULT_CHANNEL,
         "endpoint": "dns",
@@ -227,7 +230,14 @@ def test_nat_takes_no_static_address_of_the_quota(built: Recording) -> None:
 
 
 def test_a_zone_outside_the_region_is_refused_before_anything_is_registered() -> None:
-    place: Any = {"project": PROJECT, "region": REGION, "zone": "us-east1-b", "cluster": CLUSTER, "addresses": PLAN}
+    place: Any = {
+        "project": PROJECT,
+        "region": REGION,
+        "zone": "us-east1-b",
+        "cluster": CLUSTER,
+        "addresses": PLAN,
+        "firewall": True,
+    }
     with pytest.raises(ProgramFailedError, match="outside the region us-central1") as refusal:
         record(lambda: DeviceVpcs("devices", place) and None)
     assert refusal.value.recording.resources == []
@@ -337,7 +347,7 @@ def test_the_provider_is_tied_to_the_clusters_identity() -> None:
     [
         ({"cluster": "a-name-that-is-too-long"}, "cluster.name"),
         ({"version": "newest"}, "cluster.version"),
-        ({"endpoint": "ip"}, "cluster.authorizedNetworks"),
+        ({"endpoint": "public-ip"}, "cluster.authorizedNetworks"),
     ],
 )
 def test_a_cluster_that_cannot_work_is_refused_before_anything_is_registered(
@@ -541,6 +551,7 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
         "rdma": "multi-network",
         "project": PROJECT,
         "cluster": CLUSTER,
+        "region": REGION,
         "location": REGION,
         "reservation": RESERVATION,
         "service_account": "nodes@example.com",
@@ -567,7 +578,7 @@ def created_domain(**more: Any) -> NvlinkDomainArgs:
             {"interfaces": [{"name": n, "network": "n", "subnetwork": "s"} for n in reversed(gke.DEVICE_NETWORKS)]},
             r"five additional NICs, in the order gvnic-1, rdma-0",
         ),
-        ({"rdma": "dranet"}, r"DRANET makes the interfaces itself"),
+        ({"rdma": "dranet", "interfaces": [{"name": "rdma-0"}]}, r"five additional NICs, in the order gvnic-1"),
     ],
 )
 def test_a_domain_that_cannot_work_is_refused_before_anything_is_registered(more: dict[str, Any], message: str) -> None:

@@ -448,18 +448,32 @@ def test_a_reservation_that_is_named_alone_is_one_of_the_clusters_project() -> N
     assert pool["nodeConfig"]["reservationAffinity"]["values"] == ["projects/my-project/reservations/racks"]
 
 
-@pytest.mark.parametrize("dns", [True, False])
-def test_the_control_plane_is_reached_as_configured(dns: bool) -> None:
-    cluster = {"mode": "create", "name": "a4x-prod", "dnsEndpoint": dns, "authorizedNetworks": ["203.0.113.0/24"]}
+@pytest.mark.parametrize(
+    ("endpoint", "listed", "server", "by_ip"),
+    [
+        ("dns", [], answers.DNS_ENDPOINT, None),
+        ("dns", ["203.0.113.0/24"], answers.DNS_ENDPOINT, True),
+        ("dns-only", [], answers.DNS_ENDPOINT, False),
+        ("private-ip", ["10.0.0.0/8"], answers.PRIVATE_ENDPOINT, True),
+        ("public-ip", ["203.0.113.0/24"], answers.ENDPOINT, True),
+    ],
+)
+def test_the_control_plane_is_reached_as_configured(
+    endpoint: str, listed: list[str], server: str, by_ip: bool | None
+) -> None:
+    cluster = {"mode": "create", "name": "a4x-prod", "endpoint": endpoint, "authorizedNetworks": listed}
     run = run_program("prod", config={"cluster": cluster})
     inputs = run.find("gcp:container/cluster:Cluster").inputs
-    assert inputs["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"] is dns
-    (block,) = inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]
-    assert block["cidrBlock"] == "203.0.113.0/24"
+    by_dns = endpoint.startswith("dns")
+    endpoints = inputs["controlPlaneEndpointsConfig"]
+    assert endpoints["dnsEndpointConfig"]["allowExternalTraffic"] is by_dns
+    assert endpoints.get("ipEndpointsConfig", {}).get("enabled") is by_ip
+    assert inputs["privateClusterConfig"]["enablePrivateEndpoint"] is (endpoint == "private-ip")
+    assert [block["cidrBlock"] for block in inputs["masterAuthorizedNetworksConfig"]["cidrBlocks"]] == listed
     authority = {"certificate-authority-data": answers.CA_CERTIFICATE}
     assert json.loads(run.outputs["kubeconfig"])["clusters"][0]["cluster"] == (
         # A DNS name has a certificate of a public authority.
-        {"server": f"https://{answers.DNS_ENDPOINT}"} if dns else {"server": f"https://{answers.ENDPOINT}", **authority}
+        {"server": f"https://{server}", **({} if by_dns else authority)}
     )
 
 

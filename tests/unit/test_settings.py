@@ -109,7 +109,9 @@ def test_the_config_reference_is_what_the_models_say() -> None:
     ("key", "default", "modes"),
     [
         ("cluster.version", "`1.35`", ("create",)),
-        ("cluster.deviceNetworks.rdmaNetwork", "required with `deviceNetworks`", ("adopt",)),
+        ("cluster.deviceNetworks.rdmaNetwork", "required with `deviceNetworks`", ()),
+        ("cluster.network.podsRange", "required", ("adopt",)),
+        ("cluster.network.mode", "`create`", ("create",)),
         ("domains[].zone", "required", ()),
         ("kai.mode", "`create`", ()),
         ("nodeSoftware.gibVersion", "the Dynamo release's", ()),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import cast
 
-from rehearsal.simulator.gcp import keys
+from rehearsal.simulator.gcp import keys, networks
 from rehearsal.simulator.gcp.rules import (
     ACCOUNT,
     ACCOUNT_MEMBER,
@@ -32,19 +32,21 @@ from rehearsal.simulator.gcp.rules import (
     PROJECT_MEMBER,
     RESOURCE_POLICY,
     SUBNETWORK,
+    SUBNETWORK_MEMBER,
     TOPOLOGY_NVL72,
     short,
 )
 from rehearsal.simulator.kubernetes import nodes
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
-from rehearsal.simulator.values import Props, Unknown, dig, items, many, number, text
+from rehearsal.simulator.values import Props, Unknown, dig, items, many, mapping, number, text
 from rehearsal.simulator.workloads import serving
 
 _PARAM_SET = "kubernetes:networking.gke.io/v1:GKENetworkParamSet"
 _DEVICE_NETWORK = "kubernetes:networking.gke.io/v1:Network"
+DRANET_LABEL = "cloud.google.com/gke-networking-dra-driver"
 _RESERVATION = "nodeConfig.reservationAffinity.values"
-_GRANTS = (ACCOUNT_MEMBER, PROJECT_MEMBER, BUCKET_MEMBER, KEY_MEMBER)
+_GRANTS = (ACCOUNT_MEMBER, PROJECT_MEMBER, SUBNETWORK_MEMBER, BUCKET_MEMBER, KEY_MEMBER)
 _POOLS = r"iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools"
 _DAY = 86_400
 _CONDITION_MAX, _MAPPING_MAX = 4096, 2048
@@ -83,14 +85,17 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
     keys.refuse_unusable(state, kind, placed)
     if kind in (CLUSTER, NODE_POOL):
         _account_exists(state, text(placed, "nodeConfig.serviceAccount"))
-    if kind == NODE_POOL:
+    if kind == CLUSTER:
+        networks.at_cluster(state, placed)
+    elif kind == NODE_POOL:
         _not_newer(state, placed)
         _pool_fits(state, placed, None)
+        networks.at_pool(state, state.get(CLUSTER, _cluster_of(state, placed)), placed)
         _pool_networks(state, placed)
     elif kind == SUBNETWORK:
         _no_overlap(state, placed)
     elif kind == FIREWALL:
-        network = _network(state, text(placed, "network"))
+        network = networks.named(state, NETWORK, text(placed, "network"), placed)
         if network is not None and "roce" in text(network.outputs, "networkProfile"):
             raise ApiError(
                 f"Error 400: network '{text(network.outputs, 'name')}' has a RoCE network profile, which takes "
@@ -103,6 +108,7 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
 def at_update(state: CloudState, kind: str, placed: Props, resource: CloudResource) -> None:
     """What the services reject when an object is updated."""
     if kind == CLUSTER:
+        networks.at_endpoint(placed)
         # Its own nodes are those that it was made with; the key of a later change is that of the database.
         placed = {**placed, "nodeConfig": {}}
     keys.refuse_unusable(state, kind, placed)
@@ -298,27 +304,32 @@ def _pool_networks(state: CloudState, placed: Props) -> None:
     zones = [str(zone) for zone in many(placed, "nodeLocations")]
     ranges: list[tuple[str, ipaddress.IPv4Network]] = []
     for config in items(placed, "networkConfig.additionalNodeNetworkConfigs"):
-        network = _network(state, text(config, "network"))
+        network = networks.named(state, NETWORK, text(config, "network"), placed)
         profile = short(text(network.outputs, "networkProfile")) if network else ""
         if profile and zones and not any(profile.startswith(f"{zone}-") for zone in zones):
             raise ApiError(
                 f"Error 400: network '{text(config, 'network')}' has the profile {profile}, which is not of the "
                 f"pool's zone {', '.join(zones)}"
             )
-        subnet = short(text(config, "subnetwork"))
+        found = networks.named(state, SUBNETWORK, text(config, "subnetwork"), placed)
+        if found is None:
+            continue
+        subnet = short(found.id)
+        ranges.extend((subnet, its) for its in _ranges(found.outputs))
+        if mapping(placed, "nodeConfig.labels").get(DRANET_LABEL) == "true":
+            # DRANET attaches the NICs; it takes no network objects.
+            continue
         sets = [
             text(resource.outputs, "metadata.name")
             for resource in state.find(_PARAM_SET, scope=cluster)
-            if short(text(resource.outputs, "spec.vpcSubnet")) == subnet
+            if text(resource.outputs, "spec.vpcSubnet") == subnet
         ]
-        networks = state.find(_DEVICE_NETWORK, scope=cluster)
-        if not any(text(resource.outputs, "spec.parametersRef.name") in sets for resource in networks):
+        objects = state.find(_DEVICE_NETWORK, scope=cluster)
+        if not any(text(resource.outputs, "spec.parametersRef.name") in sets for resource in objects):
             raise ApiError(
                 f"Error 400: subnetwork '{subnet}' has no GKENetworkParamSet with a Network in cluster "
                 f"'{short(cluster)}': network objects must be there before the node pool"
             )
-        for resource in state.find(SUBNETWORK, where=lambda t, s=subnet: text(t.outputs, "name") == s):
-            ranges.extend((subnet, found) for found in _ranges(resource.outputs))
     for (one, first), (two, second) in combinations(ranges, 2):
         if first.overlaps(second):
             raise ApiError(f"Error 400: the ranges of node networks {one} ({first}) and {two} ({second}) overlap")
@@ -340,11 +351,6 @@ def _no_overlap(state: CloudState, placed: Props) -> None:
 def _ranges(props: Props) -> list[ipaddress.IPv4Network]:
     texts = [text(props, "ipCidrRange")] + [text(r, "ipCidrRange") for r in items(props, "secondaryIpRanges")]
     return [ipaddress.IPv4Network(found) for found in texts if found]
-
-
-def _network(state: CloudState, reference: str) -> CloudResource | None:
-    named = state.find(NETWORK, where=lambda t: text(t.outputs, "name") == short(reference))
-    return named[0] if named else None
 
 
 def _cluster_of(state: CloudState, placed: Props) -> str:

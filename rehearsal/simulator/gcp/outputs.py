@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from rehearsal.simulator.gcp.rules import (
     short,
 )
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import UNKNOWN, Props, items, many, mapping
+from rehearsal.simulator.values import UNKNOWN, Props, items, many, mapping, text
 
 GKE_VERSION = "1.34.1-gke.3971000"
 """Default control plane version of the embedded cloud, supported by the default Dynamo profile."""
@@ -51,6 +52,7 @@ def before(kind: str, placed: Props, outputs: Mapping[str, Any]) -> Props:
     if kind == CLUSTER:
         known["masterAuth"] = UNKNOWN
         known["controlPlaneEndpointsConfig"] = UNKNOWN
+        known["privateClusterConfig"] = UNKNOWN
     return known
 
 
@@ -91,7 +93,8 @@ def merged(kind: str, old: Props, given: Props) -> Props:
         return {}
     return {
         "masterAuth": old.get("masterAuth"),
-        "controlPlaneEndpointsConfig": _endpoints(given, _dns(old)),
+        "controlPlaneEndpointsConfig": _endpoints(given, _dns(old), old),
+        **_addresses(given, text(old, "privateClusterConfig.publicEndpoint"), old),
     }
 
 
@@ -110,9 +113,26 @@ def _email(placed: Props) -> str:
     return f"{placed['accountId']}@{placed['project']}.iam.gserviceaccount.com"
 
 
-def _endpoints(placed: Props, dns: str) -> Props:
+def _endpoints(placed: Props, dns: str, old: Props) -> Props:
     given = mapping(placed, "controlPlaneEndpointsConfig")
-    return {**given, "dnsEndpointConfig": {**mapping(given, "dnsEndpointConfig"), "endpoint": dns}}
+    by_ip = mapping(given, "ipEndpointsConfig") or mapping(old, "controlPlaneEndpointsConfig.ipEndpointsConfig")
+    return {
+        **given,
+        "dnsEndpointConfig": {**mapping(given, "dnsEndpointConfig"), "endpoint": dns},
+        "ipEndpointsConfig": by_ip or {"enabled": True},
+    }
+
+
+def _addresses(placed: Props, public: str, old: Props) -> Props:
+    """The control plane's addresses: a cluster has both, and answers at the private one alone if that is asked for."""
+    config = mapping(placed, "privateClusterConfig")
+    cidr = text(config, "masterIpv4CidrBlock") or text(old, "privateClusterConfig.masterIpv4CidrBlock")
+    inside = str(ipaddress.IPv4Network(cidr)[2]) if cidr else f"10{public[public.index('.') :]}"
+    private = config.get("enablePrivateEndpoint") is True
+    return {
+        "endpoint": inside if private else public,
+        "privateClusterConfig": {**config, "privateEndpoint": inside, "publicEndpoint": public},
+    }
 
 
 def _account(state: CloudState, id_: str, placed: Props) -> Props:
@@ -137,10 +157,10 @@ def _cluster(state: CloudState, _: str, placed: Props) -> Props:
     number, region = project_number(str(placed["project"])), str(placed["location"])
     dns = f"gke-{state.text(28)}-{number}.{region}.gke.goog"
     return {
-        "endpoint": endpoint,
+        **_addresses(placed, endpoint, {}),
         "masterAuth": {"clusterCaCertificate": certificate},
         "masterVersion": full_version(str(placed.get("minMasterVersion") or "")),
-        "controlPlaneEndpointsConfig": _endpoints(placed, dns),
+        "controlPlaneEndpointsConfig": _endpoints(placed, dns, {}),
         "clusterIpv4Cidr": "10.4.0.0/14",
         "servicesIpv4Cidr": "10.0.32.0/20",
     }

@@ -24,6 +24,7 @@ ADDRESS = "gcp:compute/address:Address"
 ACCOUNT = "gcp:serviceaccount/account:Account"
 ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
 PROJECT_MEMBER = "gcp:projects/iAMMember:IAMMember"
+SUBNETWORK_MEMBER = "gcp:compute/subnetworkIAMMember:SubnetworkIAMMember"
 PROJECT_SERVICE = "gcp:projects/service:Service"
 BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
@@ -102,6 +103,11 @@ class Rule:
     """Ordered lists that the service returns in an order of its own (E9), which the plugin sees as a change."""
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Defaults that the plugin adds to the inputs (E15)."""
+    same_by_name: tuple[str, ...] = ()
+    """Fields in which a bare name counts as any path that ends with it (the plugin's CompareSelfLinkOrResourceName):
+    a move from one project's network to another's of the same name is no change."""
+    kept: tuple[str, ...] = ()
+    """Optional fields that the service answers with too: not giving one any more keeps it as it is."""
     autoname: str = "name"
     """The field that is generated from the logical name if it is not given; empty: none."""
 
@@ -122,8 +128,15 @@ RULES: dict[str, Rule] = {
             "ipAllocationPolicy",
             "defaultMaxPodsPerNode",
             "privateClusterConfig.masterIpv4CidrBlock",
+            "privateClusterConfig.privateEndpointSubnetwork",
         ),
-        (Reference("network", NETWORK), Reference("subnetwork", SUBNETWORK)),
+        (
+            Reference("network", NETWORK),
+            Reference("subnetwork", SUBNETWORK),
+            Reference("privateClusterConfig.privateEndpointSubnetwork", SUBNETWORK),
+        ),
+        same_by_name=("network", "subnetwork", "privateClusterConfig.privateEndpointSubnetwork"),
+        kept=("controlPlaneEndpointsConfig.ipEndpointsConfig", "privateClusterConfig.masterIpv4CidrBlock"),
         reordered=("monitoringConfig.enableComponents", "loggingConfig.enableComponents"),
     ),
     NODE_POOL: Rule(
@@ -209,6 +222,11 @@ RULES: dict[str, Rule] = {
         autoname="",
     ),
     PROJECT_MEMBER: Rule("{project}/{role}/{member}", autoname=""),
+    SUBNETWORK_MEMBER: Rule(
+        "projects/{project}/regions/{region}/subnetworks/{subnetwork}/{role}/{member}",
+        references=(Reference("subnetwork", SUBNETWORK, holds=False),),
+        autoname="",
+    ),
     PROJECT_SERVICE: Rule("{project}/{service}", ("project", "service"), autoname=""),
     BUCKET: Rule(
         "{name}",
@@ -267,7 +285,7 @@ RULES: dict[str, Rule] = {
     ),
 }
 
-ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER, KEY_MEMBER})
+ADDITIVE = frozenset({ACCOUNT_MEMBER, PROJECT_MEMBER, SUBNETWORK_MEMBER, PROJECT_SERVICE, BUCKET_MEMBER, KEY_MEMBER})
 """Kinds that can be created twice: for an existing grant or API, the existing one is returned."""
 UNDELETABLE = frozenset({KEY_RING, CRYPTO_KEY})
 """Kinds that stay for ever: the plugin only forgets a key ring, and destroys the versions of a key (SDK documentation

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from rehearsal.simulator import sdk_schema
 from rehearsal.simulator.faults import Call
-from rehearsal.simulator.gcp import admission, invokes
+from rehearsal.simulator.gcp import admission, invokes, networks
 from rehearsal.simulator.gcp import outputs as gcp_outputs
 from rehearsal.simulator.gcp.rules import (
     ADDITIVE,
@@ -32,7 +32,7 @@ from rehearsal.simulator.gcp.rules import (
 from rehearsal.simulator.kubernetes.system_objects import boot_cluster
 from rehearsal.simulator.service import Difference, Failure, Service
 from rehearsal.simulator.state import ApiError, CloudResource
-from rehearsal.simulator.values import Props, Unknown, changes, has_unknown, items, text
+from rehearsal.simulator.values import Change, Props, Unknown, changes, has_unknown, items, text
 
 _DEFAULTS = "__defaults"
 """Where the real plugin records which inputs it generated (the name)."""
@@ -68,7 +68,13 @@ class GoogleCloud(Service):
         admission.at_diff(call.kind, news)
         # The plugin compares the inputs with the service's answer.
         answered = gcp_outputs.in_own_order(call.kind, olds)
-        found = Difference([change for change in changes(answered, news) if change.path[0] != _DEFAULTS])
+        found = Difference(
+            [
+                change
+                for change in changes(answered, news)
+                if change.path[0] != _DEFAULTS and not _suppressed(rule, change, answered, news)
+            ]
+        )
         paths = rule.replaces
         if paths is not None and call.kind == SUBNETWORK and not admission.grows(olds, news):
             paths = (*paths, "ipCidrRange")
@@ -217,6 +223,8 @@ class GoogleCloud(Service):
         return [resource for resource in found if resource is not None]
 
     def _find(self, kind: str, value: str, placed: Props) -> CloudResource | None:
+        if kind in networks.KINDS:
+            return networks.named(self.state, kind, value, placed)
         for resource in self.state.find(kind, where=lambda other: not _is_deleted(other)):
             names = (resource.id, resource.outputs.get("selfLink"), resource.outputs.get("email"), short(resource.id))
             if value in names or resource.outputs.get("name") == short(value):
@@ -244,6 +252,15 @@ def values_at(value: Any, path: str) -> list[str]:
         return [found for item in items(value, head) for found in values_at(item, rest)]
     found = text(value, path)
     return [found] if found else []
+
+
+def _suppressed(rule: Rule, change: Change, olds: Props, news: Props) -> bool:
+    """Whether the plugin sees no change where the inputs differ."""
+    if change.kind == "delete" and any(change.within(path) for path in rule.kept):
+        return True
+    path = ".".join(str(step) for step in change.path)
+    new = text(news, path)
+    return path in rule.same_by_name and bool(new) and "/" not in new and short(text(olds, path)) == new
 
 
 def _is_deleted(resource: CloudResource) -> bool:

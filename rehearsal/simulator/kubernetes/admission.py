@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp.rules import NETWORK, SUBNETWORK, short
 from rehearsal.simulator.kubernetes import admission_policies, finalizers, pods
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
@@ -116,11 +117,13 @@ def _delete_namespace(state: CloudState, namespace: CloudResource) -> None:
         state.remove(resource.key)
 
 
-def _param_set(state: CloudState, _: str, inputs: Props) -> None:
+def _param_set(state: CloudState, cluster: str, inputs: Props) -> None:
     name = text(inputs, "metadata.name")
     vpc, subnet = text(inputs, "spec.vpc"), text(inputs, "spec.vpcSubnet")
     if "/" in vpc or "/" in subnet:
         raise ApiError(f"GKENetworkParamSet {name}: vpc and vpcSubnet are names, not links (VPCNotFound)")
+    if vpc == networks.clusters_name(state, cluster):
+        raise ApiError(f"GKENetworkParamSet {name}: {vpc} is the cluster's own VPC (DeviceModeCantUseDefaultVPC)")
     if not state.find(NETWORK, where=lambda t: text(t.outputs, "name") == vpc):
         raise ApiError(f"GKENetworkParamSet {name}: VPC {vpc} not found (VPCNotFound)")
     subnets = state.find(SUBNETWORK, where=lambda t: text(t.outputs, "name") == subnet)

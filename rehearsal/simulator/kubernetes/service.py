@@ -357,11 +357,15 @@ def server_of(kubeconfig: Any) -> str:
 
 
 def cluster_at(state: CloudState, server: str) -> CloudResource | None:
-    """The cluster that answers at a server address, by its IP endpoint or its DNS endpoint."""
+    """The cluster that answers at a server address: by its DNS name, or by the IP address that is not switched off."""
     host = server.removeprefix("https://").rstrip("/").split(":")[0]
     for cluster in state.find(CLUSTER):
-        dns = text(cluster.outputs, "controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint")
-        if host and host in (cluster.outputs.get("endpoint"), dns):
+        endpoints = mapping(cluster.outputs, "controlPlaneEndpointsConfig")
+        dns = mapping(endpoints, "dnsEndpointConfig")
+        answering = {dns.get("endpoint")} if dns.get("allowExternalTraffic") is True else set[Any]()
+        if mapping(endpoints, "ipEndpointsConfig").get("enabled") is not False:
+            answering.add(cluster.outputs.get("endpoint"))
+        if host and host in answering:
             return cluster
     return None
 

@@ -2,8 +2,8 @@
 
 There are two mutually exclusive ways: GKE `Network` objects, which a pod's annotation references and whose subnets the
 node pool is attached to; and DRANET, whose devices a pod claims and a node pool offers if it has the network profile
-`auto` and the label that runs the driver. A pod that does not match its pool never starts. Read in GKE's
-multi-networking and DRANET guides; not run.
+`auto`, or networks of its own, and the label that runs the driver. A pod that does not match its pool never starts.
+Read in GKE's multi-networking and DRANET guides; not run.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _networks(annotations: Props) -> list[str]:
 
 def _unclaimed(state: CloudState, cluster: str, namespace: str, pool: CloudResource, pod: Props) -> Iterator[str]:
     """Claims on DRANET's devices that the pool's nodes do not offer."""
-    offered = text(pool.outputs, "networkConfig.acceleratorNetworkProfile") == "auto"
+    config = mapping(pool.outputs, "networkConfig")
+    offered = config.get("acceleratorNetworkProfile") == "auto" or bool(items(config, "additionalNodeNetworkConfigs"))
     driver = mapping(pool.outputs, "nodeConfig.labels").get(DRANET_LABEL) == "true"
     for claim in items(pod, "resourceClaims"):
         template = state.get(_TEMPLATE, f"{namespace}/{text(claim, 'resourceClaimTemplateName')}", cluster)
