@@ -1,0 +1,61 @@
+"""What a platform team must have done before these settings can be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reference import encryption, gke, identities, mirrors, network_prerequisites, networks
+from reference.network_prerequisites import Team
+from reference.prerequisites import Prerequisite
+from settings.model import CreateCluster, Settings
+from settings.network import AdoptNetwork
+
+NUMBER: Final = "PROJECT_NUMBER"
+"""Stands for a project number that the config does not say."""
+
+
+def of(settings: Settings) -> Iterator[Prerequisite]:
+    """Every object and grant that the program does not make itself, in the order in which they are made."""
+    yield from _networks(settings)
+    given = settings.identities
+    if not given.enable_apis:
+        yield from identities.apis(settings.project, gke.APIS)
+    if given.node_service_account is not None:
+        yield from identities.node_account(given.node_service_account, settings.project)
+    bucket = settings.model_bucket.name
+    for key, email, role in (
+        ("identities.modelReader", given.model_reader, identities.READER),
+        ("identities.modelWriter", given.model_writer, identities.WRITER),
+    ):
+        if email is not None:
+            yield from identities.model_account(key, email, role, bucket)
+    chosen = settings.encryption
+    yield from encryption.prerequisites(chosen.keys, settings.project_number, granted=chosen.grant)
+    if settings.images.mirrors:
+        account = given.node_service_account or "NODE_ACCOUNT"
+        yield from mirrors.prerequisites(settings.mirrors, account)
+
+
+def _networks(settings: Settings) -> Iterator[Prerequisite]:
+    cluster, subnetworks = settings.cluster, list[str]()
+    network = cluster.network if isinstance(cluster, CreateCluster) else None
+    named = cluster.device_networks if settings.created_domains else None
+    anchor = network.network if isinstance(network, AdoptNetwork) else named.rdma_network if named else None
+    if anchor is None:
+        return
+    owner = networks.network(anchor).project or settings.project
+    team = Team(owner, settings.region, settings.domains[0].zone)
+    if isinstance(network, AdoptNetwork):
+        ranges = (network.pods_range, network.services_range)
+        yield from network_prerequisites.of_cluster(
+            team, network.network, network.subnetwork, ranges, settings.a4x_nodes
+        )
+        subnetworks.append(networks.last_part(network.subnetwork))
+    if named is not None:
+        gvnic = (named.gvnic.network, named.gvnic.subnetwork)
+        yield from network_prerequisites.of_devices(team, gvnic, named.rdma_network, named.rdma_subnetworks)
+        subnetworks += [networks.last_part(subnetwork) for _, subnetwork in named.interfaces]
+    if owner != settings.project:
+        number = settings.project_number or NUMBER
+        yield from network_prerequisites.of_host(owner, number, settings.region, subnetworks)

@@ -1,0 +1,118 @@
+"""The example of a company's environment, all settings at once, in the real engine: it deploys and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from rehearsal import Rehearsal
+from rehearsal.simulator.gcp.rules import (
+    ACCOUNT,
+    CLUSTER,
+    FIREWALL,
+    NETWORK,
+    NODE_POOL,
+    PROJECT_SERVICE,
+    ROUTER,
+    SUBNETWORK,
+)
+from rehearsal.simulator.kubernetes import chart_images
+from settings import stack_file
+from tests import stacks
+from tests.resilience.proof import needs_engine
+from tools.platform_team import EXAMPLE
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+OURS: Final = "us-docker.pkg.dev/my-project/"
+FOREIGN: Final = ("nvcr.io/", "ghcr.io/", "docker.io/", "mirror.gcr.io", "helm.ngc.nvidia.com", "huggingface.co")
+KEY: Final = "projects/company-keys/locations/us-central1/keyRings/a4x/cryptoKeys"
+
+
+def _config(**changes: Any) -> dict[str, Any]:
+    """The example in place of `prod`'s config."""
+    absent = dict.fromkeys(stacks.config("prod"))
+    return {**absent, **stack_file.read(EXAMPLE), **{f"dynamo-a4x:{key}": value for key, value in changes.items()}}
+
+
+def test_the_example_deploys_with_nothing_that_its_settings_do_not_allow_and_leaves_nothing() -> None:
+    with Rehearsal("prod", config=_config(), secrets={"hfToken": "made-up"}) as rehearsal:
+        outputs = rehearsal.up().outputs
+        made = [resource for resource in rehearsal.state if resource.origin == "program"]
+        kinds = {resource.kind for resource in made}
+        assert not kinds & {NETWORK, SUBNETWORK, FIREWALL, ROUTER, ACCOUNT, PROJECT_SERVICE}
+        assert not [kind for kind in kinds if "IAM" in kind]
+        assert [image for image in chart_images.pulled(rehearsal.state) if not image.startswith(OURS)] == []
+        state = json.dumps(rehearsal.export()["deployment"]["resources"])
+        assert [host for host in FOREIGN if host in state] == []
+
+        [cluster] = rehearsal.state.find(CLUSTER)
+        assert cluster.inputs["network"] == "projects/net-host/global/networks/corp"
+        assert cluster.inputs["nodeConfig"]["bootDiskKmsKey"] == f"{KEY}/disks"
+        assert cluster.inputs["databaseEncryption"] == {"state": "ENCRYPTED", "keyName": f"{KEY}/secrets"}
+        for pool in rehearsal.state.find(NODE_POOL):
+            node = pool.inputs["nodeConfig"]
+            assert node["serviceAccount"] == "gke-nodes@my-project.iam.gserviceaccount.com"
+            assert node["bootDiskKmsKey"] == f"{KEY}/disks"
+            assert node["tags"] == ["gpu-nodes"]
+        for resource in made:
+            labels = (resource.outputs.get("metadata") or {}).get("labels") or {}
+            if resource.kind.startswith("kubernetes:") and "helm" not in resource.kind:
+                assert labels.get("example.com/team") == "ml", resource
+
+        assert outputs["firewallRules"].value
+        commands = outputs["iamBindings"].value
+        assert any("weights-reader@my-project" in command for command in commands), commands
+        assert "disallow-privileged-containers" in outputs["policyExemptions"].value["r1-10p8d-graph/decode"]
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert not rehearsal.state.leftovers()
+
+
+IN_PLACE: Final[dict[str, Any]] = {
+    "metadata": {"labels": {"cost-centre": "1"}, "kubernetesLabels": {"example.com/a": "b"}, "networkTags": ["t"]},
+    "cluster.maintenance": {"dailyStart": "03:00", "holdUpgrades": False},
+    "domains.pool": {"labels": {"example.com/a": "b"}, "upgrade": {"maxUnavailable": 18}},
+    "raw": {"cluster": {"costManagementConfig": {"enabled": True}}},
+}
+"""Company settings that a living rack takes without losing a node or a pod."""
+
+ROLLING: Final[dict[str, Any]] = {
+    "metadata": {"podLabels": {"sidecar.istio.io/inject": "false"}},
+    "domains.taints": [{"key": "dedicated", "value": "gpu", "effect": "NoExecute"}],
+    "pods": {"proxy": {"url": "http://proxy.example.com:3128"}},
+}
+"""Those that replace pods: the graph keeps its name, and its pods roll."""
+
+
+def _with(key: str, value: Any) -> dict[str, Any]:
+    top, _, inner = key.partition(".")
+    full = f"dynamo-a4x:{top}"
+    if not inner:
+        return {full: value}
+    shipped: Any = stacks.config("prod")[full]
+    changed: Any = [{**shipped[0], inner: value}] if isinstance(shipped, list) else {**shipped, inner: value}
+    return {full: changed}
+
+
+def test_a_living_environment_takes_each_setting_as_its_reference_says() -> None:
+    with Rehearsal("prod", config={"dynamo-a4x:protect": False}) as rehearsal:
+        rehearsal.up()
+        moment = rehearsal.moment()
+        cases = [(False, *case) for case in IN_PLACE.items()] + [(True, *case) for case in ROLLING.items()]
+        for rolls, key, value in cases:
+            rehearsal.set_config(_with(key, value))
+            announced = [warning for warning in rehearsal.preview().warnings if "does not answer" in warning]
+            assert bool(announced) == (rolls and key != "pods"), (key, announced)
+            changed = rehearsal.up(f"with {key}").changed
+            replaced = {step.name for step in changed if step.op in {"replace", "create-replacement"}}
+            assert not {name for name in replaced if name.endswith(("-pool", "-cluster", "-graph"))}, (key, replaced)
+            # The readiness check is told the hashes of the pods: it runs again where they change.
+            assert any(name.endswith("-readiness-job") for name in replaced) == rolls, (key, replaced)
+            rehearsal.up_without_change()
+            rehearsal.restore(moment)
+            rehearsal.set_config({full: stacks.config("prod").get(full) for full in _with(key, value)})
+        rehearsal.destroy()
+        assert not rehearsal.state.leftovers()
