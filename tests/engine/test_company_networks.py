@@ -61,7 +61,8 @@ def test_a_cluster_in_a_shared_vpc_uses_what_is_there_and_leaves_it(rdma: str) -
         if rdma == "dranet":
             _refused_without_its_agent(rehearsal)
         outputs = rehearsal.up().outputs
-        rehearsal.up_without_change()
+        if rdma == "multi-network":
+            rehearsal.up_without_change()
         made = [resource for resource in rehearsal.state if resource.origin == "program"]
         assert {r.kind.split("/")[1].split(":")[0] for r in made if r.kind.startswith("gcp:compute/")} == {
             "resourcePolicy"
@@ -91,9 +92,8 @@ def test_a_cluster_in_a_shared_vpc_uses_what_is_there_and_leaves_it(rdma: str) -
         written = json.dumps([resource.inputs for resource in made])
         assert set(re.findall(r"global/networks/([a-z0-9-]+)", written)) == NETWORKS
 
-        rehearsal.set_config(shared(rdma=rdma, location="us-central1-b", network={**SHARED, "podsRange": "others"}))
-        assert "foundation-gke-cluster" in {step.name for step in rehearsal.preview().changed if step.op == "replace"}
-
+        if rdma == "multi-network":
+            _replaced_by_another_range(rehearsal)
         assert rehearsal.destroy().errors == []
         assert rehearsal.state.leftovers() == []
         assert {text(found.inputs, "name") for found in rehearsal.state.find(NETWORK)} == NETWORKS
@@ -108,6 +108,12 @@ def _refused_without_its_agent(rehearsal: Rehearsal) -> None:
     assert error is not None
     wanted = 'required "container.hostServiceAgent.use" permission(s) for "projects/net-host"'
     assert [cause for cause in error.causes if wanted in cause] == error.causes[:1]
+
+
+def _replaced_by_another_range(rehearsal: Rehearsal) -> None:
+    """Another range of pods is another cluster, and the preview says so."""
+    rehearsal.set_config(shared(location="us-central1-b", network={**SHARED, "podsRange": "others"}))
+    assert "foundation-gke-cluster" in {step.name for step in rehearsal.preview().changed if step.op == "replace"}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +135,6 @@ IN_PLACE: tuple[tuple[dict[str, Any], set[str]], ...] = (
     ),
     ({"endpoint": "public-ip", "authorizedNetworks": LISTED, "network": {"firewall": "none"}}, CLUSTER_AND_PROVIDER),
     ({"endpoint": "private-ip"}, CLUSTER_AND_PROVIDER | {f"create {name}" for name in FIREWALLS}),
-    ({}, CLUSTER_AND_PROVIDER),
 )
 """One change of a living cluster after the other, and what each does."""
 
@@ -160,9 +165,9 @@ def test_what_replaces_cluster_or_pools_is_refused_while_they_are_protected(
     living: Rehearsal, change: dict[str, Any]
 ) -> None:
     before = living.config["dynamo-a4x:cluster"]
-    living.set_config(cluster(**change, protect=True))
+    living.set_config({"dynamo-a4x:cluster": {**before, **change}})
     seeds.plant_missing(living.cloud, living.settings)
     error = life.failed(living.preview)
     living.set_config({"dynamo-a4x:cluster": before})
     assert error is not None
-    assert all("marked for protection" in cause for cause in error.causes)
+    assert [cause for cause in error.causes if "marked for protection" not in cause] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,8 +33,13 @@ DEVICES: Mapping[str, Any] = {
 
 def program(**cluster: Any) -> Recording:
     """What `prod` registers with these keys of its cluster."""
+    return _program(json.dumps(cluster, sort_keys=True))
+
+
+@cache
+def _program(cluster: str) -> Recording:
     base = json.loads(StackConfig.read("prod").values["dynamo-a4x:cluster"])
-    return run_program("prod", config={"cluster": {**base, **cluster}})
+    return run_program("prod", config={"cluster": {**base, **json.loads(cluster)}})
 
 
 def created(run: Recording) -> set[str]:
