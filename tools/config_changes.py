@@ -101,6 +101,8 @@ _FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refuse
 _UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
 _NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
 _SCHEDULER = "; on 0.7 the operator notices when it is restarted (releases.md)"
+_NODES = "; GKE re-creates the nodes one after the other, as `upgrade.maxUnavailable` says, and their pods stop"
+_EVICTED = "; NoExecute evicts the pods that run; NoSchedule lets them roll"
 _SHARED = {
     "mode": "adopt",
     "network": "projects/net-host/global/networks/corp",
@@ -136,6 +138,26 @@ CASES: tuple[Case, ...] = (
     Case("cluster.name", "a4x-other", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.version", "1.34", only="prod"),
     Case("cluster.channel", "STABLE", only="prod"),
+    Case("cluster.maintenance.dailyStart", "03:00", only="prod"),
+    Case("cluster.maintenance.holdUpgrades", False, only="prod"),
+    Case("metadata.labels", {"cost-centre": "4711"}),
+    Case("metadata.kubernetesLabels", {"example.com/team": "ml"}),
+    Case("metadata.podLabels", {"sidecar.istio.io/inject": "false"}),
+    Case("metadata.networkTags", ["gpu-nodes"], only="prod"),
+    Case("pods.proxy.url", "http://proxy.example.com:3128"),
+    Case("pods.systemTolerations", [{"key": "team", "operator": "Exists"}]),
+    Case("raw.nodePools", {"nodeConfig": {"loggingVariant": "MAX_THROUGHPUT"}}, only="prod", note=_NODES),
+    Case("domains[0].taints", [{"key": "dedicated", "effect": "NoExecute"}], only="dev"),
+    Case("domains[0].taints", [{"key": "dedicated", "effect": "NoExecute"}], only="prod", note=_EVICTED),
+    Case("domains[0].pool.labels", {"example.com/team": "ml"}, only="prod"),
+    Case("domains[0].pool.sysctls", {"net.core.somaxconn": "4096"}, only="prod", note=_NODES),
+    Case("domains[0].pool.kubelet.cpuManagerPolicy", "static", only="prod", note=_NODES),
+    Case("domains[0].pool.bootDiskGb", 200, only="prod", note=_NODES),
+    Case("domains[0].pool.maintenanceInterval", "PERIODIC", replaces=(_POOL,), only="prod", note=_FIRST),
+    Case("domains[0].pool.upgrade.maxUnavailable", 18, only="prod"),
+    Case("stacks[0].priorityClass", "company-serving"),
+    Case("stacks[0].resources.worker.limits.memory", "800Gi"),
+    Case("stacks[0].frontend.environment", {"DYN_ROUTER_MODE": "kv"}),
     Case("cluster.network.addressRange", "10.32.0.0/12", replaces=_EVERYTHING, only="prod", note=_NEVER),
     Case("cluster.network.nat", "none", only="prod"),
     Case("cluster.network.firewall", "none", only="prod"),

@@ -8,9 +8,10 @@ from typing import Final
 from preflight.cloud import CloudError, OrgPolicy
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import encryption, gke, iam
+from reference import encryption, gke, iam, networks
 from reference.organisation_policies import CONSTRAINTS, NODE_IMAGES, Concern, Constraint
 from settings.model import CreateCluster, CreateModelBucket
+from settings.network import CreateNetwork
 
 HIERARCHY: Final = ("under:folders/", "under:organizations/", "in:")
 """Prefixes of a value that stands for many, which only Google can expand."""
@@ -95,10 +96,18 @@ def _concerns(site: Site) -> Mapping[Concern, Sequence[str]]:
         concerns |= {
             "secrets without a key": () if "secrets" in keys else (cluster.name,),
             "no security group": () if cluster.security_group else (cluster.name,),
-            "control plane by IP address": (cluster.name,),
+            "control plane by IP address": () if cluster.endpoint == "dns-only" else (cluster.name,),
             "dataplane v2": (cluster.name,),
-            "nat": (f"projects/{project}",),
-            "subnets without flow logs": (f"projects/{project}",),
+            **_own_networks(cluster, project),
+        }
+    if site.host is not None:
+        places = [networks.subnetwork(path) for path in site.shared_subnetworks()]
+        region = settings.region
+        concerns |= {
+            "host project": (f"projects/{site.host}",),
+            "shared subnetworks": [
+                f"projects/{site.host}/regions/{place.region or region}/subnetworks/{place.name}" for place in places
+            ],
         }
     if settings.workload_identity == "serviceAccount":
         made = (settings.stacks and not given.model_reader) or (
@@ -108,6 +117,14 @@ def _concerns(site: Site) -> Mapping[Concern, Sequence[str]]:
     elif given.iam == "write" and settings.stacks:
         concerns["principals of pods"] = (f"{project}.svc.id.goog",)
     return concerns
+
+
+def _own_networks(cluster: CreateCluster, project: str) -> Mapping[Concern, Sequence[str]]:
+    """What policies are about in networks that the program creates."""
+    network, own = cluster.network, (f"projects/{project}",)
+    if not isinstance(network, CreateNetwork):
+        return {}
+    return {"nat": own if network.nat == "own" else (), "subnets without flow logs": own}
 
 
 def _unencrypted(site: Site) -> list[str]:

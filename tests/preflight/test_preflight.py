@@ -33,6 +33,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials
 from google.protobuf.json_format import ParseError
 
+import settings
 from preflight import google_cloud, kubernetes, registry, scheduler
 from preflight.__main__ import main, read
 from preflight.checks import nodes, plan
@@ -43,10 +44,12 @@ from preflight.run import run
 from preflight.site import Site
 from reference.capacity import quantity
 from reference.registry import PYTHON_IMAGE
+from settings import stack_file
 from tests import stacks
 from tests.conftest import recorded
-from tests.preflight.healthy import kind
+from tests.preflight.healthy import HealthyCloud, kind
 from tests.recorder import ROOT, Recording, run_program
+from tools.platform_team import EXAMPLE
 
 DATA = ROOT / "tests" / "data" / "preflight"
 SETS = sorted(path.stem for path in DATA.glob("*.json"))
@@ -609,7 +612,9 @@ def test_the_docs_have_a_row_for_every_check() -> None:
     rows = {
         name for row in re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE) for name in row.strip("`").split("`, `")
     }
+    company = settings.parse(stack_file.read(EXAMPLE), "company")
     known = {check for name in HEALTHY for check in inspect(name)[0]}
+    known |= {check.name for check in plan(Site(company, HealthyCloud(company)))}
     assert {row.removesuffix(" NAME") for row in rows} == {kind(check) for check in known}
 
 
