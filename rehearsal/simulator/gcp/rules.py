@@ -167,6 +167,7 @@ RULES: dict[str, Rule] = {
             "nodeConfig.metadata",
             "nodeConfig.minCpuPlatform",
             "nodeConfig.advancedMachineFeatures",
+            "nodeConfig.hostMaintenancePolicy",
         ),
         (
             Reference("cluster", CLUSTER),
