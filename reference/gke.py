@@ -59,6 +59,20 @@ TAINT_EFFECTS: Final[Mapping[str, str]] = {
 WRITTEN_LABELS: Final = ("cloud.google.com/gke-accelerator", "cloud.google.com/gke-gpu-driver-version")
 """Labels that GKE gives the nodes of GPU pools by itself. Whether it also writes them into the pool is unverified."""
 
+RECREATING: Final = (
+    "containerdConfig",
+    "diskSizeGb",
+    "diskType",
+    "gcfsConfig",
+    "imageType",
+    "kubeletConfig",
+    "linuxNodeConfig",
+    "loggingVariant",
+    "workloadMetadataConfig",
+)
+"""Fields of a node config that the provider updates in place and GKE applies by re-creating the nodes, as the upgrade
+settings say (provider 7.45's `container_node_pool`; GKE's page on node upgrade strategies)."""
+
 APIS: Final = (
     "artifactregistry.googleapis.com",
     "cloudresourcemanager.googleapis.com",

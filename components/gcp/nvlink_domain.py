@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
+from components.gcp import node_warnings
 from components.gcp.device_vpcs import DeviceInterface
 from components.gcp.gke_cluster import CLOUD_PLATFORM_SCOPE
 from reference import gke, naming
@@ -210,6 +211,7 @@ class NvlinkDomain(pulumi.ComponentResource):
                     "nodeConfig.localNvmeSsdBlockConfig",
                     "placementPolicy",
                 ],
+                hooks=node_warnings.of_pool(name, domain, args["nodes"], options["max_unavailable"]),
                 custom_timeouts=pulumi.CustomTimeouts(create="2h", update="2h", delete="1h"),
             ),
         )

@@ -87,6 +87,13 @@ ROLLING: Final[dict[str, Any]] = {
 """Those that replace pods: the graph keeps its name, and its pods roll."""
 
 
+NODES: Final[dict[str, tuple[Any, str]]] = {
+    "domains.pool": ({"sysctls": {"net.core.somaxconn": "4096"}, "bootDiskGb": 200}, "diskSizeGb, linuxNodeConfig"),
+    "domains.nodeVersion": ("1.35.1-gke.1000000", "version"),
+}
+"""Those for which GKE re-creates the nodes, and the fields that a preview names."""
+
+
 def _with(key: str, value: Any) -> dict[str, Any]:
     top, _, inner = key.partition(".")
     full = f"dynamo-a4x:{top}"
@@ -114,5 +121,11 @@ def test_a_living_environment_takes_each_setting_as_its_reference_says() -> None
             rehearsal.up_without_change()
             rehearsal.restore(moment)
             rehearsal.set_config({full: stacks.config("prod").get(full) for full in _with(key, value)})
+        for key, (value, fields) in NODES.items():
+            rehearsal.set_config(_with(key, value))
+            [said] = [warning for warning in rehearsal.preview().warnings if "re-creates" in warning]
+            assert f"its 18 nodes for this change of {fields}, 1 at a time" in said
+            rehearsal.set_config({full: stacks.config("prod").get(full) for full in _with(key, value)})
+        assert not [warning for warning in rehearsal.preview().warnings if "re-creates" in warning]
         rehearsal.destroy()
         assert not rehearsal.state.leftovers()
