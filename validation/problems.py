@@ -8,7 +8,7 @@ nested key reads like a broken rule.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args, get_origin
 
@@ -47,6 +47,14 @@ class RuleError(ValueError):
         self.value = value
         self.rule = rule
         self.fix = fix
+
+
+def refused(check: Callable[..., object], *values: object, key: str | None = None) -> Iterator[Problem]:
+    """The problem that `check(*values)` raises; under the config's own `key` where the rule has another name for it."""
+    try:
+        check(*values)
+    except RuleError as error:
+        yield Problem(key or error.key, error.value, error.rule, error.fix)
 
 
 def report(subject: str, problems: Sequence[Problem]) -> str:

@@ -26,7 +26,7 @@ from settings.checks import (
     raw_fields,
 )
 from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, refused
 from validation.unknown_keys import nearest
 
 Check = Callable[[Settings], Iterator[Problem]]
@@ -93,11 +93,11 @@ def _environment(settings: Settings) -> Iterator[Problem]:
 
 
 def _project(settings: Settings) -> Iterator[Problem]:
-    yield from _refused(lambda: gke.check_project(settings.project, "gcp:project"))
+    yield from refused(gke.check_project, settings.project, "gcp:project")
 
 
 def _region(settings: Settings) -> Iterator[Problem]:
-    yield from _refused(lambda: gke.check_region(settings.region, "gcp:region"))
+    yield from refused(gke.check_region, settings.region, "gcp:region")
 
 
 def _project_number(settings: Settings) -> Iterator[Problem]:
@@ -115,10 +115,10 @@ def _cluster(settings: Settings) -> Iterator[Problem]:
     cluster = settings.cluster
     if not isinstance(cluster, CreateCluster):
         return
-    yield from _refused(lambda: gke.check_cluster_name(cluster.name))
+    yield from refused(gke.check_cluster_name, cluster.name)
     profile = PROFILES.get(settings.dynamo.version)
     if profile is not None:
-        yield from _refused(lambda: gke.version_window(profile).check(cluster.version))
+        yield from refused(gke.version_window(profile).check, cluster.version)
     parts = (("kai", settings.kai.mode), ("dynamo", settings.dynamo.mode), ("draDriver", settings.dra_driver.mode))
     for key, mode in parts:
         if mode == "adopt":
@@ -133,8 +133,8 @@ def _domains(settings: Settings) -> Iterator[Problem]:
         yield Problem("domains", [], rule, "list one with name, mode, zone and nodes")
     for i, domain in enumerate(settings.domains):
         key = f"domains[{i}]"
-        yield from _refused(lambda d=domain, k=key: gke.check_zone(d.zone, _region_of(settings, d), f"{k}.zone"))
-        yield from _refused(lambda d=domain, k=key: gke.check_pool_name(d.name, f"{k}.name"))
+        yield from refused(gke.check_zone, domain.zone, _region_of(settings, domain), f"{key}.zone")
+        yield from refused(gke.check_pool_name, domain.name, f"{key}.name")
         if not isinstance(domain, CreateDomain) and isinstance(settings.cluster, CreateCluster):
             rule = "a created cluster has no node pool to adopt"
             yield Problem(f"{key}.mode", domain.mode, rule, f"set {key}.mode: create, with a reservation")
@@ -187,7 +187,7 @@ def _one_rack_each(settings: Settings) -> Iterator[Problem]:
 def _one_zone(settings: Settings) -> Iterator[Problem]:
     zones = {domain.name: domain.zone for domain in settings.created_domains}
     if settings.cluster.rdma == "multi-network" and zones:
-        yield from _refused(lambda: gke.rdma_zone(zones))
+        yield from refused(gke.rdma_zone, zones)
 
 
 def _kai(settings: Settings) -> Iterator[Problem]:
@@ -283,14 +283,6 @@ def _stack_domains(settings: Settings) -> Iterator[Problem]:
                 "choose a smaller layout, a larger domain (up to 18 nodes), or another domain: a stack never spans "
                 "two, because prefill and decode share one NVLink fabric",
             )
-
-
-def _refused(check: Callable[[], object], key: str | None = None) -> Iterator[Problem]:
-    """The problem that `check` raises, under the config's own `key` where the rule has another name for it."""
-    try:
-        check()
-    except RuleError as error:
-        yield Problem(key or error.key, error.value, error.rule, error.fix)
 
 
 def _unique(key: str, names: list[str], rule: str) -> Iterator[Problem]:

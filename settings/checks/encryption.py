@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reference import encryption
 from reference.encryption import Use
 from settings.model import CreateCluster, CreateModelBucket, Settings
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, refused
 
 
 def keys(settings: Settings) -> Iterator[Problem]:
@@ -18,10 +18,7 @@ def keys(settings: Settings) -> Iterator[Problem]:
         if rule:
             yield Problem(key, path, rule, "remove the key; whoever made it chooses its encryption")
             continue
-        try:
-            encryption.check_location(path, use, settings.region, key)
-        except RuleError as error:
-            yield Problem(error.key, error.value, error.rule, error.fix)
+        yield from refused(encryption.check_location, path, use, settings.region, key)
 
 
 def _nothing_to_encrypt(settings: Settings, use: Use) -> str:

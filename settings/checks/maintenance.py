@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from reference import maintenance
 from settings.maintenance import MaintenanceExclusion
 from settings.model import CreateCluster, CreateDomain, Settings
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, RuleError, refused
 
 _KEY = "cluster.maintenance"
 
@@ -20,15 +20,13 @@ def check(settings: Settings) -> Iterator[Problem]:
     said = cluster.maintenance
     if said.daily_start is not None:
         start = said.daily_start
-        yield from _problem(lambda: maintenance.check_clock(start, f"{_KEY}.dailyStart"))
+        yield from refused(maintenance.check_clock, start, f"{_KEY}.dailyStart")
         if said.window is not None:
             rule = "a cluster has one window, daily or with a recurrence"
             yield Problem(f"{_KEY}.dailyStart", start, rule, f"remove it, or {_KEY}.window")
     if said.window is not None:
         found = said.window
-        yield from _problem(
-            lambda: maintenance.check_window(found.start, found.end, found.recurrence, f"{_KEY}.window")
-        )
+        yield from refused(maintenance.check_window, found.start, found.end, found.recurrence, f"{_KEY}.window")
     names = [maintenance.HOLD] if said.hold_upgrades else []
     for i, exclusion in enumerate(said.exclusions):
         key = f"{_KEY}.exclusions[{i}]"
@@ -90,10 +88,3 @@ def upgrades(settings: Settings) -> Iterator[Problem]:
                 f"GKE refuses it in a cluster of a release channel ({settings.cluster.channel})",
                 "remove the key; cluster.maintenance.holdUpgrades keeps the nodes as they are",
             )
-
-
-def _problem(check_: Callable[[], None]) -> Iterator[Problem]:
-    try:
-        check_()
-    except RuleError as error:
-        yield Problem(error.key, error.value, error.rule, error.fix)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from reference import labels
 from settings.model import Settings
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, refused
 
 Rule = Callable[[str, str, str], None]
 
@@ -26,12 +26,12 @@ def check(settings: Settings) -> Iterator[Problem]:
     ):
         yield from _each(f"metadata.{name}", pairs, rule)
     for i, tag in enumerate(said.network_tags):
-        yield from _problem(labels.check_network_tag, tag, f"metadata.networkTags[{i}]")
+        yield from refused(labels.check_network_tag, tag, f"metadata.networkTags[{i}]")
     for name, pairs in (
         ("annotations", {**said.annotations, **said.namespace_annotations}),
         ("podAnnotations", said.pod_annotations),
     ):
-        yield from _problem(labels.check_annotations_size, pairs, f"metadata.{name}")
+        yield from refused(labels.check_annotations_size, pairs, f"metadata.{name}")
     for name, found, most in (
         ("labels", len(said.labels), labels.RESOURCE_LABELS_MAX - len(labels.GOOGLE_OWN)),
         ("networkTags", len(said.network_tags), labels.NETWORK_TAGS_MAX),
@@ -42,16 +42,9 @@ def check(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"metadata.{name}", f"({found} of them)", rule, "remove some")
     for i, key in enumerate(said.ignored_node_labels):
         # A label of the program that is ignored would never arrive.
-        yield from _problem(labels.check_kubernetes_label, key, "", f"metadata.ignoredNodeLabels[{i}]")
+        yield from refused(labels.check_kubernetes_label, key, "", f"metadata.ignoredNodeLabels[{i}]")
 
 
 def _each(key: str, pairs: Mapping[str, str], rule: Rule) -> Iterator[Problem]:
     for name, value in pairs.items():
-        yield from _problem(rule, name, value, f"{key}.{name}")
-
-
-def _problem(rule: Callable[..., None], *values: object) -> Iterator[Problem]:
-    try:
-        rule(*values)
-    except RuleError as error:
-        yield Problem(error.key, error.value, error.rule, error.fix)
+        yield from refused(rule, name, value, f"{key}.{name}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reference import addresses, gke, networks
 from settings.model import CreateCluster, Settings
 from settings.network import AdoptNetwork, CreateNetwork, DeviceNetworks
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, RuleError, refused
 
 _NETWORK, _DEVICES = "cluster.network", "cluster.deviceNetworks"
 
@@ -40,10 +40,7 @@ def own(settings: Settings) -> Iterator[Problem]:
         return
     network = cluster.network
     if isinstance(network, CreateNetwork):
-        try:
-            addresses.plan(network.address_range, settings.a4x_nodes)
-        except RuleError as error:
-            yield Problem(error.key, error.value, error.rule, error.fix)
+        yield from refused(addresses.plan, network.address_range, settings.a4x_nodes)
         return
     named = {
         "controlPlaneRange": network.control_plane_range,

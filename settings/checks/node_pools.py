@@ -9,7 +9,7 @@ from typing import Final
 from reference import labels
 from reference.machines import A4X
 from settings.model import CreateDomain, Settings
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, refused
 
 _KUBELET_REFUSES: Final = re.compile(r"([^/]*\.)?(kubernetes|k8s)\.io/")
 """Domains in which the kubelet sets only labels that it knows (NodeRestriction); GKE refuses them on a pool."""
@@ -26,7 +26,7 @@ def check(settings: Settings) -> Iterator[Problem]:
                 rule = "every A4X node has this taint, and every pod of the program tolerates it"
                 yield Problem(f"{key}.key", taint.key, rule, "remove it")
                 continue
-            yield from _label(taint.key, taint.value, f"{key}.key")
+            yield from refused(labels.check_kubernetes_label, taint.key, taint.value, f"{key}.key")
         if not isinstance(domain, CreateDomain):
             continue
         for label, value in domain.pool.labels.items():
@@ -35,15 +35,8 @@ def check(settings: Settings) -> Iterator[Problem]:
                 rule = "Kubernetes keeps labels of kubernetes.io and k8s.io on nodes for itself"
                 yield Problem(key, value, rule, "choose a domain of your own, such as example.com/team")
             else:
-                yield from _label(label, value, key)
+                yield from refused(labels.check_kubernetes_label, label, value, key)
         for name, value in domain.pool.sysctls.items():
             if not _SYSCTL.fullmatch(name):
                 key, rule = f"domains[{i}].pool.sysctls.{name}", "a kernel parameter has parts that are joined by dots"
                 yield Problem(key, value, rule, "write it like net.core.somaxconn")
-
-
-def _label(label: str, value: str, key: str) -> Iterator[Problem]:
-    try:
-        labels.check_kubernetes_label(label, value, key)
-    except RuleError as error:
-        yield Problem(error.key, error.value, error.rule, error.fix)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from reference import capacity, outbound, pod_volumes
 from serving_rules import environment
 from settings.model import Settings, Stack
 from settings.pods import PodResources, Toleration
-from validation.problems import Problem, RuleError
+from validation.problems import Problem, refused
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SIDECAR: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
@@ -27,10 +27,9 @@ def check(settings: Settings) -> Iterator[Problem]:
         urls["proxy.url"] = said.proxy.url
     for name, url in urls.items():
         if url is not None:
-            yield from _problem(lambda u=url, n=name: outbound.check_url(u, f"pods.{n}"))
+            yield from refused(outbound.check_url, url, f"pods.{name}")
     if said.ca_bundle is not None:
-        bundle = said.ca_bundle
-        yield from _problem(lambda: outbound.check_certificates(bundle, "pods.caBundle"))
+        yield from refused(outbound.check_certificates, said.ca_bundle, "pods.caBundle")
     for i, stack in enumerate(settings.stacks):
         yield from _stack(stack, f"stacks[{i}]")
 
@@ -98,10 +97,3 @@ def _amount(text: str) -> float | None:
         return capacity.quantity(text)
     except ValueError:
         return None
-
-
-def _problem(check_: Callable[[], None]) -> Iterator[Problem]:
-    try:
-        check_()
-    except RuleError as error:
-        yield Problem(error.key, error.value, error.rule, error.fix)
