@@ -16,10 +16,27 @@ from reference.dynamo import IMAGE_LOOKUP_OFF
 from validation.problems import RuleError
 
 GOOGLE_OWN: Final = frozenset({*naming.gcp_labels(""), "domain"})
-KUBERNETES_OWN: Final = frozenset({*naming.kubernetes_labels(""), "app.kubernetes.io/name", "k8s-app", "name"})
-ANNOTATIONS_OWN: Final = frozenset({kai.QUEUE_ANNOTATION, IMAGE_LOOKUP_OFF, "iam.gke.io/gcp-service-account"})
-PREFIXES_OWN: Final = (f"{naming.PROJECT}/", "pulumi.com/", "gke-gcsfuse/", "networking.gke.io/")
-"""Keys that the program sets itself on some object, exactly or by their beginning."""
+KUBERNETES_OWN: Final = frozenset(
+    {
+        *naming.kubernetes_labels(""),
+        *("app.kubernetes.io/name", "k8s-app", "name"),
+        *("controller-revision-hash", "controller-uid", "job-name", "pod-template-hash"),
+    }
+)
+ANNOTATIONS_OWN: Final = frozenset(
+    {
+        *(kai.QUEUE_ANNOTATION, IMAGE_LOOKUP_OFF, "iam.gke.io/gcp-service-account"),
+        *("networking.gke.io/default-interface", "networking.gke.io/interfaces"),
+    }
+)
+PREFIXES_OWN: Final = (
+    *(f"{naming.PROJECT}/", "pulumi.com/", "gke-gcsfuse/"),
+    *("nvidia.com/", "grove.io/", "kai.scheduler/", "resource.nvidia.com/", "batch.kubernetes.io/"),
+)
+"""Keys that the program, its operators or Kubernetes' controllers set on some object, exactly or by their beginning."""
+
+POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
+"""Label of a namespace: the Pod Security Standard that its pods must keep to."""
 
 RESOURCE_LABELS_MAX: Final = 64
 """Labels of a Google Cloud resource."""
@@ -55,6 +72,14 @@ def check_kubernetes_label(label: str, value: str, key: str) -> None:
     if value and not _PART.fullmatch(value):
         rule = "a label's value has up to 63 letters, digits, hyphens, dots and underscores, no sign at either end"
         raise RuleError(key, value, rule, "write it like team-42; longer texts belong in an annotation")
+
+
+def check_namespace_label(label: str, value: str, key: str) -> None:
+    """`check_kubernetes_label`, and no standard that keeps the program's own pods out."""
+    if label == POD_SECURITY and value in ("baseline", "restricted"):
+        rule = "workers, DRA driver and NCCL installer are privileged, and the label goes to all namespaces"
+        raise RuleError(key, value, rule, "set it to privileged, or use warn and audit")
+    check_kubernetes_label(label, value, key)
 
 
 def check_annotation(annotation: str, value: str, key: str) -> None:
@@ -104,5 +129,8 @@ def _check_name(name: str, value: str, key: str) -> None:
 
 def _own(name: str, value: str, key: str) -> RuleError:
     return RuleError(
-        key, value, f"the program sets {name} itself, and settings add to what it sets", "choose another key"
+        key,
+        value,
+        f"the program or one of its operators sets {name} itself, and settings add to that",
+        "choose another key",
     )

@@ -6,6 +6,7 @@ NO_UPGRADES may last 90 days since June 2026 was read in two digests of the rele
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ WINDOWS_MIN: Final = timedelta(hours=48)
 PIECE_MIN: Final = timedelta(hours=4)
 """Shorter windows do not count."""
 
+_RECURS: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY"})
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -38,14 +41,21 @@ def check_clock(text: str, key: str) -> None:
 
 def instant(text: str, key: str) -> datetime:
     """The time that an RFC 3339 text names; raises `RuleError` if it names none or no time zone."""
+    wrong = RuleError(
+        key,
+        text,
+        "GKE takes a date and time with a time zone (RFC 3339)",
+        "write it like 2026-12-15T00:00:00Z",
+    )
+    if not _RFC3339.fullmatch(text):
+        raise wrong
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        rule = "GKE takes a date and time with a time zone (RFC 3339)"
-        raise RuleError(key, text, rule, "write it like 2026-12-15T00:00:00Z")
-    return found.astimezone(UTC)
+        found = datetime.fromisoformat(text).astimezone(UTC)
+        # Room for the arithmetic with it.
+        _ = found - ROLLING, found + ROLLING
+    except (ValueError, OverflowError):
+        raise wrong from None
+    return found
 
 
 def check_window(start: str, end: str, recurrence: str, key: str) -> None:
@@ -58,10 +68,17 @@ def check_window(start: str, end: str, recurrence: str, key: str) -> None:
     if length < PIECE_MIN:
         rule = "a window lasts at least 4 hours: GKE does not count shorter ones"
         raise RuleError(f"{key}.end", end, rule, "choose a later end")
+    named = (part.partition("=") for part in recurrence.removeprefix("RRULE:").upper().split(";"))
+    parts = {name: value for name, _, value in named}
+    if "FREQ" in parts and (parts["FREQ"] not in _RECURS or parts.keys() & {"COUNT", "UNTIL"}):
+        rule = "windows come daily, weekly or monthly, and do not end"
+        fix = "write it like FREQ=WEEKLY;BYDAY=SA,SU, without COUNT and UNTIL"
+        raise RuleError(f"{key}.recurrence", recurrence, rule, fix)
     try:
         found = rrule.rrulestr(recurrence.removeprefix("RRULE:"), dtstart=first)
-        times = list(_until(found.xafter(first, inc=True), first + ROLLING))
-    except (ValueError, TypeError):
+        # More than one a day do not count twice.
+        times = list(itertools.islice(_until(found.xafter(first, inc=True), first + ROLLING), ROLLING.days + 1))
+    except (ValueError, TypeError, OverflowError):
         rule = "the recurrence is a rule of RFC 5545"
         raise RuleError(f"{key}.recurrence", recurrence, rule, "write it like FREQ=WEEKLY;BYDAY=SA,SU") from None
     total = len(times) * length

@@ -28,9 +28,16 @@ CA_KEY: Final = "ca.crt"
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 """What OpenSSL and httpx, requests, curl and pip read."""
 
-_URL: Final = re.compile(r"https?://[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[!-~]*)?")
+KEYS: Final[Mapping[str, str]] = {
+    **{name: "pods.proxy" for base in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY") for name in (base, base.lower())},
+    **dict.fromkeys(CA_VARIABLES, "pods.caBundle"),
+    "HF_ENDPOINT": "pods.hubEndpoint",
+}
+"""Variables that a key of the config sets."""
+
+_URL: Final = re.compile(r"https?://[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?(:(?P<port>[0-9]{1,5}))?(/[!-~]*)?")
 _PEM: Final = re.compile(
-    r"\s*(?:[^\n]*\n)*?-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----", re.ASCII
+    r"-----BEGIN (TRUSTED )?CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END (TRUSTED )?CERTIFICATE-----"
 )
 
 
@@ -39,7 +46,8 @@ def check_url(url: str, key: str) -> None:
     if "@" in url:
         rule = "a password would be in clear text in the config"
         raise RuleError(key, HIDDEN, rule, "leave out the user: let the proxy or mirror know the cluster's addresses")
-    if not _URL.fullmatch(url):
+    found = _URL.fullmatch(url)
+    if found is None or int(found["port"] or 1) not in range(1, 2**16):
         rule = "a mirror or proxy has an address of http or https"
         raise RuleError(key, url, rule, "write it like https://mirror.example.com/simple")
 
@@ -48,7 +56,7 @@ def check_certificates(text: str, key: str) -> None:
     """Raise `RuleError` unless `text` has certificates in PEM and no private key."""
     if "PRIVATE KEY" in text:
         raise RuleError(key, HIDDEN, "a private key is no certificate", "take it out, and replace the key")
-    if not _PEM.match(text):
+    if not 0 < len(_PEM.findall(text)) == text.count("-----BEGIN "):
         raise RuleError(key, HIDDEN, "certificates stand between BEGIN and END CERTIFICATE lines", "give PEM text")
 
 

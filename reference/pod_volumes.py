@@ -27,3 +27,11 @@ PATHS: Final = frozenset(
         "/dev/shm",  # noqa: S108 - where POSIX has it
     }
 )
+
+SOURCES: Final = frozenset(
+    {
+        *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "fc", "flexVolume", "gcePersistentDisk"),
+        *("hostPath", "image", "iscsi", "nfs", "persistentVolumeClaim", "projected", "secret"),
+    }
+)
+"""Kinds of volumes of Kubernetes 1.34 to 1.36 that GKE can mount."""

@@ -32,12 +32,17 @@ OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
         "addonsConfig.gcpFilestoreCsiDriverConfig",
         "addonsConfig.gcsFuseCsiDriverConfig",
         "addonsConfig.parallelstoreCsiDriverConfig",
+        "authenticatorGroupsConfig",
+        "binaryAuthorization",
         "controlPlaneEndpointsConfig",
+        "costManagementConfig",
+        "databaseEncryption",
         "datapathProvider",
         "deletionProtection",
         "enableAutopilot",
         "enableMultiNetworking",
         "enableShieldedNodes",
+        "fleet",
         "initialNodeCount",
         "ipAllocationPolicy",
         "location",
@@ -75,6 +80,7 @@ OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
         "namePrefix",
         "networkConfig",
         "nodeConfig.bootDisk",
+        "nodeConfig.bootDiskKmsKey",
         "nodeConfig.diskSizeGb",
         "nodeConfig.diskType",
         "nodeConfig.ephemeralStorageLocalSsdConfig",
@@ -83,6 +89,7 @@ OWN: Final[Mapping[Kind, tuple[str, ...]]] = {
         "nodeConfig.gvnic",
         "nodeConfig.hostMaintenancePolicy",
         "nodeConfig.imageType",
+        "nodeConfig.kubeletConfig",
         "nodeConfig.labels",
         "nodeConfig.linuxNodeConfig.hugepagesConfig",
         "nodeConfig.linuxNodeConfig.sysctls",
@@ -151,7 +158,8 @@ def _of_value(kind: Kind, type_: str, value: object, key: str, path: str) -> Ite
             yield from _of_value(kind, type_[1:-1], item, f"{key}[{i}]", path)
     elif type_ in _SCALARS:
         if not isinstance(value, _SCALARS[type_]) or (isinstance(value, bool) and type_ != "boolean"):
-            yield Problem(key, value, f"must be a {type_}", f"write a {type_}")
+            article = "an" if type_[0] in "aeiou" else "a"
+            yield Problem(key, value, f"the provider takes {article} {type_} here", "write one")
     elif not isinstance(value, Mapping):
         yield Problem(key, value, "must be a mapping", "write a mapping")
     elif type_ != "map":

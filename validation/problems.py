@@ -8,6 +8,7 @@ nested key reads like a broken rule.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args, get_origin
@@ -25,6 +26,17 @@ _TYPES: Final[Mapping[int | str, str]] = {
 }
 
 
+HIDDEN: Final = "(hidden)"
+"""Shown instead of a secret value."""
+
+_SECRET: Final = re.compile(
+    r"://[^/\s@'\"]*:[^/\s@]+@|PRIVATE KEY|\bnvapi-|\bhf_[A-Za-z0-9]|"
+    r"(?i:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY|PRIVATE_KEY)\w*['\"]?(: |, 'value': )['\"]?[^\s'\"{\[]"
+)
+_SECRET_NAME: Final = re.compile(r"(?i)(token|password|secret|api_?key|private_?key)$")
+"""What is not repeated: addresses with a password, keys, tokens, what stands under a name of such or is named so."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One broken rule: key, value, rule and fix."""
@@ -35,7 +47,8 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.key} = {_shown(self.value)}\n    rule: {self.rule}\n    fix: {self.fix}"
+        shown = repr(HIDDEN) if _SECRET_NAME.search(self.key) and self.value is not None else _shown(self.value)
+        return f"{self.key} = {shown}\n    rule: {self.rule}\n    fix: {self.fix}"
 
 
 class RuleError(ValueError):
@@ -62,10 +75,6 @@ def report(subject: str, problems: Sequence[Problem]) -> str:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     body = "\n".join(f"  {problem}" for problem in problems)
     return f"{count} in {subject}; no resource was registered.\n{body}"
-
-
-HIDDEN: Final = "(hidden)"
-"""Shown instead of a secret value."""
 
 
 def broken(rule: str, fix: str, *, hide: bool = False) -> PydanticCustomError:
@@ -222,4 +231,6 @@ def _shown(value: object) -> str:
     if value is None:
         return "(not set)"
     text = repr(value)
+    if _SECRET.search(text):
+        return repr(HIDDEN)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from reference import maintenance
 from settings.maintenance import MaintenanceExclusion
@@ -27,6 +28,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     if said.window is not None:
         found = said.window
         yield from refused(maintenance.check_window, found.start, found.end, found.recurrence, f"{_KEY}.window")
+    yield from _joined(said.exclusions)
     names = [maintenance.HOLD] if said.hold_upgrades else []
     for i, exclusion in enumerate(said.exclusions):
         key = f"{_KEY}.exclusions[{i}]"
@@ -44,6 +46,9 @@ def _exclusion(exclusion: MaintenanceExclusion, key: str) -> Iterator[Problem]:
         rule = "an exclusion has an end, or lasts until the end of support"
         yield Problem(f"{key}.end", exclusion.end, rule, "set one of end and untilEndOfSupport: true")
         return
+    if exclusion.until_end_of_support and exclusion.scope == "NO_UPGRADES":
+        rule = "only minor versions and nodes can be held until the end of support"
+        yield Problem(f"{key}.scope", exclusion.scope, rule, "set scope: NO_MINOR_OR_NODE_UPGRADES, or an end")
     try:
         start = maintenance.instant(exclusion.start, f"{key}.start")
         end = None if exclusion.end is None else maintenance.instant(exclusion.end, f"{key}.end")
@@ -52,9 +57,26 @@ def _exclusion(exclusion: MaintenanceExclusion, key: str) -> Iterator[Problem]:
         return
     if end is not None and end <= start:
         yield Problem(f"{key}.end", exclusion.end, "an exclusion ends after its start", "choose a later end")
-    elif end is not None and exclusion.scope == "NO_UPGRADES" and end - start > maintenance.NO_UPGRADES_MAX:
-        rule = f"NO_UPGRADES lasts {maintenance.NO_UPGRADES_MAX.days} days at most"
-        yield Problem(f"{key}.end", exclusion.end, rule, "choose an earlier end, or scope: NO_MINOR_OR_NODE_UPGRADES")
+
+
+def _joined(exclusions: Sequence[MaintenanceExclusion]) -> Iterator[Problem]:
+    """Times without any upgrade, with those that begin before they end."""
+    found: list[tuple[datetime, datetime, int]] = []
+    for i, exclusion in enumerate(exclusions):
+        try:
+            if exclusion.scope == "NO_UPGRADES" and exclusion.end is not None:
+                found.append((maintenance.instant(exclusion.start, ""), maintenance.instant(exclusion.end, ""), i))
+        except RuleError:
+            continue
+    begun: datetime | None = None
+    last: datetime | None = None
+    for start, end, i in sorted(found):
+        begun = start if begun is None or last is None or start > last else begun
+        last = end if last is None else max(last, end)
+        if end - begun > maintenance.NO_UPGRADES_MAX:
+            rule = f"NO_UPGRADES lasts {maintenance.NO_UPGRADES_MAX.days} days at most, with those that it joins"
+            fix = "choose an earlier end, or scope: NO_MINOR_OR_NODE_UPGRADES"
+            yield Problem(f"{_KEY}.exclusions[{i}].end", exclusions[i].end, rule, fix)
 
 
 def warnings(settings: Settings) -> Iterator[str]:
@@ -78,9 +100,6 @@ def upgrades(settings: Settings) -> Iterator[Problem]:
         if not isinstance(domain, CreateDomain):
             continue
         key, said = f"domains[{i}].pool.upgrade", domain.pool.upgrade
-        if said.max_unavailable > domain.nodes:
-            rule = f"domain {domain.name!r} has {domain.nodes} nodes"
-            yield Problem(f"{key}.maxUnavailable", said.max_unavailable, rule, "choose as many or fewer")
         if not said.auto_upgrade and isinstance(settings.cluster, CreateCluster):
             yield Problem(
                 f"{key}.autoUpgrade",

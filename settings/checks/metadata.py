@@ -16,9 +16,9 @@ def check(settings: Settings) -> Iterator[Problem]:
     said = settings.metadata
     for name, pairs, rule in (
         ("labels", said.labels, labels.check_google_label),
-        ("kubernetesLabels", said.kubernetes_labels, labels.check_kubernetes_label),
+        ("kubernetesLabels", said.kubernetes_labels, labels.check_namespace_label),
         ("podLabels", said.pod_labels, labels.check_kubernetes_label),
-        ("namespaceLabels", said.namespace_labels, labels.check_kubernetes_label),
+        ("namespaceLabels", said.namespace_labels, labels.check_namespace_label),
         ("annotations", said.annotations, labels.check_annotation),
         ("podAnnotations", said.pod_annotations, labels.check_annotation),
         ("namespaceAnnotations", said.namespace_annotations, labels.check_annotation),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import posixpath
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from reference import capacity, outbound, pod_volumes
 from serving_rules import environment
@@ -12,9 +14,18 @@ from settings.model import Settings, Stack
 from settings.pods import PodResources, Toleration
 from validation.problems import Problem, refused
 
+_SOURCE: Final = "{configMap: {name: x}}"
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_MAPPED: Final = "a mapping of all frontends and downloads has a key for it"
 _SIDECAR: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
-_WORKER: Final = frozenset({*_SIDECAR, "hugepages-2Mi", "hugepages-1Gi"})
+_NODE: Final = capacity.a4x_node().room
+_ROOM: Final = {
+    "cpu": (_NODE.cpu / 1000, f"{_NODE.cpu / 1000:g} CPUs"),
+    "memory": (_NODE.memory, f"{_NODE.memory // capacity.GIB} GiB of memory"),
+}
+"""Allocatable resources of an A4X node, as numbers and in words."""
+_WORKER: Final = frozenset({"cpu", "memory"})
+"""What the graph's custom resource has fields for."""
 
 
 def check(settings: Settings) -> Iterator[Problem]:
@@ -25,6 +36,10 @@ def check(settings: Settings) -> Iterator[Problem]:
     urls = {"hubEndpoint": said.hub_endpoint, "pipIndex": said.pip_index}
     if said.proxy is not None:
         urls["proxy.url"] = said.proxy.url
+        for i, host in enumerate(said.proxy.no_proxy):
+            if not re.fullmatch(r"[^\s,]+", host):
+                rule = "one host, domain or range each, without commas and spaces"
+                yield Problem(f"pods.proxy.noProxy[{i}]", host, rule, "list them one by one")
     for name, url in urls.items():
         if url is not None:
             yield from refused(outbound.check_url, url, f"pods.{name}")
@@ -48,28 +63,51 @@ def _stack(stack: Stack, key: str) -> Iterator[Problem]:
         rule = "the name of a PriorityClass has lower-case letters, digits, hyphens and dots"
         yield Problem(f"{key}.priorityClass", stack.priority_class, rule, "look it up: kubectl get priorityclasses")
     for name, value in stack.frontend.environment.items():
-        found = environment.unfit(name)
+        key_of = outbound.KEYS.get(name)
+        mapped = (_MAPPED, f"set {key_of}") if key_of else None
+        found = environment.unfit(name) or mapped
         if found is not None:
             shown = "(hidden)" if environment.is_secret(name) else value
             yield Problem(f"{key}.frontend.environment.{name}", shown, *found)
     yield from _resources(stack.resources.worker, _WORKER, f"{key}.resources.worker")
     yield from _resources(stack.resources.gcsfuse, _SIDECAR, f"{key}.resources.gcsfuse")
     names: set[str] = set()
+    taken = set(pod_volumes.PATHS)
     for n, volume in enumerate(stack.volumes):
         at = f"{key}.volumes[{n}]"
         if volume.name in pod_volumes.NAMES or volume.name in names:
             yield Problem(f"{at}.name", volume.name, "the pods have a volume of this name", "choose another name")
         names.add(volume.name)
-        path = volume.mount_path.rstrip("/")
-        if not path.startswith("/") or ":" in path:
-            yield Problem(
-                f"{at}.mountPath", volume.mount_path, "an absolute path without a colon", "write it like /data"
-            )
-        elif any(path == own or path.startswith(f"{own}/") for own in pod_volumes.PATHS):
-            yield Problem(f"{at}.mountPath", volume.mount_path, "the pods have a mount there", "choose another path")
-        if len(volume.source) != 1:
-            rule = "a volume has one source"
-            yield Problem(f"{at}.source", sorted(volume.source), rule, "write it like {configMap: {name: x}}")
+        yield from _mount(volume.mount_path, taken, f"{at}.mountPath")
+        yield from _source(volume.source, f"{at}.source")
+
+
+def _mount(written: str, taken: set[str], key: str) -> Iterator[Problem]:
+    """A place in the file system that nothing else has; adds it to `taken`."""
+    path = posixpath.normpath(written)
+    if not path.startswith("/") or ":" in path:
+        yield Problem(key, written, "a mount has an absolute path without a colon", "write it like /data")
+        return
+    over = sorted(own for own in taken if path == own or path.startswith(f"{own}/"))
+    under = sorted(own for own in pod_volumes.PATHS if own.startswith(f"{path.rstrip('/')}/"))
+    if over:
+        yield Problem(key, written, "the pods have a mount there", "choose another path")
+    elif under:
+        yield Problem(key, written, f"the pods have a mount below it, {under[0]}", "choose another path")
+    taken.add(path)
+
+
+def _source(source: Mapping[str, Any], key: str) -> Iterator[Problem]:
+    if len(source) != 1:
+        yield Problem(key, sorted(source), "a volume has one source", f"write it like {_SOURCE}")
+        return
+    [(kind, content)] = source.items()
+    if kind not in pod_volumes.SOURCES:
+        close = difflib.get_close_matches(kind, pod_volumes.SOURCES, n=1)
+        fix = f"did you mean {close[0]!r}? " if close else ""
+        yield Problem(key, [kind], "a pod has no volumes of this kind", f"{fix}write it like {_SOURCE}")
+    elif not isinstance(content, Mapping):
+        yield Problem(f"{key}.{kind}", content, "must be a mapping", f"write it like {_SOURCE}")
 
 
 def _resources(said: PodResources, known: frozenset[str], key: str) -> Iterator[Problem]:
@@ -84,6 +122,10 @@ def _resources(said: PodResources, known: frozenset[str], key: str) -> Iterator[
                 amount = capacity.quantity(text)
             except ValueError:
                 yield Problem(at, text, "a quantity of Kubernetes", "write it like 64Gi or 500m")
+                continue
+            room = _ROOM.get(name) if known is _WORKER and part == "requests" else None
+            if room is not None and amount > room[0]:
+                yield Problem(at, text, f"an A4X node has {room[1]} for pods", "lower it")
                 continue
             # 0 is gcsfuse's word for no limit.
             limit = _amount(said.limits.get(name, "0"))

@@ -75,7 +75,7 @@ IN_PLACE: Final[dict[str, Any]] = {
     "metadata": {"labels": {"cost-centre": "1"}, "kubernetesLabels": {"example.com/a": "b"}, "networkTags": ["t"]},
     "cluster.maintenance": {"dailyStart": "03:00", "holdUpgrades": False},
     "domains.pool": {"labels": {"example.com/a": "b"}, "upgrade": {"maxUnavailable": 18}},
-    "raw": {"cluster": {"costManagementConfig": {"enabled": True}}},
+    "raw": {"cluster": {"enableFqdnNetworkPolicy": True}},
 }
 """Company settings that a living rack takes without losing a node or a pod."""
 
