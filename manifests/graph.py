@@ -70,6 +70,8 @@ class Placement:
     """Whether KAI schedules the pods; its chart defines their priority class."""
     tolerations: Sequence[Toleration] = field(default_factory=A4X.tolerations)
     """Of all pods: for the taints of the stack's node pool."""
+    frontend_tolerations: Sequence[Toleration] = ()
+    """Of frontends beside these: for the taints of system nodes, if they run there."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     """Labels that others want on the pods, beside the program's own."""
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -115,13 +117,13 @@ def _labels(role: str, placement: Placement) -> dict[str, str]:
     return {STACK_LABEL: placement.stack, ROLE_LABEL: role}
 
 
-def _pod(placement: Placement, selector: dict[str, Value]) -> dict[str, Any]:
+def _pod(placement: Placement, selector: dict[str, Value], more: Sequence[Toleration] = ()) -> dict[str, Any]:
     """Common to every pod of the stack: service account, pull secret, tolerations, node selector, priority."""
     return {
         "serviceAccountName": placement.service_account,
         **gpu_pod.pull_secrets(placement.pull_secret),
         **_priority(placement),
-        "tolerations": [dict(toleration) for toleration in placement.tolerations],
+        "tolerations": [dict(toleration) for toleration in (*placement.tolerations, *more)],
         "nodeSelector": selector,
     }
 
@@ -161,7 +163,11 @@ def _frontend(placement: Placement) -> dict[str, Any]:
             },
         },
         "extraPodSpec": {
-            **_pod(placement, node_selector(placement.frontend_nodes, placement.node_pool)),
+            **_pod(
+                placement,
+                node_selector(placement.frontend_nodes, placement.node_pool),
+                placement.frontend_tolerations,
+            ),
             "affinity": _apart(_labels("frontend", placement)),
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
@@ -13,34 +13,39 @@ from reference import pod_policies
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 
-def observed_policies() -> Mapping[str, list[str]]:
-    """A mapping that gets every pod that is registered later: its resource's name to the policies that it breaks."""
-    found: dict[str, list[str]] = {}
+def observed_policies() -> Sequence[Mapping[str, Any]]:
+    """A list that gets an entry for each pod that is registered later: kind, namespace and name of the object that
+    describes it, its role in a graph, and the policies that it breaks.
+    """
+    found: list[Mapping[str, Any]] = []
 
     def observe(args: pulumi.ResourceTransformationArgs) -> None:
-        for suffix, pod in _pods(_in_api_names(args.props)):
+        inputs = _in_api_names(args.props)
+        for role, pod in _pods(inputs):
             broken = pod_policies.broken(pod)
             if broken:
-                found[f"{args.name}{suffix}"] = broken
+                metadata = inputs["metadata"]
+                where = {"namespace": metadata["namespace"], "name": metadata["name"], **role}
+                found.append({"kind": args.type_.rpartition(":")[2], **where, "policies": broken})
 
     pulumi.runtime.register_stack_transformation(observe)
     return found
 
 
-def _pods(inputs: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Pods that a Kubernetes object describes."""
+def _pods(inputs: Any) -> Iterator[tuple[Mapping[str, str], Mapping[str, Any]]]:
+    """Pods that a Kubernetes object describes, each with its role if there are several."""
     spec = inputs.get("spec")
     if not isinstance(spec, Mapping):
         return
     template = cast("Mapping[str, Any]", spec).get("template")
     if template is not None:
-        yield "", template["spec"]
+        yield {}, template["spec"]
     services: Mapping[str, Any] = cast("Mapping[str, Any]", spec).get("services", {})
     for role, service in services.items():
         pod = service["extraPodSpec"]
         container: dict[str, Any] = {**pod["mainContainer"], "name": "main"}
         container["resources"] = _both(service["resources"], container.get("resources", {}))
-        yield f"/{role.lower()}", {**pod, "containers": [container]}
+        yield {"role": role.lower()}, {**pod, "containers": [container]}
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -46,7 +46,7 @@ def add_metadata(settings: Settings) -> None:
 def _added(kind: str, props: Props, said: Metadata) -> Props | None:
     if kind in GOOGLE_LABELS:
         props = _merged(props, GOOGLE_LABELS[kind], said.labels)
-        return _on_nodes(props, said) if kind == _POOL else props
+        return _on_nodes(props, said) if "node_config" in props else props
     if not kind.startswith("kubernetes:") or kind.startswith(_HELM) or kind.endswith("Patch"):
         return None
     labels, annotations = said.kubernetes_labels, said.annotations

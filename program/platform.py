@@ -110,7 +110,7 @@ def _dra_driver(
 
 def _operators_nodes(settings: Settings, infrastructure: Infrastructure) -> list[pulumi.Resource]:
     """Nodes for operators, and for Helm's delete hooks: system nodes, and A4X nodes if tolerated."""
-    return [*infrastructure.system_nodes, *(infrastructure.pools if settings.dynamo.system_tolerations else ())]
+    return [*infrastructure.system_nodes, *(infrastructure.pools if settings.system_on_a4x else ())]
 
 
 def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Infrastructure) -> platform.OwnedPart:
@@ -150,7 +150,7 @@ def _dynamo(
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
             "ngc_api_key": secrets.ngc_api_key,
             "mirrors": settings.mirrors,
-            "on_a4x": dynamo.system_tolerations,
+            "on_a4x": settings.system_on_a4x,
             "system_tolerations": settings.system_tolerations,
             "storage_class": dynamo.storage_class,
             "volume_key": _volume_key(settings, infrastructure),
@@ -201,6 +201,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "certificates": settings.pods.ca_bundle,
                     "image": settings.mirrors.of(PYTHON_IMAGE),
                     "tolerations": settings.system_tolerations,
+                    "on_a4x": settings.system_on_a4x,
                 },
                 # The Job runs on a system node (or on A4X if tolerated), and its namespace can be deleted only while
                 # GKE's own pods run there.

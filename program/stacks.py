@@ -33,6 +33,7 @@ def build_stack(
     node_pool = infrastructure.domains[stack.domain].node_pool_name
     domain = settings.domain(stack.domain)
     tolerations = domain.tolerations if domain else A4X.tolerations()
+    beside = settings.said_tolerations if stack.frontend.placement == "system" else []
     test = platform.fabric_tests.get(stack.domain)
     mirrors = settings.mirrors
     frontend_image = mirrors.of(stack.frontend.image or profile.image)
@@ -55,6 +56,7 @@ def build_stack(
             "provider": infrastructure.cluster.provider,
             "node_pool": node_pool,
             "tolerations": tolerations,
+            "frontend_tolerations": beside,
             "domain": stack.domain,
             "fabric_tested": test is not None,
             "bucket": infrastructure.bucket,
@@ -99,6 +101,7 @@ def build_stack(
                 "unschedulable_minutes": stack.readiness.unschedulable_minutes,
                 "image": mirrors.of(PYTHON_IMAGE),
                 "tolerations": settings.system_tolerations,
+                "on_a4x": settings.system_on_a4x,
             },
         )
         facts["readiness"] = commands.readiness(stack.name)
@@ -114,7 +117,7 @@ def build_stack(
                 "image": frontend_image,
                 "nodes": stack.frontend.placement,
                 "node_pool": node_pool,
-                "tolerations": tolerations,
+                "tolerations": [*tolerations, *beside],
                 "bucket": infrastructure.bucket,
                 "service_account": built.service_account,
                 "pull_secret": built.pull_secret,

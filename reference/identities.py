@@ -16,14 +16,10 @@ _SOURCE = "GKE: least privilege service account; [inferred] that no other role i
 def node_account(email: str, project: str) -> Iterator[Prerequisite]:
     """What a service account for nodes needs."""
     key, check = "identities.nodeServiceAccount", "node account"
-    name, _, _ = email.partition("@")
-    yield Prerequisite(
-        key,
-        f"the service account {email}",
-        f"gcloud iam service-accounts create {name} --project {iam.project_of(email) or project}",
-        check,
-        _SOURCE,
-    )
+    owner, name = iam.project_of(email), email.partition("@")[0]
+    if owner is not None:
+        create = f"gcloud iam service-accounts create {name} --project {owner}"
+        yield Prerequisite(key, f"the service account {email}", create, check, _SOURCE)
     for role in gke.NODE_ROLES:
         yield Prerequisite(
             key,

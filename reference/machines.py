@@ -27,6 +27,7 @@ class Toleration(TypedDict, total=False):
     operator: str
     value: str
     effect: str
+    tolerationSeconds: int
 
 
 @dataclass(frozen=True)

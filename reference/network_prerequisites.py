@@ -95,11 +95,16 @@ def of_host(host: str, project_number: str, region: str, subnetworks: Sequence[s
     for grant in shared_vpc.grants(host, project_number, region, subnetworks):
         what = f"{grant.account} has {grant.role} on {grant.where}"
         yield Prerequisite(_CLUSTER, what, grant.command, shared_vpc.CHECK, shared_vpc.SOURCE)
-    for role, on in ((shared_vpc.NETWORK_USER, "the nodes' subnetworks"), ("roles/compute.networkViewer", "it")):
-        yield Prerequisite(
-            _CLUSTER,
-            f"whoever runs pulumi has {role} on {on} (project {host})",
-            f"gcloud projects add-iam-policy-binding {host} --member=MEMBER --role={role} --condition=None",
-            CLUSTER_CHECK,
-            "https://github.com/hashicorp/terraform-provider-google/issues/1711",
-        )
+    places = [networks.subnetwork(path) for path in dict.fromkeys(subnetworks)]
+    uses = [
+        f"gcloud compute networks subnets add-iam-policy-binding {place.name} --project {host} --region "
+        f"{place.region or region} --member=MEMBER --role={shared_vpc.NETWORK_USER} --condition=None"
+        for place in places
+    ]
+    views = f"gcloud projects add-iam-policy-binding {host} --member=MEMBER --role=roles/compute.networkViewer"
+    source = "https://github.com/hashicorp/terraform-provider-google/issues/1711"
+    for what, command in (
+        (f"{shared_vpc.NETWORK_USER} on the nodes' subnetworks", "; ".join(uses)),
+        ("roles/compute.networkViewer on it", f"{views} --condition=None"),
+    ):
+        yield Prerequisite(_CLUSTER, f"whoever runs pulumi has {what} (project {host})", command, CLUSTER_CHECK, source)

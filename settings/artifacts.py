@@ -58,7 +58,7 @@ _Source = tuple[str, str, tuple[str, ...], str]
 
 def _sources(settings: Settings) -> Iterator[_Source]:
     # With tolerations, system pods run on whichever nodes there are.
-    system = (AMD64, *_GPU) if settings.dynamo.system_tolerations else (AMD64,)
+    system = (AMD64, *_GPU) if settings.system_on_a4x else (AMD64,)
     yield from _of_stacks(settings, system)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.cluster, CreateCluster):

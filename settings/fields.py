@@ -19,7 +19,7 @@ class Change(Enum):
 
     IN_PLACE = "is made in place"
     PODS = "restarts the pods that it concerns; a stack does not answer until its workers have loaded the model"
-    NODES = "re-creates the nodes of the pools one after the other; their pods stop"
+    NODES = "re-creates the nodes of the pools, upgrade.maxUnavailable at a time; their pods stop"
     POOLS = "replaces the node pools; every stack on them stops"
     CLUSTER = "replaces the cluster"
     NONE = "has no effect after the creation"

@@ -441,10 +441,21 @@ class Settings(StrictModel):
     @property
     def system_tolerations(self) -> list[Toleration]:
         """Tolerations of a system pod: those of the settings, and for A4X nodes if it may run there."""
-        said: list[Toleration] = [
-            cast("Toleration", toleration.model_dump(exclude_none=True)) for toleration in self.pods.system_tolerations
+        return [*(self.tolerations if self.dynamo.system_tolerations else ()), *self.said_tolerations]
+
+    @property
+    def said_tolerations(self) -> list[Toleration]:
+        """Tolerations that the settings give the pods on system nodes."""
+        return [
+            cast("Toleration", toleration.model_dump(exclude_none=True, by_alias=True))
+            for toleration in self.pods.system_tolerations
         ]
-        return [*(self.tolerations if self.dynamo.system_tolerations else ()), *said]
+
+    @property
+    def system_on_a4x(self) -> bool:
+        """Whether system pods may run on A4X nodes: they tolerate what every such node has."""
+        every = any(one.key is None and one.effect in (None, "NoSchedule") for one in self.pods.system_tolerations)
+        return self.dynamo.system_tolerations or every
 
     @property
     def mirrors(self) -> ImageMirrors:

@@ -41,8 +41,8 @@ class DeviceNetworks(StrictModel):
     rdma_subnetworks: Annotated[
         tuple[SubnetworkName, ...], AfterValidator(four), AfterValidator(distinct), Change.POOLS
     ] = Field(
-        description=f"the names of its four subnetworks, or {_PATH.replace('its path', 'their paths')}, in the "
-        "order of the NICs"
+        description="the names of its four subnetworks, or their paths if they are of another project, in the order of "
+        "the NICs"
     )
 
     @property

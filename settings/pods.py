@@ -21,6 +21,9 @@ class Toleration(StrictModel):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="the taint's effect; default: every effect"
     )
+    toleration_seconds: int | None = Field(
+        default=None, ge=0, description="the seconds that a pod stays, with NoExecute; default: for good"
+    )
 
 
 class Proxy(StrictModel):

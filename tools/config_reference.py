@@ -52,25 +52,28 @@ class Row:
         return f"| `{self.key}` | {self.meaning}{only} | {self.default} |"
 
 
-def rows(model: type[BaseModel], path: str = "", parent: str = "") -> Iterator[Row]:
-    """Every key of a model, each followed by the keys of its inner models; `parent` is an optional key."""
+def rows(model: type[BaseModel], path: str = "", parent: str = "", cost: Change | None = None) -> Iterator[Row]:
+    """Every key of a model, each followed by the keys of its inner models; `parent` is an optional key, `cost` what a
+    change of the whole costs.
+    """
     for name, field in model.model_fields.items():
         key = field.alias or name
         if path or key != "environment":
-            yield from _of_field(path, key, field, parent)
+            yield from _of_field(path, key, field, parent, cost)
 
 
-def _of_field(path: str, key: str, field: FieldInfo, parent: str) -> Iterator[Row]:
+def _of_field(path: str, key: str, field: FieldInfo, parent: str, cost: Change | None) -> Iterator[Row]:
+    cost = next((mark for mark in field.metadata if isinstance(mark, Change)), cost)
     inner = list(models(field.annotation))
     if not inner:
-        yield _row(path + key, field, parent)
+        yield _row(path + key, field, parent, cost)
         return
     below = path + key + ("[]." if get_origin(field.annotation) is tuple else ".")
     parent = key if type(None) in get_args(field.annotation) else parent
     modes = members(field.annotation) or {"": inner[0]}
     found: dict[str, tuple[Row, list[str]]] = {}
     for mode, model in modes.items():
-        for row in rows(model, below, parent):
+        for row in rows(model, below, parent, cost):
             found.setdefault(row.key, (row, []))[1].append(mode)
     # The mode first: the other keys depend on it.
     for row, having in sorted(found.values(), key=lambda entry: entry[0].key != f"{below}mode"):
@@ -86,7 +89,7 @@ def _of_field(path: str, key: str, field: FieldInfo, parent: str) -> Iterator[Ro
             yield row
 
 
-def _row(key: str, field: FieldInfo, parent: str) -> Row:
+def _row(key: str, field: FieldInfo, parent: str, cost: Change | None) -> Row:
     text, _, stated = (field.description or "").replace("|", "\\|").partition("; default: ")
     value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
     if field.is_required():
@@ -95,7 +98,6 @@ def _row(key: str, field: FieldInfo, parent: str) -> Row:
         default = stated or "none"
     else:
         default = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
-    cost = next((mark for mark in field.metadata if isinstance(mark, Change)), None)
     return Row(key, f"{text}. A change {cost.value}" if cost else text, default)
 
 

@@ -143,6 +143,8 @@ class GibInstaller(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=args["provider"],
+                # Another label or annotation would run the installer again, under the libraries of running workloads.
+                ignore_changes=["spec.template.metadata.labels", "spec.template.metadata.annotations"],
                 custom_timeouts=pulumi.CustomTimeouts(create="30m", update="30m"),
             ),
         )

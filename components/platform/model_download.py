@@ -62,8 +62,11 @@ class ModelDownloadArgs(TypedDict):
     image: str
     """Image with Python and pip."""
 
+    on_a4x: bool
+    """Whether the Job's pod may run on A4X nodes; else it runs on an amd64 node."""
+
     tolerations: Sequence[machines.Toleration]
-    """Of the Job's pod, for clusters whose only nodes are tainted; without, it runs on an amd64 node."""
+    """Of the Job's pod, for the taints of its nodes."""
 
 
 class ModelDownload(pulumi.ComponentResource):
@@ -136,7 +139,7 @@ class ModelDownload(pulumi.ComponentResource):
                         "service_account_name": account.metadata["name"],
                         "restart_policy": "OnFailure",
                         # A Job's template is immutable, so what is not needed is left out.
-                        "node_selector": None if tolerations else {machines.ARCH_KEY: "amd64"},
+                        "node_selector": None if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
                         "tolerations": tolerations or None,
                         "containers": [
                             {

@@ -82,7 +82,10 @@ class ReadinessCheckArgs(TypedDict):
     """Image with Python."""
 
     tolerations: list[machines.Toleration]
-    """Tolerations of the check's pod. Empty: it runs on the x86 system nodes; else on any node."""
+    """Of the check's pod, for the taints of its nodes."""
+
+    on_a4x: bool
+    """Whether the check's pod may run on A4X nodes; else it runs on an amd64 node."""
 
 
 class ReadinessCheck(pulumi.ComponentResource):
@@ -143,9 +146,7 @@ class ReadinessCheck(pulumi.ComponentResource):
                             UID_ANNOTATION: args["deployment_uid"],
                         },
                     },
-                    "spec": _pod(
-                        account.metadata["name"], config_map.metadata["name"], args["image"], args["tolerations"]
-                    ),
+                    "spec": _pod(account.metadata["name"], config_map.metadata["name"], args),
                 },
             },
             opts=pulumi.ResourceOptions(
@@ -189,19 +190,19 @@ def _content(config: str) -> str:
 
 
 def _pod(
-    account: pulumi.Input[str], config_map: pulumi.Input[str], image: str, tolerations: list[machines.Toleration]
+    account: pulumi.Input[str], config_map: pulumi.Input[str], args: ReadinessCheckArgs
 ) -> kubernetes.core.v1.PodSpecArgsDict:
     """The pod: the code as a package in one folder, the config in another, and no privileges."""
     code: list[kubernetes.core.v1.KeyToPathArgsDict] = [
         {"key": name, "path": f"{package.PACKAGE}/{name}"} for name in package.source_files()
     ]
-    tolerated: Any = tolerations
+    tolerated: Any = args["tolerations"]
     return {
         "service_account_name": account,
         "automount_service_account_token": True,
         "enable_service_links": False,
         "restart_policy": "Never",
-        "node_selector": {} if tolerations else {machines.ARCH_KEY: "amd64"},
+        "node_selector": {} if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
         "tolerations": tolerated,
         "security_context": {
             "run_as_non_root": True,
@@ -212,7 +213,7 @@ def _pod(
         "containers": [
             {
                 "name": NAME,
-                "image": image,
+                "image": args["image"],
                 "working_dir": _CODE_FOLDER,
                 "command": package.command(_CONFIG_FOLDER),
                 "resources": {

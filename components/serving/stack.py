@@ -88,6 +88,9 @@ class ServingStackArgs(TypedDict):
     tolerations: Sequence[Toleration]
     """For the taints of the pool's nodes."""
 
+    frontend_tolerations: Sequence[Toleration]
+    """Of frontends beside these: for the taints of system nodes, if they run there."""
+
     domain: str
     """Name of the domain in the config; another one means another graph."""
 
@@ -279,6 +282,7 @@ class ServingStack(pulumi.ComponentResource):
             rdma_claim_template=rdma_claims,
             kai=args["queue"] is not None,
             tolerations=args["tolerations"],
+            frontend_tolerations=args["frontend_tolerations"],
             labels=options["labels"],
             annotations=options["annotations"],
             priority_class=options["priority_class"],

@@ -51,7 +51,7 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.fabric_test is not None and domain.name not in used
     ]
-    for part in (nodes, encryption, identities, maintenance, images):
+    for part in (nodes, encryption, identities, maintenance, images, pods):
         found += part.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reference import chart_images, gib, images, kai, mirrors
@@ -27,7 +27,8 @@ def check(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             _KEY, places, "an empty map mirrors nothing", "remove the key, or map a host: {nvcr.io: HOST/PATH}"
         )
-    found = [problem for host, place in (places or {}).items() for problem in _entry(host, place)]
+    known = sorted({*_hosts(), *(images.split(image)[0] for image in _named(settings))})
+    found = [problem for host, place in (places or {}).items() for problem in _entry(host, place, known)]
     yield from found
     if found:
         return
@@ -42,7 +43,7 @@ def _key(registry: str) -> str:
     return f"{_KEY}[{json.dumps(shown)}]"
 
 
-def _entry(registry: str, place: str) -> Iterator[Problem]:
+def _entry(registry: str, place: str, known: Sequence[str]) -> Iterator[Problem]:
     key = _key(registry)
     try:
         mirrors.check_place(place, registry, key)
@@ -50,11 +51,17 @@ def _entry(registry: str, place: str) -> Iterator[Problem]:
     except RuleError as error:
         yield Problem(error.key, error.value, error.rule, error.fix)
         return
-    host, known = registry.partition("/")[0], _hosts()
+    host = registry.partition("/")[0]
     close = difflib.get_close_matches(host, known, n=1, cutoff=_TYPO)
     if host not in known and close:
         rule = "no image of this program comes from this registry"
         yield Problem(key, place, rule, f"did you mean {close[0]}? images come from {', '.join(known)}")
+
+
+def _named(settings: Settings) -> Iterator[str]:
+    """Images that the config names."""
+    for stack in settings.stacks:
+        yield from filter(None, (stack.image, stack.frontend.image))
 
 
 def _chains(places: ImageMirrors) -> Iterator[Problem]:

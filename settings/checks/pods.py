@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from reference import capacity, outbound, pod_volumes
 from serving_rules import environment
-from settings.model import Settings, Stack
+from settings.model import CreateCluster, Settings, Stack
+from settings.network import CreateNetwork
 from settings.pods import PodResources, Toleration
 from validation.problems import Problem, refused
 
@@ -47,6 +48,29 @@ def check(settings: Settings) -> Iterator[Problem]:
         yield from refused(outbound.check_certificates, said.ca_bundle, "pods.caBundle")
     for i, stack in enumerate(settings.stacks):
         yield from _stack(stack, f"stacks[{i}]")
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """Ways out that are missing."""
+    proxy, cluster = settings.pods.proxy, settings.cluster
+    own = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
+    if proxy is not None and not own and not any("/" in host for host in proxy.no_proxy):
+        yield (
+            "pods.proxy.noProxy has no range: those of an adopted network are not known here, so list nodes, pods, "
+            "services and control plane."
+        )
+    if not isinstance(cluster, CreateCluster) or getattr(cluster.network, "nat", "own") == "own":
+        return
+    if not settings.images.mirrors:
+        yield (
+            "cluster.network.nat = none without images.mirrors: only images of Google's registries can be pulled, "
+            "unless the network has a way out of its own."
+        )
+    if settings.model_bucket.download and not (proxy or (settings.pods.hub_endpoint and settings.pods.pip_index)):
+        yield (
+            "cluster.network.nat = none with modelBucket.download: the Job needs pypi.org and huggingface.co; set "
+            "pods.proxy, or pods.pipIndex and pods.hubEndpoint."
+        )
 
 
 def _toleration(toleration: Toleration, key: str) -> Iterator[Problem]:

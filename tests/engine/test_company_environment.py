@@ -65,7 +65,9 @@ def test_the_example_deploys_with_nothing_that_its_settings_do_not_allow_and_lea
         assert outputs["firewallRules"].value
         commands = outputs["iamBindings"].value
         assert any("weights-reader@my-project" in command for command in commands), commands
-        assert "disallow-privileged-containers" in outputs["policyExemptions"].value["r1-10p8d-graph/decode"]
+        [decode] = [one for one in outputs["policyExemptions"].value if one.get("role") == "decode"]
+        assert (decode["kind"], decode["namespace"]) == ("DynamoGraphDeployment", "r1-10p8d")
+        assert "disallow-privileged-containers" in decode["policies"]
         rehearsal.up_without_change()
         rehearsal.destroy()
         assert not rehearsal.state.leftovers()

@@ -59,17 +59,18 @@ def test_a_pod_breaks_the_policies_that_its_spec_breaks(pod: Mapping[str, Any], 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_every_pod_of_an_environment_is_in_the_output(stack: str) -> None:
     recording = recorded(stack)
-    found = recording.outputs["policyExemptions"]
-    pods = {
-        name
-        for resource in recording.resources
-        for name in ([resource.name] if "template" in (resource.inputs.get("spec") or {}) else [])
-        + [f"{resource.name}/{role.lower()}" for role in (resource.inputs.get("spec") or {}).get("services", {})]
-    }
+    listed = recording.outputs["policyExemptions"]
+    found = {(one["kind"], one["namespace"], one["name"], one.get("role")): one["policies"] for one in listed}
+    pods = set[tuple[str, str, str, str | None]]()
+    for resource in recording.resources:
+        spec, metadata = resource.inputs.get("spec") or {}, resource.inputs.get("metadata") or {}
+        roles = [None] if "template" in spec else [role.lower() for role in spec.get("services", {})]
+        pods |= {(resource.type.rpartition(":")[2], metadata["namespace"], metadata["name"], role) for role in roles}
     assert set(found) == pods
     assert {policy for policies in found.values() for policy in policies} <= set(POLICIES)
-    name = next(iter(recording.outputs["stacks"]))
-    assert "disallow-privileged-containers" in found[f"{name}-graph/decode"]
-    assert "disallow-host-path" in found[f"{name}-graph/prefill"]
-    assert "disallow-host-path" not in found[f"{name}-graph/frontend"]
-    assert found[f"{name}-readiness-job"] == ["restrict-automount-sa-token"]
+    by_role = {key[3]: policies for key, policies in found.items() if key[3]}
+    assert "disallow-privileged-containers" in by_role["decode"]
+    assert "disallow-host-path" in by_role["prefill"]
+    assert "disallow-host-path" not in by_role["frontend"]
+    [check] = [policies for key, policies in found.items() if "readiness" in key[2]]
+    assert check == ["restrict-automount-sa-token"]
