@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Protocol, Self, cast
 
 import yaml
@@ -583,13 +583,22 @@ class _first_on_path:  # noqa: N801 - reads as a word where it is used
         sys.path.remove(self._folder)
 
 
+_SET_ASIDE: dict[str, ModuleType] = {}
+"""This project's own modules, while another checkout runs: back here they are the same objects as before."""
+
+
 def _forget_others(root: Path) -> None:
     """Forget modules of other checkouts that have the names of packages in this one."""
     names = {path.parent.name for path in root.glob("*/__init__.py")} - _TOOLS
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name.partition(".")[0] in names and file and not Path(file).is_relative_to(root):
+            if Path(file).is_relative_to(ROOT):
+                _SET_ASIDE[name] = module
             del sys.modules[name]
+    if root == ROOT:
+        sys.modules.update(_SET_ASIDE)
+        _SET_ASIDE.clear()
 
 
 def write_export(content: dict[str, Any], target: Path) -> None:
