@@ -208,6 +208,16 @@ class Kai:
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """A Kubernetes Deployment."""
+
+    namespace: str
+    image: str
+    """Image of its first container."""
+    available: bool
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A Cloud Storage bucket."""
 
@@ -361,6 +371,14 @@ class Cloud(Protocol):
 
     def kai(self, cluster: Cluster) -> Kai:
         """The KAI scheduler, from the Kubernetes API."""
+        ...
+
+    def deployments(self, cluster: Cluster, name: str) -> list[Deployment]:
+        """The Deployments of this name in all namespaces, from the Kubernetes API."""
+        ...
+
+    def crds(self, cluster: Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """The served versions of those of the custom resource definitions that exist, from the Kubernetes API."""
         ...
 
     def bucket(self, name: str) -> Bucket:

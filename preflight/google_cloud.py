@@ -307,6 +307,18 @@ class GoogleCloud:
         """The KAI scheduler, from the cluster."""
         return scheduler.kai_in(partial(self._kubernetes, cluster))
 
+    def deployments(self, cluster: cloud.Cluster, name: str) -> list[cloud.Deployment]:
+        """Deployments, from the cluster."""
+        path = "/apis/apps/v1/deployments"
+        found = self._kubernetes(cluster, path, fieldSelector=f"metadata.name={name}")
+        return [kubernetes.deployment(item) for item in found]
+
+    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Custom resource definitions, from the cluster; one request each, because all of them are megabytes."""
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        found = (self._kubernetes(cluster, path, fieldSelector=f"metadata.name={name}") for name in names)
+        return {name: kubernetes.served(items[0]) for name, items in zip(names, found, strict=True) if items}
+
     def _kubernetes(self, cluster: cloud.Cluster, path: str, **selector: str) -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:
             verify: bool | str = True

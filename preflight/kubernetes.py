@@ -1,11 +1,11 @@
-"""Nodes and pods, from objects of the Kubernetes API."""
+"""Nodes, pods, Deployments and custom resource definitions, from objects of the Kubernetes API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from preflight.cloud import Node, Pod
+from preflight.cloud import Deployment, Node, Pod
 from reference.capacity import PODS_PER_NODE, quantity
 
 GPU: Final = "nvidia.com/gpu"
@@ -39,6 +39,18 @@ def pod(item: Mapping[str, Any]) -> Pod:
         cpu=round(_asked(spec, "cpu") * 1000),
         memory=int(_asked(spec, "memory")),
     )
+
+
+def deployment(item: Mapping[str, Any]) -> Deployment:
+    """A Deployment."""
+    containers = item["spec"]["template"]["spec"]["containers"]
+    available = item.get("status", {}).get("availableReplicas", 0) > 0
+    return Deployment(item["metadata"]["namespace"], str(containers[0].get("image", "")), available)
+
+
+def served(item: Mapping[str, Any]) -> frozenset[str]:
+    """Versions that a custom resource definition serves."""
+    return frozenset(version["name"] for version in item["spec"]["versions"] if version.get("served"))
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from preflight.cloud import CloudError, Kai
-from reference import kai
+from reference import images, kai
 from validation.problems import RuleError
 
 Ask = Callable[..., list[Any]]
@@ -72,9 +72,7 @@ def _labels(ask: Ask, namespace: str) -> Mapping[str, str]:
 def _version(deployments: Sequence[Any]) -> str:
     if not deployments:
         return ""
-    image = str(deployments[0]["spec"]["template"]["spec"]["containers"][0].get("image", ""))
-    # A registry's port is also preceded by a colon.
-    return image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+    return images.tag(str(deployments[0]["spec"]["template"]["spec"]["containers"][0].get("image", "")))
 
 
 def _line(version: str) -> kai.Line | None:

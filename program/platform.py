@@ -142,6 +142,7 @@ def _dynamo(
         {
             "environment": settings.environment,
             "profile": PROFILES[dynamo.version],
+            "parts": dynamo.parts,
             "kai": not isinstance(settings.kai, NoKai),
             "scheduler": scheduler,
             "namespace": dynamo.namespace,

@@ -63,6 +63,7 @@ def build_stack(
             "service_account": naming.SERVING_ACCOUNT,
             "service_account_annotations": identity.annotations,
             "queue": platform.queue,
+            "services": settings.dynamo.parts.addresses,
             "image": mirrors.of(stack.image or profile.image),
             "frontend_image": frontend_image,
             "frontend_replicas": frontends,

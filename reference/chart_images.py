@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast
 from reference import dra_driver, images, kai
 from reference.dynamo import DynamoProfile
 from reference.mirrors import ImageMirrors
+from reference.platform_parts import OWN, PlatformParts
 
 Form = Literal["repository", "reference", "folder", "parts", "variable", "fixed"]
 """How the value at `path` names an image: its repository without a tag; all of it; the folder of several images; a
@@ -44,9 +45,9 @@ class ChartImage:
     """Whether a pod of this program's installation runs it."""
 
 
-def of_platform(profile: DynamoProfile) -> tuple[ChartImage, ...]:
+def of_platform(profile: DynamoProfile, parts: PlatformParts = OWN) -> tuple[ChartImage, ...]:
     """Images of `dynamo-platform` as the program installs it: with NATS and Grove, with etcd where the release uses it,
-    without KAI.
+    unless they are somebody else's; without KAI.
     """
     manager, operator = "dynamo-operator.controllerManager", "nvcr.io/nvidia/ai-dynamo/kubernetes-operator"
     found = [
@@ -64,7 +65,7 @@ def of_platform(profile: DynamoProfile) -> tuple[ChartImage, ...]:
             ChartImage("python:3.12-slim", "dynamo-operator.dynamo.internalImages.debugger", "reference", runs=False),
         ]
     hooks = (ChartImage(image, "", "fixed") for image in profile.ssh_key_images)
-    return (*found, *hooks)
+    return (*(image for image in found if image.path.partition(".")[0] not in parts.adopted), *hooks)
 
 
 def of_kai(version: str) -> tuple[ChartImage, ...]:

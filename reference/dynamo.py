@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from reference import charts
 from reference.machines import Toleration
+from reference.platform_parts import OWN, PlatformParts
 
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """NVIDIA's repository of the Dynamo charts, readable without an account."""
@@ -61,6 +62,8 @@ class DynamoProfile:
 
     crds_chart: str | None
     """Chart of the custom resource definitions; None where the operator applies them itself."""
+    crds: tuple[str, ...]
+    """Custom resource definitions without which the operator does not start, or no graph runs."""
     platform_chart: str = "dynamo-platform"
     runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
     """Image of workers and frontends, without a tag."""
@@ -73,6 +76,9 @@ class DynamoProfile:
     grove: str = "ghcr.io/ai-dynamo/grove"
     """Where the images of the chart's Grove are."""
     grove_version: str = "v0.1.0-alpha.6"
+
+    needs_etcd: bool = False
+    """Whether workers and frontends find each other through etcd; else nothing uses it."""
 
     values_style: Literal["subcharts", "global"]
     """Where the chart's switches are: `grove.enabled`, or `global.grove.install` and `.enabled`."""
@@ -112,6 +118,10 @@ class DynamoProfile:
         """The runtime image with the tag of this release."""
         return f"{self.runtime_image}:{self.version}"
 
+    def makes_volumes(self, parts: PlatformParts) -> bool:
+        """Whether the release has a NATS or an etcd of its own, and so volumes."""
+        return parts.nats is None or (self.needs_etcd and parts.etcd is None)
+
     def chart(self, name: str, mirror: str | None) -> str:
         """Address of a chart of this release, at NVIDIA or in the mirror."""
         return charts.address(mirror or CHARTS, name, self.version)
@@ -123,9 +133,12 @@ class DynamoProfile:
         kai: bool = True,
         storage_class: Any = None,
         ssh_secret: Any = None,
+        *,
+        parts: PlatformParts = OWN,
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
-        `storage_class` (a name or an output; None: the cluster's default).
+        `storage_class` (a name or an output; None: the cluster's default). What `parts` leaves to others is off, and
+        the operator uses theirs.
 
         Without `ssh_secret` the 0.7 chart's `mpiRun.sshKeygen` hook makes the ssh key: that operator reconciles no
         deployment while the secret is missing, with SGLang too. With the name of a secret (keys `private.key` and
@@ -139,8 +152,9 @@ class DynamoProfile:
         }
         if ssh_secret is not None:
             operator["dynamo"] = {"mpiRun": {"secretName": ssh_secret, "sshKeygen": {"enabled": False}}}
+        operator |= {f"{name}Addr": address for name, address in parts.addresses.items()}
         nats: dict[str, Any] = {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}}
-        grove: dict[str, Any] = {"tolerations": tolerations}
+        grove: dict[str, Any] = {"tolerations": tolerations} if parts.grove else {}
         etcd: dict[str, Any] = {"tolerations": tolerations}
         values: dict[str, Any] = {
             "dynamo-operator": operator,
@@ -149,21 +163,36 @@ class DynamoProfile:
         }
         if storage_class is not None:
             nats["config"] = {"jetstream": {"fileStore": {"pvc": {"storageClassName": storage_class}}}}
+        if parts.nats is not None:
+            values["nats"] = {"enabled": False}
         if self.values_style == "global":
-            operator["upgradeCRD"] = True
+            operator["upgradeCRD"] = parts.crds
             values["global"] = {
                 # Kubernetes is the discovery backend of this release: nothing uses etcd.
                 "etcd": {"install": False},
-                "grove": {"install": True, "enabled": True},
+                "grove": {"install": parts.grove, "enabled": True},
                 "kai-scheduler": {"install": False, "enabled": kai},
             }
             return values
-        values["etcd"] = etcd
         if storage_class is not None:
             etcd["persistence"] = {"storageClass": storage_class}
-        grove["enabled"] = True
+        values["etcd"] = etcd if parts.etcd is None else {"enabled": False}
+        # The operator looks for Grove's API group itself.
+        grove["enabled"] = parts.grove
         values["kai-scheduler"] = {"enabled": False}
         return values
+
+
+_CRDS_0_7: Final = (
+    "dynamographdeployments",
+    "dynamocomponentdeployments",
+    "dynamographdeploymentrequests",
+    "dynamomodels",
+)
+"""Of the chart dynamo-crds; the operator needs all four (without the second it exits after two minutes: seen)."""
+_CRDS_ADDED_IN_1_0: Final = ("dynamographdeploymentscalingadapters", "dynamoworkermetadatas")
+"""What its operator watches too, and what its pods write for discovery. That it needs the others as 0.7 does is
+[inferred]."""
 
 
 def _before_1(version: str) -> DynamoProfile:
@@ -175,6 +204,8 @@ def _before_1(version: str) -> DynamoProfile:
         version=version,
         sglang="0.5.4.post3",
         crds_chart="dynamo-crds",
+        crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_0_7),
+        needs_etcd=True,
         values_style="subcharts",
         grove="ghcr.io/nvidia/grove",
         grove_version="v0.1.0-alpha.3",
@@ -198,6 +229,7 @@ def _from_1(version: str) -> DynamoProfile:
         version=version,
         sglang="0.5.9",
         crds_chart=None,
+        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
         values_style="global",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,

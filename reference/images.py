@@ -54,3 +54,9 @@ def repository(image: str) -> str:
     name = image.partition("@")[0]
     head, colon, tag = name.rpartition(":")
     return head if colon and "/" not in tag else name
+
+
+def tag(image: str) -> str:
+    """The tag of an image; empty if it has none."""
+    # A registry's port is also preceded by a colon.
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[2]

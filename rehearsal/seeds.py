@@ -12,7 +12,9 @@ from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
 from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp import rules as gcp
 from rehearsal.simulator.kubernetes import helm
-from rehearsal.simulator.workloads import kai
+from rehearsal.simulator.kubernetes.custom_kinds import DYNAMO_CRDS
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
+from rehearsal.simulator.workloads import kai, serving
 
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"
@@ -60,6 +62,7 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
         group = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": named}}
         provisioner = {"provisioner": "pd.csi.storage.gke.io"}
         cloud.kubernetes.seed(cluster, "kubernetes:storage.k8s.io/v1:StorageClass", {**group, **provisioner})
+    _platform_parts(cloud, cluster, settings.dynamo)
     if settings.kai.mode == "adopt":
         _kai(cloud, cluster)
     if settings.dynamo.mode == "adopt":
@@ -267,6 +270,33 @@ def _kai(cloud: EmbeddedCloud, cluster: CloudResource) -> None:
     helm.seed(cloud.state, cluster.id, release)
     for resource in cloud.state.find(scope=cluster.id):
         kai.settle(cloud.state, resource)
+
+
+_GROVE = {True: "0.1.0-alpha.3", False: "0.1.0-alpha.6"}
+"""The Grove of a Dynamo release, by whether that is early."""
+
+
+def _platform_parts(cloud: EmbeddedCloud, cluster: CloudResource, dynamo: Any) -> None:
+    """Parts of a platform that others have installed."""
+    early = helm.early(dynamo.version)
+    if dynamo.grove == "adopt":
+        grove = {"chart": serving.GROVE, "version": _GROVE[early], "namespace": "grove-system"}
+        helm.seed(cloud.state, cluster.id, grove)
+    for api_version, kind in DYNAMO_CRDS if dynamo.crds == "adopt" else ():
+        helm.serve(cloud.state, cluster.id, api_version, kind)
+    for part in (dynamo.nats, dynamo.etcd):
+        host = str(getattr(part, "address", "")).rpartition("/")[2].partition(":")[0]
+        if ".svc" in host:
+            name, namespace = host.split(".")[:2]
+            _namespace(cloud, cluster, namespace)
+            service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}}
+            cloud.kubernetes.seed(cluster, "kubernetes:core/v1:Service", service)
+
+
+def _namespace(cloud: EmbeddedCloud, cluster: CloudResource, name: str) -> None:
+    if cloud.state.get(NAMESPACE, name, cluster.id) is None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        cloud.kubernetes.seed(cluster, NAMESPACE, body)
 
 
 def _platform(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any) -> None:

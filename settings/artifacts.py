@@ -72,7 +72,7 @@ def _sources(settings: Settings) -> Iterator[_Source]:
         for image in chart_images.of_kai(settings.kai.version):
             yield image.image, f"chart {kai.CHART}", system, ""
     if settings.dynamo.mode == "create":
-        for image in chart_images.of_platform(profile):
+        for image in chart_images.of_platform(profile, settings.dynamo.parts):
             # The program replaces a hook whose images would be mirrored.
             if image.runs and not (image.form == "fixed" and settings.mirrors.covers(image.image)):
                 # Grove's init container runs in the pods of the stacks.
@@ -109,7 +109,8 @@ def charts_of(settings: Settings) -> list[Chart]:
         add(kai.REGISTRY, kai.CHART, kai.tag(settings.kai.version))
     if settings.dynamo.mode == "create":
         profile = PROFILES[settings.dynamo.version]
-        for name in filter(None, (profile.crds_chart, profile.platform_chart)):
+        crds_chart = profile.crds_chart if settings.dynamo.parts.crds else None
+        for name in filter(None, (crds_chart, profile.platform_chart)):
             add(CHARTS, name, profile.version)
     return found
 

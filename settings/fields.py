@@ -8,7 +8,21 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from reference import addresses, buckets, charts, dra_driver, encryption, gib, gke, iam, images, kai, naming, networks
+from reference import (
+    addresses,
+    buckets,
+    charts,
+    dra_driver,
+    encryption,
+    gib,
+    gke,
+    iam,
+    images,
+    kai,
+    naming,
+    networks,
+    platform_parts,
+)
 from reference.dynamo import CHARTS
 from reference.machines import A4X
 from validation.problems import HIDDEN, RuleError, broken
@@ -134,4 +148,6 @@ KmsKey = Annotated[str, AfterValidator(ruled(encryption.parse))]
 ServiceAccount = Annotated[str, AfterValidator(ruled(iam.check_account))]
 ProjectId = Annotated[str, AfterValidator(ruled(gke.check_project))]
 SecurityGroup = Annotated[str, AfterValidator(_security_group)]
+NatsAddress = Annotated[str, AfterValidator(ruled(platform_parts.check_nats))]
+EtcdAddress = Annotated[str, AfterValidator(ruled(platform_parts.check_etcd))]
 StorageClassName = Annotated[str, AfterValidator(_object_name)]

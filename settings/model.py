@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from reference import dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
+from reference.platform_parts import PlatformParts
 from serving_rules.layout import Overrides
 from settings.encryption import Encryption
 from settings.fields import (
@@ -41,6 +42,7 @@ from settings.maintenance import Maintenance
 from settings.metadata import Metadata
 from settings.network import CreateNetwork, DeviceNetworks, Network
 from settings.node_pools import NodePool, Taint
+from settings.platform_parts import AdoptEtcd, AdoptNats, CreateService
 from settings.pods import Pods, StackResources, Volume
 from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
@@ -242,6 +244,21 @@ class CreateModelBucket(_ModelBucket):
 ModelBucket = Annotated[AdoptModelBucket | CreateModelBucket, Field(discriminator="mode")]
 
 
+def _mode_or_create(value: Any) -> object:
+    """Mode of a mapping; `create` where it names none."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value).get("mode", "create")
+    return getattr(value, "mode", None)
+
+
+Nats = Annotated[
+    Annotated[AdoptNats, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(_mode_or_create)
+]
+Etcd = Annotated[
+    Annotated[AdoptEtcd, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(_mode_or_create)
+]
+
+
 class Dynamo(StrictModel):
     """The Dynamo platform, one installation a cluster."""
 
@@ -265,6 +282,29 @@ class Dynamo(StrictModel):
         default=None,
         description="a storage class that exists, for the volumes of NATS and etcd; default: the cluster's",
     )
+    grove: Annotated[Mode, Change.IN_PLACE] = Field(
+        default="create", description="`create` to have Grove installed with the platform, `adopt` to use one that runs"
+    )
+    crds: Annotated[Mode, Change.IN_PLACE] = Field(
+        default="create",
+        description="`create` to have Dynamo's CRDs installed, `adopt` where somebody else keeps those of this release",
+    )
+    nats: Annotated[Nats, Change.PODS] = Field(
+        default=CreateService(), description="a mapping with mode and address, for a NATS that runs"
+    )
+    etcd: Annotated[Etcd, Change.PODS] = Field(
+        default=CreateService(), description="a mapping with mode and address, for an etcd that runs (0.7 only)"
+    )
+
+    @property
+    def parts(self) -> PlatformParts:
+        """Which parts of the platform are somebody else's."""
+        return PlatformParts(
+            grove=self.grove == "create",
+            crds=self.crds == "create",
+            nats=self.nats.address if isinstance(self.nats, AdoptNats) else None,
+            etcd=self.etcd.address if isinstance(self.etcd, AdoptEtcd) else None,
+        )
 
 
 class NoKai(StrictModel):
@@ -286,16 +326,9 @@ class CreateKai(StrictModel):
     version: KaiVersion = Field(default=kai.DEFAULT_VERSION, description="the release, such as 0.17.0")
 
 
-def _kai_mode(value: Any) -> object:
-    """Mode of a `kai` mapping; `create` where it names none."""
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, Any]", value).get("mode", "create")
-    return getattr(value, "mode", None)
-
-
 Kai = Annotated[
     Annotated[NoKai, Tag("none")] | Annotated[AdoptKai, Tag("adopt")] | Annotated[CreateKai, Tag("create")],
-    Discriminator(_kai_mode),
+    Discriminator(_mode_or_create),
 ]
 
 

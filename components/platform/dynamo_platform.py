@@ -21,6 +21,7 @@ from components.platform.ssh_secret import ssh_secret
 from reference import chart_images, encryption, machines, naming
 from reference.dynamo import VOLUME_CLASSES, DynamoProfile
 from reference.mirrors import ImageMirrors
+from reference.platform_parts import PlatformParts
 from reference.registry import PULL_SECRET, docker_config_json
 
 _CRDS_NAMESPACE = "default"
@@ -35,6 +36,9 @@ class DynamoPlatformArgs(TypedDict):
 
     profile: DynamoProfile
     """The Dynamo release to install."""
+
+    parts: PlatformParts
+    """What the release installs, and what is somebody else's."""
 
     kai: bool
     """Whether KAI runs in the cluster."""
@@ -76,7 +80,7 @@ class DynamoPlatformArgs(TypedDict):
 
 
 class DynamoPlatform(pulumi.ComponentResource):
-    """The Dynamo CRDs and the platform release, with Grove on."""
+    """The Dynamo CRDs and the platform release, with Grove on, as far as they are not somebody else's."""
 
     namespace: pulumi.Output[str]
     """Namespace of the platform, known once the platform runs."""
@@ -108,7 +112,7 @@ class DynamoPlatform(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
                 )
             )
-        if profile.crds_chart is not None:
+        if profile.crds_chart is not None and args["parts"].crds:
             first.append(
                 kubernetes.helm.v3.Release(
                     f"{name}-crds",
@@ -129,6 +133,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             args["kai"],
             self._storage_class(name, args),
             ssh_secret(self, name, metadata, provider) if moves_hook else None,
+            parts=args["parts"],
         )
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -137,7 +142,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
             repository_opts=login,
-            values=chart_images.moved(values, chart_images.of_platform(profile), args["mirrors"]),
+            values=chart_images.moved(values, chart_images.of_platform(profile, args["parts"]), args["mirrors"]),
             atomic=True,
             timeout=1200,
             # At start the operator looks for KAI, and exits after two minutes if a Dynamo CRD is missing; the pods
@@ -152,8 +157,10 @@ class DynamoPlatform(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace})
 
     def _storage_class(self, name: str, args: DynamoPlatformArgs) -> pulumi.Input[str] | None:
-        """The class of the volumes of NATS and etcd; None: the cluster's default."""
+        """The class of the volumes of NATS and etcd; None: the cluster's default, or there are no volumes."""
         key = args["volume_key"]
+        if not args["profile"].makes_volumes(args["parts"]):
+            return None
         if args["storage_class"] is not None or not (args["on_a4x"] or key is not None):
             return args["storage_class"]
         # A4X does not support Persistent Disk; the default class of GKE has it.

@@ -109,6 +109,9 @@ class ServingStackArgs(TypedDict):
     queue: pulumi.Input[str] | None
     """KAI queue of the pods; None if KAI does not schedule them."""
 
+    services: Mapping[str, str]
+    """Addresses of somebody else's NATS and etcd: the operator writes them into the pods, so others restart them."""
+
     image: pulumi.Input[str]
     """Image of the workers (arm64)."""
 
@@ -299,7 +302,8 @@ class ServingStack(pulumi.ComponentResource):
             **_NEVER_WAIT,
         }
         stamped = pod_templates.stamp(
-            graph.spec(layout, placement, args["profile"]), {"api": args["profile"].graph_api, "queue": args["queue"]}
+            graph.spec(layout, placement, args["profile"]),
+            {"api": args["profile"].graph_api, "queue": args["queue"], **args["services"]},
         )
         deployed = DynamoGraphDeployment(
             f"{name}-graph",

@@ -22,6 +22,7 @@ from preflight.checks import (
     networks,
     nodes,
     organisation,
+    platform_parts,
     pod_capacity,
     storage,
 )
@@ -29,6 +30,7 @@ from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
 from reference import network_prerequisites, shared_vpc
+from reference import platform_parts as requirements_of_platform
 from reference.mirrors import check_name
 from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
 from settings.network import AdoptNetwork
@@ -213,8 +215,21 @@ def _cluster_checks(site: Site) -> list[Check]:
             )
         )
     checks.append(Check("kai", partial(kai.scheduler, site), _KAI))
+    checks += _platform_checks(site)
     if not site.creates_cluster and site.settings.stacks:
         checks.append(Check("frontends", partial(pod_capacity.frontends, site), "container.nodes.list"))
+    return checks
+
+
+def _platform_checks(site: Site) -> list[Check]:
+    """Checks of parts of the platform that are somebody else's."""
+    parts, checks = site.settings.dynamo.parts, list[Check]()
+    kinds = "container.customResourceDefinitions.list"
+    if not parts.grove:
+        needs = f"container.deployments.list and {kinds}"
+        checks.append(Check(requirements_of_platform.GROVE_CHECK, partial(platform_parts.grove, site), needs))
+    if not parts.crds:
+        checks.append(Check(requirements_of_platform.CRDS_CHECK, partial(platform_parts.crds, site), kinds))
     return checks
 
 

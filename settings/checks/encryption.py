@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reference import encryption
+from reference.dynamo import PROFILES
 from reference.encryption import Use
 from settings.model import CreateCluster, CreateModelBucket, Settings
 from validation.problems import Problem, refused
@@ -31,10 +32,20 @@ def _nothing_to_encrypt(settings: Settings, use: Use) -> str:
             return "the cluster exists, and its database is its owner's"
         case "bucket" if not isinstance(settings.model_bucket, CreateModelBucket):
             return "the bucket exists, and its key is its owner's"
-        case "volumes" if settings.dynamo.mode == "adopt":
-            return "the Dynamo platform exists, and so do its volumes"
+        case "volumes":
+            return _no_volumes(settings)
         case _:
             return ""
+
+
+def _no_volumes(settings: Settings) -> str:
+    """Why no volume of the platform is made here; empty: it is."""
+    profile = PROFILES.get(settings.dynamo.version)
+    if settings.dynamo.mode == "adopt":
+        return "the Dynamo platform exists, and so do its volumes"
+    if profile is not None and not profile.makes_volumes(settings.dynamo.parts):
+        return "the platform's NATS and etcd are somebody else's, and so are their volumes"
+    return ""
 
 
 def grants(settings: Settings) -> Iterator[Problem]:
@@ -64,8 +75,8 @@ def storage_class(settings: Settings) -> Iterator[Problem]:
     name, key = settings.dynamo.storage_class, "dynamo.storageClass"
     if name is None:
         return
-    if settings.dynamo.mode == "adopt":
-        rule = "the Dynamo platform exists, and so do its volumes"
+    rule = _no_volumes(settings)
+    if rule:
         yield Problem(key, name, rule, "remove the key")
     elif isinstance(settings.cluster, CreateCluster):
         rule = "a cluster that is created has only GKE's own classes"

@@ -15,6 +15,7 @@ from typing import Final
 from preflight import cloud
 from preflight.cloud import CloudError
 from reference import encryption, gke, identities, machines, networks, shared_vpc
+from reference.dynamo import PROFILES
 from reference.machines import A4X
 from settings import Settings
 from settings.model import CreateCluster
@@ -204,6 +205,13 @@ class HealthyCloud:
             missing_class="",
             waits_for_cluster_policy=False,
         )
+
+    def deployments(self, cluster: cloud.Cluster, name: str) -> list[cloud.Deployment]:
+        version = PROFILES[self.settings.dynamo.version].grove_version
+        return [cloud.Deployment("grove-system", f"ghcr.io/ai-dynamo/grove/grove-operator:{version}", True)]
+
+    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        return dict.fromkeys(names, frozenset({"v1alpha1"}))
 
     def bucket(self, name: str) -> cloud.Bucket:
         if self.settings.model_bucket.mode == "create":

@@ -118,6 +118,8 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
         accounts |= {"nodeServiceAccount": f"nodes@{OWN}"} if created or pools else {}
         if row["workloadIdentity"] == "serviceAccount":
             accounts |= {"modelReader": f"reader@{OWN}", "modelWriter": f"writer@{OWN}"}
+    # Who has installed KAI for others is likely to have done so with the rest.
+    parts = "adopt" if (row["cluster"], row["dynamo"], row["kai"]) == ("adopt", "create", "adopt") else "create"
     return {
         "dynamo-a4x:encryption": {**keys, "grant": bool(keys) and row["grant"]},
         "dynamo-a4x:identities": {**accounts, "iam": row["iam"]},
@@ -133,6 +135,8 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
             "mode": row["dynamo"],
             "version": row["version"],
             "systemTolerations": row["systemTolerations"],
+            "grove": parts,
+            "crds": parts,
         },
         "dynamo-a4x:draDriver": {"mode": row["dynamo"]},
         "dynamo-a4x:images": {"mirrors": MIRRORS} if row["mirrors"] else {},
@@ -309,6 +313,12 @@ WRONGS: Final = [
     Wrong("kai", "kai", lambda found: replace(found, namespace="", webhooks=[], shards={"default": "30s"}), "warn"),
     Wrong("kai", "kai", lambda found: replace(found, shards={"default": ""}), "warn"),
     Wrong("kai", "kai", lambda found: replace(found, version="nightly"), "warn"),
+    Wrong("grove", "deployments", lambda _: []),
+    Wrong("grove", "deployments", lambda found: [replace(one, available=False) for one in found]),
+    Wrong("grove", "deployments", lambda found: [replace(one, image=f"{one.image}-rc1") for one in found], "warn"),
+    Wrong("grove", "crds", lambda _: {}),
+    Wrong("crds", "crds", lambda _: {}),
+    Wrong("crds", "crds", lambda found: {name: frozenset({"v1"}) for name in found}),
     Wrong("bucket", "bucket", lambda _: Bucket("US", False, {})),
     Wrong("model", "files", lambda _: {"model.safetensors.index.json": 1}),
     Wrong("image", "image", _raise("missing")),

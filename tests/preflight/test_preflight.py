@@ -37,7 +37,7 @@ import settings
 from preflight import google_cloud, kubernetes, registry, scheduler
 from preflight.__main__ import main, read
 from preflight.checks import nodes, plan
-from preflight.cloud import CloudError, Node, Pod
+from preflight.cloud import CloudError, Deployment, Node, Pod
 from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
@@ -359,6 +359,15 @@ def test_a_kai_before_0_12_is_seen_to_wait_for_a_kind_of_the_gpu_operator(versio
         return [operator] if path.endswith("/deployments") else []
 
     assert scheduler.kai_in(ask).waits_for_cluster_policy is waits
+
+
+def test_deployments_and_definitions_are_read_as_the_api_server_writes_them() -> None:
+    container = {"image": "registry:5000/grove/grove-operator:v0.1.0-alpha.3"}
+    item = {"metadata": {"namespace": "grove"}, "spec": {"template": {"spec": {"containers": [container]}}}}
+    assert kubernetes.deployment(item) == Deployment("grove", container["image"], available=False)
+    assert kubernetes.deployment({**item, "status": {"availableReplicas": 1}}).available
+    versions = [{"name": "v1alpha1", "served": True}, {"name": "v1beta1", "served": False}]
+    assert kubernetes.served({"spec": {"versions": versions}}) == {"v1alpha1"}
 
 
 @pytest.mark.parametrize("challenge", ['Bearer realm="http://registry.example.com/token"', 'Basic realm="x"', ""])

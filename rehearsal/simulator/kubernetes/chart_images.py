@@ -38,7 +38,8 @@ def of_release(chart: str, version: str, values: Props) -> list[str]:
 
 def refuse_unrecognized(version: str, values: Props) -> None:
     """Bitnami's etcd chart fails to render with images of another registry."""
-    if not version.startswith("0.") or dig(values, "etcd.global.security.allowInsecureImages") is True:
+    off = dig(values, "etcd.enabled") is False
+    if not version.startswith("0.") or off or dig(values, "etcd.global.security.allowInsecureImages") is True:
         return
     image = _etcd(values)
     registry, folder = _ETCD_ORIGINAL
@@ -62,6 +63,8 @@ def _platform(version: str, values: Props) -> Iterator[str]:
         ("container", "nats", "2.10.21-alpine"),
         ("reloader", "natsio/nats-server-config-reloader", "0.16.0"),
     ):
+        if dig(values, "nats.enabled") is False:
+            continue
         image = _merged({"repository": repository, "tag": own}, mapping(values, f"nats.{part}.image"))
         registry = text(image, "registry") or text(values, "nats.global.image.registry")
         yield f"{registry}/{_joined(image)}" if registry else _joined(image)
@@ -74,7 +77,8 @@ def _platform(version: str, values: Props) -> Iterator[str]:
         yield from (f"{variable['value']}:{tag}" for variable in variables)
     if early:
         etcd = _etcd(values)
-        yield f"{text(etcd, 'registry')}/{_joined(etcd)}"
+        if dig(values, "etcd.enabled") is not False:
+            yield f"{text(etcd, 'registry')}/{_joined(etcd)}"
         if dig(values, "dynamo-operator.dynamo.mpiRun.sshKeygen.enabled") is not False:
             yield from _HOOK
 

@@ -21,6 +21,7 @@ from rehearsal.simulator.values import UNKNOWN, Props, Unknown, dig, mapping, te
 from rehearsal.simulator.workloads import kai, serving
 
 RELEASE = serving.RELEASE
+early = serving.early
 CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
 _HOOK_QUEUES = ("dynamo-default", "dynamo")
 _LEASE = "kubernetes:coordination.k8s.io/v1:Lease"
@@ -50,7 +51,7 @@ CHARTS: dict[str, Chart] = {
     "dynamo-crds": Chart(frozenset(), DYNAMO_CRDS),
     "dynamo-platform": Chart(PLATFORM_VALUES),
     "nvidia-dra-driver-gpu": Chart(None, DRA_CRDS),
-    "grove-charts": Chart(None, GROVE_CRDS),
+    serving.GROVE: Chart(None, GROVE_CRDS),
 }
 
 
@@ -153,8 +154,8 @@ def install(state: CloudState, release: CloudResource) -> None:
     brought = kai.of_release(release)
     kinds = [*CHARTS.get(chart, Chart()).kinds, *(brought.traits.kinds if brought else ())]
     if chart == "dynamo-platform":
-        kinds += [*(GROVE_CRDS if _has_grove(release.inputs, version) else ())]
-        if not early(version):
+        kinds += [*(GROVE_CRDS if serving.brings_grove(release.inputs, version) else ())]
+        if _applies_crds(version, release.inputs):
             kinds += DYNAMO_CRDS
     for api_version, kind in kinds:
         serve(state, release.scope, api_version, kind)
@@ -177,19 +178,14 @@ def serve(state: CloudState, cluster: str, api_version: str, kind: str) -> None:
         state.add(CloudResource(CRD, cluster, name, {}, {"metadata": {"name": name}}, origin="service"))
 
 
-def early(version: str) -> bool:
-    """Whether a platform version has the value names and CRD chart of 0.x."""
-    return version.startswith("0.")
+def _applies_crds(version: str, inputs: Props) -> bool:
+    """Whether a hook of the platform's release applies Dynamo's CRDs: from 1.0 on, unless `upgradeCRD` is off."""
+    return not early(version) and dig(inputs, "values.dynamo-operator.upgradeCRD") is not False
 
 
 def _makes_queues(state: CloudState, cluster: str, inputs: Props, version: str) -> bool:
     used = kai.operator_uses(state, cluster, version, inputs)
     return used and inputs.get("disableWebhooks") is not True
-
-
-def _has_grove(inputs: Props, version: str) -> bool:
-    # Off by default in the chart. From 1.0 on the old name is silently ignored.
-    return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
 
 
 def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None = None) -> None:
@@ -216,11 +212,12 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
 
 def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
     _, version = chart_of(inputs)
-    if early(version):
+    if not _applies_crds(version, inputs):
         missing = [kind for kind in DYNAMO_CRDS if not serves(state, cluster, *kind)]
         if missing:
             names = ", ".join(kind for _, kind in missing)
-            raise ApiError(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; dynamo-crds comes first")
+            first = "dynamo-crds comes first" if early(version) else "upgradeCRD is off, so that they come first"
+            raise ApiError(f"the Dynamo operator ends after 2 minutes: no CRDs {names}; {first}")
     if _makes_queues(state, cluster, inputs, version):
         for name in _HOOK_QUEUES:
             if state.get(serving.QUEUE, name, cluster) is None:

@@ -40,6 +40,12 @@ def _operator(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
         yield f"{serving.display_name(graph)} stays pending: no Dynamo operator runs in the cluster"
 
 
+def _grove(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    release = serving.operator(state, cluster)
+    if release is not None and not serving.runs_grove(state, cluster):
+        yield f"{serving.display_name(graph)} stays pending: no Grove runs in the cluster"
+
+
 def _pod_specs(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
     yield from placement.refused(graph)
 
@@ -121,7 +127,9 @@ def _named(judge: Judge) -> Judge:
 REFUSED_BY_OPERATORS: tuple[Judge, ...] = (_names, _queue, _named(_pod_specs))
 REFUSED_TO_PODS: tuple[Judge, ...] = (
     _operator,
+    _grove,
     _named(operator.blockers),
+    _named(operator.services),
     _second_of_its_name,
     _scheduler,
     _priority_class,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rehearsal.simulator.kubernetes import rights
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, items, mapping, text
+from rehearsal.simulator.values import Props, dig, items, mapping, text
 from rehearsal.simulator.workloads import serving
 
 SWITCH: Final = "nvidia.com/disable-image-pull-secret-discovery"
@@ -72,6 +73,27 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
                 f"{role.name}: pods never find each other: serviceaccount {namespace}/{account} may not "
                 f"{', '.join(map(str, missing))}"
             )
+
+
+def services(state: CloudState, cluster: str, _graph: Props) -> Iterator[str]:
+    """The NATS and etcd that pods never reach: neither the release's own, nor there at the address that it is given.
+
+    Both are values of the platform's chart; the operator writes their addresses into every pod (its
+    `internal/dynamo/graph.go`). NATS is needed by every release that is modelled, etcd before 1.0.
+    """
+    release = serving.operator(state, cluster)
+    if release is None:
+        return
+    for name in ("nats", *(("etcd",) if _version(state, cluster) < (1, 0) else ())):
+        address = text(release.inputs, f"values.dynamo-operator.{name}Addr")
+        if not address and dig(release.inputs, f"values.{name}.enabled") is False:
+            yield f"pods end: {name} is off, and the operator has no {name}Addr"
+        inside = _IN_CLUSTER.search(address)
+        if inside and state.get("kubernetes:core/v1:Service", f"{inside[2]}/{inside[1]}", cluster) is None:
+            yield f"pods end: {address} ({name}Addr) is no service of the cluster"
+
+
+_IN_CLUSTER: Final = re.compile(r"(?:^|//)([a-z0-9-]+)\.([a-z0-9-]+)\.svc[.:]")
 
 
 def _version(state: CloudState, cluster: str) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ GRAPH = "kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment"
 COMPUTE_DOMAIN = "kubernetes:resource.nvidia.com/v1beta1:ComputeDomain"
 QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
 RELEASE = "kubernetes:helm.sh/v3:Release"
+GROVE = "grove-charts"
+"""Grove's chart."""
 
 GPUS_PER_NODE = 4
 """Of an A4X node; a pod with fewer still has the node's NICs to itself."""
@@ -78,6 +80,29 @@ def operator(state: CloudState, cluster: str) -> CloudResource | None:
         if runs and text(release.outputs, "status.chart") == "dynamo-platform":
             return release
     return None
+
+
+def early(version: str) -> bool:
+    """Whether a platform version has the value names and CRD chart of 0.x."""
+    return version.startswith("0.")
+
+
+def brings_grove(inputs: Props, version: str) -> bool:
+    """Whether a platform's release installs Grove."""
+    # Off by default in the chart. From 1.0 on the old name is silently ignored.
+    return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
+
+
+def runs_grove(state: CloudState, cluster: str) -> bool:
+    """Whether Grove's operator runs, from the platform's release or from one of its own."""
+    return any(
+        text(release.outputs, "status.chart") == GROVE
+        or (
+            text(release.outputs, "status.chart") == "dynamo-platform"
+            and brings_grove(release.inputs, version_of(release))
+        )
+        for release in state.find(RELEASE, scope=cluster)
+    )
 
 
 def priority_classes(state: CloudState, cluster: str) -> set[str]:

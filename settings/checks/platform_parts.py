@@ -1,0 +1,32 @@
+"""Rules of a platform whose parts are somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reference.dynamo import PROFILES
+from settings.model import AdoptEtcd, AdoptNats, CreateCluster, Settings
+from validation.problems import Problem
+
+
+def check(settings: Settings) -> Iterator[Problem]:
+    """Parts are adopted for a platform that is made here, from a cluster that has them."""
+    dynamo = settings.dynamo
+    adopted: dict[str, object] = {
+        "grove": dynamo.grove if dynamo.grove == "adopt" else None,
+        "crds": dynamo.crds if dynamo.crds == "adopt" else None,
+        "nats": dynamo.nats.address if isinstance(dynamo.nats, AdoptNats) else None,
+        "etcd": dynamo.etcd.address if isinstance(dynamo.etcd, AdoptEtcd) else None,
+    }
+    profile = PROFILES.get(dynamo.version)
+    for part, value in adopted.items():
+        key = f"dynamo.{part}.address" if part in {"nats", "etcd"} else f"dynamo.{part}"
+        if value is None:
+            continue
+        if dynamo.mode == "adopt":
+            yield Problem(key, value, "the Dynamo platform exists, and so do its parts", f"remove dynamo.{part}")
+        elif part in {"grove", "crds"} and isinstance(settings.cluster, CreateCluster):
+            yield Problem(key, value, "a created cluster has nothing to adopt", f"set {key}: create")
+        elif part == "etcd" and profile is not None and not profile.needs_etcd:
+            rule = f"nothing uses etcd on Dynamo {dynamo.version}: its pods find each other through Kubernetes"
+            yield Problem(key, value, rule, "remove dynamo.etcd")

@@ -1,0 +1,91 @@
+"""Parts of the platform that others run, in the real engine: a whole life, what comes later, and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rehearsal import seeds
+from rehearsal.run import Rehearsal
+from rehearsal.simulator.kubernetes import helm
+from rehearsal.simulator.workloads import blockers, serving
+from tests import stacks
+from tests.engine.driver import Driver
+from tests.resilience import life
+from tests.resilience.proof import needs_engine
+
+pytestmark = [pytest.mark.engine, needs_engine]
+
+NATS = {"mode": "adopt", "address": "nats://nats.messaging.svc:4222"}
+ETCD = {"mode": "adopt", "address": "http://etcd.data.svc:2379"}
+PARTS: dict[str, dict[str, Any]] = {
+    "0.7.0": {"grove": "adopt", "crds": "adopt", "nats": NATS, "etcd": ETCD},
+    "1.0.2": {"grove": "adopt", "crds": "adopt", "nats": NATS},
+}
+
+
+def config(version: str, **parts: Any) -> dict[str, Any]:
+    return {"dynamo-a4x:dynamo": {**stacks.config("dev")["dynamo-a4x:dynamo"], "version": version, **parts}}
+
+
+def test_a_platform_on_parts_of_others_lives_and_leaves_theirs() -> None:
+    with Rehearsal("dev", config=config("1.0.2", **PARTS["1.0.2"])) as rehearsal:
+        before = {(one.kind, one.id) for one in rehearsal.state.find(where=lambda one: one.origin == "seed")}
+        phase = rehearsal.up()
+        releases = {step.name for step in phase.changed if step.kind == helm.RELEASE}
+        assert "dynamo-release" in releases
+        assert "dynamo-crds" not in releases
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert rehearsal.state.leftovers() == []
+        after = {(one.kind, one.id) for one in rehearsal.state.find(where=lambda one: one.origin == "seed")}
+        assert before <= after
+
+
+def test_parts_go_over_to_others_in_place_and_only_another_address_restarts_pods() -> None:
+    with Rehearsal("dev", config=config("0.7.0")) as rehearsal:
+        rehearsal.up()
+
+        def changed(**parts: Any) -> dict[str, str]:
+            rehearsal.set_config(config("0.7.0", **parts))
+            seeds.plant_missing(rehearsal.cloud, rehearsal.settings)
+            return {step.name: step.op for step in rehearsal.up().changed}
+
+        assert changed(grove="adopt", crds="adopt") == {"dynamo-release": "update", "dynamo-crds": "delete"}
+        moved = changed(**PARTS["0.7.0"])
+        assert moved["dynamo-release"] == "update"
+        assert moved["r1-1p1d-graph"] == "update"
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert rehearsal.state.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind", "said"),
+    [
+        ({"grove": "adopt"}, serving.RELEASE, "no Grove runs in the cluster"),
+        ({"nats": NATS}, "kubernetes:core/v1:Service", "is no service of the cluster"),
+        ({"crds": "adopt"}, helm.CRD, "no CRDs DynamoGraphDeployment"),
+    ],
+    ids=["grove", "nats", "crds"],
+)
+def test_a_part_that_nobody_runs_is_missed(chosen: dict[str, Any], kind: str, said: str) -> None:
+    with Rehearsal("dev", config=config("1.0.2", **chosen)) as rehearsal:
+        for seed in rehearsal.state.find(kind):
+            if kind != helm.CRD or seed.id.endswith(".nvidia.com"):
+                rehearsal.state.remove(seed.key)
+        error = life.failed(rehearsal.up)
+        assert error is not None
+        assert said in " ".join(error.causes)
+
+
+def test_an_operator_without_nats_is_no_platform() -> None:
+    driver = Driver(dynamo_version="1.0.1")
+    driver.cluster()
+    driver.namespace("dynamo-cloud")
+    values: dict[str, Any] = {"nats": {"enabled": False}, "global": {"grove": {"install": True, "enabled": True}}}
+    driver.release("dynamo-platform", "dynamo-cloud", "1.0.1", values=values)
+    (cluster,) = driver.state.find("gcp:container/cluster:Cluster")
+    reasons = list(blockers.of(driver.state, cluster.id, {"metadata": {"name": "r1", "namespace": "r1"}}))
+    assert any("nats is off, and the operator has no natsAddr" in reason for reason in reasons)
