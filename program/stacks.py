@@ -42,7 +42,7 @@ def build_stack(
         settings,
         infrastructure,
         access="read",
-        namespace=stack.name,
+        namespace=stack.space,
         service_account=naming.SERVING_ACCOUNT,
     )
     built = ServingStack(
@@ -50,6 +50,8 @@ def build_stack(
         {
             "environment": settings.environment,
             "stack": stack.name,
+            "namespace": stack.space,
+            "create_namespace": settings.namespaces.create,
             "layout": chosen,
             "profile": profile,
             "provider": infrastructure.cluster.provider,
@@ -79,8 +81,8 @@ def build_stack(
         "endpoint": built.url,
         "model": chosen.model,
         "gpus": chosen.gpus,
-        "request": commands.request(stack.name, stack.name, chosen),
-        "logs": commands.logs(stack.name, stack.name),
+        "request": commands.request(stack.name, stack.space, chosen),
+        "logs": commands.logs(stack.name, stack.space),
     }
     if stack.wait:
         ReadinessCheck(
@@ -102,7 +104,7 @@ def build_stack(
                 "tolerations": settings.system_tolerations,
             },
         )
-        facts["readiness"] = commands.readiness(stack.name)
+        facts["readiness"] = commands.readiness(stack.space)
     if stack.benchmark:
         client = BenchmarkClient(
             f"{stack.name}-bench",
