@@ -18,6 +18,7 @@ from change_report.model import (
     short,
 )
 from change_report.trees import Tree
+from reference.naming import STACK_LABEL
 from rehearsal import ConfigError, Phase, Rehearsal, RehearsalError, Step
 from rehearsal.run import Listener
 from rehearsal.simulator.values import items, mapping, text
@@ -195,7 +196,7 @@ def _stacks(steps: Sequence[Step], run: _Run, names: fields.Names) -> Iterator[S
         minutes = None
         if run.before and run.after:
             minutes = impact.down_minutes(step, steps, plan.read(run.before), plan.read(run.after))
-        name = text(old or new, "metadata.namespace") or step.name
+        name = text(old or new, f"metadata.labels.{STACK_LABEL}") or step.name
         yield Stack.model_validate(
             {
                 "name": short(name),

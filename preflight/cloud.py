@@ -208,6 +208,19 @@ class Kai:
 
 
 @dataclass(frozen=True)
+class Namespace:
+    """A Kubernetes namespace, and what limits pods in it."""
+
+    labels: Mapping[str, str]
+    quotas: Mapping[str, frozenset[str]]
+    """Resources that each ResourceQuota for all pods counts, by the quota's name."""
+    limits: Mapping[str, str]
+    """Default limits of containers, from all LimitRanges."""
+    requests: Mapping[str, str]
+    """Default requests of containers, from all LimitRanges."""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A Kubernetes Deployment."""
 
@@ -375,6 +388,10 @@ class Cloud(Protocol):
 
     def deployments(self, cluster: Cluster, name: str) -> list[Deployment]:
         """The Deployments of this name in all namespaces, from the Kubernetes API."""
+        ...
+
+    def namespace(self, cluster: Cluster, name: str) -> Namespace | None:
+        """The namespace with its quotas and LimitRanges, from the Kubernetes API; None if there is none."""
         ...
 
     def crds(self, cluster: Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:

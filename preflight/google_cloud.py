@@ -313,6 +313,15 @@ class GoogleCloud:
         found = self._kubernetes(cluster, path, fieldSelector=f"metadata.name={name}")
         return [kubernetes.deployment(item) for item in found]
 
+    def namespace(self, cluster: cloud.Cluster, name: str) -> cloud.Namespace | None:
+        """A namespace, from the cluster."""
+        found = self._kubernetes(cluster, "/api/v1/namespaces", fieldSelector=f"metadata.name={name}")
+        if not found:
+            return None
+        quotas = self._kubernetes(cluster, f"/api/v1/namespaces/{name}/resourcequotas")
+        ranges = self._kubernetes(cluster, f"/api/v1/namespaces/{name}/limitranges")
+        return kubernetes.namespace(found[0], quotas, ranges)
+
     def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Custom resource definitions, from the cluster; one request each, because all of them are megabytes."""
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

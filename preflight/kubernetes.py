@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from preflight.cloud import Deployment, Node, Pod
+from preflight.cloud import Deployment, Namespace, Node, Pod
 from reference.capacity import PODS_PER_NODE, quantity
 
 GPU: Final = "nvidia.com/gpu"
@@ -46,6 +46,18 @@ def deployment(item: Mapping[str, Any]) -> Deployment:
     containers = item["spec"]["template"]["spec"]["containers"]
     available = item.get("status", {}).get("availableReplicas", 0) > 0
     return Deployment(item["metadata"]["namespace"], str(containers[0].get("image", "")), available)
+
+
+def namespace(item: Mapping[str, Any], quotas: Sequence[Any], ranges: Sequence[Any]) -> Namespace:
+    """A namespace with its ResourceQuotas and LimitRanges."""
+    of_all = [quota for quota in quotas if not {"scopes", "scopeSelector"} & quota["spec"].keys()]
+    limits = [one for found in ranges for one in found["spec"].get("limits", []) if one.get("type") == "Container"]
+    return Namespace(
+        labels=item["metadata"].get("labels", {}),
+        quotas={quota["metadata"]["name"]: frozenset(quota["spec"].get("hard", {})) for quota in of_all},
+        limits={key: str(value) for one in limits for key, value in one.get("default", {}).items()},
+        requests={key: str(value) for one in limits for key, value in one.get("defaultRequest", {}).items()},
+    )
 
 
 def served(item: Mapping[str, Any]) -> frozenset[str]:

@@ -96,6 +96,8 @@ def _dra_driver(
         "environment": settings.environment,
         "provider": infrastructure.cluster.provider,
         "version": version,
+        "namespace": settings.namespaces.dra_driver,
+        "create_namespace": settings.namespaces.create,
         "nodes": pulumi.Output.all(*nodes).apply(sum),
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
@@ -118,6 +120,8 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
     args: platform.KaiSchedulerArgs = {
         "environment": settings.environment,
         "version": version,
+        "namespace": settings.namespaces.kai,
+        "create_namespace": settings.namespaces.create,
         "chart": kai.address(dynamo.chart_source, version),
         "provider": infrastructure.cluster.provider,
         "kubeconfig": infrastructure.cluster.kubeconfig,
@@ -146,6 +150,7 @@ def _dynamo(
             "kai": not isinstance(settings.kai, NoKai),
             "scheduler": scheduler,
             "namespace": dynamo.namespace,
+            "create_namespace": settings.namespaces.create,
             "provider": infrastructure.cluster.provider,
             "chart_source": dynamo.chart_source,
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
@@ -177,7 +182,8 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
     downloads: list[pulumi.Resource] = []
     for model in sorted({layout.load(stack.layout).model for stack in settings.stacks}):
         name = f"download-{naming.content_hash(model)}"
-        namespace = f"{naming.DOWNLOAD_NAMESPACE}-{settings.environment}-{naming.content_hash(model)}"
+        own = f"{naming.DOWNLOAD_NAMESPACE}-{settings.environment}-{naming.content_hash(model)}"
+        namespace = settings.namespaces.downloads or own
         identity = bucket_access(
             f"{name}-identity",
             settings,
@@ -194,6 +200,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "model": model,
                     "provider": infrastructure.cluster.provider,
                     "namespace": namespace,
+                    "create_namespace": settings.namespaces.create,
                     "service_account": naming.DOWNLOAD_ACCOUNT,
                     "service_account_annotations": identity.annotations,
                     "bucket": infrastructure.bucket,

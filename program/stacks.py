@@ -43,7 +43,7 @@ def build_stack(
         settings,
         infrastructure,
         access="read",
-        namespace=stack.name,
+        namespace=stack.space,
         service_account=naming.SERVING_ACCOUNT,
     )
     built = ServingStack(
@@ -51,6 +51,8 @@ def build_stack(
         {
             "environment": settings.environment,
             "stack": stack.name,
+            "namespace": stack.space,
+            "create_namespace": settings.namespaces.create,
             "layout": chosen,
             "profile": profile,
             "provider": infrastructure.cluster.provider,
@@ -81,8 +83,8 @@ def build_stack(
         "endpoint": built.url,
         "model": chosen.model,
         "gpus": chosen.gpus,
-        "request": commands.request(stack.name, stack.name, chosen),
-        "logs": commands.logs(stack.name, stack.name),
+        "request": commands.request(stack.name, stack.space, chosen),
+        "logs": commands.logs(stack.name, stack.space),
     }
     if stack.wait:
         ReadinessCheck(
@@ -105,7 +107,7 @@ def build_stack(
                 "on_a4x": settings.system_on_a4x,
             },
         )
-        facts["readiness"] = commands.readiness(stack.name)
+        facts["readiness"] = commands.readiness(stack.space)
     if stack.benchmark:
         client = BenchmarkClient(
             f"{stack.name}-bench",

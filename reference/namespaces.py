@@ -6,16 +6,20 @@ would delete what the other runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from reference import naming
+from reference.prerequisites import Prerequisite
 
 DEFAULT: Final = "default"
 """Exists in every cluster and cannot be deleted; holds Helm's record of the chart `dynamo-crds`."""
 
 DRA_DRIVER: Final = "nvidia-dra-driver-gpu"
 KAI: Final = "kai-scheduler"
+KAI_RESERVATION: Final = "kai-resource-reservation"
+"""KAI's chart makes this one unless it is there (its templates/services/resourcereservation-namespace.yaml)."""
 
 _KAI: Final = "KAI, the scheduler"
 _GKE: Final = "GKE or one of its features"
@@ -25,7 +29,7 @@ _OWNERS: Final[Mapping[str, str]] = {
     DRA_DRIVER: "NVIDIA's DRA driver",
     naming.DOWNLOAD_NAMESPACE: "the downloads of models",
     KAI: _KAI,
-    "kai-resource-reservation": _KAI,
+    KAI_RESERVATION: _KAI,
     "kai-scale-adjust": _KAI,
     "asm-system": _GKE,
     "cnrm-system": _GKE,
@@ -44,6 +48,39 @@ _BEGINNINGS: Final[Mapping[str, str]] = {
     f"{naming.DOWNLOAD_NAMESPACE}-": "the downloads of models",
     f"{naming.FABRIC_NAMESPACE}-": "the tests of NVLink domains",
 }
+
+
+CHECK: Final = "namespaces"
+"""Name of the preflight check of namespaces that others made."""
+ENFORCED: Final = "pod-security.kubernetes.io/enforce"
+"""Label of a namespace with the Pod Security Standard whose violation refuses a pod."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A namespace that somebody else makes."""
+
+    key: str
+    """Key of the config that names it."""
+    name: str
+    privileged: bool
+    """Whether pods there violate the standards `baseline` and `restricted`: they are privileged or mount the host."""
+
+
+def prerequisites(wanted: Iterable[Foreign]) -> Iterator[Prerequisite]:
+    """What a platform team provides where the program creates no namespace."""
+    for one in wanted:
+        label = f" with the label {ENFORCED}: privileged" if one.privileged else ""
+        command = f"kubectl create namespace {one.name}"
+        if one.privileged:
+            command += f"; kubectl label namespace {one.name} {ENFORCED}=privileged"
+        yield Prerequisite(
+            one.key,
+            f"namespace {one.name}{label}, in which whoever runs pulumi may create, read and delete objects",
+            command,
+            CHECK,
+            "https://kubernetes.io/docs/concepts/security/pod-security-standards/",
+        )
 
 
 def owner(name: str) -> str | None:

@@ -62,7 +62,7 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
         group = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": named}}
         provisioner = {"provisioner": "pd.csi.storage.gke.io"}
         cloud.kubernetes.seed(cluster, "kubernetes:storage.k8s.io/v1:StorageClass", {**group, **provisioner})
-    _platform_parts(cloud, cluster, settings.dynamo)
+    _platform_parts(cloud, cluster, settings)
     if settings.kai.mode == "adopt":
         _kai(cloud, cluster)
     if settings.dynamo.mode == "adopt":
@@ -121,12 +121,12 @@ def _identities(cloud: EmbeddedCloud, settings: Any, project: str, region: str) 
             grant = {
                 "serviceAccountId": f"projects/{owner}/serviceAccounts/{given.model_reader}",
                 "role": "roles/iam.workloadIdentityUser",
-                "member": f"serviceAccount:{pool}[{stack.name}/{_SERVING_ACCOUNT}]",
+                "member": f"serviceAccount:{pool}[{stack.space}/{_SERVING_ACCOUNT}]",
             }
             cloud.gcp.seed(gcp.ACCOUNT_MEMBER, grant, project=project, region=region)
         elif settings.workload_identity == "direct":
             pools = f"iam.googleapis.com/projects/{settings.project_number}/locations/global/workloadIdentityPools"
-            principal = f"principal://{pools}/{pool}/subject/ns/{stack.name}/sa/{_SERVING_ACCOUNT}"
+            principal = f"principal://{pools}/{pool}/subject/ns/{stack.space}/sa/{_SERVING_ACCOUNT}"
             grant = {"bucket": bucket, "role": "roles/storage.objectViewer", "member": principal}
             cloud.gcp.seed(gcp.BUCKET_MEMBER, grant, project=project, region=region)
 
@@ -276,8 +276,11 @@ _GROVE = {True: "0.1.0-alpha.3", False: "0.1.0-alpha.6"}
 """The Grove of a Dynamo release, by whether that is early."""
 
 
-def _platform_parts(cloud: EmbeddedCloud, cluster: CloudResource, dynamo: Any) -> None:
-    """Parts of a platform that others have installed."""
+def _platform_parts(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any) -> None:
+    """Namespaces that others have made, and parts of a platform that they have installed."""
+    for foreign in settings.foreign_namespaces:
+        _namespace(cloud, cluster, foreign.name)
+    dynamo = settings.dynamo
     early = helm.early(dynamo.version)
     if dynamo.grove == "adopt":
         grove = {"chart": serving.GROVE, "version": _GROVE[early], "namespace": "grove-system"}

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from reference import dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
+from reference.namespaces import KAI_RESERVATION, Foreign
 from reference.platform_parts import PlatformParts
 from serving_rules.layout import Overrides
 from settings.encryption import Encryption
@@ -40,6 +41,7 @@ from settings.identities import Identities
 from settings.images import Images
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
+from settings.namespaces import Namespaces
 from settings.network import CreateNetwork, DeviceNetworks, Network
 from settings.node_pools import NodePool, Taint
 from settings.platform_parts import AdoptEtcd, AdoptNats, CreateService
@@ -398,7 +400,10 @@ class Readiness(StrictModel):
 class Stack(StrictModel):
     """One serving stack."""
 
-    name: StackName = Field(description="the stack's name, up to 22 characters; also its namespace")
+    name: StackName = Field(description="the stack's name, up to 22 characters")
+    namespace: Annotated[KubernetesName | None, Change.PODS] = Field(
+        default=None, description="the name of its namespace; default: the stack's name"
+    )
     layout: str = Field(description="the name of a folder in sglang_configs/")
     domain: str = Field(description="the name of the domain to run in")
     image: Image | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
@@ -422,6 +427,11 @@ class Stack(StrictModel):
     volumes: tuple[Volume, ...] = Field(
         default=(), description="a list of volumes, each with name, mountPath, source, readOnly and roles"
     )
+
+    @property
+    def space(self) -> str:
+        """The namespace of the stack."""
+        return self.namespace or self.name
 
 
 class Settings(StrictModel):
@@ -454,6 +464,9 @@ class Settings(StrictModel):
         default=NodeSoftware(), description="a mapping with gibVersion, installNccl and gpuDriverVersion"
     )
     stacks: tuple[Stack, ...] = Field(default=(), description="a list of serving stacks")
+    namespaces: Namespaces = Field(
+        default=Namespaces(), description="a mapping with create, kai, draDriver and downloads"
+    )
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
@@ -494,6 +507,22 @@ class Settings(StrictModel):
     def mirrors(self) -> ImageMirrors:
         """The mirrors of image registries."""
         return ImageMirrors(self.images.mirrors or {})
+
+    @property
+    def foreign_namespaces(self) -> list[Foreign]:
+        """The namespaces that somebody else makes; none where the program creates its own."""
+        if self.namespaces.create:
+            return []
+        found = [Foreign(f"stacks[{i}].namespace", stack.space, True) for i, stack in enumerate(self.stacks)]
+        if self.namespaces.downloads is not None:
+            found.append(Foreign("namespaces.downloads", self.namespaces.downloads, False))
+        if self.dynamo.mode == "create":
+            found.append(Foreign("dynamo.namespace", self.dynamo.namespace, False))
+        if isinstance(self.kai, CreateKai):
+            found += [Foreign("namespaces.kai", name, False) for name in (self.namespaces.kai, KAI_RESERVATION)]
+        if isinstance(self.dra_driver, CreateDraDriver):
+            found.append(Foreign("namespaces.draDriver", self.namespaces.dra_driver, True))
+        return found
 
     @property
     def location(self) -> str:

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
+from components.platform.owned_namespace import namespace_for
 from reference import chart_images, charts, dra_driver, machines, naming
 from reference.machines import A4X
 from reference.mirrors import ImageMirrors
@@ -32,6 +33,10 @@ class DraDriverArgs(TypedDict):
     before them."""
     version: str
     """Version of the chart."""
+    namespace: str
+    """Namespace of the driver."""
+    create_namespace: bool
+    """Whether the namespace is created; else it exists, and stays."""
     chart_source: str | None
     """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own repository."""
     chart_key: pulumi.Input[str] | None
@@ -62,16 +67,12 @@ class DraDriver(pulumi.ComponentResource):
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
         version = args["version"]
 
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={"name": dra_driver.NAMESPACE, "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
         quota = kubernetes.core.v1.ResourceQuota(
             f"{name}-quota",
             metadata={
                 "name": f"{dra_driver.NAMESPACE}-quota",
-                "namespace": namespace.metadata.name,
+                "namespace": namespace,
                 "labels": labels,
             },
             spec={
@@ -91,7 +92,7 @@ class DraDriver(pulumi.ComponentResource):
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=dra_driver.CHART,
-            namespace=namespace.metadata.name,
+            namespace=namespace,
             chart=charts.address(args["chart_source"] or dra_driver.CHARTS, dra_driver.CHART, version),
             version=version,
             repository_opts=chart_login(args["chart_key"]),
@@ -113,7 +114,7 @@ class DraDriver(pulumi.ComponentResource):
         def state(status: Any) -> str:
             return str(status.status)
 
-        self.namespace = namespace.metadata.name
+        self.namespace = namespace
         self.status = release.status.apply(state)
         self.register_outputs({"namespace": self.namespace, "status": self.status})
 

@@ -17,6 +17,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
+from components.platform.owned_namespace import namespace_for
 from components.platform.ssh_secret import ssh_secret
 from reference import chart_images, encryption, machines, naming
 from reference.dynamo import VOLUME_CLASSES, DynamoProfile
@@ -48,6 +49,9 @@ class DynamoPlatformArgs(TypedDict):
 
     namespace: str
     """Namespace of the platform's own pods."""
+
+    create_namespace: bool
+    """Whether the namespace is created; else it exists, and stays."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -92,14 +96,10 @@ class DynamoPlatform(pulumi.ComponentResource):
         profile, provider = args["profile"], args["provider"]
         labels = naming.kubernetes_labels(args["environment"])
         login = chart_login(args["chart_key"])
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={"name": args["namespace"], "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
         # Must exist before the operator starts; the release uses no output of these.
         first: list[pulumi.Resource] = [*args["scheduler"]]
-        metadata: Any = {"namespace": namespace.metadata["name"], "labels": labels}
+        metadata: Any = {"namespace": namespace, "labels": labels}
         if args["ngc_api_key"] is not None:
             first.append(
                 kubernetes.core.v1.Secret(
@@ -138,7 +138,7 @@ class DynamoPlatform(pulumi.ComponentResource):
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=profile.platform_chart,
-            namespace=namespace.metadata["name"],
+            namespace=namespace,
             chart=profile.chart(profile.platform_chart, args["chart_source"]),
             version=profile.version,
             repository_opts=login,
@@ -152,7 +152,7 @@ class DynamoPlatform(pulumi.ComponentResource):
                 parent=self, provider=provider, depends_on=first, ignore_changes=list(VOLUME_CLASSES)
             ),
         )
-        self.namespace_name = namespace.metadata["name"]
+        self.namespace_name = namespace
         self.namespace = platform.status.namespace
         self.register_outputs({"namespace": self.namespace})
 

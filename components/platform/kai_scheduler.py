@@ -18,6 +18,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.platform.chart_login import chart_login
+from components.platform.owned_namespace import namespace_for
 from reference import chart_images, kai, machines, naming
 from reference.mirrors import ImageMirrors
 
@@ -55,6 +56,12 @@ class KaiSchedulerArgs(TypedDict):
     version: str
     """Release of KAI, such as 0.17.0."""
 
+    namespace: str
+    """Namespace of KAI's own pods."""
+
+    create_namespace: bool
+    """Whether the namespace is created; else it exists, and stays."""
+
     chart: str
     """Address of the chart, or of its archive."""
 
@@ -86,15 +93,11 @@ class KaiScheduler(pulumi.ComponentResource):
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:KaiScheduler", name, {}, opts)
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={"name": kai.NAMESPACE, "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
+        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=kai.CHART,
-            namespace=namespace.metadata["name"],
+            namespace=namespace,
             chart=args["chart"],
             version=kai.tag(args["version"]),
             repository_opts=chart_login(args["chart_key"]),
@@ -145,7 +148,7 @@ class KaiScheduler(pulumi.ComponentResource):
                 custom_timeouts=timeouts,
             ),
         )
-        self.namespace = namespace.metadata["name"]
+        self.namespace = namespace
         self.register_outputs({"namespace": self.namespace})
 
     def _taking_over(self, name: str, args: KaiSchedulerArgs) -> kubernetes.Provider:

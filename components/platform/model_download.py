@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.platform.owned_namespace import namespace_for
 from manifests import certificates, gcsfuse
 from reference import capacity, machines, naming, outbound
 from reference.registry import HF_KEY, HF_SECRET
@@ -40,7 +41,10 @@ class ModelDownloadArgs(TypedDict):
     """Provider of the cluster."""
 
     namespace: str
-    """Namespace that is created for the Job."""
+    """Namespace of the Job."""
+
+    create_namespace: bool
+    """Whether the namespace is created; else it exists, and stays."""
 
     service_account: str
     """Name of the Kubernetes service account that may write to the bucket."""
@@ -80,12 +84,7 @@ class ModelDownload(pulumi.ComponentResource):
         tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         provider, model = args["provider"], args["model"]
         labels = naming.kubernetes_labels(args["environment"])
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={"name": args["namespace"], "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
-        where = namespace.metadata["name"]
+        where = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
             metadata={

@@ -71,7 +71,13 @@ class ServingStackArgs(TypedDict):
     """Name of the environment (the Pulumi stack), for labels."""
 
     stack: str
-    """Name of the serving stack, at most 22 characters: its namespace, and the prefix of its objects' names."""
+    """Name of the serving stack, at most 22 characters: the prefix of its objects' names."""
+
+    namespace: str
+    """Name of its namespace, which no other stack has."""
+
+    create_namespace: bool
+    """Whether the namespace is created; else it exists, and stays."""
 
     layout: Layout
     """The layout to serve."""
@@ -166,24 +172,7 @@ class ServingStack(pulumi.ComponentResource):
         layout, stack, provider = args["layout"], args["stack"], args["provider"]
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
 
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": stack,
-                "labels": labels,
-                "annotations": {
-                    **rollout_warnings.place(layout.shape, args["domain"]),
-                    **({rollout_warnings.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
-                },
-            },
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                provider=provider,
-                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
-                hooks=rollout_warnings.of_namespace(name, stack),
-            ),
-        )
-        self.namespace = namespace.metadata["name"]
+        self.namespace = self._namespace(name, args, labels)
 
         metadata: Any = {"namespace": self.namespace, "labels": labels}
         self.pull_secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
@@ -226,7 +215,7 @@ class ServingStack(pulumi.ComponentResource):
             upper=False,
             special=False,
             # What cannot be changed in place: placement and cliques of the graph.
-            keepers={"namespace": stack, "domain": args["domain"], "shape": layout.shape},
+            keepers={"namespace": args["namespace"], "domain": args["domain"], "shape": layout.shape},
             opts=pulumi.ResourceOptions(parent=self),
         )
         deployment = pulumi.Output.concat(stack, "-", suffix.result)
@@ -353,3 +342,33 @@ class ServingStack(pulumi.ComponentResource):
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
         )
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
+
+    def _namespace(self, name: str, args: ServingStackArgs, labels: Mapping[str, str]) -> pulumi.Output[str]:
+        """The stack's namespace, with what announces its changes (see `rollout_warnings`)."""
+        annotations = {
+            **rollout_warnings.place(args["layout"].shape, args["domain"]),
+            **({rollout_warnings.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
+        }
+        options = pulumi.ResourceOptions(
+            parent=self,
+            provider=args["provider"],
+            custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
+            hooks=rollout_warnings.of_namespace(name, args["stack"]),
+        )
+        if args["create_namespace"]:
+            return kubernetes.core.v1.Namespace(
+                f"{name}-namespace",
+                metadata={"name": args["namespace"], "labels": labels, "annotations": annotations},
+                opts=options,
+            ).metadata["name"]
+        # The annotations of a namespace are its owner's.
+        return kubernetes.core.v1.ConfigMap(
+            f"{name}-placement",
+            metadata={
+                "name": f"{args['stack']}-placement",
+                "namespace": args["namespace"],
+                "labels": labels,
+                "annotations": annotations,
+            },
+            opts=options,
+        ).metadata["namespace"]

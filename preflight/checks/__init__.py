@@ -19,6 +19,7 @@ from preflight.checks import (
     identities,
     kai,
     mirrors,
+    namespaces,
     networks,
     nodes,
     organisation,
@@ -32,6 +33,7 @@ from reference import cluster as requirements
 from reference import network_prerequisites, shared_vpc
 from reference import platform_parts as requirements_of_platform
 from reference.mirrors import check_name
+from reference.namespaces import CHECK as NAMESPACES_CHECK
 from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
 from settings.network import AdoptNetwork
 
@@ -230,6 +232,9 @@ def _platform_checks(site: Site) -> list[Check]:
         checks.append(Check(requirements_of_platform.GROVE_CHECK, partial(platform_parts.grove, site), needs))
     if not parts.crds:
         checks.append(Check(requirements_of_platform.CRDS_CHECK, partial(platform_parts.crds, site), kinds))
+    if site.settings.foreign_namespaces:
+        needs = "container.namespaces.list, container.resourceQuotas.list and container.limitRanges.list"
+        checks.append(Check(NAMESPACES_CHECK, partial(namespaces.foreign, site), needs))
     return checks
 
 

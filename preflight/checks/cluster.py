@@ -152,7 +152,7 @@ def free_nodes(site: Site, domain: Domain) -> Outcome:
     if not wanted:
         return skipped("no stack is placed here")
     nodes = site.nodes(cluster, domain.name)
-    own = {stack.name for stack in site.settings.stacks}
+    own = {stack.space for stack in site.settings.stacks}
     held = Counter(pod.node for pod in site.pods(cluster) if pod.gpus and pod.namespace not in own)
     reasons = {node.name: reason for node in nodes if (reason := _unusable(node, held[node.name]))}
     free = len(nodes) - len(reasons)

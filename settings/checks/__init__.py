@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from reference import gke, kai, namespaces, naming
+from reference import gke, kai, naming
 from reference.dynamo import PROFILES, REFUSED
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
@@ -18,6 +18,7 @@ from settings.checks import (
     images,
     maintenance,
     metadata,
+    namespaces,
     network,
     node_pools,
     nodes,
@@ -210,21 +211,8 @@ def _dynamo(settings: Settings) -> Iterator[Problem]:
         yield Problem("dynamo.version", version, rule, nearest(version, PROFILES))
 
 
-def _namespaces(settings: Settings) -> Iterator[Problem]:
-    """The platform and each stack have a namespace of their own."""
-    platform, fix = settings.dynamo.namespace, "choose another name, such as"
-    taken = namespaces.owner(platform)
-    # An adopted platform may be in `default`; a created one gets a new namespace.
-    if taken and not (settings.dynamo.mode == "adopt" and platform == namespaces.DEFAULT):
-        rule = f"this namespace has another use: it belongs to {taken}"
-        yield Problem("dynamo.namespace", platform, rule, f"{fix} dynamo-cloud")
-    names = [stack.name for stack in settings.stacks]
-    yield from _unique("stacks", names, "a stack's name is used once")
-    for i, name in enumerate(names):
-        taken = "the Dynamo platform (dynamo.namespace)" if name == platform else namespaces.owner(name)
-        if taken:
-            rule = f"a stack's name is its namespace, and this namespace has another use: it belongs to {taken}"
-            yield Problem(f"stacks[{i}].name", name, rule, f"{fix} r1")
+def _stack_names(settings: Settings) -> Iterator[Problem]:
+    yield from _unique("stacks", [stack.name for stack in settings.stacks], "a stack's name is used once")
 
 
 def _stack_readiness(settings: Settings) -> Iterator[Problem]:
@@ -318,7 +306,10 @@ CHECKS: tuple[Check, ...] = (
     _kai,
     _dynamo,
     platform_parts.check,
-    _namespaces,
+    _stack_names,
+    namespaces.check,
+    namespaces.given,
+    namespaces.teardown,
     _stack_readiness,
     _stack_layouts,
     _stack_domains,

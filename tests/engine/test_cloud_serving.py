@@ -263,7 +263,9 @@ def test_the_status_of_replicas_over_several_nodes_can_stay_pending_though_all_p
     cloud: Driver, version: str, state: str
 ) -> None:
     """R4: seen on 0.7.0 and 1.0.1, not near 1.2."""
-    release(cloud, "dynamo-platform").outputs["status"]["version"] = version
+    platform = release(cloud, "dynamo-platform")
+    platform.outputs["status"]["version"] = version
+    platform.inputs["values"] |= {"global": {"grove": {"install": True}}}
     graph = cloud.graph(Decode=role(nodes=2))
     assert runs(cloud, graph)
     assert state_of(graph) == state

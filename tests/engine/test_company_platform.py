@@ -9,6 +9,7 @@ import pytest
 from rehearsal import seeds
 from rehearsal.run import Rehearsal
 from rehearsal.simulator.kubernetes import helm
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.workloads import blockers, serving
 from tests import stacks
 from tests.engine.driver import Driver
@@ -89,3 +90,60 @@ def test_an_operator_without_nats_is_no_platform() -> None:
     (cluster,) = driver.state.find("gcp:container/cluster:Cluster")
     reasons = list(blockers.of(driver.state, cluster.id, {"metadata": {"name": "r1", "namespace": "r1"}}))
     assert any("nats is off, and the operator has no natsAddr" in reason for reason in reasons)
+
+
+# Namespaces
+
+
+OTHERS: dict[str, Any] = {
+    "dynamo-a4x:dynamo": {**stacks.config("dev")["dynamo-a4x:dynamo"], "mode": "adopt"},
+    "dynamo-a4x:kai": {"mode": "adopt"},
+    "dynamo-a4x:draDriver": {"mode": "adopt"},
+}
+STACK: dict[str, Any] = {"name": "r1-1p1d", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}
+FOREIGN: dict[str, Any] = {
+    **OTHERS,
+    "dynamo-a4x:namespaces": {"create": False},
+    "dynamo-a4x:stacks": [{**STACK, "namespace": "team-serving"}],
+}
+
+
+def namespaces(rehearsal: Rehearsal) -> set[str]:
+    return {one.id for one in rehearsal.state.find(NAMESPACE)}
+
+
+def test_a_stack_lives_in_one_and_another_namespace_of_others_and_leaves_both_empty() -> None:
+    with Rehearsal("dev", config=FOREIGN) as rehearsal:
+        before = namespaces(rehearsal)
+        rehearsal.up()
+        assert namespaces(rehearsal) == before
+        assert {graph.id.partition("/")[0] for graph in rehearsal.state.find(serving.GRAPH)} == {"team-serving"}
+        rehearsal.set_config({"dynamo-a4x:stacks": [{**STACK, "namespace": "team-b-serving"}]})
+        seeds.plant_missing(rehearsal.cloud, rehearsal.settings)
+        rehearsal.up()
+        assert {graph.id.partition("/")[0] for graph in rehearsal.state.find(serving.GRAPH)} == {"team-b-serving"}
+        assert (
+            rehearsal.state.find(where=lambda one: one.origin == "program" and one.id.startswith("team-serving/")) == []
+        )
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert namespaces(rehearsal) == before | {"team-b-serving"}
+        assert rehearsal.state.leftovers() == []
+
+
+def test_a_platform_without_stacks_is_made_in_namespaces_of_others() -> None:
+    chosen = {
+        "dynamo-a4x:stacks": [],
+        "dynamo-a4x:namespaces": {"create": False, "kai": "team-kai", "draDriver": "team-dra"},
+        "dynamo-a4x:dynamo": {**stacks.config("dev")["dynamo-a4x:dynamo"], "namespace": "team-dynamo"},
+    }
+    with Rehearsal("dev", config=chosen) as rehearsal:
+        before = namespaces(rehearsal)
+        rehearsal.up()
+        assert namespaces(rehearsal) == before
+        releases = {one.id.partition("/")[0] for one in rehearsal.state.find(helm.RELEASE)}
+        assert {"team-kai", "team-dra", "team-dynamo"} <= releases
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert namespaces(rehearsal) == before
+        assert rehearsal.state.leftovers() == []

@@ -210,6 +210,9 @@ class HealthyCloud:
         version = PROFILES[self.settings.dynamo.version].grove_version
         return [cloud.Deployment("grove-system", f"ghcr.io/ai-dynamo/grove/grove-operator:{version}", True)]
 
+    def namespace(self, cluster: cloud.Cluster, name: str) -> cloud.Namespace | None:
+        return cloud.Namespace({}, {}, {}, {})
+
     def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return dict.fromkeys(names, frozenset({"v1alpha1"}))
 
