@@ -23,7 +23,8 @@ def check(settings: Settings) -> Iterator[Problem]:
     used = {platform: "the Dynamo platform (dynamo.namespace)"}
     for key, name, default, who in _of_parts(settings):
         taken = used.get(name) or (namespaces.owner(name) if name != default else None)
-        if taken:
+        # A platform in the default namespace of a part is reported already.
+        if taken and not (name == platform == default):
             yield _taken(key, name, taken, fix.removesuffix(", such as"))
         used.setdefault(name, who)
     for i, stack in enumerate(settings.stacks):
