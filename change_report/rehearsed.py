@@ -18,13 +18,14 @@ from change_report.model import (
     short,
 )
 from change_report.trees import Tree
-from reference.naming import STACK_LABEL
 from rehearsal import ConfigError, Phase, Rehearsal, RehearsalError, Step
 from rehearsal.run import Listener
 from rehearsal.simulator.values import items, mapping, text
 from rehearsal.simulator.workloads.serving import GPUS_PER_NODE
 from rehearsal.timeline import plan
 
+_STACK_LABEL: Final = "dynamo-a4x/stack"
+"""Label that names the stack of a namespace, in the program of either side."""
 _OPS: Final = ("replace", "delete", "update", "create")
 _CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 
@@ -196,7 +197,7 @@ def _stacks(steps: Sequence[Step], run: _Run, names: fields.Names) -> Iterator[S
         minutes = None
         if run.before and run.after:
             minutes = impact.down_minutes(step, steps, plan.read(run.before), plan.read(run.after))
-        name = text(old or new, f"metadata.labels.{STACK_LABEL}") or step.name
+        name = text(old or new, f"metadata.labels.{_STACK_LABEL}") or step.name
         yield Stack.model_validate(
             {
                 "name": short(name),

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-from reference import kai, naming
+from reference import kai, namespaces, naming
 from reference.dynamo import IMAGE_LOOKUP_OFF
 from validation.problems import RuleError
 
@@ -34,9 +34,6 @@ PREFIXES_OWN: Final = (
     *("nvidia.com/", "grove.io/", "kai.scheduler/", "resource.nvidia.com/", "batch.kubernetes.io/"),
 )
 """Keys that the program, its operators or Kubernetes' controllers set on some object, exactly or by their beginning."""
-
-POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
-"""Label of a namespace: the Pod Security Standard that its pods must keep to."""
 
 RESOURCE_LABELS_MAX: Final = 64
 """Labels of a Google Cloud resource."""
@@ -76,7 +73,7 @@ def check_kubernetes_label(label: str, value: str, key: str) -> None:
 
 def check_namespace_label(label: str, value: str, key: str) -> None:
     """`check_kubernetes_label`, and no standard that keeps the program's own pods out."""
-    if label == POD_SECURITY and value in ("baseline", "restricted"):
+    if label == namespaces.ENFORCED and value in ("baseline", "restricted"):
         rule = "workers, DRA driver and NCCL installer are privileged, and the label goes to all namespaces"
         raise RuleError(key, value, rule, "set it to privileged, or use warn and audit")
     check_kubernetes_label(label, value, key)

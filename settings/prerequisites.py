@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reference import encryption, gke, identities, mirrors, network_prerequisites, networks
+from reference import (
+    encryption,
+    gke,
+    identities,
+    mirrors,
+    namespaces,
+    network_prerequisites,
+    networks,
+    platform_parts,
+)
+from reference.dynamo import PROFILES
 from reference.network_prerequisites import Team
 from reference.prerequisites import Prerequisite
 from settings.model import CreateCluster, Settings
@@ -35,6 +45,11 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
     if settings.images.mirrors:
         account = given.node_service_account or "NODE_ACCOUNT"
         yield from mirrors.prerequisites(settings.mirrors, account)
+    yield from namespaces.prerequisites(settings.foreign_namespaces)
+    profile = PROFILES[settings.dynamo.version]
+    if settings.dynamo.mode == "create":
+        parts = settings.dynamo.parts
+        yield from platform_parts.prerequisites(parts, profile.version, profile.grove_version, profile.crds)
 
 
 def _networks(settings: Settings) -> Iterator[Prerequisite]:
