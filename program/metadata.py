@@ -19,13 +19,14 @@ Props = dict[str, Any]
 
 _HELM: Final = "kubernetes:helm.sh/"
 _NAMESPACE: Final = "kubernetes:core/v1:Namespace"
+CLUSTER: Final = "gcp:container/cluster:Cluster"
+POOL: Final = "gcp:container/nodePool:NodePool"
 GOOGLE_LABELS: Final[Mapping[str, str]] = {
-    "gcp:container/cluster:Cluster": "resource_labels",
-    "gcp:container/nodePool:NodePool": "node_config.resource_labels",
+    CLUSTER: "resource_labels",
+    POOL: "node_config.resource_labels",
     "gcp:storage/bucket:Bucket": "labels",
 }
 """Where the Google Cloud resources of the program take labels."""
-_POOL: Final = "gcp:container/nodePool:NodePool"
 
 
 def add_metadata(settings: Settings) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import pulumi
 
+from program.metadata import CLUSTER, POOL
 from reference import raw_fields, system_pool
 from settings import Settings
-
-_CLUSTER: Final = "gcp:container/cluster:Cluster"
-_POOL: Final = "gcp:container/nodePool:NodePool"
 
 
 def add_raw_fields(settings: Settings) -> None:
@@ -23,9 +21,9 @@ def add_raw_fields(settings: Settings) -> None:
     def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         props = cast("dict[str, Any]", args.props)
         raw = {}
-        if args.type_ == _CLUSTER:
+        if args.type_ == CLUSTER:
             raw = cluster
-        elif args.type_ == _POOL:
+        elif args.type_ == POOL:
             raw = system if props["name"] == system_pool.NAME else pools
         return pulumi.ResourceTransformationResult(_under(props, raw), args.opts) if raw else None
 
@@ -43,5 +41,5 @@ def _under(own: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(there, Mapping) and isinstance(value, Mapping):
             merged[name] = _under(cast("Mapping[str, Any]", there), cast("Mapping[str, Any]", value))
         else:
-            raise pulumi.RunError(f"raw: the program sets {name} itself")
+            raise pulumi.RunError(f"raw: the program sets {name} itself; remove it from raw")
     return merged

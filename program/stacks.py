@@ -17,7 +17,6 @@ from program.outbound import frontend_variables
 from program.platform import Platform
 from reference import naming
 from reference.dynamo import PROFILES
-from reference.machines import A4X
 from reference.registry import PYTHON_IMAGE
 from serving_rules import layout
 from settings import Secrets, Settings
@@ -31,8 +30,7 @@ def build_stack(
     profile = PROFILES[settings.dynamo.version]
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name
-    domain = settings.domain(stack.domain)
-    tolerations = domain.tolerations if domain else A4X.tolerations()
+    [tolerations] = [domain.tolerations for domain in settings.domains if domain.name == stack.domain]
     beside = settings.said_tolerations if stack.frontend.placement == "system" else []
     test = platform.fabric_tests.get(stack.domain)
     mirrors = settings.mirrors

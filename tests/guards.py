@@ -32,9 +32,12 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "serving_rules": frozenset({"validation", "reference"}),
     "manifests": frozenset({"reference", "serving_rules"}),
     "settings": frozenset({"validation", "reference", "serving_rules"}),
-    "components.gcp": frozenset({"validation", "reference"}),
+    "components.update_hooks": frozenset(),
+    "components.gcp": frozenset({"validation", "reference", "components.update_hooks"}),
     "components.platform": frozenset({"reference", "manifests"}),
-    "components.serving": frozenset({"reference", "serving_rules", "manifests", "readiness", "fabric"}),
+    "components.serving": frozenset(
+        {"reference", "serving_rules", "manifests", "readiness", "fabric", "components.update_hooks"}
+    ),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),
     "bootstrap": frozenset({"validation", "reference"}),

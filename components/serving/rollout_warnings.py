@@ -1,18 +1,17 @@
 """Hooks that announce in a preview what a change does to a running stack.
 
-An update hook gets the old and new inputs, in previews too. Its warning appears in the diagnostics of `pulumi preview`
-and `pulumi up`. There are deliberately no delete hooks: with one, `pulumi destroy` requires `--run-program`. The engine
-runs no update hook for a replacement and gives a create hook no old inputs, so a replaced graph is detected on its
-namespace, which has shape and placement of the graph in an annotation and is updated in the same run.
+The engine runs no update hook for a replacement and gives a create hook no old inputs, so a replaced graph is detected
+on its namespace, which has shape and placement of the graph in an annotation and is updated in the same run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
 
+from components.update_hooks import announcing
 from manifests import rollout
 from reference.naming import PROJECT
 
@@ -38,7 +37,7 @@ def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
         return rollout.announcement(stack, rollout.part(old, "spec"), rollout.part(new, "spec"))
 
-    return _binding(f"{name}-roll", said)
+    return announcing(f"{name}-roll", said)
 
 
 def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
@@ -53,7 +52,7 @@ def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
         if text:
             raise pulumi.RunError(text)
 
-    binding = _binding(f"{name}-replacement", said)
+    binding = announcing(f"{name}-replacement", said)
     late = pulumi.ResourceHook(f"{name}-late-test", refuse, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_update=[*(binding.before_update or []), late])
 
@@ -70,7 +69,7 @@ def of_fabric_test(name: str, domain: str) -> pulumi.ResourceHookBinding:
             "failed before; else when the domain has been without stacks, which hold its GPUs."
         )
 
-    return _binding(f"{name}-change", said)
+    return announcing(f"{name}-change", said)
 
 
 def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -83,18 +82,6 @@ def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
         "    rule: the test needs all GPUs of its nodes, which the stack holds\n"
         f"    fix: leave it out; or take the stacks of {domain} away (`pulumi up` without them), then put them back"
     )
-
-
-def _binding(
-    name: str, said: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]
-) -> pulumi.ResourceHookBinding:
-    def warn(args: pulumi.ResourceHookArgs) -> None:
-        text = said(args.old_inputs or {}, args.new_inputs or {})
-        if text:
-            pulumi.log.warn(text)
-
-    options = pulumi.ResourceHookOptions(on_dry_run=True, ignore_errors=True)
-    return pulumi.ResourceHookBinding(before_update=[pulumi.ResourceHook(name, warn, options)])
 
 
 def _annotation(inputs: Mapping[str, Any], key: str) -> str:

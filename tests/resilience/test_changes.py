@@ -110,29 +110,13 @@ _ELSEWHERE = {
     # Of a domain that is not tested, each of them alone asks for the same test.
     "domains[].fabricTest.allGatherGBps",
     "domains[].fabricTest.allReduceGBps",
-    # Parts of a window, an exclusion, a taint, a toleration or a volume, which is changed as a whole or in place of
-    # another of its kind.
+    # Of what is changed as a whole.
     *(f"cluster.maintenance.exclusions[].{part}" for part in ("name", "start", "end", "scope", "untilEndOfSupport")),
     *(f"cluster.maintenance.window.{part}" for part in ("start", "end", "recurrence")),
     *(f"domains[].taints[].{part}" for part in ("key", "value", "effect")),
     *(f"pods.systemTolerations[].{part}" for part in ("key", "operator", "value", "effect", "tolerationSeconds")),
     *(f"stacks[].volumes[].{part}" for part in ("name", "mountPath", "source", "readOnly", "roles")),
-    # Written into the same field of the same object as a key that is changed.
-    *(f"domains[].pool.{size}" for size in ("hugepages1Gi", "hugepages2Mi")),
-    *(f"domains[].pool.kubelet.{name}" for name in ("memoryManagerPolicy", "topologyManagerPolicy", "podPidsLimit")),
-    *(f"domains[].pool.kubelet.{name}" for name in ("allowedUnsafeSysctls", "maxParallelImagePulls")),
-    *(f"domains[].pool.kubelet.{name}" for name in ("containerLogMaxFiles", "containerLogMaxSize")),
-    *(f"domains[].pool.upgrade.{name}" for name in ("autoRepair", "autoUpgrade")),
-    *(f"metadata.{name}" for name in ("annotations", "namespaceLabels", "namespaceAnnotations", "podAnnotations")),
-    *(f"metadata.{name}" for name in ("ignoredNodeLabels", "secureTags")),
-    *(f"pods.{name}" for name in ("caBundle", "hubEndpoint", "pipIndex", "proxy.noProxy")),
-    *(f"raw.{name}" for name in ("cluster", "systemPool")),
-    *(f"stacks[].resources.{name}" for name in ("gcsfuse.limits", "gcsfuse.requests")),
-    *(f"stacks[].resources.{name}" for name in ("worker.limits", "worker.requests")),
-    # Carried out in tests/engine/test_company_platform.py.
-    *(f"dynamo.{name}" for name in ("crds", "grove", "nats.mode", "nats.address", "etcd.mode", "etcd.address")),
-    *(f"namespaces.{name}" for name in ("create", "downloads", "draDriver", "kai")),
-    "stacks[].namespace",
+    *(f"dynamo.{part}" for part in ("nats.mode", "nats.address", "etcd.mode", "etcd.address")),
 }
 
 
