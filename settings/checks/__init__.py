@@ -25,6 +25,7 @@ from settings.checks import (
     platform_parts,
     pod_capacity,
     pods,
+    project_number,
     raw_fields,
 )
 from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
@@ -102,17 +103,6 @@ def _region(settings: Settings) -> Iterator[Problem]:
     yield from refused(gke.check_region, settings.region, "gcp:region")
 
 
-def _project_number(settings: Settings) -> Iterator[Problem]:
-    if settings.workload_identity == "direct" and settings.project_number is None:
-        yield Problem(
-            "projectNumber",
-            None,
-            "workloadIdentity: direct names the project by its number",
-            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'; or set "
-            "workloadIdentity: serviceAccount",
-        )
-
-
 def _cluster(settings: Settings) -> Iterator[Problem]:
     cluster = settings.cluster
     if not isinstance(cluster, CreateCluster):
@@ -188,7 +178,8 @@ def _one_rack_each(settings: Settings) -> Iterator[Problem]:
 
 def _one_zone(settings: Settings) -> Iterator[Problem]:
     zones = {domain.name: domain.zone for domain in settings.created_domains}
-    if settings.cluster.rdma == "multi-network" and zones:
+    cluster = settings.cluster
+    if zones and (cluster.rdma == "multi-network" or cluster.device_networks is not None):
         yield from refused(gke.rdma_zone, zones)
 
 
@@ -285,7 +276,7 @@ CHECKS: tuple[Check, ...] = (
     _environment,
     _project,
     _region,
-    _project_number,
+    project_number.check,
     identities.accounts,
     encryption.keys,
     encryption.grants,

@@ -49,7 +49,7 @@ def _no_volumes(settings: Settings) -> str:
 
 
 def grants(settings: Settings) -> Iterator[Problem]:
-    """Roles on keys are given to agents that are named by the project's number."""
+    """Roles on keys are given where there are keys, and where the program gives any role."""
     chosen = settings.encryption
     if not chosen.grant:
         return
@@ -61,13 +61,14 @@ def grants(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             "encryption.grant", True, rule, "remove one of the two; the output iamBindings lists the commands"
         )
-    elif settings.project_number is None:
-        yield Problem(
-            "projectNumber",
-            None,
-            "Google's service agents, whom encryption.grant gives roles to, are named by the project's number",
-            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'",
-        )
+
+
+def number_needed(settings: Settings) -> str:
+    """Why the roles on the keys need the project's number; empty: there are none to give."""
+    chosen = settings.encryption
+    if not chosen.grant or not chosen.keys or settings.identities.iam == "none":
+        return ""
+    return "Google's service agents, whom encryption.grant gives roles to, are named by the project's number"
 
 
 def storage_class(settings: Settings) -> Iterator[Problem]:

@@ -121,7 +121,28 @@ def _named_devices(settings: Settings, named: DeviceNetworks) -> Iterator[Proble
 
 
 def shared(settings: Settings) -> Iterator[Problem]:
-    """All NICs of a node are in one project; who acts in another one is named by the project's number."""
+    """All NICs of a node are in one project."""
+    found = _owners(settings)
+    for key, owner, value in found[1:]:
+        first, host, _ = found[0]
+        if owner != host:
+            rule = f"all six NICs of a node are in one project: {first} is in {host or settings.project}, this is in "
+            path = f": projects/{host}/global/networks/NAME" if host else ""
+            fix = f"name a network of {host or settings.project}{path}"
+            yield Problem(key, value, rule + (owner or settings.project), fix)
+
+
+def number_needed(settings: Settings) -> str:
+    """Why a Shared VPC needs the project's number; empty: the networks are the project's own."""
+    found = _owners(settings)
+    host = found[0][1] if found else None
+    if host is None:
+        return ""
+    return f"the accounts that act in the Shared VPC's host project {host} are named by the project's number"
+
+
+def _owners(settings: Settings) -> list[tuple[str, str | None, str]]:
+    """Key, host project (None: the program's own) and value of each network that the nodes are given."""
     cluster, named = settings.cluster, settings.cluster.device_networks
     found: list[tuple[str, str | None, str]] = []
     if isinstance(cluster, CreateCluster):
@@ -132,21 +153,7 @@ def shared(settings: Settings) -> Iterator[Problem]:
             (f"{_DEVICES}.gvnic.network", _host(settings, named.gvnic.network), named.gvnic.network),
             (f"{_DEVICES}.rdmaNetwork", _host(settings, named.rdma_network), named.rdma_network),
         ]
-    for key, owner, value in found[1:]:
-        first, host, _ = found[0]
-        if owner != host:
-            rule = f"all six NICs of a node are in one project: {first} is in {host or settings.project}, this is in "
-            path = f": projects/{host}/global/networks/NAME" if host else ""
-            fix = f"name a network of {host or settings.project}{path}"
-            yield Problem(key, value, rule + (owner or settings.project), fix)
-    host = found[0][1] if found else None
-    if host is not None and settings.project_number is None and settings.workload_identity != "direct":
-        yield Problem(
-            "projectNumber",
-            None,
-            f"the accounts that act in the Shared VPC's host project {host} are named by the project's number",
-            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'",
-        )
+    return found
 
 
 def endpoint(settings: Settings) -> Iterator[Problem]:

@@ -44,7 +44,7 @@ def software(settings: Settings) -> Iterator[Problem]:
 
 
 def dranet(settings: Settings) -> Iterator[Problem]:
-    """GKE's permission to create networks is granted for DRANET only, to an agent named by the project's number."""
+    """GKE's permission to create networks is granted for DRANET only, where GKE creates them."""
     cluster, key = settings.cluster, "cluster.dranetNetworkAdmin"
     if not isinstance(cluster, CreateCluster) or not cluster.dranet_network_admin:
         return
@@ -54,13 +54,15 @@ def dranet(settings: Settings) -> Iterator[Problem]:
     elif cluster.device_networks is not None:
         rule = "it is the right with which GKE creates DRANET's networks, and cluster.deviceNetworks names them"
         yield Problem(key, True, rule, "remove the key")
-    elif settings.project_number is None:
-        yield Problem(
-            "projectNumber",
-            None,
-            f"GKE's service agent, whom {key} grants the role to, is named by the project's number",
-            f"set it: gcloud projects describe {settings.project} --format='value(projectNumber)'",
-        )
+
+
+def number_needed(settings: Settings) -> str:
+    """Why DRANET's grant needs the project's number; empty: nothing is granted, or `dranet` refuses it."""
+    cluster = settings.cluster
+    granted = isinstance(cluster, CreateCluster) and cluster.dranet_network_admin and not list(dranet(settings))
+    if not granted:
+        return ""
+    return "GKE's service agent, whom cluster.dranetNetworkAdmin grants the role to, is named by the project's number"
 
 
 def warnings(settings: Settings) -> Iterator[str]:
