@@ -15,7 +15,6 @@ ones.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import importlib
 import json
@@ -40,6 +39,7 @@ from pulumi import automation as auto
 from rehearsal import policy_pack, sdk, seeds
 from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
+from rehearsal.loops import EventLoops
 from rehearsal.policy_pack import Violation
 from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
@@ -51,7 +51,6 @@ ROOT = Path(__file__).resolve().parent.parent
 STACK_FILES = "DYNAMO_A4X_STACK_FILES"
 """Variable with a folder that has stack files in place of the project's, in the same subfolders: the tests' own."""
 PASSPHRASE = "rehearsal"
-_LOOP_SECONDS = 2.0
 _QUIET = frozenset({"same", "read", "refresh"})
 """Operations without a change."""
 _REPLACEMENT = frozenset({"replace", "create-replacement", "delete-replaced"})
@@ -221,7 +220,7 @@ class Rehearsal:
         self._server = CloudServer(self.cloud)
         self._folder: Path | None = None
         self._stack: auto.Stack | None = None
-        self._loops: list[asyncio.AbstractEventLoop] = []
+        self._loops = EventLoops()
 
     @property
     def state(self) -> CloudState:
@@ -275,23 +274,10 @@ class Rehearsal:
         if self.command is not None:
             self.command.stop()
         self._server.stop()
-        self._close_loops()
+        self._loops.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-    def _close_loops(self) -> None:
-        """The SDK does not close the event loop of a run that the engine aborted."""
-        deadline = time.monotonic() + _LOOP_SECONDS
-        for loop in self._loops:
-            # The SDK's own thread may still run it, or close it at the same moment.
-            while not loop.is_closed() and time.monotonic() < deadline:
-                if loop.is_running():
-                    time.sleep(0.01)
-                else:
-                    with contextlib.suppress(ValueError, RuntimeError):
-                        loop.close()
-        self._loops.clear()
 
     def preview(self, name: str = "preview", **options: Any) -> Phase:
         """Preview; `options` go to the Automation API's `preview`."""
@@ -505,7 +491,7 @@ class Rehearsal:
         return self.folder / "project" / f"Pulumi.{self.name}.yaml"
 
     def _run_program(self) -> None:
-        self._loops.append(asyncio.get_running_loop())
+        self._loops.add(asyncio.get_running_loop())
         with _first_on_path(self.root):
             runpy.run_path(str(self.program), run_name="__main__")
 

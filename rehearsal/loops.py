@@ -1,0 +1,47 @@
+"""The event loops that the Automation API runs the program in: each is closed, whatever became of its run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+
+_SECONDS = 2.0
+"""How long `close` waits for runs that the SDK's own threads are still ending."""
+
+
+class EventLoops:
+    """The loops of a rehearsal's runs.
+
+    The SDK closes the loop of a run in a thread of its own, and leaves it open when the engine aborts the run. Two
+    threads must never be in `close` at once: asyncio checks whether a loop is closed before it closes the loop's
+    sockets, and the second thread fails on sockets that are gone.
+    """
+
+    def __init__(self) -> None:
+        self._loops: list[asyncio.AbstractEventLoop] = []
+
+    def add(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close `loop` with the others, and let only one thread at a time close it."""
+        close, lock = loop.close, threading.Lock()
+
+        def close_alone() -> None:
+            with lock:
+                close()
+
+        vars(loop)["close"] = close_alone
+        self._loops.append(loop)
+
+    def close(self) -> None:
+        """Close what the SDK has not closed. Idempotent."""
+        deadline = time.monotonic() + _SECONDS
+        for loop in self._loops:
+            while not loop.is_closed() and time.monotonic() < deadline:
+                if loop.is_running():
+                    time.sleep(0.01)
+                else:
+                    # The SDK's thread may have begun to run it again, to cancel the program's tasks.
+                    with contextlib.suppress(RuntimeError):
+                        loop.close()
+        self._loops.clear()
