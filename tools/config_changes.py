@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import copy
 import itertools
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -293,10 +294,16 @@ class Row:
 
     def __str__(self) -> str:
         what = self.refused or ", ".join(_steps(self.changed)) or "no resource changes"
-        value = self.case.value
-        if isinstance(value, dict):
-            value = value.get("name") or value.get("network", "...")
-        return f"| `{self.case.key}` | `{value}` | {what}{self.case.note} |"
+        return f"| `{self.case.key}` | `{_shown(self.case.value)}` | {what}{self.case.note} |"
+
+
+def _shown(value: Any) -> str:
+    """A value in one cell of a table, as YAML takes it."""
+    if isinstance(value, dict) and (name := value.get("name") or value.get("network")):
+        value = name
+    text = value if isinstance(value, str) else json.dumps(value)
+    first, *more = text.splitlines() or [""]
+    return f"{first} ..." if more else first
 
 
 def rows(rehearsal: Rehearsal) -> list[Row]:
