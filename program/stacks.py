@@ -8,7 +8,7 @@ import pulumi
 
 from components.serving.benchmark import BenchmarkClient
 from components.serving.readiness_check import ReadinessCheck
-from components.serving.stack import ServingStack, StackOptions
+from components.serving.stack import BarrierPod, ServingStack, StackOptions
 from manifests import commands
 from manifests.graph import ExtraVolume
 from program.bucket_access import bucket_access
@@ -44,13 +44,18 @@ def build_stack(
         namespace=stack.space,
         service_account=naming.SERVING_ACCOUNT,
     )
+    small_pod: BarrierPod = {
+        "image": mirrors.of(PYTHON_IMAGE),
+        "tolerations": settings.system_tolerations,
+        "on_a4x": settings.system_on_a4x,
+    }
     built = ServingStack(
         stack.name,
         {
             "environment": settings.environment,
             "stack": stack.name,
             "namespace": stack.space,
-            "create_namespace": settings.namespaces.create,
+            "barrier": None if settings.namespaces.create else small_pod,
             "layout": chosen,
             "profile": profile,
             "provider": infrastructure.cluster.provider,
@@ -100,9 +105,7 @@ def build_stack(
                 "model": chosen.model,
                 "deadline_minutes": stack.readiness.deadline_minutes,
                 "unschedulable_minutes": stack.readiness.unschedulable_minutes,
-                "image": mirrors.of(PYTHON_IMAGE),
-                "tolerations": settings.system_tolerations,
-                "on_a4x": settings.system_on_a4x,
+                **small_pod,
             },
         )
         facts["readiness"] = commands.readiness(stack.space)

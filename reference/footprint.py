@@ -20,5 +20,8 @@ BENCHMARK: Final = Size(4000, 8 * GIB)
 READINESS_CHECK: Final = Size(100, 64 * MIB)
 """A Python interpreter that polls; it mounts no bucket."""
 
+TEARDOWN_BARRIER: Final = Size(10, 32 * MIB)
+"""A Python interpreter that sleeps until its stack is torn down."""
+
 SIDECAR: Final = Size(250, 256 * MIB)
 """gcsfuse in each pod that mounts the bucket."""

@@ -16,8 +16,8 @@ class Namespaces(StrictModel):
 
     create: Annotated[bool, Change.PODS] = Field(
         default=True,
-        description="whether namespaces are created; false: somebody else has made all of them. Stacks are taken away "
-        "before it changes",
+        description="whether namespaces are created; false: somebody else has made all of them, or has them from then "
+        "on: those that the program created stay, with what runs in them",
     )
     kai: KubernetesName = Field(default=namespaces.KAI, description="the namespace of a KAI that is created")
     dra_driver: KubernetesName = Field(

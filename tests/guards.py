@@ -28,6 +28,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "validation": frozenset(),
     "readiness": frozenset(),
     "fabric": frozenset({"readiness"}),
+    "barrier": frozenset({"readiness"}),
     "reference": frozenset({"validation"}),
     "serving_rules": frozenset({"validation", "reference"}),
     "manifests": frozenset({"reference", "serving_rules"}),
@@ -36,7 +37,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "components.gcp": frozenset({"validation", "reference", "components.update_hooks"}),
     "components.platform": frozenset({"reference", "manifests"}),
     "components.serving": frozenset(
-        {"reference", "serving_rules", "manifests", "readiness", "fabric", "components.update_hooks"}
+        {"reference", "serving_rules", "manifests", "readiness", "fabric", "barrier", "components.update_hooks"}
     ),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),
@@ -52,7 +53,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
 }
 """Every package to the packages of this repository that it may import, besides itself."""
 
-PURE = ("validation", "reference", "serving_rules", "manifests", "readiness", "fabric")
+PURE = ("validation", "reference", "serving_rules", "manifests", "readiness", "fabric", "barrier")
 """Packages that load neither Pulumi nor anything above them; `pure_imports` loads each in a process of its own."""
 
 PROGRAM_PACKAGES = ("program", "settings", "components", "manifests", "serving_rules", "reference", "validation")

@@ -215,6 +215,15 @@ class Invoke:
     arguments: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Read:
+    """One object that exists and that the program reads as a resource."""
+
+    type: str
+    name: str
+    id: str
+
+
 Selector = str | Callable[[Resource], bool]
 """Chooses resources: by type (exact, or its last part, such as `Cluster`), or by a function."""
 
@@ -235,6 +244,7 @@ class Recording:
     """In the order of registration; the stack itself is left out."""
 
     invokes: list[Invoke] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
     raw_outputs: dict[str, Any] = field(default_factory=dict)
     """Stack outputs, secrets wrapped in `Secret`."""
 
@@ -428,8 +438,12 @@ class RecordingMonitor(mocks.MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=_struct(state))
 
     def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:  # noqa: N802
-        """The program reads through invokes, whose answers tests choose."""
-        raise LookupError(f"the program reads {request.type} {request.name}")
+        """Answers with a namespace of somebody else; the program reads everything else through invokes."""
+        if request.type != "kubernetes:core/v1:Namespace":
+            raise LookupError(f"the program reads {request.type} {request.name}")
+        urn = self._claim(request)
+        self.recording.reads.append(Read(request.type, request.name, request.id))
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct({"metadata": {"name": request.id}}))
 
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802
         """Records a call and answers from the table."""

@@ -17,11 +17,14 @@ def namespace_for(
     *,
     create: bool,
 ) -> pulumi.Output[str]:
-    """The name of `namespace`, known once it is created if it is; `name` is the prefix of the resource's name."""
+    """The name of `namespace`, known once it exists; `name` is the prefix of the resource's name.
+
+    One of somebody else is read, under the name that one of ours would have: so the engine gives up a namespace that it
+    created in an earlier run. Otherwise it would delete it, with everything in it.
+    """
+    options = pulumi.ResourceOptions(parent=parent, provider=provider)
     if not create:
-        return pulumi.Output.from_input(namespace)
+        return kubernetes.core.v1.Namespace.get(f"{name}-namespace", namespace, options).metadata["name"]
     return kubernetes.core.v1.Namespace(
-        f"{name}-namespace",
-        metadata={"name": namespace, "labels": labels},
-        opts=pulumi.ResourceOptions(parent=parent, provider=provider),
+        f"{name}-namespace", metadata={"name": namespace, "labels": labels}, opts=options
     ).metadata["name"]

@@ -19,6 +19,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.serving.python_pod import CONFIG_FOLDER, python_pod
 from manifests.commands import READINESS_NAME as NAME
 from readiness import package
 from reference import machines, naming
@@ -34,9 +35,6 @@ again."""
 START_SECONDS: Final = 900
 """How long the check's own pod may take to start. Kubernetes ends the Job after the check's deadline plus this; nothing
 else ends the wait if the pod cannot start (the provider's timeout restarts at every event in the namespace)."""
-
-_CODE_FOLDER, _CONFIG_FOLDER = "/opt/check", "/config"
-_USER = 65532
 
 
 class ReadinessCheckArgs(TypedDict):
@@ -192,50 +190,18 @@ def _content(config: str) -> str:
 def _pod(
     account: pulumi.Input[str], config_map: pulumi.Input[str], args: ReadinessCheckArgs
 ) -> kubernetes.core.v1.PodSpecArgsDict:
-    """The pod: the code as a package in one folder, the config in another, and no privileges."""
-    code: list[kubernetes.core.v1.KeyToPathArgsDict] = [
-        {"key": name, "path": f"{package.PACKAGE}/{name}"} for name in package.source_files()
-    ]
-    tolerated: Any = args["tolerations"]
-    return {
-        "service_account_name": account,
-        "automount_service_account_token": True,
-        "enable_service_links": False,
-        "restart_policy": "Never",
-        "node_selector": {} if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
-        "tolerations": tolerated,
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _USER,
-            "run_as_group": _USER,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": NAME,
-                "image": args["image"],
-                "working_dir": _CODE_FOLDER,
-                "command": package.command(_CONFIG_FOLDER),
-                "resources": {
-                    "requests": READINESS_CHECK.requests(),
-                    "limits": {"memory": "256Mi"},
-                },
-                "security_context": {
-                    "allow_privilege_escalation": False,
-                    "read_only_root_filesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volume_mounts": [
-                    {"name": "code", "mount_path": _CODE_FOLDER, "read_only": True},
-                    {"name": "config", "mount_path": _CONFIG_FOLDER, "read_only": True},
-                ],
-            }
-        ],
-        "volumes": [
-            {"name": "code", "config_map": {"name": config_map, "items": code}},
-            {
-                "name": "config",
-                "config_map": {"name": config_map, "items": [{"key": package.CONFIG_KEY, "path": package.CONFIG_KEY}]},
-            },
-        ],
-    }
+    pod = python_pod(
+        {
+            "name": NAME,
+            "image": args["image"],
+            "account": account,
+            "config_map": config_map,
+            "files": {f"{package.PACKAGE}/{name}": name for name in package.source_files()},
+            "config_key": package.CONFIG_KEY,
+            "command": package.command(CONFIG_FOLDER),
+            "requests": READINESS_CHECK,
+            "tolerations": args["tolerations"],
+            "on_a4x": args["on_a4x"],
+        }
+    )
+    return {**pod, "restart_policy": "Never"}

@@ -22,6 +22,7 @@ import pulumi_random as random
 from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
+from components.serving.teardown_barrier import TeardownBarrier
 from manifests import certificates, commands, gcsfuse, graph, launch
 from reference import gke, naming, outbound
 from reference.dynamo import DynamoProfile
@@ -64,6 +65,19 @@ class StackOptions(TypedDict):
     """Volumes of the user's own."""
 
 
+class BarrierPod(TypedDict):
+    """How the pod of a teardown barrier runs (see `teardown_barrier`)."""
+
+    image: str
+    """Image with Python."""
+
+    tolerations: list[Toleration]
+    """For the taints of its nodes."""
+
+    on_a4x: bool
+    """Whether it may run on A4X nodes; else it runs on an amd64 node."""
+
+
 class ServingStackArgs(TypedDict):
     """Inputs of a `ServingStack`."""
 
@@ -76,8 +90,8 @@ class ServingStackArgs(TypedDict):
     namespace: str
     """Name of its namespace, which no other stack has."""
 
-    create_namespace: bool
-    """Whether the namespace is created; else it exists, and stays."""
+    barrier: BarrierPod | None
+    """The pod that makes a teardown wait if the namespace exists and stays; None: the namespace is created."""
 
     layout: Layout
     """The layout to serve."""
@@ -344,7 +358,9 @@ class ServingStack(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
 
     def _namespace(self, name: str, args: ServingStackArgs, labels: Mapping[str, str]) -> pulumi.Output[str]:
-        """The stack's namespace, with what announces its changes (see `rollout_warnings`)."""
+        """The stack's namespace, with what announces its changes (see `rollout_warnings`); one of somebody else with a
+        barrier in it.
+        """
         annotations = {
             **rollout_warnings.place(args["layout"].shape, args["domain"]),
             **({rollout_warnings.FABRIC: args["domain"]} if args["fabric_tested"] else {}),
@@ -355,20 +371,37 @@ class ServingStack(pulumi.ComponentResource):
             custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
             hooks=rollout_warnings.of_namespace(name, args["stack"]),
         )
-        if args["create_namespace"]:
+        if args["barrier"] is None:
             return kubernetes.core.v1.Namespace(
                 f"{name}-namespace",
                 metadata={"name": args["namespace"], "labels": labels, "annotations": annotations},
                 opts=options,
             ).metadata["name"]
+        # Read under the name of one of ours: the engine then gives up one that it created in an earlier run.
+        existing = kubernetes.core.v1.Namespace.get(
+            f"{name}-namespace",
+            args["namespace"],
+            pulumi.ResourceOptions(parent=self, provider=args["provider"]),
+        )
         # The annotations of a namespace are its owner's.
-        return kubernetes.core.v1.ConfigMap(
+        kubernetes.core.v1.ConfigMap(
             f"{name}-placement",
             metadata={
                 "name": f"{args['stack']}-placement",
-                "namespace": args["namespace"],
+                "namespace": existing.metadata["name"],
                 "labels": labels,
                 "annotations": annotations,
             },
             opts=options,
-        ).metadata["namespace"]
+        )
+        return TeardownBarrier(
+            f"{name}-barrier",
+            {
+                "environment": args["environment"],
+                "stack": args["stack"],
+                "namespace": existing.metadata["name"],
+                "provider": args["provider"],
+                **args["barrier"],
+            },
+            pulumi.ResourceOptions(parent=self),
+        ).namespace

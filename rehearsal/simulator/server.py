@@ -112,7 +112,13 @@ class CloudServicer(ProviderServicer):
 
     @override
     async def Read(self, request: Any, context: Any) -> Any:
-        return await self._guard(context, lambda: _SDK.Read(self, request, context))
+        async def answer() -> Any:
+            found = await _SDK.Read(self, request, context)
+            # Of an object that is gone the plugins in Go send no properties. The SDK's servicer sends an empty object, and
+            # the engine takes that for one that exists.
+            return found if found.id else proto.ReadResponse()
+
+        return await self._guard(context, answer)
 
     @override
     async def Update(self, request: Any, context: Any) -> Any:

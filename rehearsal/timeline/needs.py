@@ -5,8 +5,8 @@ wait that stands here and that the program has not is missing; one that the prog
 superfluous, unless `ALLOWED` says why it is there. `tests/resilience/order.py` judges what lives in the cloud by it.
 
 A rule speaks of roles, not of names, so it holds for every environment. `ITS` means those of the needed role that the
-task itself names (a subnet and its VPC); `GRANTED` means the rights of the account that it runs as, which it has once
-they work (`Row.settles`); `ALL` means every one in the environment.
+task itself names (a subnet and its VPC), `HERE` those in its namespace; `GRANTED` means the rights of the account that
+it runs as, which it has once they work (`Row.settles`); `ALL` means every one in the environment.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from rehearsal.timeline.graph import Op
 from rehearsal.timeline.plan import Named, Plan
 
 Key = TypeVar("Key")
-Which = Literal["its", "granted", "all"]
+Which = Literal["its", "here", "granted", "all"]
 Ways = Literal["both", "up", "destroy"]
 ITS: Which = "its"
+HERE: Which = "here"
 GRANTED: Which = "granted"
 ALL: Which = "all"
 
@@ -199,12 +200,20 @@ RULES: tuple[Rule, ...] = (
         "its deletion is refused only while the policy is bound",
         "destroy",
     ),
-    # On the way down: the stack's namespace is gone only when its pods, cliques and claims are
-    Rule("ServingStack/Namespace", "*/Release:*", ALL, "operators and driver remove the finalizers in it", "destroy"),
-    Rule(
-        "ServingStack/Namespace", "NvlinkDomain/NodePool:*", ALL, "pods end in order while their nodes live", "destroy"
+    # On the way down: the stack's namespace is gone only when its pods, cliques and claims are; so is its barrier
+    *(
+        rule
+        for barrier in ("ServingStack/Namespace", "TeardownBarrier/Deployment")
+        for rule in (
+            Rule(barrier, "*/Release:*", ALL, "operators and driver remove the finalizers of the stack", "destroy"),
+            Rule(barrier, "NvlinkDomain/NodePool:*", ALL, "pods end in order while their nodes live", "destroy"),
+            Rule(barrier, "*/DaemonSet", ALL, "running servers have the plugin's libraries mapped", "destroy"),
+        )
     ),
-    Rule("ServingStack/Namespace", "*/DaemonSet", ALL, "running servers have the plugin's libraries mapped", "destroy"),
+    Rule("*/DynamoGraphDeployment", "TeardownBarrier/Deployment", HERE, "it waits for what the graph leaves"),
+    Rule("TeardownBarrier/Deployment", "*/RoleBinding", GRANTED, "it may look at what is left"),
+    Rule("TeardownBarrier/Deployment", "*/ConfigMap", ITS, "its code lies there"),
+    Rule("TeardownBarrier/Deployment", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule(
         "*/Namespace",
         "GkeCluster/NodePool:*",
@@ -263,6 +272,8 @@ def _meant(rule: Rule, key: Key, need: Key, things: Mapping[Key, Named]) -> bool
     if rule.which == GRANTED:
         accounts = (thing for thing in things.values() if thing.role.endswith("/ServiceAccount"))
         return any(things[key].refers_to(account) and account.refers_to(things[need]) for account in accounts)
+    if rule.which == HERE:
+        return things[key].namespace == things[need].namespace
     return rule.which == ALL or things[key].refers_to(things[need])
 
 

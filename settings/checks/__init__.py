@@ -300,7 +300,6 @@ CHECKS: tuple[Check, ...] = (
     _stack_names,
     namespaces.check,
     namespaces.given,
-    namespaces.teardown,
     _stack_readiness,
     _stack_layouts,
     _stack_domains,

@@ -82,28 +82,6 @@ def given(settings: Settings) -> Iterator[Problem]:
             )
 
 
-def teardown(settings: Settings) -> Iterator[Problem]:
-    """Only the end of a stack's own namespace tells that its pods and finalizers are gone (docs/decisions/0001)."""
-    if settings.namespaces.create or not settings.stacks or isinstance(settings.cluster, CreateCluster):
-        return
-    used = {stack.domain for stack in settings.stacks}
-    parts = {
-        "dynamo.mode": settings.dynamo.mode,
-        "kai.mode": settings.kai.mode,
-        "draDriver.mode": settings.dra_driver.mode,
-        **{f"domains[{i}].mode": domain.mode for i, domain in enumerate(settings.domains) if domain.name in used},
-    }
-    made = [key for key, mode in parts.items() if mode == "create"]
-    if made:
-        rule = (
-            "only the end of its own namespace tells that a stack's pods and finalizers are gone, and what is created "
-            f"here ({', '.join(made)}) must stay until then"
-        )
-        adopt = ", ".join(f"{key}: adopt" for key in made)
-        fix = f"set {adopt}, and create that in an environment without stacks; or set {_CREATE}: true"
-        yield Problem(_CREATE, False, rule, fix)
-
-
 def _models(settings: Settings) -> list[str]:
     found: set[str] = set()
     for stack in settings.stacks:

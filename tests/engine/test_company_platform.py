@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi_kubernetes as kubernetes
 import pytest
 
 from rehearsal import seeds
@@ -14,10 +15,12 @@ from rehearsal.simulator.workloads import blockers, serving
 from tests import stacks
 from tests.engine.driver import Driver
 from tests.resilience import life
+from tests.resilience.order import InvariantChecker
 from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 NATS = {"mode": "adopt", "address": "nats://nats.messaging.svc:4222"}
 ETCD = {"mode": "adopt", "address": "http://etcd.data.svc:2379"}
 PARTS: dict[str, dict[str, Any]] = {
@@ -102,7 +105,6 @@ OTHERS: dict[str, Any] = {
 }
 STACK: dict[str, Any] = {"name": "r1-1p1d", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0"}
 FOREIGN: dict[str, Any] = {
-    **OTHERS,
     "dynamo-a4x:namespaces": {"create": False},
     "dynamo-a4x:stacks": [{**STACK, "namespace": "team-serving"}],
 }
@@ -112,10 +114,14 @@ def namespaces(rehearsal: Rehearsal) -> set[str]:
     return {one.id for one in rehearsal.state.find(NAMESPACE)}
 
 
-def test_a_stack_lives_in_one_and_another_namespace_of_others_and_leaves_both_empty() -> None:
-    with Rehearsal("dev", config=FOREIGN) as rehearsal:
+@pytest.mark.parametrize("others", [OTHERS, {}], ids=["platform of others", "platform of its own"])
+def test_a_stack_lives_in_one_and_another_namespace_of_others_and_leaves_both_empty(others: dict[str, Any]) -> None:
+    with Rehearsal("dev", config={**FOREIGN, **others}) as rehearsal:
         before = namespaces(rehearsal)
+        checker = InvariantChecker(rehearsal)
+        checker.arm()
         rehearsal.up()
+        checker.require("up")
         assert namespaces(rehearsal) == before
         assert {graph.id.partition("/")[0] for graph in rehearsal.state.find(serving.GRAPH)} == {"team-serving"}
         rehearsal.set_config({"dynamo-a4x:stacks": [{**STACK, "namespace": "team-b-serving"}]})
@@ -126,9 +132,66 @@ def test_a_stack_lives_in_one_and_another_namespace_of_others_and_leaves_both_em
             rehearsal.state.find(where=lambda one: one.origin == "program" and one.id.startswith("team-serving/")) == []
         )
         rehearsal.up_without_change()
+        checker.require("another namespace")
         rehearsal.destroy()
+        checker.require("destroy")
+        assert checker.position("delete", serving.GRAPH)[-1] < checker.position("delete", DEPLOYMENT)[-1]
         assert namespaces(rehearsal) == before | {"team-b-serving"}
         assert rehearsal.state.leftovers() == []
+
+
+def test_an_environment_gives_its_namespaces_up_with_everything_in_them_in_place() -> None:
+    with Rehearsal("dev", config={"dynamo-a4x:stacks": [STACK]}) as rehearsal:
+        rehearsal.up()
+        before = namespaces(rehearsal)
+        rehearsal.set_config({"dynamo-a4x:namespaces": {"create": False}})
+        assert rehearsal.preview().count().keys() <= {"same", "read", "create"}
+        rehearsal.up()
+        assert namespaces(rehearsal) == before
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        assert namespaces(rehearsal) == before
+        assert {one.kind for one in rehearsal.state.leftovers()} == {NAMESPACE}
+
+
+def test_a_namespace_that_is_not_there_is_missed_in_a_preview() -> None:
+    with Rehearsal("dev", config=FOREIGN) as rehearsal:
+        rehearsal.state.remove(rehearsal.state.find(NAMESPACE, where=lambda one: one.id == "team-serving")[0].key)
+        error = life.failed(rehearsal.preview)
+        assert error is not None
+        assert "team-serving" in " ".join(error.causes)
+
+
+def _without_waiting(make: Any) -> Any:
+    def deployment(*args: Any, **options: Any) -> Any:
+        options["metadata"] = {
+            **options["metadata"],
+            "annotations": {"pulumi.com/deletionPropagationPolicy": "background"},
+        }
+        return make(*args, **options)
+
+    return deployment
+
+
+def test_without_the_barrier_a_stack_leaves_what_only_its_platform_could_clean_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The negative control (M14)."""
+    monkeypatch.setattr(kubernetes.apps.v1, "Deployment", _without_waiting(kubernetes.apps.v1.Deployment))
+    with Rehearsal("dev", config=FOREIGN) as rehearsal:
+        rehearsal.up()
+        rehearsal.destroy()
+        assert [str(one).split("-")[0] for one in rehearsal.state.leftovers()] == ["PodCliqueSet team"]
+
+
+def test_a_barrier_that_may_not_look_stops_the_teardown_instead_of_giving_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("barrier.package.rules", list)
+    with Rehearsal("dev", config=FOREIGN) as rehearsal:
+        rehearsal.up()
+        error = life.failed(rehearsal.destroy)
+        assert error is not None
+        assert "its pod is forbidden to get deployments.apps" in " ".join(error.causes)
+        assert serving.operator(rehearsal.state, rehearsal.state.find(serving.RELEASE)[0].scope) is not None
 
 
 def test_a_platform_without_stacks_is_made_in_namespaces_of_others() -> None:

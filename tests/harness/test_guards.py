@@ -16,6 +16,7 @@ PROGRAM = guards.sources(
     *guards.PROGRAM_PACKAGES,
     "readiness",
     "fabric",
+    "barrier",
     "bootstrap",
     "preflight",
     "recovery",

@@ -76,6 +76,8 @@ class Cluster:
     warnings: list[Json] = field(default_factory=list)
     graph: Json | None = field(default_factory=objects.graph)
     logs: dict[str, str] = field(default_factory=dict)
+    more: dict[str, Json] = field(default_factory=dict)
+    """What else it serves, by path."""
     events: dict[str, Json] = field(default_factory=dict)
     """Events that were created, by name."""
     shown: list[str] = field(default_factory=list)
@@ -98,7 +100,7 @@ class Cluster:
         kind = request.path.removeprefix(f"/api/v1/namespaces/{objects.NAMESPACE}/")
         if request.method != "GET":
             return self._write(request, kind)
-        return self._read(request, kind)
+        return (200, self.more[request.path]) if request.path in self.more else self._read(request, kind)
 
     def _read(self, request: Request, kind: str) -> tuple[int, Any]:
         selector = "".join(request.query.get("labelSelector", []))
@@ -193,8 +195,13 @@ class Site:
         """The check, as a process, with its files where a ConfigMap's volume has them."""
         _mount(self.folder / "code" / package.PACKAGE, package.source_files())
         _mount(self.folder / "config", {package.CONFIG_KEY: json.dumps(self.configuration(**changes))})
-        command = [sys.executable, *package.command(str(self.folder / "config"))[1:]]
-        command += ["--service-account", str(self.folder), "--termination-log", str(self.folder / "termination-log")]
+        return self.process(
+            [*package.command(str(self.folder / "config")), "--termination-log", str(self.folder / "termination-log")]
+        )
+
+    def process(self, command: list[str]) -> subprocess.Popen[str]:
+        """A command of a pod, with the code in `code`."""
+        command = [sys.executable, *command[1:], "--service-account", str(self.folder)]
         environment = {
             "PATH": os.environ["PATH"],
             "HOSTNAME": "check-pod",

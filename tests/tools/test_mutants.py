@@ -22,7 +22,7 @@ LEAST = 80
 """Faults that the list holds, at least."""
 LEAST_IN_PROGRAM = 60
 """Of these, in what a user deploys or runs."""
-PROGRAM = ("__main__.py", *PROGRAM_PACKAGES, "readiness", "fabric", "preflight", "recovery", "policy")
+PROGRAM = ("__main__.py", *PROGRAM_PACKAGES, "readiness", "fabric", "barrier", "preflight", "recovery", "policy")
 
 
 def _packages() -> set[str]:

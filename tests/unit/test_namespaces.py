@@ -39,6 +39,10 @@ def test_where_others_make_namespaces_none_is_created_and_all_is_in_theirs() -> 
     given = {"create": False, "downloads": "team-weights"}
     recording = run_program("dev", config={**ADOPT, "stacks": [STACK], "namespaces": given, "modelBucket": BUCKET})
     assert made(recording) == set()
+    assert {(read.type, read.id) for read in recording.reads} == {
+        (NAMESPACE, "team-serving"),
+        (NAMESPACE, "team-weights"),
+    }
     assert inside(recording) == {"team-serving", "team-weights"}
 
 
@@ -70,3 +74,11 @@ def test_whoever_makes_the_namespaces_is_told_each() -> None:
     assert "enforce=privileged" in commands["nvidia-dra-driver-gpu"]
     assert "enforce" not in commands["dynamo-cloud"]
     assert parse(shipped("dev"), "dev").foreign_namespaces == []
+
+
+def test_a_teardown_gives_up_before_its_barrier_does() -> None:
+    recording = run_program("dev", config={"stacks": [STACK], "namespaces": {"create": False}})
+    barrier = recording.find("kubernetes:apps/v1:Deployment", "r1-barrier-deployment")
+    assert barrier.custom_timeouts["delete"] == "30m"
+    assert barrier.inputs["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 30 * 60
+    assert "pulumi.com/deletionPropagationPolicy" not in barrier.inputs["metadata"].get("annotations", {})

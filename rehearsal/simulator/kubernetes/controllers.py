@@ -7,7 +7,7 @@ import base64
 from rehearsal.simulator.kubernetes import finalizers, jobs, nodes
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, mapping, text
-from rehearsal.simulator.workloads import graph_status, kai, serving
+from rehearsal.simulator.workloads import graph_status, kai, remains, serving
 
 
 def made(state: CloudState, resource: CloudResource) -> None:
@@ -41,6 +41,12 @@ def changed(state: CloudState, resource: CloudResource, before: Props) -> None:
         resource.outputs["status"] = graph_status.after_update(state, resource, mapping(before, "status"))
     if resource.kind == jobs.JOB:
         jobs.require_complete(resource)
+
+
+def deleted(state: CloudState, resource: CloudResource) -> None:
+    """Effects of controllers on an object that was just deleted."""
+    if resource.kind == serving.GRAPH:
+        remains.leave(state, resource)
 
 
 def written(state: CloudState, resource: CloudResource) -> None:

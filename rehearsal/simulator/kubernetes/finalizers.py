@@ -9,7 +9,7 @@ from __future__ import annotations
 from rehearsal.simulator.kubernetes.system_objects import IMMORTAL, NAMESPACE
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.workloads import remains, serving
 
 CLAIM_TEMPLATE = "kubernetes:resource.k8s.io/v1:ResourceClaimTemplate"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
@@ -48,6 +48,8 @@ def held(state: CloudState, resource: CloudResource) -> str:
     of_driver = resource.kind == serving.COMPUTE_DOMAIN or is_daemon(resource)
     if of_driver and driver(state, resource.scope) is None:
         return "finalizer resource.nvidia.com/computeDomain, and the driver's controller is gone"
+    if resource.kind == remains.CLIQUES:
+        return remains.held(state, resource)
     if resource.kind == NAMESPACE:
         hanging = [inner for inner in inside(state, resource) if held(state, inner)]
         if hanging:

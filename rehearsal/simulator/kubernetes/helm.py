@@ -18,7 +18,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, dig, mapping, text
-from rehearsal.simulator.workloads import kai, serving
+from rehearsal.simulator.workloads import kai, remains, serving
 
 RELEASE = serving.RELEASE
 early = serving.early
@@ -146,6 +146,7 @@ def delete(state: CloudState, resource: CloudResource) -> None:
     state.remove(resource.key)
     if brought is not None:
         kai.uninstall(state, resource, brought)
+    remains.orphan(state, resource.scope)
 
 
 def install(state: CloudState, release: CloudResource) -> None:

@@ -21,6 +21,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Difference, Failure, Service
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, changes, has_unknown, items, mapping, text
+from rehearsal.simulator.workloads import remains
 
 _AUTONAMED = "pulumi.com/autonamed"
 _UNREACHABLE = "configured Kubernetes cluster is unreachable"
@@ -274,6 +275,7 @@ class Kubernetes(Service):
             return
         admission.at_delete(self.state, resource)
         self.state.remove(resource.key)
+        controllers.deleted(self.state, resource)
 
     def _relinquish(self, call: Call, cluster: CloudResource, id_: str) -> None:
         """Delete a patch: release its fields, by applying an object without any."""
@@ -314,6 +316,8 @@ class Kubernetes(Service):
         if found is None or found.id in self.state.unreachable:
             raise ApiError(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
         finalizers.settle(self.state, found.id)
+        if call.op != "delete":
+            remains.time_passes(self.state, found.id)
         return found
 
     def _served(self, cluster: CloudResource, api_version: str, kind: str) -> bool:

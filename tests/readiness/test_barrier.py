@@ -1,0 +1,177 @@
+"""The teardown barrier as its pod runs it: a process, against a Kubernetes API on loopback."""
+
+from __future__ import annotations
+
+import ast
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from barrier import config, package, remains
+from barrier.config import Config
+from readiness.config import DEPLOYMENT_LABEL
+from tests.readiness import objects as o
+from tests.readiness.cluster import Site, site, until
+
+OWN = f"/apis/apps/v1/namespaces/{o.NAMESPACE}/deployments/teardown-barrier"
+CONFIG = Config(stack="r1", deployment="teardown-barrier", poll_seconds=0.05)
+
+
+def path_of(kind: remains.Kind) -> str:
+    root = f"/apis/{kind.api}" if kind.group else f"/api/{kind.api}"
+    return f"{root}/namespaces/{o.NAMESPACE}/{kind.plural}"
+
+
+PATHS = {kind.plural: path_of(kind) for kind in remains.KINDS}
+
+
+def named(name: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": labels}}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path) as running:
+        for path, content in package.source_files().items():
+            (tmp_path / "code" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "code" / path).write_text(content)
+        (tmp_path / "config").mkdir()
+        (tmp_path / "namespace").write_text(o.NAMESPACE)
+        (tmp_path / "config" / package.CONFIG_KEY).write_text(CONFIG.dump())
+        running.cluster.more = {OWN: {"metadata": {"name": "teardown-barrier", "deletionTimestamp": o.stamp()}}}
+        running.cluster.more |= {path: {"items": []} for path in PATHS.values()}
+        yield running
+
+
+@pytest.fixture
+def barrier(state: Site) -> Iterator[subprocess.Popen[str]]:
+    process = state.process(package.command(str(state.folder / "config")))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting for the end of stack r1\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def asked(state: Site, kind: str) -> int:
+    return sum(request.path == PATHS[kind] for request in state.cluster.asked)
+
+
+def left(state: Site, kind: str, *found: dict[str, Any]) -> None:
+    state.cluster.more[PATHS[kind]] = {"items": list(found)}
+
+
+def test_it_asks_nobody_and_does_not_end_before_it_is_told_to(state: Site, barrier: subprocess.Popen[str]) -> None:
+    time.sleep(0.3)
+    assert barrier.poll() is None
+    assert state.cluster.asked == []
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_it_ends_only_when_the_last_object_of_each_kind_is_gone(
+    state: Site, barrier: subprocess.Popen[str], kind: str
+) -> None:
+    name = "r1-abcd-0-frontend"
+    left(state, kind, named(name, **({DEPLOYMENT_LABEL: "r1-abcd"} if kind == "pods" else {})))
+    barrier.send_signal(signal.SIGTERM)
+    until(lambda: asked(state, kind) > 3)
+    assert barrier.poll() is None
+    left(state, kind)
+    ran = state.finish(barrier)
+    assert ran.code == 0
+    assert f"1 objects of stack r1 are left: {kind}/{name}" in ran.log
+    assert ran.log.endswith("nothing of stack r1 is left\n")
+
+
+def test_it_waits_for_no_pod_of_others_in_the_namespace_and_no_graph_of_another_name(
+    state: Site, barrier: subprocess.Popen[str]
+) -> None:
+    left(state, "pods", named("teardown-barrier-7f"), named("x", **{DEPLOYMENT_LABEL: "r10-abcd"}))
+    left(state, "podcliquesets", named("other-abcd"), named("r1"))
+    barrier.send_signal(signal.SIGTERM)
+    assert state.finish(barrier).code == 0
+
+
+def test_a_kind_that_the_cluster_does_not_have_has_no_objects(state: Site, barrier: subprocess.Popen[str]) -> None:
+    del state.cluster.more[PATHS["podgangs"]]
+    barrier.send_signal(signal.SIGTERM)
+    assert state.finish(barrier).code == 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_an_api_that_does_not_answer_never_looks_empty(
+    state: Site, barrier: subprocess.Popen[str], status: int
+) -> None:
+    state.cluster.refuse = lambda request: (status, "not now") if "podcliquesets" in request.path else None
+    barrier.send_signal(signal.SIGTERM)
+    until(lambda: asked(state, "podcliquesets") > 3)
+    assert barrier.poll() is None
+    state.cluster.refuse = lambda _request: None
+    ran = state.finish(barrier)
+    assert ran.code == 0
+    assert "the Kubernetes API cannot be read: not now" in ran.log
+
+
+def test_an_eviction_or_a_rollout_ends_it_at_once(state: Site, barrier: subprocess.Popen[str]) -> None:
+    state.cluster.more[OWN] = named("teardown-barrier")
+    left(state, "podcliquesets", named("r1-abcd"))
+    barrier.send_signal(signal.SIGTERM)
+    ran = state.finish(barrier)
+    assert ran.code == 0
+    assert "only this pod ends, the Deployment stays" in ran.log
+
+
+def test_a_deployment_that_is_gone_already_is_no_reason_to_give_up(state: Site, barrier: subprocess.Popen[str]) -> None:
+    del state.cluster.more[OWN]
+    left(state, "podcliquesets", named("r1-abcd"))
+    barrier.send_signal(signal.SIGTERM)
+    until(lambda: asked(state, "podcliquesets") > 3)
+    assert barrier.poll() is None
+    left(state, "podcliquesets")
+    assert state.finish(barrier).code == 0
+
+
+def test_it_asks_for_nothing_that_its_rules_do_not_allow(state: Site, barrier: subprocess.Popen[str]) -> None:
+    barrier.send_signal(signal.SIGTERM)
+    state.finish(barrier)
+    used: set[tuple[str, str, str]] = set()
+    for request in state.cluster.asked:
+        before, after = request.path.split(f"/namespaces/{o.NAMESPACE}/")
+        group = before.split("/")[2] if before.startswith("/apis") else ""
+        kind, *name = after.split("/")
+        used.add((group, kind, "get" if name else "list"))
+    allowed = {
+        (group, kind, verb)
+        for rule in package.rules()
+        for group in rule["api_groups"]
+        for kind in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert used == allowed
+
+
+def test_nothing_but_the_standard_library_and_its_own_files_are_imported() -> None:
+    files = package.source_files()
+    for name, content in files.items():
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                imported = [module.replace(".", "/") + ".py", *(f"{module}/{a.name}.py" for a in node.names)]
+                known = module.split(".")[0] in sys.stdlib_module_names or any(path in files for path in imported)
+                assert known, f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("content", ["[", "[]", '{"stack": "a"}'])
+def test_a_configuration_that_is_not_whole_ends_it_with_the_reason(state: Site, content: str, tmp_path: Path) -> None:
+    (tmp_path / "config" / package.CONFIG_KEY).write_text(content)
+    ran = state.finish(state.process(package.command(str(tmp_path / "config"))))
+    assert ran.code == 1
+    assert ran.log.startswith("the teardown barrier cannot begin: the configuration ")
+    with pytest.raises(config.ConfigError):
+        config.parse(content)
