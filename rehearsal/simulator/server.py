@@ -114,8 +114,8 @@ class CloudServicer(ProviderServicer):
     async def Read(self, request: Any, context: Any) -> Any:
         async def answer() -> Any:
             found = await _SDK.Read(self, request, context)
-            # Of an object that is gone the plugins in Go send no properties. The SDK's servicer sends an empty object, and
-            # the engine takes that for one that exists.
+            # Of an object that is gone the plugins in Go send no properties. The SDK's servicer sends an empty object,
+            # which the engine takes for one that exists.
             return found if found.id else proto.ReadResponse()
 
         return await self._guard(context, answer)
