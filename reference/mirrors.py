@@ -7,7 +7,7 @@ names is never looked up again. Digests and tags stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,6 +59,10 @@ class ImageMirrors:
     def covers(self, image: str) -> bool:
         """Whether an image comes from a mirror."""
         return self.holds(self.of(image))
+
+    def place_of(self, image: str) -> str | None:
+        """The mirror that holds an image, which is named as pods name it."""
+        return max((place for place in self.places.values() if image.startswith(f"{place}/")), key=len, default=None)
 
 
 def check_registry(registry: str, place: str, key: str) -> None:
@@ -128,9 +132,9 @@ def check_name(place: str) -> str:
     return f"mirror {place}"
 
 
-def prerequisites(mirrors: ImageMirrors, account: str = "NODE_ACCOUNT") -> Iterator[Prerequisite]:
-    """What a platform team gives: the images, and the right of the nodes' account to read them."""
-    for place in sorted(set(mirrors.places.values())):
+def prerequisites(mirrors: ImageMirrors, used: Iterable[str], account: str) -> Iterator[Prerequisite]:
+    """What a platform team gives for the mirrors that are `used`: the images, and the right of the nodes' account."""
+    for place in used:
         registries = ", ".join(sorted(key for key, its in mirrors.places.items() if its == place))
         yield Prerequisite(
             "images.mirrors",

@@ -83,10 +83,12 @@ def of_devices(
     )
 
 
-def of_host(host: str, project_number: str, region: str, subnetworks: Sequence[str]) -> Iterator[Prerequisite]:
-    """What the owner of a Shared VPC's host project grants for the nodes' subnetworks."""
+def of_host(
+    key: str, host: str, project_number: str, region: str, subnetworks: Sequence[str]
+) -> Iterator[Prerequisite]:
+    """What the owner of a Shared VPC's host project grants for the nodes' subnetworks, which `key` names."""
     yield Prerequisite(
-        _CLUSTER,
+        key,
         f"the API {shared_vpc.API} is on in project {host}",
         f"gcloud services enable {shared_vpc.API} --project {host}",
         shared_vpc.API_CHECK,
@@ -94,7 +96,7 @@ def of_host(host: str, project_number: str, region: str, subnetworks: Sequence[s
     )
     for grant in shared_vpc.grants(host, project_number, region, subnetworks):
         what = f"{grant.account} has {grant.role} on {grant.where}"
-        yield Prerequisite(_CLUSTER, what, grant.command, shared_vpc.CHECK, shared_vpc.SOURCE)
+        yield Prerequisite(key, what, grant.command, shared_vpc.CHECK, shared_vpc.SOURCE)
     places = [networks.subnetwork(path) for path in dict.fromkeys(subnetworks)]
     uses = [
         f"gcloud compute networks subnets add-iam-policy-binding {place.name} --project {host} --region "
@@ -107,4 +109,5 @@ def of_host(host: str, project_number: str, region: str, subnetworks: Sequence[s
         (f"{shared_vpc.NETWORK_USER} on the nodes' subnetworks", "; ".join(uses)),
         ("roles/compute.networkViewer on it", f"{views} --condition=None"),
     ):
-        yield Prerequisite(_CLUSTER, f"whoever runs pulumi has {what} (project {host})", command, CLUSTER_CHECK, source)
+        check = CLUSTER_CHECK if key == _CLUSTER else DEVICES_CHECK
+        yield Prerequisite(key, f"whoever runs pulumi has {what} (project {host})", command, check, source)

@@ -53,6 +53,11 @@ def images_of(settings: Settings) -> list[Image]:
     ]
 
 
+def used_mirrors(settings: Settings) -> list[str]:
+    """The mirrors that images of the environment come from."""
+    return sorted({place for image in images_of(settings) if (place := settings.mirrors.place_of(image.target))})
+
+
 _Source = tuple[str, str, tuple[str, ...], str]
 
 
@@ -84,6 +89,8 @@ def _of_stacks(settings: Settings, system: tuple[str, ...]) -> Iterator[_Source]
     for stack in settings.stacks:
         if stack.wait:
             yield PYTHON_IMAGE, f"readiness check of stack {stack.name}", system, ""
+        if not settings.namespaces.create:
+            yield PYTHON_IMAGE, f"teardown barrier of stack {stack.name}", system, ""
     if settings.stacks and settings.model_bucket.download:
         yield PYTHON_IMAGE, "model download", system, ""
     own = PROFILES[settings.dynamo.version].image

@@ -18,6 +18,7 @@ from reference import (
 from reference.dynamo import PROFILES
 from reference.network_prerequisites import Team
 from reference.prerequisites import Prerequisite
+from settings.artifacts import used_mirrors
 from settings.model import CreateCluster, Settings
 from settings.network import AdoptNetwork
 
@@ -44,7 +45,7 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
     yield from encryption.prerequisites(chosen.keys, settings.project_number, granted=chosen.grant)
     if settings.images.mirrors:
         account = given.node_service_account or "NODE_ACCOUNT"
-        yield from mirrors.prerequisites(settings.mirrors, account)
+        yield from mirrors.prerequisites(settings.mirrors, used_mirrors(settings), account)
     yield from namespaces.prerequisites(settings.foreign_namespaces)
     profile = PROFILES[settings.dynamo.version]
     if settings.dynamo.mode == "create":
@@ -73,4 +74,5 @@ def _networks(settings: Settings) -> Iterator[Prerequisite]:
         subnetworks += [networks.last_part(subnetwork) for _, subnetwork in named.interfaces]
     if owner != settings.project:
         number = settings.project_number or NUMBER
-        yield from network_prerequisites.of_host(owner, number, settings.region, subnetworks)
+        key = "cluster.network" if isinstance(network, AdoptNetwork) else "cluster.deviceNetworks"
+        yield from network_prerequisites.of_host(key, owner, number, settings.region, subnetworks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +19,21 @@ from settings.stack_file import StackFileError
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCUMENT: Final = ROOT / "docs" / "reference" / "platform-team.md"
-EXAMPLE: Final = ROOT / "docs" / "how-to" / "company" / "Pulumi.company.yaml"
+_FOLDER: Final = ROOT / "docs" / "how-to" / "company"
+EXAMPLE: Final = _FOLDER / "Pulumi.company.yaml"
+"""An environment with a cluster of its own."""
+SHARED: Final = _FOLDER / "Pulumi.company-cluster.yaml"
+"""An environment in somebody else's cluster and namespaces."""
 
 _HEAD: Final = """\
 # What a platform team must give you
 
 <!-- Generated from the settings by `make generated`; do not edit. -->
 
-This page is that of the example [Pulumi.company.yaml](../how-to/company/Pulumi.company.yaml): a Shared VPC, no way to
-the internet, mirrors, keys of one's own, accounts and roles of others. For a stack of yours:
+This page is that of two examples with a Shared VPC, no way to the internet, mirrors, keys of one's own, accounts and
+roles of others: [Pulumi.company.yaml](../how-to/company/Pulumi.company.yaml) creates its cluster, and
+[Pulumi.company-cluster.yaml](../how-to/company/Pulumi.company-cluster.yaml), last on the page, brings its rack into a
+cluster and namespaces of others. For a stack of yours:
 
 ```sh
 .venv/bin/python -m tools.platform_team --stack prod
@@ -38,15 +44,21 @@ named, and says which one is missing. What is marked [inferred] no document says
 `pulumi up` is in its outputs: `firewallRules`, `iamBindings` (commands), `policyExemptions` (what admission policies
 object to in which pod).
 """
+_SHARED_HEAD: Final = """\
+## In a cluster of others
+
+Beside what is above of networks, accounts, keys and mirrors:
+"""
 
 
-def rows(chosen: Settings) -> Iterator[str]:
-    """Markdown of the prerequisites of `chosen`, one section for each key of the config."""
+def rows(chosen: Settings, known: Collection[prerequisites.Prerequisite] = (), level: str = "##") -> Iterator[str]:
+    """Markdown of the prerequisites of `chosen` beside the `known` ones, one section for each key of the config."""
     sections: dict[str, list[prerequisites.Prerequisite]] = {}
     for one in prerequisites.of(chosen):
-        sections.setdefault(one.key, []).append(one)
+        if one not in known:
+            sections.setdefault(one.key, []).append(one)
     for key, found in sections.items():
-        yield f"## `{key}`\n"
+        yield f"{level} `{key}`\n"
         for one in found:
             yield f"- {one.what}  \n  preflight: {one.check}; source: {one.source}\n\n  ```sh\n  {one.command}\n  ```"
         yield ""
@@ -54,7 +66,8 @@ def rows(chosen: Settings) -> Iterator[str]:
 
 def page() -> str:
     """The content of docs/reference/platform-team.md."""
-    return "\n".join([_HEAD, *rows(settings.parse(stack_file.read(EXAMPLE), "company"))])
+    own, shared = (settings.parse(stack_file.read(file), "company") for file in (EXAMPLE, SHARED))
+    return "\n".join([_HEAD, *rows(own), _SHARED_HEAD, *rows(shared, list(prerequisites.of(own)), "###")])
 
 
 def main(command: Sequence[str] | None = None) -> None:

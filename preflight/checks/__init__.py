@@ -34,6 +34,7 @@ from reference import network_prerequisites, shared_vpc
 from reference import platform_parts as requirements_of_platform
 from reference.mirrors import check_name
 from reference.namespaces import CHECK as NAMESPACES_CHECK
+from settings.artifacts import used_mirrors
 from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
 from settings.network import AdoptNetwork
 
@@ -257,5 +258,7 @@ def _image_checks(site: Site) -> list[Check]:
         Check(f"image {name}", partial(nodes.image, site, image)) for name, image in zip(names, images, strict=True)
     ]
     needs = "artifactregistry.repositories.downloadArtifacts and artifactregistry.repositories.getIamPolicy on it"
-    checks += [Check(check_name(place), partial(mirrors.mirror, site, place), needs) for place in mirrors.places(site)]
+    checks += [
+        Check(check_name(place), partial(mirrors.mirror, site, place), needs) for place in used_mirrors(site.settings)
+    ]
     return checks

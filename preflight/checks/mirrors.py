@@ -14,22 +14,12 @@ _LISTED = 5
 """Images that a message names."""
 
 
-def places(site: Site) -> list[str]:
-    """The mirrors that images of the environment come from."""
-    return sorted({place for image in artifacts.images_of(site.settings) if (place := _place(site, image.target))})
-
-
-def _place(site: Site, target: str) -> str | None:
-    held = [place for place in site.settings.mirrors.places.values() if target.startswith(f"{place}/")]
-    return max(held, key=len, default=None)
-
-
 def mirror(site: Site, place: str) -> Outcome:
     """The mirror has every image, for the architectures of its nodes, and the nodes' account may read it."""
     wanted: dict[str, set[str]] = {}
     sources: dict[str, str] = {}
     for image in artifacts.images_of(site.settings):
-        if _place(site, image.target) == place:
+        if site.settings.mirrors.place_of(image.target) == place:
             wanted.setdefault(image.target, set()).update(image.architectures)
             sources[image.target] = image.source
     wrong: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -19,10 +20,13 @@ from rehearsal.simulator.gcp.rules import (
     SUBNETWORK,
 )
 from rehearsal.simulator.kubernetes import chart_images
+from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
+from rehearsal.simulator.state import CloudResource
 from settings import stack_file
 from tests import stacks
+from tests.resilience.order import InvariantChecker
 from tests.resilience.proof import needs_engine
-from tools.platform_team import EXAMPLE
+from tools.platform_team import EXAMPLE, SHARED
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
@@ -31,37 +35,40 @@ FOREIGN: Final = ("nvcr.io/", "ghcr.io/", "docker.io/", "mirror.gcr.io", "helm.n
 KEY: Final = "projects/company-keys/locations/us-central1/keyRings/a4x/cryptoKeys"
 
 
-def _config(**changes: Any) -> dict[str, Any]:
-    """The example in place of `prod`'s config."""
-    absent = dict.fromkeys(stacks.config("prod"))
-    return {**absent, **stack_file.read(EXAMPLE), **{f"dynamo-a4x:{key}": value for key, value in changes.items()}}
+def _config(example: Path) -> dict[str, Any]:
+    """An example in place of `prod`'s config."""
+    return {**dict.fromkeys(stacks.config("prod")), **stack_file.read(example)}
+
+
+def _require_theirs(rehearsal: Rehearsal) -> list[CloudResource]:
+    """What the program made; none of it is of a kind, or has an image or a host, that the settings leave to others."""
+    made = [resource for resource in rehearsal.state if resource.origin == "program"]
+    kinds = {resource.kind for resource in made}
+    assert not kinds & {NETWORK, SUBNETWORK, FIREWALL, ROUTER, ACCOUNT, PROJECT_SERVICE}
+    assert not [kind for kind in kinds if "IAM" in kind]
+    assert [image for image in chart_images.pulled(rehearsal.state) if not image.startswith(OURS)] == []
+    state = json.dumps(rehearsal.export()["deployment"]["resources"])
+    assert [host for host in FOREIGN if host in state] == []
+    for pool in rehearsal.state.find(NODE_POOL, where=lambda one: one.origin == "program"):
+        node = pool.inputs["nodeConfig"]
+        assert node["serviceAccount"] == "gke-nodes@my-project.iam.gserviceaccount.com"
+        assert node["bootDiskKmsKey"] == f"{KEY}/disks"
+        assert node["tags"] == ["gpu-nodes"]
+    for resource in made:
+        labels = (resource.outputs.get("metadata") or {}).get("labels") or {}
+        if resource.kind.startswith("kubernetes:") and "helm" not in resource.kind:
+            assert labels.get("example.com/team") == "ml", resource
+    return made
 
 
 def test_the_example_deploys_with_nothing_that_its_settings_do_not_allow_and_leaves_nothing() -> None:
-    with Rehearsal("prod", config=_config(), secrets={"hfToken": "made-up"}) as rehearsal:
+    with Rehearsal("prod", config=_config(EXAMPLE), secrets={"hfToken": "made-up"}) as rehearsal:
         outputs = rehearsal.up().outputs
-        made = [resource for resource in rehearsal.state if resource.origin == "program"]
-        kinds = {resource.kind for resource in made}
-        assert not kinds & {NETWORK, SUBNETWORK, FIREWALL, ROUTER, ACCOUNT, PROJECT_SERVICE}
-        assert not [kind for kind in kinds if "IAM" in kind]
-        assert [image for image in chart_images.pulled(rehearsal.state) if not image.startswith(OURS)] == []
-        state = json.dumps(rehearsal.export()["deployment"]["resources"])
-        assert [host for host in FOREIGN if host in state] == []
-
+        _require_theirs(rehearsal)
         [cluster] = rehearsal.state.find(CLUSTER)
         assert cluster.inputs["network"] == "projects/net-host/global/networks/corp"
         assert cluster.inputs["nodeConfig"]["bootDiskKmsKey"] == f"{KEY}/disks"
         assert cluster.inputs["databaseEncryption"] == {"state": "ENCRYPTED", "keyName": f"{KEY}/secrets"}
-        for pool in rehearsal.state.find(NODE_POOL):
-            node = pool.inputs["nodeConfig"]
-            assert node["serviceAccount"] == "gke-nodes@my-project.iam.gserviceaccount.com"
-            assert node["bootDiskKmsKey"] == f"{KEY}/disks"
-            assert node["tags"] == ["gpu-nodes"]
-        for resource in made:
-            labels = (resource.outputs.get("metadata") or {}).get("labels") or {}
-            if resource.kind.startswith("kubernetes:") and "helm" not in resource.kind:
-                assert labels.get("example.com/team") == "ml", resource
-
         assert outputs["firewallRules"].value
         commands = outputs["iamBindings"].value
         assert any("weights-reader@my-project" in command for command in commands), commands
@@ -71,6 +78,29 @@ def test_the_example_deploys_with_nothing_that_its_settings_do_not_allow_and_lea
         rehearsal.up_without_change()
         rehearsal.destroy()
         assert not rehearsal.state.leftovers()
+
+
+def test_the_example_in_a_cluster_of_others_lives_in_their_namespaces_and_leaves_them_empty() -> None:
+    with Rehearsal("prod", config=_config(SHARED), secrets={"hfToken": "made-up"}) as rehearsal:
+        theirs = {one.id for one in rehearsal.state.find(NAMESPACE)}
+        checker = InvariantChecker(rehearsal)
+        checker.arm()
+        rehearsal.up()
+        made = _require_theirs(rehearsal)
+        assert {one.id for one in rehearsal.state.find(NAMESPACE)} == theirs
+        used = {one.id.partition("/")[0] for one in made if one.kind.startswith("kubernetes:") and "/" in one.id}
+        assert used == {"team-serving", "team-dynamo", "team-kai", "team-dra", "team-weights", "default"}
+        [pool] = [one for one in made if one.kind == NODE_POOL]
+        devices = pool.inputs["networkConfig"]["additionalNodeNetworkConfigs"]
+        assert [one["subnetwork"].rpartition("/")[2] for one in devices] == [
+            "gpu-sub-1",
+            *(f"gpu-rdma-{nic}" for nic in range(4)),
+        ]
+        rehearsal.up_without_change()
+        rehearsal.destroy()
+        checker.require("destroy")
+        assert not rehearsal.state.leftovers()
+        assert {one.id for one in rehearsal.state.find(NAMESPACE)} == theirs
 
 
 IN_PLACE: Final[dict[str, Any]] = {

@@ -98,7 +98,11 @@ def test_nodes_that_may_not_read_the_mirror_are_named_with_the_command_of_the_gr
     site = Site(found, cloud)
     outcome = next(r.outcome for r in run(plan(site), limit=60) if r.name == f"mirror {PLACE}")
     assert outcome.status == "fail"
-    expected = next(p for p in mirrors.prerequisites(found.mirrors, NODES) if mirrors.READER in p.what)
+    expected = next(
+        p
+        for p in mirrors.prerequisites(found.mirrors, [*found.mirrors.places.values()], NODES)
+        if mirrors.READER in p.what
+    )
     assert outcome.fix == expected.command
     assert expected.check == f"mirror {PLACE}"
     assert NODES in outcome.finding

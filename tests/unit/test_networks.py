@@ -250,7 +250,7 @@ def test_what_a_network_team_provides_is_listed_with_commands_and_checks() -> No
     found = [
         *network_prerequisites.of_cluster(team, "corp", "corp-gke", ("pods", "services"), 18),
         *network_prerequisites.of_devices(team, ("gpu-net-1", "gpu-sub-1"), "gpu-rdma", ["gpu-rdma-0"]),
-        *network_prerequisites.of_host(HOST, "42", REGION, ["corp-gke"]),
+        *network_prerequisites.of_host("cluster.network", HOST, "42", REGION, ["corp-gke"]),
     ]
     assert all(one.key and one.what and one.command and one.check and one.source for one in found)
     assert "pods (/19 or larger)" in found[0].what
