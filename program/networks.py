@@ -65,7 +65,8 @@ def firewall_rules(settings: Settings, cluster: CreateCluster) -> Sequence[Mappi
     elif written or cluster.rdma == "dranet":
         gvnic = None
     if gvnic is not None:
-        foreign.append(firewall.gvnic_rule(gvnic[1], ranges).printed(gvnic[0]))
+        for rule in (firewall.gvnic_rule(gvnic[1], ranges), firewall.gvnic_egress(gvnic[1], ranges)):
+            foreign.append(rule.printed(gvnic[0]))
     return foreign
 
 

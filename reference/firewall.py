@@ -9,7 +9,7 @@ for networks whose default is to deny that too. A RoCE VPC takes no such rules.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from reference.addresses import AddressPlan
@@ -109,6 +109,16 @@ def gvnic_rule(gvnic: str, ranges: Ranges) -> FirewallRule:
         "INGRESS",
         (gvnic, ranges.nodes, ranges.pods),
         _ALL,
+    )
+
+
+def gvnic_egress(gvnic: str, ranges: Ranges) -> FirewallRule:
+    """As `gvnic_rule`, where that VPC denies what goes out."""
+    return replace(
+        gvnic_rule(gvnic, ranges),
+        key="gvnic-egress",
+        description="Only where the network denies egress: A4X nodes and their pods to each other on the second gVNIC.",
+        direction="EGRESS",
     )
 
 

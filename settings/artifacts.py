@@ -58,6 +58,13 @@ def used_mirrors(settings: Settings) -> list[str]:
     return sorted({place for image in images_of(settings) if (place := settings.mirrors.place_of(image.target))})
 
 
+def registries(settings: Settings) -> list[str]:
+    """Where the images of the environment are pulled from: its mirrors, and the folders of what is not mirrored."""
+    mirrors = settings.mirrors
+    found = (mirrors.place_of(image.target) or image.target.rpartition("/")[0] for image in images_of(settings))
+    return sorted(set(found))
+
+
 _Source = tuple[str, str, tuple[str, ...], str]
 
 

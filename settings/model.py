@@ -117,7 +117,9 @@ class CreateCluster(_Cluster):
         default=None, description="the id of the project whose fleet the cluster joins"
     )
     security_group: Annotated[SecurityGroup | None, Change.IN_PLACE] = Field(
-        default=None, description="the group whose members Kubernetes roles can name: gke-security-groups@DOMAIN"
+        default=None,
+        description="the group whose members Kubernetes roles can name: gke-security-groups@DOMAIN; "
+        "without the key a cluster keeps the group that it has",
     )
     binary_authorization: Annotated[bool, Change.IN_PLACE] = Field(
         default=False, description="whether the project's Binary Authorization policy decides which images run"

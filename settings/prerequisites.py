@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reference import (
+    cluster_options,
     encryption,
     gke,
     identities,
@@ -18,7 +19,7 @@ from reference import (
 from reference.dynamo import PROFILES
 from reference.network_prerequisites import Team
 from reference.prerequisites import Prerequisite
-from settings.artifacts import used_mirrors
+from settings.artifacts import registries, used_mirrors
 from settings.model import CreateCluster, Settings
 from settings.network import AdoptNetwork
 
@@ -43,6 +44,7 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
             yield from identities.model_account(key, email, role, bucket)
     chosen = settings.encryption
     yield from encryption.prerequisites(chosen.keys, settings.project_number, granted=chosen.grant)
+    yield from _cluster_options(settings)
     if settings.images.mirrors:
         account = given.node_service_account or "NODE_ACCOUNT"
         yield from mirrors.prerequisites(settings.mirrors, used_mirrors(settings), account)
@@ -51,6 +53,19 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
     if settings.dynamo.mode == "create":
         parts = settings.dynamo.parts
         yield from platform_parts.prerequisites(parts, profile.version, profile.grove_version, profile.crds)
+
+
+def _cluster_options(settings: Settings) -> Iterator[Prerequisite]:
+    cluster, project, number = settings.cluster, settings.project, settings.project_number or NUMBER
+    if isinstance(cluster, CreateCluster):
+        if cluster.fleet_project is not None:
+            its = number if cluster.fleet_project == project else "FLEET_PROJECT_NUMBER"
+            yield from cluster_options.fleet(project, cluster.fleet_project, its)
+        if cluster.security_group is not None:
+            yield cluster_options.security_group(cluster.security_group)
+        if cluster.binary_authorization:
+            yield from cluster_options.binary_authorization(project, registries(settings))
+    yield from cluster_options.secure_tags(settings.metadata.secure_tags, project, number)
 
 
 def _networks(settings: Settings) -> Iterator[Prerequisite]:

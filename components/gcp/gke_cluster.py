@@ -215,12 +215,13 @@ class GkeCluster(pulumi.ComponentResource):
             database_encryption=None
             if args["secrets_key"] is None
             else {"state": "ENCRYPTED", "key_name": args["secrets_key"]},
-            cost_management_config={"enabled": True} if args["cost_allocation"] else None,
+            # Said also where they are off: the provider keeps what a block that is gone had said.
+            cost_management_config={"enabled": args["cost_allocation"]},
+            binary_authorization={
+                "evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE" if args["binary_authorization"] else "DISABLED"
+            },
             fleet={"project": args["fleet_project"]} if args["fleet_project"] else None,
             authenticator_groups_config={"security_group": args["security_group"]} if args["security_group"] else None,
-            binary_authorization={"evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE"}
-            if args["binary_authorization"]
-            else None,
             # For the few minutes of the default pool, which would otherwise run as the project's default account and
             # with Google's key: many organizations forbid both.
             node_config={

@@ -27,10 +27,11 @@ from preflight.checks import (
     pod_capacity,
     storage,
 )
+from preflight.checks import cluster_options as options
 from preflight.results import Outcome
 from preflight.site import Site
 from reference import cluster as requirements
-from reference import network_prerequisites, shared_vpc
+from reference import cluster_options, network_prerequisites, shared_vpc
 from reference import platform_parts as requirements_of_platform
 from reference.mirrors import check_name
 from reference.namespaces import CHECK as NAMESPACES_CHECK
@@ -152,6 +153,16 @@ def _company_checks(site: Site) -> list[Check]:
         )
         for use in site.settings.encryption.keys
     ]
+    cluster = site.settings.cluster
+    if isinstance(cluster, CreateCluster):
+        needs = "serviceusage.services.get"
+        if cluster.binary_authorization:
+            look = partial(options.binary_authorization, site)
+            checks.append(Check(cluster_options.BINARY_AUTHORIZATION_CHECK, look, needs))
+        if cluster.fleet_project is not None:
+            look = partial(options.fleet, site, cluster.fleet_project)
+            more = f"{needs} on project {cluster.fleet_project}, resourcemanager.projects.getIamPolicy"
+            checks.append(Check(cluster_options.FLEET_CHECK, look, more))
     return checks
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from preflight import cloud
 from preflight.cloud import CloudError
-from reference import encryption, gke, identities, machines, networks, shared_vpc
+from reference import cluster_options, encryption, gke, identities, machines, networks, shared_vpc
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from settings import Settings
@@ -52,6 +52,8 @@ class HealthyCloud:
     def members(self, project: str, role: str) -> frozenset[str]:
         if role in gke.NODE_ROLES:
             return frozenset({f"serviceAccount:{self.settings.identities.node_service_account}"})
+        if role in cluster_options.FLEET_ROLES:
+            return frozenset({f"serviceAccount:{cluster_options.fleet_agent(NUMBER)}"})
         return frozenset({AGENT} if role in {"roles/compute.networkAdmin", shared_vpc.HOST_AGENT} else ())
 
     def key(self, path: str) -> cloud.Key:

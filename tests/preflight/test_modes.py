@@ -17,6 +17,7 @@ from preflight.cloud import Bucket, Cloud, CloudError, Image, OrgPolicy, Project
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from reference.cluster_options import fleet_agent
 from reference.gke import service_agent
 from settings import Settings, SettingsError
 from settings.model import FabricTest
@@ -45,6 +46,7 @@ MODES: Final[dict[str, tuple[Any, ...]]] = {
     "grant": (False, True),
     "accounts": (False, True),
     "iam": ("write", "none"),
+    "options": (False, True),
 }
 """Every key whose value decides what preflight has to ask about."""
 
@@ -87,6 +89,8 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
     cluster: dict[str, Any] = {"mode": row["cluster"], "name": "a4x", "rdma": row["rdma"]}
     if row["zonal"]:
         cluster["location"] = zones[0]
+    if row["options"] and row["cluster"] == "create":
+        cluster |= {"binaryAuthorization": True, "fleetProject": "fleet-project"}
     host = HOST if row["network"] == "shared" else "projects/my-project"
     if row["cluster"] == "create" and row["network"] == "create":
         cluster["network"] = {"nat": row["nat and firewall"], "firewall": row["nat and firewall"]}
@@ -261,6 +265,9 @@ WRONGS: Final = [
     Wrong("key", "key_members", lambda _: frozenset()),
     Wrong("key", "granted_on_key", lambda _: frozenset()),
     Wrong("apis", "disabled_services", lambda _: ["storage.googleapis.com"], "warn"),
+    Wrong("binary authorization", "disabled_services", lambda _: ["binaryauthorization.googleapis.com"]),
+    Wrong("fleet", "disabled_services", lambda _: ["gkehub.googleapis.com"]),
+    Wrong("fleet", "members", lambda found: found - {f"serviceAccount:{fleet_agent(NUMBER)}"}),
     Wrong("reservation", "reservation", lambda found: replace(found, machine_type="a3-megagpu-8g")),
     Wrong("sub-block", "sub_block", lambda found: replace(found, in_use=18)),
     Wrong("quota networks", "project_quotas", lambda found: {**found, "NETWORKS": Quota(5, 5)}),

@@ -105,8 +105,9 @@ def test_nics_in_given_networks_beside_a_network_of_the_clusters_own() -> None:
     assert {name.partition("-")[2] for name in created(run) if name.startswith("foundation-")} == {
         f"network-{part}" for part in ("vpc", "subnet", "router", "nat", "internal", "webhooks")
     }
-    [rule] = run.outputs["firewallRules"]
-    assert rule["sourceRanges"][0] == "primary range of gpu-sub-1"
+    into, out = run.outputs["firewallRules"]
+    assert into["sourceRanges"][0] == "primary range of gpu-sub-1"
+    assert (out["direction"], out["destinationRanges"]) == ("EGRESS", into["sourceRanges"])
 
 
 def test_a_place_for_the_control_plane_is_told_by_path() -> None:
