@@ -8,16 +8,23 @@ from typing import Any, cast
 
 import pulumi
 
-from reference import pod_policies
+from reference import chart_pods, pod_policies
+from settings import Settings
+from settings.model import CreateDraDriver, CreateKai
 
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 
-def observed_policies() -> Sequence[Mapping[str, Any]]:
-    """A list that gets an entry for each pod that is registered later: kind, namespace and name of the object that
-    describes it, its role in a graph, and the policies that it breaks.
+def observed_policies(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """A list with the pods of the charts, which gets an entry for each pod that is registered later.
+
+    An entry has kind, namespace and name of the object that describes the pod, its role in a graph, and the policies
+    that it breaks.
     """
-    found: list[Mapping[str, Any]] = []
+    found: list[Mapping[str, Any]] = [
+        {"kind": pod.kind, "namespace": namespace, "name": pod.name, "policies": [*pod.policies]}
+        for namespace, pod in _of_charts(settings)
+    ]
 
     def observe(args: pulumi.ResourceTransformationArgs) -> None:
         inputs = _in_api_names(args.props)
@@ -30,6 +37,17 @@ def observed_policies() -> Sequence[Mapping[str, Any]]:
 
     pulumi.runtime.register_stack_transformation(observe)
     return found
+
+
+def _of_charts(settings: Settings) -> Iterator[tuple[str, chart_pods.ChartPod]]:
+    namespaces, dynamo = settings.namespaces, settings.dynamo
+    if isinstance(settings.dra_driver, CreateDraDriver):
+        yield from ((namespaces.dra_driver, pod) for pod in chart_pods.DRA_DRIVER)
+    if isinstance(settings.kai, CreateKai):
+        yield from ((namespaces.kai, pod) for pod in chart_pods.KAI)
+    if dynamo.mode == "create":
+        parts = {"grove": dynamo.parts.grove, "nats": dynamo.parts.nats is None}
+        yield from ((dynamo.namespace, chart_pods.PLATFORM[part]) for part, ours in parts.items() if ours)
 
 
 def _pods(inputs: Any) -> Iterator[tuple[Mapping[str, str], Mapping[str, Any]]]:

@@ -146,6 +146,14 @@ def _dynamo(
         {
             "environment": settings.environment,
             "profile": PROFILES[dynamo.version],
+            "pod_metadata": {
+                field: said
+                for field, said in (
+                    ("labels", settings.metadata.pod_labels),
+                    ("annotations", settings.metadata.pod_annotations),
+                )
+                if said
+            },
             "parts": dynamo.parts,
             "kai": not isinstance(settings.kai, NoKai),
             "scheduler": scheduler,

@@ -135,10 +135,12 @@ class DynamoProfile:
         ssh_secret: Any = None,
         *,
         parts: PlatformParts = OWN,
+        pod_metadata: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
         `storage_class` (a name or an output; None: the cluster's default). What `parts` leaves to others is off, and
-        the operator uses theirs.
+        the operator uses theirs. `pod_metadata` has labels and annotations for the pods of NATS and etcd; the charts of
+        the operator and of Grove take none.
 
         Without `ssh_secret` the 0.7 chart's `mpiRun.sshKeygen` hook makes the ssh key: that operator reconciles no
         deployment while the secret is missing, with SGLang too. With the name of a secret (keys `private.key` and
@@ -153,9 +155,13 @@ class DynamoProfile:
         if ssh_secret is not None:
             operator["dynamo"] = {"mpiRun": {"secretName": ssh_secret, "sshKeygen": {"enabled": False}}}
         operator |= {f"{name}Addr": address for name, address in parts.addresses.items()}
-        nats: dict[str, Any] = {"podTemplate": {"merge": {"spec": {"tolerations": tolerations}}}}
+        merged: dict[str, Any] = {"spec": {"tolerations": tolerations}}
         grove: dict[str, Any] = {"tolerations": tolerations} if parts.grove else {}
         etcd: dict[str, Any] = {"tolerations": tolerations}
+        for kind, said in (pod_metadata or {}).items():
+            merged.setdefault("metadata", {})[kind] = dict(said)
+            etcd[f"pod{kind.title()}"] = dict(said)
+        nats: dict[str, Any] = {"podTemplate": {"merge": merged}}
         values: dict[str, Any] = {
             "dynamo-operator": operator,
             "nats": nats,

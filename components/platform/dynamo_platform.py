@@ -10,7 +10,7 @@ once, at start.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -37,6 +37,9 @@ class DynamoPlatformArgs(TypedDict):
 
     profile: DynamoProfile
     """The Dynamo release to install."""
+
+    pod_metadata: Mapping[str, Mapping[str, str]]
+    """`labels` and `annotations` of the pods of NATS and etcd."""
 
     parts: PlatformParts
     """What the release installs, and what is somebody else's."""
@@ -134,6 +137,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             self._storage_class(name, args),
             ssh_secret(self, name, metadata, provider) if moves_hook else None,
             parts=args["parts"],
+            pod_metadata=args["pod_metadata"],
         )
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",

@@ -77,7 +77,7 @@ def test_every_object_and_every_pod_has_them(labelled: Recording) -> None:
 def test_nothing_of_the_program_changes_but_what_is_added(labelled: Recording) -> None:
     plain = recorded(labelled.stack)
     # The readiness check is told the hashes of the pods.
-    without = {"metadata", "spec", "data", "labels", "resourceLabels", "nodeConfig"}
+    without = {"metadata", "spec", "data", "labels", "resourceLabels", "nodeConfig", "values"}
     for resource in plain.resources:
         twin = labelled.find(name=resource.name)
         assert {k: v for k, v in twin.inputs.items() if k not in without} == {
@@ -93,6 +93,15 @@ def test_nothing_of_the_program_changes_but_what_is_added(labelled: Recording) -
             assert _at(resource.inputs, path).items() <= _at(twin.inputs, path).items()
         for path in ("spec.selector", "spec.template.spec", "spec.serviceAccountName"):
             assert _at(resource.inputs, path) == _at(twin.inputs, path)
+        assert _without_metadata(twin.inputs.get("values")) == resource.inputs.get("values")
+
+
+def _without_metadata(values: Any) -> Any:
+    """Values of a release without what the charts of NATS and etcd take for their pods."""
+    if isinstance(values, Mapping):
+        taken = {"podLabels", "podAnnotations", "metadata"}
+        return {key: _without_metadata(value) for key, value in values.items() if key not in taken}
+    return values
 
 
 def _at(inputs: Mapping[str, Any], path: str) -> Mapping[str, Any]:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from reference import chart_pods
 from reference.pod_policies import POLICIES, broken
 from tests.conftest import recorded
+from tests.recorder import run_program
+from tests.unit.configs import shipped
 
 RESTRICTED: Mapping[str, Any] = {
     "automountServiceAccountToken": False,
@@ -66,7 +69,8 @@ def test_every_pod_of_an_environment_is_in_the_output(stack: str) -> None:
         spec, metadata = resource.inputs.get("spec") or {}, resource.inputs.get("metadata") or {}
         roles = [None] if "template" in spec else [role.lower() for role in spec.get("services", {})]
         pods |= {(resource.type.rpartition(":")[2], metadata["namespace"], metadata["name"], role) for role in roles}
-    assert set(found) == pods
+    theirs = {"kai-scheduler", "nvidia-dra-driver-gpu", "dynamo-cloud"}
+    assert {key for key in found if key[1] not in theirs} == {key for key in pods if key[1] not in theirs}
     assert {policy for policies in found.values() for policy in policies} <= set(POLICIES)
     by_role = {key[3]: policies for key, policies in found.items() if key[3]}
     assert "disallow-privileged-containers" in by_role["decode"]
@@ -74,3 +78,26 @@ def test_every_pod_of_an_environment_is_in_the_output(stack: str) -> None:
     assert "disallow-host-path" not in by_role["frontend"]
     [check] = [policies for key, policies in found.items() if "readiness" in key[2]]
     assert check == ["restrict-automount-sa-token"]
+
+
+def test_the_pods_of_charts_are_listed_where_the_program_installs_them_and_in_the_namespaces_that_it_is_told() -> None:
+    adopt: dict[str, Any] = {"dynamo": {"mode": "adopt"}, "kai": {"mode": "adopt"}, "draDriver": {"mode": "adopt"}}
+    names: dict[str, Any] = {"namespaces": {"kai": "team-kai", "draDriver": "team-dra"}}
+
+    def listed(config: dict[str, Any]) -> dict[str, str]:
+        return {
+            one["name"]: one["namespace"]
+            for one in run_program("dev", config=config).outputs["policyExemptions"]
+            if one["name"].startswith(("kai-", "nvidia-", "dynamo-platform", "grove"))
+        }
+
+    own = listed({})
+    assert own["nvidia-dra-driver-gpu-kubelet-plugin"] == "nvidia-dra-driver-gpu"
+    assert own["grove-operator"] == own["dynamo-platform-nats"] == "dynamo-cloud"
+    assert listed(adopt) == {}
+    named = listed({**names, "dynamo": {**shipped("dev")["dynamo-a4x:dynamo"], "grove": "adopt"}})
+    assert named["kai-operator"] == "team-kai"
+    assert named["nvidia-dra-driver-gpu-controller"] == "team-dra"
+    assert "grove-operator" not in named
+    policies = {policy for pod in (*chart_pods.KAI, *chart_pods.DRA_DRIVER) for policy in pod.policies}
+    assert policies <= set(POLICIES)

@@ -51,6 +51,17 @@ def test_every_system_pod_gets_the_tolerations_and_the_pull_secret(version: str)
     assert values["grove"]["tolerations"] == TAINTS
 
 
+@pytest.mark.parametrize("version", PROFILES)
+def test_the_pods_of_nats_and_etcd_get_the_labels_of_all_pods_and_nothing_without_them(version: str) -> None:
+    said = {"labels": {"sidecar.istio.io/inject": "false"}, "annotations": {"example.com/scrape": "no"}}
+    values = _values(version, pod_metadata=said)
+    assert values["nats"]["podTemplate"]["merge"] == {"metadata": said, "spec": {"tolerations": TAINTS}}
+    if "etcd" in values:
+        assert values["etcd"]["podLabels"] == said["labels"]
+        assert values["etcd"]["podAnnotations"] == said["annotations"]
+    assert _values(version, pod_metadata={}) == _values(version)
+
+
 def test_releases_name_the_sglang_of_their_images() -> None:
     assert {version: profile.sglang for version, profile in PROFILES.items()} == {
         "0.7.0": "0.5.4.post3",
