@@ -1,26 +1,24 @@
-"""`python3 -m barrier FILE`: idles until SIGTERM, and then ends when its stack has left nothing behind.
+"""`python3 -m barrier FILE`: lets its own Deployment be deleted once the stack has left nothing behind.
 
-The deletion of a Deployment in the foreground is done when its pods have ended. While this pod waits, Pulumi waits, and
-deletes neither the platform nor the nodes that clean up what is left.
+The Deployment has a finalizer that only this process removes. Until then it stays in deletion and Pulumi waits for it,
+and deletes neither the platform nor the nodes that clean up what is left. Its pod is an ordinary one meanwhile: it is
+replaced if it is evicted, and its token is renewed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Final
+from typing import Final, cast
 
 from barrier import config, remains
-from barrier.config import Config
+from barrier.config import FINALIZER, Config
 from readiness import kubernetes
-from readiness.fields import text
+from readiness.fields import Object, inner, text
 from readiness.kubernetes import ApiError, Kubernetes
 
 _REQUEST_SECONDS: Final = 20.0
@@ -34,53 +32,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", type=Path, help="the configuration, a JSON file")
     parser.add_argument("--service-account", type=Path, default=kubernetes.SERVICE_ACCOUNT, metavar="FOLDER")
     given = parser.parse_args(arguments)
-    asked_to_end = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        asked_to_end.set()
-
-    signal.signal(signal.SIGTERM, stop)
     try:
         chosen = config.parse(given.config.read_text(encoding="utf-8"))
         namespace = (given.service_account / "namespace").read_text(encoding="utf-8").strip()
         api = Kubernetes.in_cluster(os.environ, namespace, given.service_account, _REQUEST_SECONDS)
+        # What may not be read at the end should fail the `pulumi up` that makes this pod.
+        _own(api, chosen)
+        remains.of(api, chosen.stack)
     except (OSError, ApiError, config.ConfigError) as error:
         _say(f"the teardown barrier cannot begin: {error}")
         return 1
     _say(f"waiting for the end of stack {chosen.stack}")
-    asked_to_end.wait()
     while not _is_over(api, chosen):
         time.sleep(chosen.poll_seconds)
-    return 0
+    # A pod that ends would be started again until its Deployment is gone.
+    while True:
+        time.sleep(chosen.poll_seconds)
 
 
 def _is_over(api: Kubernetes, chosen: Config) -> bool:
-    """Whether this pod may end: the stack has left nothing, or the Deployment stays and another pod will wait."""
+    """Whether the Deployment was released: it is in deletion, and the stack has left nothing."""
     try:
-        if _deployment_stays(api, chosen):
-            _say("only this pod ends, the Deployment stays")
-            return True
+        own = _own(api, chosen)
+        if not text(own, "metadata", "deletionTimestamp"):
+            return False
         left = remains.of(api, chosen.stack)
+        if not left:
+            _release(api, chosen, own)
+            _say(f"nothing of stack {chosen.stack} is left")
+            return True
     except ApiError as error:
         _say(f"the Kubernetes API cannot be read: {error}")
         return False
-    if left:
-        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        _say(f"{len(left)} objects of stack {chosen.stack} are left: {', '.join(left[:_NAMED])}{more}")
-        return False
-    _say(f"nothing of stack {chosen.stack} is left")
-    return True
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    _say(f"{len(left)} objects of stack {chosen.stack} are left: {', '.join(left[:_NAMED])}{more}")
+    return False
 
 
-def _deployment_stays(api: Kubernetes, chosen: Config) -> bool:
-    try:
-        own = api.get("apps/v1", "deployments", chosen.deployment)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        # Deleted in the background, by hand: nobody waits, and what is left is waited for all the same.
-        return False
-    return not text(own, "metadata", "deletionTimestamp")
+def _own(api: Kubernetes, chosen: Config) -> Object:
+    return api.get("apps/v1", "deployments", chosen.deployment)
+
+
+def _release(api: Kubernetes, chosen: Config, own: Object) -> None:
+    metadata = inner(own, "metadata")
+    held = metadata.get("finalizers")
+    others = [one for one in cast("list[object]", held) if one != FINALIZER] if isinstance(held, list) else []
+    # With the version that was read: a finalizer that somebody adds meanwhile is not lost.
+    body = {"metadata": {"finalizers": others, "resourceVersion": text(metadata, "resourceVersion")}}
+    api.patch("apps/v1", "deployments", chosen.deployment, body)
 
 
 def _say(line: str) -> None:

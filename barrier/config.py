@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, cast
+from typing import Any, Final, cast
+
+FINALIZER: Final = "dynamo-a4x/teardown-barrier"
+"""Finalizer of the barrier's Deployment, which only the barrier removes."""
 
 
 class ConfigError(Exception):

@@ -19,12 +19,12 @@ _FILES: Final = (
 
 
 def rules() -> list[PolicyRule]:
-    """All permissions of the barrier, in the namespace of its stack."""
+    """All permissions of the barrier, in the namespace of its stack: it reads, and releases its own Deployment."""
     plurals: dict[str, list[str]] = {}
     for kind in KINDS:
         plurals.setdefault(kind.group, []).append(kind.plural)
     return [
-        {"api_groups": ["apps"], "resources": ["deployments"], "verbs": ["get"]},
+        {"api_groups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]},
         *({"api_groups": [group], "resources": names, "verbs": ["list"]} for group, names in plurals.items()),
     ]
 

@@ -8,6 +8,7 @@ import pulumi
 
 from components.serving.fabric_test import FabricTest
 from program.infrastructure import Infrastructure
+from program.isolation import isolation
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Secrets, Settings
@@ -39,6 +40,7 @@ def build_fabric_tests(
                 "variables": _nccl_variables(settings, stack),
                 "rdma": settings.cluster.rdma,
                 "ngc_api_key": secrets.ngc_api_key,
+                "policies": isolation(settings, "fabric-test"),
                 "provider": infrastructure.cluster.provider,
             },
             pulumi.ResourceOptions(depends_on=[*own, *software]),

@@ -14,6 +14,7 @@ from program.encryption import usable_key
 from program.fabric import build_fabric_tests
 from program.guard import platform_use
 from program.infrastructure import Infrastructure
+from program.isolation import isolation
 from program.outbound import download_variables
 from reference import kai, naming
 from reference.dynamo import PROFILES
@@ -98,6 +99,7 @@ def _dra_driver(
         "version": version,
         "namespace": settings.namespaces.dra_driver,
         "create_namespace": settings.namespaces.create,
+        "policies": isolation(settings, "dra-driver"),
         "nodes": pulumi.Output.all(*nodes).apply(sum),
         "node_pools": infrastructure.pools,
         "chart_source": settings.dynamo.chart_source,
@@ -122,6 +124,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
         "version": version,
         "namespace": settings.namespaces.kai,
         "create_namespace": settings.namespaces.create,
+        "policies": isolation(settings, "kai"),
         "chart": kai.address(dynamo.chart_source, version),
         "provider": infrastructure.cluster.provider,
         "kubeconfig": infrastructure.cluster.kubeconfig,
@@ -159,6 +162,7 @@ def _dynamo(
             "scheduler": scheduler,
             "namespace": dynamo.namespace,
             "create_namespace": settings.namespaces.create,
+            "policies": isolation(settings, "dynamo"),
             "provider": infrastructure.cluster.provider,
             "chart_source": dynamo.chart_source,
             "chart_key": secrets.ngc_api_key if dynamo.chart_login else None,
@@ -209,6 +213,7 @@ def _downloads(settings: Settings, secrets: Secrets, infrastructure: Infrastruct
                     "provider": infrastructure.cluster.provider,
                     "namespace": namespace,
                     "create_namespace": settings.namespaces.create,
+                    "policies": isolation(settings, "download"),
                     "service_account": naming.DOWNLOAD_ACCOUNT,
                     "service_account_annotations": identity.annotations,
                     "bucket": infrastructure.bucket,

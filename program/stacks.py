@@ -13,6 +13,7 @@ from manifests import commands
 from manifests.graph import ExtraVolume
 from program.bucket_access import bucket_access
 from program.infrastructure import Infrastructure
+from program.isolation import isolation
 from program.outbound import frontend_variables
 from program.platform import Platform
 from reference import naming
@@ -77,6 +78,7 @@ def build_stack(
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
             "options": _options(settings, stack),
+            "policies": isolation(settings, "stack", stack),
         },
         pulumi.ResourceOptions(depends_on=[*platform.ready, *([test] if test else [])]),
     )

@@ -157,7 +157,8 @@ class DynamoProfile:
         operator |= {f"{name}Addr": address for name, address in parts.addresses.items()}
         merged: dict[str, Any] = {"spec": {"tolerations": tolerations}}
         grove: dict[str, Any] = {"tolerations": tolerations} if parts.grove else {}
-        etcd: dict[str, Any] = {"tolerations": tolerations}
+        # The chart's own NetworkPolicy lets everybody in, and what policies allow adds up (bitnami/charts etcd).
+        etcd: dict[str, Any] = {"tolerations": tolerations, "networkPolicy": {"enabled": False}}
         for kind, said in (pod_metadata or {}).items():
             merged.setdefault("metadata", {})[kind] = dict(said)
             etcd[f"pod{kind.title()}"] = dict(said)

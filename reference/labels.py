@@ -65,6 +65,11 @@ def check_kubernetes_label(label: str, value: str, key: str) -> None:
     """Raise `RuleError` unless the API server takes the label, and no object of the program has its key."""
     if label in KUBERNETES_OWN or label.startswith(PREFIXES_OWN):
         raise _own(label, value, key)
+    check_selector(label, value, key)
+
+
+def check_selector(label: str, value: str, key: str) -> None:
+    """Raise `RuleError` unless the API server takes the label: whoever's it is, it can be selected by."""
     _check_name(label, value, key)
     if value and not _PART.fullmatch(value):
         rule = "a label's value has up to 63 letters, digits, hyphens, dots and underscores, no sign at either end"

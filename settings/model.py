@@ -39,6 +39,7 @@ from settings.fields import (
 )
 from settings.identities import Identities
 from settings.images import Images
+from settings.isolation import Clients, Isolation
 from settings.maintenance import Maintenance
 from settings.metadata import Metadata
 from settings.namespaces import Namespaces
@@ -429,6 +430,16 @@ class Stack(StrictModel):
     volumes: tuple[Volume, ...] = Field(
         default=(), description="a list of volumes, each with name, mountPath, source, readOnly and roles"
     )
+    clients: Annotated[Clients, Change.IN_PLACE] = Field(
+        default=(),
+        description="who may ask the frontends beside the stack's own pods: a list of pods and ranges, or `cluster` "
+        "for every pod of the cluster",
+    )
+
+    @property
+    def said_clients(self) -> Any:
+        """The clients as the config says them."""
+        return self.model_dump(by_alias=True, exclude_none=True)["clients"]
 
     @property
     def space(self) -> str:
@@ -469,6 +480,7 @@ class Settings(StrictModel):
     namespaces: Namespaces = Field(
         default=Namespaces(), description="a mapping with create, kai, draDriver and downloads"
     )
+    isolation: Isolation = Field(default=Isolation(), description="a mapping with ingress")
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")

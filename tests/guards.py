@@ -34,10 +34,20 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "manifests": frozenset({"reference", "serving_rules"}),
     "settings": frozenset({"validation", "reference", "serving_rules"}),
     "components.update_hooks": frozenset(),
+    "components.network_policies": frozenset({"reference"}),
     "components.gcp": frozenset({"validation", "reference", "components.update_hooks"}),
-    "components.platform": frozenset({"reference", "manifests"}),
+    "components.platform": frozenset({"reference", "manifests", "components.network_policies"}),
     "components.serving": frozenset(
-        {"reference", "serving_rules", "manifests", "readiness", "fabric", "barrier", "components.update_hooks"}
+        {
+            "reference",
+            "serving_rules",
+            "manifests",
+            "readiness",
+            "fabric",
+            "barrier",
+            "components.update_hooks",
+            "components.network_policies",
+        }
     ),
     "program": frozenset({"reference", "serving_rules", "manifests", "settings", "components"}),
     "__main__": frozenset({"settings", "program"}),

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network_policies import Specs, network_policies
 from components.platform.chart_login import chart_login
 from components.platform.owned_namespace import namespace_for
 from reference import chart_images, charts, dra_driver, machines, naming
@@ -37,6 +38,9 @@ class DraDriverArgs(TypedDict):
     """Namespace of the driver."""
     create_namespace: bool
     """Whether the namespace is created; else it exists, and stays."""
+
+    policies: Specs
+    """NetworkPolicies of the namespace; none: every pod of the cluster reaches it."""
     chart_source: str | None
     """Mirror of the charts (URL, folder or `oci://`); None: NVIDIA's own repository."""
     chart_key: pulumi.Input[str] | None
@@ -68,6 +72,7 @@ class DraDriver(pulumi.ComponentResource):
         version = args["version"]
 
         namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
         quota = kubernetes.core.v1.ResourceQuota(
             f"{name}-quota",
             metadata={
@@ -106,8 +111,9 @@ class DraDriver(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # Without the quota none of the chart's pods is admitted, and they run on the pools.
-                depends_on=[quota, *args["node_pools"]],
+                # Without the quota none of the chart's pods is admitted, and they run on the pools; none listens before
+                # it is isolated.
+                depends_on=[quota, *isolation, *args["node_pools"]],
             ),
         )
 

@@ -16,6 +16,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network_policies import Specs, network_policies
 from components.platform.chart_login import chart_login
 from components.platform.owned_namespace import namespace_for
 from components.platform.ssh_secret import ssh_secret
@@ -55,6 +56,9 @@ class DynamoPlatformArgs(TypedDict):
 
     create_namespace: bool
     """Whether the namespace is created; else it exists, and stays."""
+
+    policies: Specs
+    """NetworkPolicies of the namespace; none: every pod of the cluster reaches it."""
 
     provider: kubernetes.Provider
     """Provider of the cluster."""
@@ -101,7 +105,8 @@ class DynamoPlatform(pulumi.ComponentResource):
         login = chart_login(args["chart_key"])
         namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
         # Must exist before the operator starts; the release uses no output of these.
-        first: list[pulumi.Resource] = [*args["scheduler"]]
+        isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
+        first: list[pulumi.Resource] = [*args["scheduler"], *isolation]
         metadata: Any = {"namespace": namespace, "labels": labels}
         if args["ngc_api_key"] is not None:
             first.append(
@@ -150,7 +155,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             atomic=True,
             timeout=1200,
             # At start the operator looks for KAI, and exits after two minutes if a Dynamo CRD is missing; the pods
-            # reference the pull secret.
+            # reference the pull secret; and nothing listens before it is isolated.
             # A volume keeps its class: Kubernetes refuses another one in a StatefulSet, and Helm undoes the upgrade.
             opts=pulumi.ResourceOptions(
                 parent=self, provider=provider, depends_on=first, ignore_changes=list(VOLUME_CLASSES)

@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network_policies import Specs, network_policies
 from components.platform.chart_login import chart_login
 from components.platform.owned_namespace import namespace_for
 from reference import chart_images, kai, machines, naming
@@ -62,6 +63,9 @@ class KaiSchedulerArgs(TypedDict):
     create_namespace: bool
     """Whether the namespace is created; else it exists, and stays."""
 
+    policies: Specs
+    """NetworkPolicies of the namespace; none: every pod of the cluster reaches it."""
+
     chart: str
     """Address of the chart, or of its archive."""
 
@@ -94,6 +98,7 @@ class KaiScheduler(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:platform:KaiScheduler", name, {}, opts)
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
         namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=kai.CHART,
@@ -106,7 +111,8 @@ class KaiScheduler(pulumi.ComponentResource):
             ),
             atomic=True,
             timeout=_TIMEOUT_SECONDS,
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
+            # Nothing listens before it is isolated.
+            opts=pulumi.ResourceOptions(parent=self, provider=provider, depends_on=isolation),
         )
         timeouts = pulumi.CustomTimeouts(create=f"{_TIMEOUT_SECONDS}s", update=f"{_TIMEOUT_SECONDS}s")
         ConfigPatch(

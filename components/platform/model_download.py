@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network_policies import Specs, network_policies
 from components.platform.owned_namespace import namespace_for
 from manifests import certificates, gcsfuse
 from reference import capacity, machines, naming, outbound
@@ -45,6 +46,9 @@ class ModelDownloadArgs(TypedDict):
 
     create_namespace: bool
     """Whether the namespace is created; else it exists, and stays."""
+
+    policies: Specs
+    """NetworkPolicies of the namespace; none: every pod of the cluster reaches it."""
 
     service_account: str
     """Name of the Kubernetes service account that may write to the bucket."""
@@ -85,6 +89,7 @@ class ModelDownload(pulumi.ComponentResource):
         provider, model = args["provider"], args["model"]
         labels = naming.kubernetes_labels(args["environment"])
         where = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        isolation = network_policies(self, name, {"namespace": where, "labels": labels}, args["policies"], provider)
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
             metadata={
@@ -164,7 +169,7 @@ class ModelDownload(pulumi.ComponentResource):
             },
             # DeepSeek-R1 is 700 GB; the hub limits a client's rate.
             opts=pulumi.ResourceOptions(
-                parent=self, provider=provider, custom_timeouts=pulumi.CustomTimeouts(create="6h")
+                parent=self, provider=provider, depends_on=isolation, custom_timeouts=pulumi.CustomTimeouts(create="6h")
             ),
         )
         self.model = job.status.apply(lambda _: model)

@@ -23,6 +23,7 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network_policies import Specs, network_policies
 from components.serving import pod_objects, rollout_warnings
 from components.serving.kinds import ComputeDomain
 from fabric import config as fabric_config
@@ -82,6 +83,9 @@ class FabricTestArgs(TypedDict):
     ngc_api_key: pulumi.Input[str] | None
     """NGC API key, a secret: pulls the image from nvcr.io; None: it needs none."""
 
+    policies: Specs
+    """NetworkPolicies of its namespace; none: every pod of the cluster reaches it."""
+
     provider: kubernetes.Provider
     """Provider of the cluster."""
 
@@ -104,6 +108,9 @@ class FabricTest(pulumi.ComponentResource):
             ),
         )
         metadata: Any = {"name": NAME, "namespace": namespace.metadata["name"], "labels": labels}
+        isolation = network_policies(
+            self, name, {"namespace": namespace.metadata["name"], "labels": labels}, args["policies"], provider
+        )
         secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
         nics = None
         if args["rdma"] == "dranet":
@@ -158,6 +165,7 @@ class FabricTest(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
+                depends_on=isolation,
                 ignore_changes=["spec"],
                 delete_before_replace=True,
                 replace_on_changes=["#initerror"],

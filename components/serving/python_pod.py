@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from reference import machines
 from reference.capacity import Size
 
-CODE_FOLDER, CONFIG_FOLDER = "/opt/code", "/config"
+CODE_FOLDER, CONFIG_FOLDER = "/opt/check", "/config"
 _USER = 65532
 
 
@@ -73,7 +73,7 @@ def python_pod(args: PythonPodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "image": args["image"],
                 "working_dir": CODE_FOLDER,
                 "command": args["command"],
-                "resources": {"requests": args["requests"].requests(), "limits": {"memory": "256Mi"}},
+                "resources": {"requests": args["requests"].requests(), "limits": {"cpu": "1", "memory": "256Mi"}},
                 "security_context": {
                     "allow_privilege_escalation": False,
                     "read_only_root_filesystem": True,

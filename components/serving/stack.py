@@ -19,10 +19,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
+from components.network_policies import Specs, network_policies
 from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
-from components.serving.teardown_barrier import TeardownBarrier
+from components.serving.teardown_barrier import DELETE_MINUTES, TeardownBarrier
 from manifests import certificates, commands, gcsfuse, graph, launch
 from reference import gke, naming, outbound
 from reference.dynamo import DynamoProfile
@@ -156,6 +157,9 @@ class ServingStackArgs(TypedDict):
     options: StackOptions
     """What an environment may set on the pods."""
 
+    policies: Specs
+    """NetworkPolicies of its namespace; none: every pod of the cluster reaches the stack."""
+
 
 class ServingStack(pulumi.ComponentResource):
     """A DynamoGraphDeployment that serves one layout, and the objects that it needs."""
@@ -206,7 +210,9 @@ class ServingStack(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
-        first: list[pulumi.Resource] = [hf_secret]
+        # Closed before anything listens.
+        isolation = network_policies(self, name, metadata, args["policies"], provider)
+        first: list[pulumi.Resource] = [hf_secret, *isolation]
         if args["profile"].pod_rules:
             first.append(
                 DiscoveryRole(
@@ -321,12 +327,12 @@ class ServingStack(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
-                # The pods use the token's secret and the role; the graph uses no output of either.
+                # The pods use the token's secret, the role and the isolation; the graph uses no output of these.
                 depends_on=first,
                 # A domain has no room for old and new pods at once.
                 delete_before_replace=True,
                 hooks=rollout_warnings.of_graph(name, stack),
-                custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{DELETE_MINUTES}m"),
             ),
         )
         service = kubernetes.core.v1.Service(
@@ -368,7 +374,7 @@ class ServingStack(pulumi.ComponentResource):
         options = pulumi.ResourceOptions(
             parent=self,
             provider=args["provider"],
-            custom_timeouts=pulumi.CustomTimeouts(delete="30m"),
+            custom_timeouts=pulumi.CustomTimeouts(delete=f"{DELETE_MINUTES}m"),
             hooks=rollout_warnings.of_namespace(name, args["stack"]),
         )
         if args["barrier"] is None:

@@ -1,8 +1,9 @@
 """The teardown barrier of a stack in somebody else's namespace (docs/decisions/0001).
 
 A namespace of our own is gone only when everything in it is, and Pulumi waits for that. Where the namespace stays, this
-Deployment takes its place: its deletion in the foreground, which is Pulumi's, ends with its pod, and the pod ends when
-nothing of the stack is left. Whatever cleans up the stack must be deleted after it.
+Deployment takes its place: it has a finalizer, which its own pod removes when nothing of the stack is left. Deleted in
+the background it keeps its pod until then, and Pulumi waits until it is gone. Whatever cleans up the stack must be
+deleted after it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from barrier import package
-from barrier.config import Config
+from barrier.config import FINALIZER, Config
 from components.serving.python_pod import CONFIG_FOLDER, python_pod
 from reference import machines, naming
 from reference.footprint import TEARDOWN_BARRIER
@@ -22,11 +23,10 @@ NAME: Final = "teardown-barrier"
 """Name of its objects, one of each in a stack's namespace."""
 
 DELETE_MINUTES: Final = 30
-"""How long `pulumi destroy` waits for the end of the stack, as for a namespace of its own."""
+"""How long `pulumi destroy` waits for the end of a stack, by this or by its namespace."""
 
-GRACE_SECONDS: Final = 6 * 60 * 60
-"""How long the pod may wait before the kubelet kills it. Longer than `pulumi destroy` waits: a stack that does not end
-must stop the teardown, not be given up on by it."""
+MIN_READY_SECONDS: Final = 10
+"""How long the pod must run before it counts: one that may not read the API ends at once, and `pulumi up` says so."""
 
 
 class TeardownBarrierArgs(TypedDict):
@@ -115,15 +115,21 @@ class TeardownBarrier(pulumi.ComponentResource):
                 "on_a4x": args["on_a4x"],
             }
         )
+        held: Any = {
+            **metadata(binding.metadata["namespace"]),
+            "finalizers": [FINALIZER],
+            "annotations": {"pulumi.com/deletionPropagationPolicy": "background"},
+        }
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
-            metadata=metadata(binding.metadata["namespace"]),
+            metadata=held,
             spec={
                 "replicas": 1,
+                "min_ready_seconds": MIN_READY_SECONDS,
                 "selector": {"match_labels": selector},
                 "template": {
                     "metadata": {"labels": selector},
-                    "spec": {**pod, "termination_grace_period_seconds": GRACE_SECONDS},
+                    "spec": {**pod, "termination_grace_period_seconds": 1},
                 },
             },
             opts=pulumi.ResourceOptions(

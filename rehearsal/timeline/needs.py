@@ -200,6 +200,10 @@ RULES: tuple[Rule, ...] = (
         "its deletion is refused only while the policy is bound",
         "destroy",
     ),
+    # Isolation: nothing listens before it is in force, nor after
+    Rule("*/DynamoGraphDeployment", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
+    Rule("*/Job", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
+    Rule("*/Release:*", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
     # On the way down: the stack's namespace is gone only when its pods, cliques and claims are; so is its barrier
     *(
         rule
@@ -207,13 +211,12 @@ RULES: tuple[Rule, ...] = (
         for rule in (
             Rule(barrier, "*/Release:*", ALL, "operators and driver remove the finalizers of the stack", "destroy"),
             Rule(barrier, "NvlinkDomain/NodePool:*", ALL, "pods end in order while their nodes live", "destroy"),
-            Rule(barrier, "*/DaemonSet", ALL, "running servers have the plugin's libraries mapped", "destroy"),
         )
     ),
+    Rule("ServingStack/Namespace", "*/DaemonSet", ALL, "running servers have the plugin's libraries mapped", "destroy"),
     Rule("*/DynamoGraphDeployment", "TeardownBarrier/Deployment", HERE, "it waits for what the graph leaves"),
     Rule("TeardownBarrier/Deployment", "*/RoleBinding", GRANTED, "it may look at what is left"),
     Rule("TeardownBarrier/Deployment", "*/ConfigMap", ITS, "its code lies there"),
-    Rule("TeardownBarrier/Deployment", "GkeCluster/NodePool:*", ALL, _PODS),
     Rule(
         "*/Namespace",
         "GkeCluster/NodePool:*",

@@ -18,10 +18,15 @@ from rehearsal import CloudResource, Rehearsal, RehearsalError
 from rehearsal.simulator.kubernetes import finalizers
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.provider import kind_of, name_of
+from settings import stack_file
+from tests import stacks
 from tests.resilience import language_host
+from tools.platform_team import SHARED
 
 DRANET = "+dranet"
 """Ends the name of an environment that is run with DRANET in place of multi-networking."""
+FOREIGN = "+foreign"
+"""Ends the name of an environment that is run as the example in a cluster and in namespaces of others."""
 EVERY = ("dev", "prod", f"dev{DRANET}", f"prod{DRANET}")
 UNPROTECTED: Mapping[str, Any] = {"dynamo-a4x:protect": False}
 """A protected environment refuses to be destroyed before the engine asks the cloud anything; lifting it is proven
@@ -46,9 +51,12 @@ def whole(values: Iterable[Any]) -> list[Any]:
 
 def rehearse(environment: str, config: Mapping[str, Any] | None = None, **options: Any) -> Rehearsal:
     """A rehearsal of an environment without protection, with `config` laid over its file."""
-    name = environment.removesuffix(DRANET)
+    name = environment.removesuffix(DRANET).removesuffix(FOREIGN)
     changes = {**UNPROTECTED, **(config or {})}
-    if environment != name:
+    if environment.endswith(FOREIGN):
+        changes = {**dict.fromkeys(stacks.config(name)), **stack_file.read(SHARED), **changes}
+        options.setdefault("secrets", {"hfToken": "made-up"})
+    elif environment != name:
         cluster = Rehearsal(name, config=changes).config["dynamo-a4x:cluster"]
         changes["dynamo-a4x:cluster"] = {**cluster, "rdma": "dranet"}
     return Rehearsal(name, config=changes, **options)

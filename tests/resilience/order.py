@@ -154,6 +154,8 @@ def _spoken(key: Key, things: Mapping[Key, Named]) -> str:
 
 def every_part(environment: str) -> dict[str, Any]:
     """The config with which an environment has every part; with DRANET the other mode of all that changes the order."""
+    if environment.endswith(life.FOREIGN):
+        return {}
     file = stacks.config(environment.removesuffix(life.DRANET))
     config: dict[str, Any] = {DOMAINS: [{**domain, "fabricTest": {}} for domain in file[DOMAINS]]}
     if environment.endswith(life.DRANET):

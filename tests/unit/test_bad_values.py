@@ -41,6 +41,7 @@ def config(environment: str = "prod") -> Config:
     """An environment that ships, with the lists that a value can be wrong in."""
     written = put(shipped(environment), "domains[0].taints", [dict(TAINT)])
     put(written, "stacks[0].volumes", [copy.deepcopy(VOLUME)])
+    put(written, "stacks[0].clients", [{"namespace": "chat"}])
     put(written, "pods", {"systemTolerations": [dict(TOLERATION)]})
     if environment == "prod":
         put(written, "cluster.maintenance", {"exclusions": [dict(EXCLUSION)]})

@@ -76,9 +76,12 @@ def test_whoever_makes_the_namespaces_is_told_each() -> None:
     assert parse(shipped("dev"), "dev").foreign_namespaces == []
 
 
-def test_a_teardown_gives_up_before_its_barrier_does() -> None:
+def test_a_teardown_waits_for_the_finalizer_that_the_barrier_s_own_pod_removes() -> None:
     recording = run_program("dev", config={"stacks": [STACK], "namespaces": {"create": False}})
     barrier = recording.find("kubernetes:apps/v1:Deployment", "r1-barrier-deployment")
+    metadata = barrier.inputs["metadata"]
+    assert metadata["finalizers"] == ["dynamo-a4x/teardown-barrier"]
+    # In the foreground the pod would go before it could remove it.
+    assert metadata["annotations"]["pulumi.com/deletionPropagationPolicy"] == "background"
     assert barrier.custom_timeouts["delete"] == "30m"
-    assert barrier.inputs["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 30 * 60
-    assert "pulumi.com/deletionPropagationPolicy" not in barrier.inputs["metadata"].get("annotations", {})
+    assert barrier.inputs["spec"]["minReadySeconds"] == 10

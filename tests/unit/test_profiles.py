@@ -23,7 +23,7 @@ def test_0_7_switches_grove_on_as_a_sub_chart_and_kai_off() -> None:
     assert values["grove"] == {"tolerations": TAINTS, "enabled": True}
     assert values["kai-scheduler"] == {"enabled": False}
     assert _values("0.7.0", kai=False)["kai-scheduler"] == {"enabled": False}
-    assert values["etcd"] == {"tolerations": TAINTS}
+    assert values["etcd"] == {"tolerations": TAINTS, "networkPolicy": {"enabled": False}}
     assert "global" not in values
     assert "mpiRun" not in str(values)
 

@@ -11,7 +11,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import Props, has_unknown, items, mapping, text
-from rehearsal.simulator.workloads import kai, remains, serving
+from rehearsal.simulator.workloads import kai, serving
 from rehearsal.simulator.workloads.nics import DEVICE_NETWORK, PARAM_SET
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
@@ -92,7 +92,6 @@ def at_delete(state: CloudState, resource: CloudResource) -> None:
     if resource.kind == NAMESPACE:
         _delete_namespace(state, resource)
         return
-    remains.wait(state, resource)
     users = list(serving.users_of(state, resource))
     if users:
         raise ApiError(f"{resource} is still used by {', '.join(users)}")

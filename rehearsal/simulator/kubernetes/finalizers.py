@@ -50,6 +50,8 @@ def held(state: CloudState, resource: CloudResource) -> str:
         return "finalizer resource.nvidia.com/computeDomain, and the driver's controller is gone"
     if resource.kind == remains.CLIQUES:
         return remains.held(state, resource)
+    if barred := remains.barred(state, resource):
+        return barred
     if resource.kind == NAMESPACE:
         hanging = [inner for inner in inside(state, resource) if held(state, inner)]
         if hanging:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from rehearsal.simulator.kubernetes import nodes, pods
 from rehearsal.simulator.state import CloudState
 from rehearsal.simulator.values import Props, text
-from rehearsal.simulator.workloads import bucket_access, kai, nics, operator, placement, serving
+from rehearsal.simulator.workloads import bucket_access, kai, nics, operator, placement, serving, traffic
 from rehearsal.simulator.workloads.serving import Role
 
 Judge: TypeAlias = Callable[[CloudState, str, Props], Iterator[str]]
@@ -138,4 +138,5 @@ REFUSED_TO_PODS: tuple[Judge, ...] = (
     _named(placement.blockers),
     _named(bucket_access.blockers),
     _named(nics.blockers),
+    _named(traffic.blockers),
 )

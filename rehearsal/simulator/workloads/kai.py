@@ -16,6 +16,7 @@ from rehearsal.simulator.kubernetes.custom_kinds import KAI_CONFIG, KAI_CRDS, KU
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import Props, dig, items, mapping, text
+from rehearsal.simulator.workloads import traffic
 
 CHART = "kai-scheduler"
 SCHEDULER = "kai-scheduler"
@@ -320,7 +321,10 @@ def _is_ready(resource: CloudResource) -> bool:
 
 def refuse_queue(state: CloudState, cluster: str, name: str) -> None:
     """K7, R10: while the queue webhook does not answer, queues are rejected."""
-    if state.get(_VALIDATING, _QUEUE_WEBHOOK, cluster) is None or answers(state, cluster):
+    if state.get(_VALIDATING, _QUEUE_WEBHOOK, cluster) is None:
+        return
+    _require_reached(state, cluster, f"Queue {name}", "queue-validation.kai.scheduler", {"app": "queue-controller"})
+    if answers(state, cluster):
         return
     raise ApiError(
         f'Queue {name}: Internal error occurred: failed calling webhook "queue-validation.kai.scheduler": '
@@ -331,7 +335,10 @@ def refuse_queue(state: CloudState, cluster: str, name: str) -> None:
 def refuse_pod(state: CloudState, cluster: str, what: str, scheduler: str = "") -> None:
     """R3: webhooks that an uninstalled KAI has left behind fail closed: no pod is created."""
     webhook = state.get(_MUTATING, _POD_WEBHOOK, cluster)
-    if webhook is None or installed(state, cluster) is not None:
+    if webhook is None:
+        return
+    _require_reached(state, cluster, f"{what}: pods", "kai-admission.kai.scheduler", {"app": "admission"})
+    if installed(state, cluster) is not None:
         return
     hooks = items(webhook.outputs, "webhooks")
     if scheduler == SCHEDULER or any(not hook.get("matchConditions") for hook in hooks):
@@ -340,6 +347,16 @@ def refuse_pod(state: CloudState, cluster: str, what: str, scheduler: str = "") 
             '"kai-admission.kai.scheduler": service "admission" not found (a KAI that was uninstalled left it: kubectl '
             "delete configs.kai.scheduler kai-config)"
         )
+
+
+def _require_reached(state: CloudState, cluster: str, what: str, webhook: str, labels: Props) -> None:
+    """A webhook that a NetworkPolicy cuts off stops what it should only look at (failurePolicy Fail)."""
+    running = installed(state, cluster)
+    if running is None:
+        return
+    why = traffic.webhook_refused(state, cluster, text(running[0].outputs, "namespace"), labels)
+    if why:
+        raise ApiError(f'{what}: Internal error occurred: failed calling webhook "{webhook}": timed out: {why}')
 
 
 def refuse_hook(state: CloudState, cluster: str, kai: Kai) -> None:

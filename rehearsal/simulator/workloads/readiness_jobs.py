@@ -15,7 +15,7 @@ import yaml
 from rehearsal.simulator.kubernetes import config_maps, rights
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, dig, items, mapping, number, text
-from rehearsal.simulator.workloads import blockers, serving
+from rehearsal.simulator.workloads import blockers, serving, traffic
 
 _SERVICE = "kubernetes:core/v1:Service"
 _COMPONENT = "nvidia.com/dynamo-component-type"
@@ -55,6 +55,7 @@ def _causes(state: CloudState, job: CloudResource, config: Props) -> Iterator[st
     yield from blockers.of(state, job.scope, graph.outputs)
     yield from _roles(graph.outputs, mapping(config, "roles"))
     yield from _endpoint(state, job.scope, graph.outputs, config)
+    yield from traffic.unanswered(state, job.scope, job, graph.outputs)
 
 
 def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterator[str]:

@@ -2,20 +2,25 @@
 
 Without Grove it stays for good (M14: graph deleted and platform uninstalled at once). It ends with its namespace, for
 which the plugin waits, or while something else takes time: any call but a deletion, and the deletion of a Deployment
-whose pod waits for it. Such a pod is recognized by its config in a ConfigMap, an object with a `stack` and its own
-`deployment`.
+whose pod waits for it and then removes its finalizer. Such a pod is recognized by its config in a ConfigMap, an object
+with a `stack` and its own `deployment`.
 """
 
 from __future__ import annotations
 
 from rehearsal.simulator.kubernetes import config_maps, rights
-from rehearsal.simulator.state import ApiError, CloudResource, CloudState
-from rehearsal.simulator.values import mapping, text
+from rehearsal.simulator.state import CloudResource, CloudState
+from rehearsal.simulator.values import many, mapping, text
 from rehearsal.simulator.workloads import serving
 
 CLIQUES = "kubernetes:grove.io/v1alpha1:PodCliqueSet"
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _PROPAGATION = "pulumi.com/deletionPropagationPolicy"
+_NEEDS = (
+    rights.Permission("get", "apps", "deployments"),
+    rights.Permission("patch", "apps", "deployments"),
+    rights.Permission("list", "grove.io", "podcliquesets"),
+)
 _FINALIZER = "grove.io/podcliqueset.grove.io"
 
 
@@ -50,20 +55,22 @@ def orphan(state: CloudState, cluster: str) -> None:
             left.origin = "program"
 
 
-def wait(state: CloudState, deployment: CloudResource) -> None:
-    """The deletion of a Deployment in the foreground waits for its pod; raises `ApiError` if that would never end."""
+def barred(state: CloudState, deployment: CloudResource) -> str:
+    """What keeps a Deployment in deletion whose pod removes its finalizer; empty if nothing does, or for others.
+
+    The pod runs on while the Deployment is deleted in the background. Deleted in the foreground, the Deployment would
+    lose the pod first and stay for good.
+    """
     config = config_maps.config_of(state, deployment, "stack", "deployment") if deployment.kind == _DEPLOYMENT else None
-    annotations = mapping(deployment.inputs, "metadata.annotations")
-    if config is None or annotations.get(_PROPAGATION, "foreground") != "foreground":
-        return
+    if config is None or not many(deployment.inputs, "metadata.finalizers"):
+        return ""
     namespace = deployment.id.partition("/")[0]
     account = text(deployment.inputs, "spec.template.spec.serviceAccountName")
-    for permission in (
-        rights.Permission("get", "apps", "deployments"),
-        rights.Permission("list", "grove.io", "podcliquesets"),
-    ):
+    if mapping(deployment.inputs, "metadata.annotations").get(_PROPAGATION) != "background":
+        return "its pod ended before it could remove the finalizer"
+    for permission in _NEEDS:
         if not rights.may(state, deployment.scope, namespace, account, permission):
-            raise ApiError(f"{deployment} stays in Terminating: its pod is forbidden to {permission}")
+            return f"its pod is forbidden to {permission}"
     time_passes(state, deployment.scope, namespace)
     left = [
         str(one)
@@ -71,5 +78,4 @@ def wait(state: CloudState, deployment: CloudResource) -> None:
         for one in state.find(kind, scope=deployment.scope)
         if one.id.startswith(f"{namespace}/{text(config, 'stack')}-")
     ]
-    if left:
-        raise ApiError(f"{deployment} stays in Terminating: its pod waits for {', '.join(left)}")
+    return f"its pod waits for {', '.join(left)}" if left else ""

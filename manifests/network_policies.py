@@ -1,0 +1,169 @@
+"""NetworkPolicies from the table of flows: one for each set of pods, so that isolation and its exceptions begin and end
+together, and one for the pods of a namespace that no other selects.
+
+Kubernetes has no rule that denies: the first policy that selects a pod isolates it, and each rule of each policy that
+selects it adds to what may connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from manifests.commands import READINESS_NAME, bench_name
+from reference.flows import Flow, Part, Party
+from reference.naming import ROLE_LABEL, STACK_LABEL
+from serving_rules.layout import WORKER_ROLES
+
+NAME_LABEL: Final = "app.kubernetes.io/name"
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""Label of every namespace with its name, which the API server sets."""
+COMPUTE_DOMAIN_LABEL: Final = "resource.nvidia.com/computeDomain"
+"""Label of the driver's IMEX daemons (templates/compute-domain-daemon.tmpl.yaml)."""
+
+Selector = Mapping[str, Any]
+Peer = Mapping[str, Any]
+
+CLUSTER: Final = "cluster"
+"""Every pod of the cluster, as clients."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Whom a stack lets ask its frontends."""
+
+    namespace: str | None = None
+    namespace_labels: Mapping[str, str] | None = None
+    pods: Mapping[str, str] | None = None
+    """Labels of the pods; None: all pods of the namespaces."""
+    range: str | None = None
+    """Addresses in CIDR notation."""
+
+    @property
+    def peer(self) -> Peer:
+        """As a NetworkPolicy says it."""
+        if self.range is not None:
+            return {"ipBlock": {"cidr": self.range}}
+        found: dict[str, Any] = {}
+        if self.namespace is not None:
+            found["namespaceSelector"] = {"matchLabels": {NAMESPACE_LABEL: self.namespace}}
+        elif self.namespace_labels is not None:
+            found["namespaceSelector"] = {"matchLabels": dict(self.namespace_labels)}
+        if self.pods is not None:
+            found["podSelector"] = {"matchLabels": dict(self.pods)}
+        return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the policies of one namespace must know beside the flows."""
+
+    part: Part
+    stack: str = ""
+    """Name of the stack, in its namespace."""
+    clients: Sequence[Client] | Literal["cluster"] = ()
+    shared: bool = False
+    """Whether pods of others may run in the namespace: they are not isolated."""
+    stack_namespaces: Sequence[str] = ()
+    """Namespaces of the environment's own stacks, which lack a label if others made them."""
+
+
+def policies(flows: Iterable[Flow], place: Place) -> dict[str, dict[str, Any]]:
+    """The specs of the policies of a namespace, by name."""
+    here = [flow for flow in flows if flow.part == place.part]
+    listeners: dict[Party, list[Flow]] = {}
+    for flow in here:
+        listeners.setdefault(flow.listener, []).append(flow)
+    reached: dict[Party, list[Flow]] = {p: its for p, its in listeners.items() if any(flow.sources for flow in its)}
+    found = {
+        party.lower().replace(" ", "-"): _spec(
+            selector(party, place), [_rule(flow, place) for flow in its if _peers(flow, place) != []]
+        )
+        for party, its in reached.items()
+    }
+    selectors = [selector(party, place) for party in reached]
+    if {} not in selectors:
+        closed = [selector(party, place) for party in listeners if party not in reached]
+        found["rest"] = _spec(_of_these(closed) if place.shared else _but_these(selectors), [])
+    return found
+
+
+def _spec(pods: Selector, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": list(rules)}
+
+
+def selector(party: Party, place: Place) -> Selector:
+    """The pods of a party, in their own namespace."""
+    by_name = {
+        "benchmark client": bench_name(place.stack),
+        "readiness check": READINESS_NAME,
+        "NATS": "nats",
+        "etcd": "etcd",
+        "Dynamo operator": "dynamo-operator",
+        "Grove operator": "grove-operator",
+        "DRA driver": "nvidia-dra-driver-gpu",
+    }
+    if party in by_name:
+        return {"matchLabels": {NAME_LABEL: by_name[party]}}
+    if party == "workers":
+        return {
+            "matchLabels": {STACK_LABEL: place.stack},
+            "matchExpressions": [{"key": ROLE_LABEL, "operator": "In", "values": list(WORKER_ROLES)}],
+        }
+    if party == "frontends":
+        return {"matchLabels": {STACK_LABEL: place.stack, ROLE_LABEL: "frontend"}}
+    if party == "IMEX daemons":
+        return {"matchExpressions": [{"key": COMPUTE_DOMAIN_LABEL, "operator": "Exists"}]}
+    # A namespace with pods of one party alone.
+    return {}
+
+
+def _but_these(selectors: Iterable[Selector]) -> Selector:
+    """The pods that none of the selectors selects, by the label that each asks for first."""
+    names, absent = list[str](), dict[str, None]()
+    for chosen in selectors:
+        labels: Mapping[str, str] = chosen.get("matchLabels", {})
+        if NAME_LABEL in labels:
+            names.append(labels[NAME_LABEL])
+        else:
+            absent[next(iter(labels), None) or chosen["matchExpressions"][0]["key"]] = None
+    expressions: list[Mapping[str, Any]] = [{"key": key, "operator": "DoesNotExist"} for key in absent]
+    expressions += [{"key": NAME_LABEL, "operator": "NotIn", "values": names}] if names else []
+    return {"matchExpressions": expressions} if expressions else {}
+
+
+def _of_these(selectors: Iterable[Selector]) -> Selector:
+    """The pods that one of the selectors selects, each of which asks for a name."""
+    names = [chosen["matchLabels"][NAME_LABEL] for chosen in selectors]
+    return {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": names}]}
+
+
+def _rule(flow: Flow, place: Place) -> dict[str, Any]:
+    rule: dict[str, Any] = {}
+    peers = _peers(flow, place)
+    if peers is not None:
+        rule["from"] = peers
+    if flow.ports:
+        rule["ports"] = [{"protocol": "TCP", "port": port} for port in flow.ports]
+    return rule
+
+
+def _peers(flow: Flow, place: Place) -> list[Peer] | None:
+    """Whom the rule of a flow lets in: nobody, if the list is empty; None: everybody."""
+    if "anybody" in flow.sources:
+        return None
+    found: list[Peer] = []
+    for party in flow.sources:
+        if party == "clients":
+            every: Peer = {"namespaceSelector": {}}
+            found += [every] if place.clients == CLUSTER else [client.peer for client in place.clients]
+        elif party == "stacks of any environment":
+            pods = {"matchExpressions": [{"key": STACK_LABEL, "operator": "Exists"}]}
+            found.append({"namespaceSelector": pods, "podSelector": pods})
+            if place.stack_namespaces:
+                named = {"key": NAMESPACE_LABEL, "operator": "In", "values": sorted(place.stack_namespaces)}
+                found.append({"namespaceSelector": {"matchExpressions": [named]}, "podSelector": pods})
+        else:
+            found.append({"podSelector": selector(party, place)})
+    return found

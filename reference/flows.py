@@ -1,0 +1,166 @@
+"""Who listens in the namespaces of the program, who may connect, and why: the one page that says so.
+
+The NetworkPolicies (`manifests.network_policies`), the table in docs/reference/isolation.md and the expected results of
+the tests come from it. What a kubelet or another process of the pod's own node sends is never under a policy, nor is
+what a pod sends to itself; so probes and `kubectl port-forward` and `exec` need no flow.
+
+Marks of a source: [v] read in a released package or run, [s] source at a commit, [d] documentation, [i] inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reference.dynamo import DynamoProfile
+from reference.platform_parts import OWN, PlatformParts
+
+Party = Literal[
+    "workers",
+    "frontends",
+    "benchmark client",
+    "readiness check",
+    "clients",
+    "stacks of any environment",
+    "NATS",
+    "etcd",
+    "Dynamo operator",
+    "Grove operator",
+    "KAI",
+    "IMEX daemons",
+    "DRA driver",
+    "fabric test",
+    "download",
+    "anybody",
+]
+"""A set of pods. `clients` are those that `stacks[].clients` names."""
+
+Part = Literal["stack", "dynamo", "kai", "dra-driver", "fabric-test", "download"]
+"""What has a namespace of its own."""
+
+FRONTEND_PORT: Final = 8000
+NATS_PORT: Final = 4222
+ETCD_PORT: Final = 2379
+WEBHOOK_PORT: Final = 9443
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Connections to one set of pods."""
+
+    part: Part
+    """The namespace of the listener."""
+    listener: Party
+    sources: tuple[Party, ...]
+    """Who may connect; nobody, if it is empty."""
+    ports: tuple[int, ...]
+    """TCP ports; all ports of all protocols, if it is empty."""
+    what: str
+    """What listens there, and why it is open or shut."""
+    source: str
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may connect."""
+        return bool(self.sources)
+
+
+_STACK_PODS: Final = ("workers", "frontends")
+_WEBHOOK: Final = (
+    "admission webhook, with TLS; the API server reaches it through a pod of konnectivity or from the control plane's "
+    "range, and a source list that misses it would stop every creation of a pod"
+)
+
+
+def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
+    """Every listener of an environment with this Dynamo release, of which `parts` are somebody else's."""
+    yield Flow(
+        "stack",
+        "workers",
+        _STACK_PODS,
+        (),
+        "SGLang's rendezvous store (29500), sockets that unpickle what they receive (29501 to 29505, random ones), "
+        "prefill bootstrap (30001), KV transfer, Dynamo's system port (9090): six libraries choose ports at random",
+        "CVE-2026-93034; wheels sglang 0.5.4.post3 to 0.5.23 [v]",
+    )
+    yield Flow(
+        "stack",
+        "frontends",
+        _STACK_PODS,
+        (),
+        "response streams, for which a worker dials back to the frontend on a random port",
+        "dynamo pipeline/network/tcp/server.rs [s]",
+    )
+    yield Flow(
+        "stack",
+        "frontends",
+        ("benchmark client", "readiness check", "clients"),
+        (FRONTEND_PORT,),
+        "the OpenAI-compatible API, without authentication",
+        "dynamo lib/llm/src/http/service [s]",
+    )
+    yield Flow("stack", "benchmark client", (), (), "nothing listens", "components/serving/benchmark.py [v]")
+    yield Flow("stack", "readiness check", (), (), "nothing listens", "components/serving/readiness_check.py [v]")
+    if parts.nats is None:
+        yield Flow(
+            "dynamo",
+            "NATS",
+            ("stacks of any environment",),
+            (NATS_PORT,),
+            "request plane of 0.7, events of 1.0, without a login; its monitor (8222) is for the kubelet alone",
+            "chart nats 1.3.2 [v]; CVE-2026-33215 and others: 2.10.21 is affected [d]",
+        )
+    if profile.needs_etcd and parts.etcd is None:
+        yield Flow(
+            "dynamo",
+            "etcd",
+            ("stacks of any environment", "Dynamo operator"),
+            (ETCD_PORT,),
+            "discovery, without a login; its chart's own policy, which lets everybody in, is off",
+            "operator cmd/main.go:430 [s]; bitnami/charts etcd networkpolicy.yaml [s]",
+        )
+    webhooks = () if profile.needs_etcd else ("anybody",)
+    yield Flow(
+        "dynamo",
+        "Dynamo operator",
+        webhooks,
+        (WEBHOOK_PORT,) if webhooks else (),
+        _WEBHOOK if webhooks else "no webhook before 1.0; metrics (8443) and health (8081) are for the kubelet alone",
+        "dynamo-operator chart, deployment.yaml [s]",
+    )
+    if parts.grove:
+        yield Flow(
+            "dynamo",
+            "Grove operator",
+            ("anybody",),
+            (WEBHOOK_PORT,),
+            f"{_WEBHOOK}; metrics (9445) and health (9444) are for nobody",
+            "Grove's chart, service.yaml [v]",
+        )
+    yield Flow(
+        "kai",
+        "KAI",
+        ("anybody",),
+        (WEBHOOK_PORT,),
+        f"{_WEBHOOK}; the scheduler's plugin server (8081, /get-snapshot) has no authentication and is for nobody",
+        "KAI pkg/scheduler/plugins/snapshot [s]; CVE-2026-24177 [d]",
+    )
+    yield Flow(
+        "dra-driver",
+        "IMEX daemons",
+        ("IMEX daemons",),
+        (),
+        "memory of other nodes (50000) and its control (50005), without authentication; with them alone NVLink works",
+        "k8s-dra-driver-gpu templates/compute-domain-daemon.tmpl.yaml [s]",
+    )
+    yield Flow("dra-driver", "DRA driver", (), (), "health (51515) is for the kubelet alone", "k8s-dra-driver-gpu [s]")
+    yield Flow(
+        "fabric-test",
+        "fabric test",
+        ("fabric test",),
+        (),
+        "NCCL's bootstrap, on random ports",
+        "PyTorch's rendezvous and NCCL choose them [v]",
+    )
+    yield Flow("download", "download", (), (), "nothing listens", "components/platform/model_download.py [v]")
