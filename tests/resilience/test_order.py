@@ -37,7 +37,9 @@ def test_everything_alive_has_what_it_needs_and_the_program_waits_for_that_alone
     theirs = NAMESPACE if environment.endswith(life.FOREIGN) else ""
     made = [task for task in plan.tasks.values() if task.custom and task.kind != theirs]
     assert looks == 2 * len(made) > 60
-    assert order.against_the_page(plan) == []
+    # Company settings add waits that the page does not know; none may be missing.
+    wrong = [line for line in order.against_the_page(plan) if not theirs or "does not wait" in line]
+    assert wrong == []
     record_property("looks at the whole cloud", looks)
 
 
