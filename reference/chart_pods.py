@@ -21,7 +21,7 @@ class ChartPod:
 
     kind: str
     name: str
-    """Name of the object, after the release's where the chart puts that in front."""
+    """Name of the object, including the release's name where the chart prefixes it."""
     policies: Sequence[str]
     """Policies that it breaks, of `reference.pod_policies`."""
 

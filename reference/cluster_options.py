@@ -17,7 +17,8 @@ FLEET_CHECK: Final = "fleet"
 FLEET_ROLES: Final = ("roles/gkehub.serviceAgent", "roles/gkehub.crossProjectServiceAgent")
 """Roles of a fleet's agent on a project whose clusters join it (terraform-google-kubernetes-engine, sa.tf)."""
 
-_TAG_ROLE: Final = "roles/resourcemanager.tagUser"
+_TAG_USER: Final = "roles/resourcemanager.tagUser"
+_TAG_HOLDER: Final = "roles/resourcemanager.tagHoldAdmin"
 
 
 def fleet_agent(project_number: str) -> str:
@@ -40,23 +41,22 @@ def security_group(group: str) -> Prerequisite:
     """The group that holds the groups which roles of Kubernetes can name."""
     return Prerequisite(
         "cluster.securityGroup",
-        f"the group {group}, whose members are the groups that Kubernetes roles name, and may see its members",
+        f"the group {group}; its members are the groups that Kubernetes roles name, and may view its membership",
         f"gcloud identity groups create {group} --organization ORGANIZATION --with-initial-owner WITH_INITIAL_OWNER",
         "none: groups are read with rights in the organisation, not in the project",
         "GKE: configure Google Groups for RBAC",
     )
 
 
-def binary_authorization(project: str, registries: Iterable[str]) -> Iterator[Prerequisite]:
+def binary_authorization(project: str, patterns: Iterable[str]) -> Iterator[Prerequisite]:
     """The API, and a policy that lets every image of the environment through."""
     key, source = "cluster.binaryAuthorization", "Binary Authorization: policy YAML reference"
     enable = f"gcloud services enable {BINARY_AUTHORIZATION_API} --project {project}"
     what = f"the API {BINARY_AUTHORIZATION_API} is on in project {project}"
     yield Prerequisite(key, what, enable, BINARY_AUTHORIZATION_CHECK, source)
-    paths = ", ".join(f"{registry}/**" for registry in registries)
     yield Prerequisite(
         key,
-        f"the project's policy has globalPolicyEvaluationMode: ENABLE, and admits {paths}",
+        f"the project's policy has globalPolicyEvaluationMode: ENABLE, and admits {', '.join(patterns)}",
         f"gcloud container binauthz policy import POLICY_FILE --project {project}",
         "none: a policy is judged by Google, image by image",
         source,
@@ -64,19 +64,31 @@ def binary_authorization(project: str, registries: Iterable[str]) -> Iterator[Pr
 
 
 def secure_tags(tags: Mapping[str, str], project: str, project_number: str) -> Iterator[Prerequisite]:
-    """The tags exist, and whoever creates nodes may put them on."""
-    key, source = "metadata.secureTags", "GKE: tags for firewall policies; [inferred] that no other role is needed"
+    """The tags exist, and GKE may put them on nodes."""
+    key, source = "metadata.secureTags", "GKE: use tags in firewall policies, prerequisites"
+    check = "none: tags are read with rights in the organisation"
+    agent, apis = gke.service_agent(project_number), shared_vpc.apis_agent(project_number)
+    add = "add-iam-policy-binding"
     for tag, value in tags.items():
         yield Prerequisite(
             key,
             f"the tag {tag} with the value {value}, of purpose GCE_FIREWALL",
             "gcloud resource-manager tags keys create KEY --parent=organizations/ORGANIZATION --purpose=GCE_FIREWALL "
-            "--purpose-data=network=PROJECT/NETWORK; gcloud resource-manager tags values create VALUE --parent=KEY",
-            "none: tags are read with rights in the organisation",
+            "--purpose-data=organization=auto; gcloud resource-manager tags values create VALUE --parent=KEY",
+            check,
             source,
         )
-    agents = (gke.service_agent(project_number), shared_vpc.apis_agent(project_number))
-    for member in ("user:YOU", *(f"serviceAccount:{agent}" for agent in agents)) if tags else ():
-        command = iam.command("project", project, _TAG_ROLE, member)
-        what = f"{_TAG_ROLE} on the tag's values and on project {project} for {member.partition(':')[2]}"
-        yield Prerequisite(key, what, command, "none: tags are read with rights in the organisation", source)
+        grants = [
+            *(("keys", tag, one, _TAG_USER) for one in (agent, apis)),
+            *(("values", value, one, _TAG_USER) for one in (agent, apis)),
+            ("values", value, agent, _TAG_HOLDER),
+        ]
+        for kind, name, account, role in grants:
+            member = f"--member=serviceAccount:{account} --role={role}"
+            command = f"gcloud resource-manager tags {kind} {add} {name} {member}"
+            yield Prerequisite(key, f"{account} has {role} on the tag's {kind[:-1]} {name}", command, check, source)
+    if tags:
+        command = iam.command("project", project, _TAG_USER, "user:YOU")
+        yield Prerequisite(
+            key, f"whoever runs pulumi has {_TAG_USER} on the tags and on {project}", command, check, source
+        )

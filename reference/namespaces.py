@@ -65,18 +65,26 @@ class Foreign:
     name: str
     privileged: bool
     """Whether pods there violate the standards `baseline` and `restricted`: they are privileged or mount the host."""
+    stack: str = ""
+    """The stack whose namespace it is: platforms let in the pods of namespaces with its label."""
 
 
 def prerequisites(wanted: Iterable[Foreign]) -> Iterator[Prerequisite]:
     """What a platform team provides where the program creates no namespace."""
     for one in wanted:
-        label = f" with the label {ENFORCED}: privileged" if one.privileged else ""
+        labels = {
+            **({ENFORCED: "privileged"} if one.privileged else {}),
+            **({naming.STACK_LABEL: one.stack} if one.stack else {}),
+        }
         command = f"kubectl create namespace {one.name}"
-        if one.privileged:
-            command += f"; kubectl label namespace {one.name} {ENFORCED}=privileged"
+        if labels:
+            pairs = " ".join(f"{label}={value}" for label, value in labels.items())
+            command += f"; kubectl label namespace {one.name} {pairs}"
+        listed = " and ".join(f"{label}: {value}" for label, value in labels.items())
+        said = f" with the label {listed}" if listed else ""
         yield Prerequisite(
             one.key,
-            f"namespace {one.name}{label}, in which whoever runs pulumi may create, read and delete objects",
+            f"namespace {one.name}{said}, in which whoever runs pulumi may create, read and delete objects",
             command,
             CHECK,
             "https://kubernetes.io/docs/concepts/security/pod-security-standards/",

@@ -1,4 +1,4 @@
-"""The event loops that the Automation API runs the program in: each is closed, whatever became of its run."""
+"""The event loops that the Automation API runs the program in, and the end of each."""
 
 from __future__ import annotations
 

@@ -58,11 +58,17 @@ def used_mirrors(settings: Settings) -> list[str]:
     return sorted({place for image in images_of(settings) if (place := settings.mirrors.place_of(image.target))})
 
 
-def registries(settings: Settings) -> list[str]:
-    """Where the images of the environment are pulled from: its mirrors, and the folders of what is not mirrored."""
-    mirrors = settings.mirrors
-    found = (mirrors.place_of(image.target) or image.target.rpartition("/")[0] for image in images_of(settings))
-    return sorted(set(found))
+def image_patterns(settings: Settings) -> list[str]:
+    """What the images of the environment are called, as Binary Authorization compares names: everything in its mirrors,
+    and every version of each image that is not mirrored.
+    """
+    found: set[str] = set()
+    for image in images_of(settings):
+        place = settings.mirrors.place_of(image.target)
+        name = image.target.partition("@")[0]
+        bare = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+        found.add(f"{place}/**" if place else f"{bare}*")
+    return sorted(found)
 
 
 _Source = tuple[str, str, tuple[str, ...], str]

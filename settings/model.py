@@ -527,7 +527,9 @@ class Settings(StrictModel):
         """The namespaces that somebody else makes; none where the program creates its own."""
         if self.namespaces.create:
             return []
-        found = [Foreign(f"stacks[{i}].namespace", stack.space, True) for i, stack in enumerate(self.stacks)]
+        found = [
+            Foreign(f"stacks[{i}].namespace", stack.space, True, stack.name) for i, stack in enumerate(self.stacks)
+        ]
         if self.namespaces.downloads is not None:
             found.append(Foreign("namespaces.downloads", self.namespaces.downloads, False))
         if self.dynamo.mode == "create":

@@ -14,7 +14,7 @@ from validation.strict_model import StrictModel
 class Namespaces(StrictModel):
     """Namespaces of an environment beside those of `dynamo` and of each stack."""
 
-    create: Annotated[bool, Change.PODS] = Field(
+    create: Annotated[bool, Change.IN_PLACE] = Field(
         default=True,
         description="whether namespaces are created; false: somebody else has made all of them, or has them from then "
         "on: those that the program created stay, with what runs in them",

@@ -19,7 +19,7 @@ from reference import (
 from reference.dynamo import PROFILES
 from reference.network_prerequisites import Team
 from reference.prerequisites import Prerequisite
-from settings.artifacts import registries, used_mirrors
+from settings.artifacts import image_patterns, used_mirrors
 from settings.model import CreateCluster, Settings
 from settings.network import AdoptNetwork
 
@@ -64,7 +64,7 @@ def _cluster_options(settings: Settings) -> Iterator[Prerequisite]:
         if cluster.security_group is not None:
             yield cluster_options.security_group(cluster.security_group)
         if cluster.binary_authorization:
-            yield from cluster_options.binary_authorization(project, registries(settings))
+            yield from cluster_options.binary_authorization(project, image_patterns(settings))
     yield from cluster_options.secure_tags(settings.metadata.secure_tags, project, number)
 
 

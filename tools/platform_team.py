@@ -47,15 +47,17 @@ object to in which pod).
 _SHARED_HEAD: Final = """\
 ## In a cluster of others
 
-Beside what is above of networks, accounts, keys and mirrors:
+What this example needs beside the entries above for the same host project, NICs, accounts, keys and mirrors; what
+belongs to a cluster or a bucket of its own does not concern it:
 """
 
 
 def rows(chosen: Settings, known: Collection[prerequisites.Prerequisite] = (), level: str = "##") -> Iterator[str]:
     """Markdown of the prerequisites of `chosen` beside the `known` ones, one section for each key of the config."""
     sections: dict[str, list[prerequisites.Prerequisite]] = {}
+    said = {(one.what, one.command) for one in known}
     for one in prerequisites.of(chosen):
-        if one not in known:
+        if (one.what, one.command) not in said:
             sections.setdefault(one.key, []).append(one)
     for key, found in sections.items():
         yield f"{level} `{key}`\n"

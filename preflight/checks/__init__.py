@@ -161,7 +161,8 @@ def _company_checks(site: Site) -> list[Check]:
             checks.append(Check(cluster_options.BINARY_AUTHORIZATION_CHECK, look, needs))
         if cluster.fleet_project is not None:
             look = partial(options.fleet, site, cluster.fleet_project)
-            more = f"{needs} on project {cluster.fleet_project}, resourcemanager.projects.getIamPolicy"
+            theirs = f"{needs} and resourcemanager.projects.get on project {cluster.fleet_project}"
+            more = f"{theirs}, resourcemanager.projects.getIamPolicy"
             checks.append(Check(cluster_options.FLEET_CHECK, look, more))
     return checks
 

@@ -106,8 +106,11 @@ def test_the_list_has_what_the_program_would_give_itself() -> None:
     assert sorted(listed) == sorted([*made, *roles])
 
 
-def test_the_keys_that_a_company_asks_for_reach_the_cluster_and_nothing_is_set_without_them() -> None:
+def test_the_options_of_a_cluster_reach_it_and_two_are_said_also_where_they_are_off() -> None:
     plain = run_program("prod").of_type("gcp:container/cluster:Cluster")[0].inputs
+    assert plain["costManagementConfig"] == {"enabled": False}
+    assert plain["binaryAuthorization"] == {"evaluationMode": "DISABLED"}
+    assert not {"fleet", "authenticatorGroupsConfig"} & {key for key, value in plain.items() if value is not None}
     asked = {
         "costAllocation": True,
         "fleetProject": "fleet-project",

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from rehearsal.simulator.kubernetes.network_policies import Address, allowed
+from settings import artifacts, parse
 from tests.isolation import Site, site
 from tests.recorder import run_program
+from tests.unit.configs import shipped
+from tools import isolation_reference
 
 VERSIONS = ("0.7.0", "1.0.2")
 
@@ -129,3 +132,17 @@ def test_webhooks_are_reached_by_the_api_server_from_wherever_it_asks(version: s
         if target.party and allowed(specs, found.namespaces.__getitem__, api_server, target.pod, 9443):
             reached.add(target.party)
     assert reached - {"clients"} == serving
+
+
+def test_the_page_has_the_table() -> None:
+    assert isolation_reference.DOCUMENT.read_text(encoding="utf-8") == isolation_reference.page()
+
+
+def test_binary_authorization_is_told_every_name_that_pods_use_and_nothing_wider() -> None:
+    config = shipped("prod")
+    cluster = {**config["dynamo-a4x:cluster"], "binaryAuthorization": True}
+    patterns = artifacts.image_patterns(parse({**config, "dynamo-a4x:cluster": cluster}, "prod"))
+    images = artifacts.images_of(parse(config, "prod"))
+    assert all(any(image.target.startswith(one.rstrip("*")) for one in patterns) for image in images)
+    assert all(one.rstrip("*").count("/") or one == "nats*" for one in patterns), patterns
+    assert not [one for one in patterns if one.startswith(("/", "*"))]
