@@ -85,7 +85,8 @@ def policies(flows: Iterable[Flow], place: Place) -> dict[str, dict[str, Any]]:
     selectors = [selector(party, place) for party in reached]
     if {} not in selectors:
         closed = [selector(party, place) for party in listeners if party not in reached]
-        found["rest"] = _spec(_of_these(closed) if place.shared else _but_these(selectors), [])
+        rest = {"rest": _of_these(closed)} if place.shared else _but_these(selectors)
+        found |= {name: _spec(pods, []) for name, pods in rest.items()}
     return found
 
 
@@ -119,8 +120,11 @@ def selector(party: Party, place: Place) -> Selector:
     return {}
 
 
-def _but_these(selectors: Iterable[Selector]) -> Selector:
-    """The pods that none of the selectors selects, by the label that each asks for first."""
+def _but_these(selectors: Iterable[Selector]) -> dict[str, Selector]:
+    """Selectors of the pods that none of the others selects, by the label that each of those asks for first.
+
+    Pods without a name are selected by themselves: the API's `NotIn` selects them too, but not every evaluator's does.
+    """
     names, absent = list[str](), dict[str, None]()
     for chosen in selectors:
         labels: Mapping[str, str] = chosen.get("matchLabels", {})
@@ -128,9 +132,15 @@ def _but_these(selectors: Iterable[Selector]) -> Selector:
             names.append(labels[NAME_LABEL])
         else:
             absent[next(iter(labels), None) or chosen["matchExpressions"][0]["key"]] = None
-    expressions: list[Mapping[str, Any]] = [{"key": key, "operator": "DoesNotExist"} for key in absent]
-    expressions += [{"key": NAME_LABEL, "operator": "NotIn", "values": names}] if names else []
-    return {"matchExpressions": expressions} if expressions else {}
+    without: list[Mapping[str, Any]] = [{"key": key, "operator": "DoesNotExist"} for key in absent]
+    if not names:
+        return {"rest": {"matchExpressions": without} if without else {}}
+    unnamed = {"key": NAME_LABEL, "operator": "DoesNotExist"}
+    others = [{"key": NAME_LABEL, "operator": "Exists"}, {"key": NAME_LABEL, "operator": "NotIn", "values": names}]
+    return {
+        "rest": {"matchExpressions": [*without, unnamed]},
+        "rest-named": {"matchExpressions": [*without, *others]},
+    }
 
 
 def _of_these(selectors: Iterable[Selector]) -> Selector:

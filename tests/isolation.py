@@ -102,7 +102,11 @@ def site(version: str = "0.7.0") -> Site:
     other = run_program("dev", config={**adopt, "dynamo": {**dynamo, "mode": "adopt"}, "stacks": theirs})
     profile, own = PROFILES[version], {**_namespaces(one), **_namespaces(other)}
     whole = {"kai-scheduler": "KAI", "fabric-test-dev-a4x-0": "fabric test"}
-    inside = [Actor(f"an unlabelled pod in {name}", Pod(name, {}), whole.get(name, "")) for name in own]
+    inside = [
+        Actor(f"a pod in {name} with labels {labels}", Pod(name, labels), whole.get(name, ""))
+        for name in own
+        for labels in ({}, {"app.kubernetes.io/name": "other"})
+    ]
     return Site(
         [*_strangers(), *inside, *_charts(version), *_of(one), *_of(other)],
         {**own, "chat": {}, "ml": {"team": "ml"}, "elsewhere": {}},

@@ -60,7 +60,7 @@ def test_parts_go_over_to_others_in_place_and_only_another_address_restarts_pods
             "dynamo-release": "update",
             "dynamo-crds": "delete",
             "dynamo-grove-operator-policy": "delete",
-            "dynamo-rest-policy": "update",
+            "dynamo-rest-named-policy": "update",
         }
         moved = changed(**PARTS["0.7.0"])
         assert moved["dynamo-release"] == "update"

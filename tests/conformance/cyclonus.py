@@ -1,0 +1,81 @@
+"""cyclonus, another judge of NetworkPolicies (mattfenwick/cyclonus, Apache-2.0), built once outside the checkout.
+
+Chosen because it evaluates policies without a cluster. It reads only the first document of a file, so each policy gets
+a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rehearsal.engine import cache_folder
+
+VERSION: Final = "v0.5.6"
+_MODULE: Final = f"github.com/mattfenwick/cyclonus/cmd/cyclonus@{VERSION}"
+_CACHE: Final = cache_folder() / "cyclonus" / VERSION
+_ANSWER: Final = re.compile(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", re.IGNORECASE)
+_BUILD_SECONDS: Final = 420
+
+
+class AbsentError(Exception):
+    """There is no cyclonus, and none can be built here; the text says why."""
+
+
+def binary() -> Path:
+    """The program, which is built if it is not there. Raises `AbsentError`."""
+    found = _CACHE / "cyclonus"
+    if found.exists():
+        return found
+    go = shutil.which("go")
+    if go is None:
+        raise AbsentError("cyclonus needs Go to be built, and there is none on PATH")
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        built = subprocess.run(  # noqa: S603 - a pinned module
+            [go, "install", _MODULE],
+            env={**os.environ, "GOBIN": str(_CACHE)},
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise AbsentError(f"cyclonus was not built within {_BUILD_SECONDS} s") from None
+    if built.returncode or not found.exists():
+        last = (built.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise AbsentError(f"cyclonus could not be built: {last}")
+    return found
+
+
+def peer(namespace: str, namespace_labels: Mapping[str, str], pod_labels: Mapping[str, Any]) -> dict[str, Any]:
+    """One end of a connection, in its words."""
+    return {
+        "Internal": {
+            "Namespace": namespace,
+            "NamespaceLabels": {"kubernetes.io/metadata.name": namespace, **namespace_labels},
+            "PodLabels": dict(pod_labels),
+        },
+        "IP": "10.0.0.1",
+    }
+
+
+def judge(policies: Sequence[Mapping[str, Any]], connections: Sequence[Mapping[str, Any]], folder: Path) -> list[bool]:
+    """Whether each connection is allowed. `policies` are whole manifests; `folder` is for its files."""
+    inputs = folder / "policies"
+    inputs.mkdir()
+    for i, policy in enumerate(policies):
+        (inputs / f"{i}.yaml").write_text(json.dumps(policy), encoding="utf-8")
+    traffic = folder / "traffic.json"
+    traffic.write_text(json.dumps(list(connections)), encoding="utf-8")
+    command = [str(binary()), "analyze", "--mode", "query-traffic", "--policy-path", str(inputs)]
+    ran = subprocess.run(  # noqa: S603 - our own build
+        [*command, "--traffic-path", str(traffic)], capture_output=True, text=True, timeout=600, check=True
+    )
+    return [answer.upper() == "TRUE" for answer in _ANSWER.findall(ran.stdout)]
