@@ -22,8 +22,6 @@ OTHERS: Final = frozenset({"gcp", "kubernetes", "pulumi", "random"})
 """Namespaces of the engine and of the program's providers, which check their own keys."""
 
 _SLIP: Final = 0.6
-_TOKENS: Final = ("nvapi-", "hf_")
-"""Prefixes of the tokens that the program needs."""
 
 
 def sort(
@@ -47,9 +45,8 @@ def sort(
             rule = "keys of this program have its namespace, and nothing reads this one"
             if not colon:
                 rule = "a key has a namespace in front"
-            written = HIDDEN if name in secrets else value
             fix = f"write {PREFIX}{name}" if name in {*known, *secrets} else nearest(name, [*known, *secrets])
-            problems.append(Problem(text, written, rule, fix))
+            problems.append(Problem(text, value, rule, fix))
             meant[name] = value
     return {**{name: value for name, value in meant.items() if name in known}, **values}, problems
 
@@ -67,10 +64,10 @@ def _unknown(name: str, value: Any, known: Collection[str], secrets: Collection[
     fix = nearest(name, [*names, *secrets])
     if top != name and top in names:
         fix = f"a key inside {top} is set by its path: pulumi config set --path '{name}' VALUE"
-    return Problem(name, HIDDEN if _is_secret(name, value, names, secrets) else value, UNKNOWN, fix)
+    return Problem(name, HIDDEN if _is_secret(name, names, secrets) else value, UNKNOWN, fix)
 
 
-def _is_secret(name: str, value: Any, names: Collection[str], secrets: Collection[str]) -> bool:
-    """Whether to hide the value of an unknown key: it looks like a token, or its key like that of a secret."""
+def _is_secret(name: str, names: Collection[str], secrets: Collection[str]) -> bool:
+    """Whether an unknown key looks like a secret's, so that its value is hidden whatever it looks like itself."""
     close = difflib.get_close_matches(name[: 2 * len(PROJECT)], [*names, *secrets], n=1, cutoff=0.5)
-    return (bool(close) and close[0] in secrets) or str(value).lstrip().startswith(_TOKENS)
+    return bool(close) and close[0] in secrets

@@ -462,7 +462,7 @@ def test_a_path_that_was_set_without_path_says_how() -> None:
     "key", ["dynamo-a4x:hfTokn", "dynamo-a4x:ngcKey", "hfToken", "dynamo-a4:ngcApiKey", "a:hfToken"]
 )
 def test_a_token_under_a_wrong_key_is_not_shown(key: str) -> None:
-    for secret in ("hf_made_up", "nvapi-made-up", {"secure": "made-up"}):
+    for secret in ("hf_made_up", "nvapi-made-up", "made-up", {"secure": "made-up"}):
         (problem,) = problems({**config(), key: secret}, "prod")
         assert "made" not in str(problem)
 
