@@ -246,6 +246,8 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.nats", {"mode": "adopt", "address": "nats://nats.messaging.svc:4222"}),
     Case("dynamo.etcd", {"mode": "adopt", "address": "http://etcd.data.svc:2379"}),
     Case("namespaces.create", False),
+    Case("isolation.ingress", False),
+    Case("stacks[0].clients", "cluster"),
     Case("namespaces.kai", "team-kai"),
     Case("namespaces.draDriver", "team-dra"),
     Case("namespaces.downloads", "team-weights", only="prod"),
