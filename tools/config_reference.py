@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -68,7 +69,11 @@ def _of_field(path: str, key: str, field: FieldInfo, parent: str, cost: Change |
     if not inner:
         yield _row(path + key, field, parent, cost)
         return
-    below = path + key + ("[]." if get_origin(field.annotation) is tuple else ".")
+    origins = {get_origin(part) for part in _alternatives(field.annotation)}
+    if Literal in origins:
+        # A word takes the place of the mappings.
+        yield _row(path + key, field, parent, cost)
+    below = path + key + ("[]." if tuple in origins else ".")
     parent = key if type(None) in get_args(field.annotation) else parent
     modes = members(field.annotation) or {"": inner[0]}
     found: dict[str, tuple[Row, list[str]]] = {}
@@ -99,6 +104,15 @@ def _row(key: str, field: FieldInfo, parent: str, cost: Change | None) -> Row:
     else:
         default = f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
     return Row(key, f"{text}. A change {cost.value}" if cost else text, default)
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The types that a field may have, without what is inside of them."""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        for part in get_args(annotation):
+            yield from _alternatives(part)
+    else:
+        yield annotation
 
 
 def page() -> str:
