@@ -58,11 +58,11 @@ def _is_over(api: Kubernetes, chosen: Config) -> bool:
             return False
         left = remains.of(api, chosen.stack)
         if not left:
-            _release(api, chosen, own)
             _say(f"nothing of stack {chosen.stack} is left")
+            _release(api, chosen, own)
             return True
     except ApiError as error:
-        _say(f"the Kubernetes API cannot be read: {error}")
+        _say(f"the Kubernetes API says: {error}")
         return False
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     _say(f"{len(left)} objects of stack {chosen.stack} are left: {', '.join(left[:_NAMED])}{more}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from readiness.config import DEPLOYMENT_LABEL
-from readiness.fields import text
+from readiness.fields import Object, text
 from readiness.kubernetes import ApiError, Kubernetes
 
 
@@ -18,6 +18,7 @@ class Kind:
     group: str
     """API group; empty for core."""
     version: str
+    """Asked for first."""
     plural: str
 
     @property
@@ -46,17 +47,21 @@ def of(api: Kubernetes, stack: str) -> list[str]:
 
 
 def _names(api: Kubernetes, kind: Kind, stack: str) -> Iterator[str]:
-    try:
-        found = api.list(kind.api, kind.plural)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        # A kind that the cluster does not have has no objects.
-        return
-    for one in found:
+    for one in _objects(api, kind):
         owner = text(one, "metadata", "labels", DEPLOYMENT_LABEL) if kind is PODS else text(one, "metadata", "name")
         if _is_graph(owner, stack):
             yield text(one, "metadata", "name")
+
+
+def _objects(api: Kubernetes, kind: Kind) -> list[Object]:
+    """The objects of a kind, in whichever version the cluster serves it; none if it does not have the kind."""
+    try:
+        return api.list(kind.api, kind.plural)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    version = next(api.serves(kind.group, kind.plural), None)
+    return [] if version is None else api.list(version, kind.plural)
 
 
 def _is_graph(name: str, stack: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from manifests.commands import READINESS_NAME, bench_name
 from reference.flows import Flow, Part, Party
@@ -25,34 +25,30 @@ COMPUTE_DOMAIN_LABEL: Final = "resource.nvidia.com/computeDomain"
 Selector = Mapping[str, Any]
 Peer = Mapping[str, Any]
 
-CLUSTER: Final = "cluster"
-"""Every pod of the cluster, as clients."""
 
-
-@dataclass(frozen=True)
-class Client:
-    """Whom a stack lets ask its frontends."""
-
-    namespace: str | None = None
-    namespace_labels: Mapping[str, str] | None = None
-    pods: Mapping[str, str] | None = None
-    """Labels of the pods; None: all pods of the namespaces."""
-    range: str | None = None
-    """Addresses in CIDR notation."""
-
-    @property
-    def peer(self) -> Peer:
-        """As a NetworkPolicy says it."""
-        if self.range is not None:
-            return {"ipBlock": {"cidr": self.range}}
-        found: dict[str, Any] = {}
-        if self.namespace is not None:
-            found["namespaceSelector"] = {"matchLabels": {NAMESPACE_LABEL: self.namespace}}
-        elif self.namespace_labels is not None:
-            found["namespaceSelector"] = {"matchLabels": dict(self.namespace_labels)}
-        if self.pods is not None:
-            found["podSelector"] = {"matchLabels": dict(self.pods)}
-        return found
+def client(
+    *,
+    cluster: bool | None = None,
+    namespace: str | None = None,
+    namespace_labels: Mapping[str, str] | None = None,
+    pods: Mapping[str, str] | None = None,
+    range: str | None = None,  # noqa: A002 - the key of the config
+) -> Peer:
+    """A client of a stack, as a NetworkPolicy says it: every pod of the cluster, the pods with these labels in the
+    namespaces of this name or these labels, or the addresses of a range in CIDR notation.
+    """
+    if range is not None:
+        return {"ipBlock": {"cidr": range}}
+    found: dict[str, Any] = {}
+    if cluster:
+        found["namespaceSelector"] = {}
+    elif namespace is not None:
+        found["namespaceSelector"] = {"matchLabels": {NAMESPACE_LABEL: namespace}}
+    elif namespace_labels is not None:
+        found["namespaceSelector"] = {"matchLabels": dict(namespace_labels)}
+    if pods is not None:
+        found["podSelector"] = {"matchLabels": dict(pods)}
+    return found
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Place:
     part: Part
     stack: str = ""
     """Name of the stack, in its namespace."""
-    clients: Sequence[Client] | Literal["cluster"] = ()
+    clients: Sequence[Peer] = ()
     shared: bool = False
     """Whether pods of others may run in the namespace: they are not isolated."""
     stack_namespaces: Sequence[str] = ()
@@ -166,8 +162,7 @@ def _peers(flow: Flow, place: Place) -> list[Peer] | None:
     found: list[Peer] = []
     for party in flow.sources:
         if party == "clients":
-            every: Peer = {"namespaceSelector": {}}
-            found += [every] if place.clients == CLUSTER else [client.peer for client in place.clients]
+            found += place.clients
         elif party == "stacks of any environment":
             pods = {"matchExpressions": [{"key": STACK_LABEL, "operator": "Exists"}]}
             found.append({"namespaceSelector": pods, "podSelector": pods})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manifests import network_policies
-from manifests.network_policies import Client, Place
+from manifests.network_policies import Place
 from reference import flows
 from reference.dynamo import PROFILES
 from reference.flows import Part
@@ -23,6 +23,5 @@ def isolation(settings: Settings, part: Part, stack: Stack | None = None) -> Map
     spaces = [one.space for one in settings.stacks] if theirs else []
     if stack is None:
         return network_policies.policies(known, Place(part, stack_namespaces=spaces))
-    named = stack.clients
-    clients = named if isinstance(named, str) else [Client(**client.model_dump()) for client in named]
+    clients = [network_policies.client(**client.model_dump()) for client in stack.clients]
     return network_policies.policies(known, Place(part, stack.name, clients, shared=theirs))

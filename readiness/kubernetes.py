@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +41,21 @@ class Kubernetes:
     def list(self, group: str, kind: str, **query: str) -> list[Object]:
         """The objects of `kind` (plural) in `group` (`v1`, `grove.io/v1alpha1`)."""
         return list(objects(self._ask("GET", self._path(group, kind), query).json(), "items"))
+
+    def serves(self, group: str, kind: str) -> Iterator[str]:
+        """The versions (`grove.io/v1alpha1`) in which the API serves `kind` (plural) of a named group."""
+        try:
+            versions = [
+                text(one, "groupVersion") for one in objects(self._ask("GET", f"/apis/{group}").json(), "versions")
+            ]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return
+        for version in versions:
+            known = objects(self._ask("GET", f"/apis/{version}").json(), "resources")
+            if kind in {text(one, "name") for one in known}:
+                yield version
 
     def get(self, group: str, kind: str, name: str) -> Object:
         """One object."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
+
+from readiness import mounted
 
 PACKAGE: Final = "readiness"
 """The folder for the files of `source_files`; its parent is the working directory of `command`."""
@@ -17,6 +19,7 @@ class PolicyRule(TypedDict):
 
     api_groups: list[str]
     resources: list[str]
+    resource_names: NotRequired[list[str]]
     verbs: list[str]
 
 
@@ -38,8 +41,5 @@ def source_files() -> dict[str, str]:
 
 
 def command(config_folder: str) -> list[str]:
-    """The container's command, with the configuration mounted at `config_folder`.
-
-    `-u`: unbuffered, so that the log can be followed. `-B`: the files are mounted read-only.
-    """
-    return ["python3", "-u", "-B", "-m", PACKAGE, f"{config_folder}/{CONFIG_KEY}"]
+    """The container's command, with the configuration mounted at `config_folder`."""
+    return mounted.command(PACKAGE, f"{config_folder}/{CONFIG_KEY}")

@@ -80,6 +80,9 @@ class DynamoProfile:
     needs_etcd: bool = False
     """Whether workers and frontends find each other through etcd; else nothing uses it."""
 
+    operator_webhooks: bool = True
+    """Whether the operator serves admission webhooks."""
+
     values_style: Literal["subcharts", "global"]
     """Where the chart's switches are: `grove.enabled`, or `global.grove.install` and `.enabled`."""
 
@@ -213,6 +216,7 @@ def _before_1(version: str) -> DynamoProfile:
         crds_chart="dynamo-crds",
         crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_0_7),
         needs_etcd=True,
+        operator_webhooks=False,
         values_style="subcharts",
         grove="ghcr.io/nvidia/grove",
         grove_version="v0.1.0-alpha.3",

@@ -60,12 +60,8 @@ class Flow:
     """What listens there, and why it is open or shut."""
     source: str
 
-    @property
-    def open(self) -> bool:
-        """Whether anybody may connect."""
-        return bool(self.sources)
 
-
+_OPERATOR: Final = "dynamo-operator chart, deployment.yaml [s]"
 _STACK_PODS: Final = ("workers", "frontends")
 _WEBHOOK: Final = (
     "admission webhook, with TLS; the API server reaches it through a pod of konnectivity or from the control plane's "
@@ -120,15 +116,11 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
             "discovery, without a login; its chart's own policy, which lets everybody in, is off",
             "operator cmd/main.go:430 [s]; bitnami/charts etcd networkpolicy.yaml [s]",
         )
-    webhooks = () if profile.needs_etcd else ("anybody",)
-    yield Flow(
-        "dynamo",
-        "Dynamo operator",
-        webhooks,
-        (WEBHOOK_PORT,) if webhooks else (),
-        _WEBHOOK if webhooks else "no webhook before 1.0; metrics (8443) and health (8081) are for the kubelet alone",
-        "dynamo-operator chart, deployment.yaml [s]",
-    )
+    if profile.operator_webhooks:
+        yield Flow("dynamo", "Dynamo operator", ("anybody",), (WEBHOOK_PORT,), _WEBHOOK, _OPERATOR)
+    else:
+        shut = "no webhook before 1.0; metrics (8443) and health (8081) are for the kubelet alone"
+        yield Flow("dynamo", "Dynamo operator", (), (), shut, _OPERATOR)
     if parts.grove:
         yield Flow(
             "dynamo",

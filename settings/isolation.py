@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Field
 
 from settings.fields import Change, KubernetesName, Range
 from validation.strict_model import StrictModel
+
+CLUSTER: Final = "cluster"
 
 
 class Isolation(StrictModel):
@@ -23,6 +25,9 @@ class Isolation(StrictModel):
 class Client(StrictModel):
     """Pods or addresses that may ask the frontends of a stack."""
 
+    cluster: Literal[True] | None = Field(
+        default=None, description="true for every pod of the cluster; the word `cluster` in place of the list says that"
+    )
     namespace: KubernetesName | None = Field(default=None, description="the name of a namespace")
     namespace_labels: dict[str, str] | None = Field(default=None, description="labels of namespaces, all of them")
     pods: dict[str, str] | None = Field(
@@ -33,10 +38,11 @@ class Client(StrictModel):
     range: Range | None = Field(default=None, description="an IPv4 range of addresses that are no pods")
 
 
-def _kind(value: Any) -> str:
-    return "word" if isinstance(value, str) else "list"
+def _one_word(value: Any) -> Any:
+    if value == CLUSTER:
+        return ({CLUSTER: True},)
+    # A validator of one's own ends what pydantic knows of the input's origin, in which a list is a tuple.
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
-Clients = Annotated[
-    Annotated[Literal["cluster"], Tag("word")] | Annotated[tuple[Client, ...], Tag("list")], Discriminator(_kind)
-]
+Clients = Annotated[tuple[Client, ...], BeforeValidator(_one_word)]

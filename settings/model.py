@@ -432,14 +432,9 @@ class Stack(StrictModel):
     )
     clients: Annotated[Clients, Change.IN_PLACE] = Field(
         default=(),
-        description="who may ask the frontends beside the stack's own pods: a list of pods and ranges, or `cluster` "
-        "for every pod of the cluster",
+        description="a list of the pods and ranges that may ask the frontends beside the stack's own pods, or "
+        "`cluster` for every pod of the cluster",
     )
-
-    @property
-    def said_clients(self) -> Any:
-        """The clients as the config says them."""
-        return self.model_dump(by_alias=True, exclude_none=True)["clients"]
 
     @property
     def space(self) -> str:

@@ -6,9 +6,7 @@ python -m tools.bootstrap_reference --write    # writes it
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 from bootstrap.roles import IDENTITIES, READS, Grant, Rights
 from bootstrap.settings import Settings
 from bootstrap.trust import WORKFLOWS, Workflow
+from tools import generated
 from tools.config_reference import rows
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "bootstrap.md"
@@ -83,12 +82,7 @@ def page() -> str:
 
 def main(command: Sequence[str] | None = None) -> None:
     """Command line: print the page, or write it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
-    if parser.parse_args(command).write:
-        DOCUMENT.write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(page())
+    generated.run(__doc__, DOCUMENT, page, command)
 
 
 if __name__ == "__main__":

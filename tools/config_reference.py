@@ -6,20 +6,18 @@ python -m tools.config_reference --write    # writes it
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from settings import SECRETS, Settings
 from settings.fields import Change
+from tools import generated
 from validation.problems import members, models
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "config.md"
@@ -69,11 +67,7 @@ def _of_field(path: str, key: str, field: FieldInfo, parent: str, cost: Change |
     if not inner:
         yield _row(path + key, field, parent, cost)
         return
-    origins = {get_origin(part) for part in _alternatives(field.annotation)}
-    if Literal in origins:
-        # A word takes the place of the mappings.
-        yield _row(path + key, field, parent, cost)
-    below = path + key + ("[]." if tuple in origins else ".")
+    below = path + key + ("[]." if get_origin(field.annotation) is tuple else ".")
     parent = key if type(None) in get_args(field.annotation) else parent
     modes = members(field.annotation) or {"": inner[0]}
     found: dict[str, tuple[Row, list[str]]] = {}
@@ -106,15 +100,6 @@ def _row(key: str, field: FieldInfo, parent: str, cost: Change | None) -> Row:
     return Row(key, f"{text}. A change {cost.value}" if cost else text, default)
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """The types that a field may have, without what is inside of them."""
-    if get_origin(annotation) in (Annotated, Union, UnionType):
-        for part in get_args(annotation):
-            yield from _alternatives(part)
-    else:
-        yield annotation
-
-
 def page() -> str:
     """The content of docs/reference/config.md."""
     sections: dict[str, list[Row]] = {}
@@ -131,13 +116,7 @@ def page() -> str:
 
 def main(command: Sequence[str] | None = None) -> None:
     """Command line: print the page, or write it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
-    if parser.parse_args(command).write:
-        DOCUMENT.parent.mkdir(parents=True, exist_ok=True)
-        DOCUMENT.write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(page())
+    generated.run(__doc__, DOCUMENT, page, command)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """Writes the table of docs/reference/isolation.md: who listens, who may connect, and why.
 
-python -m tools.isolation_reference            # prints it
+python -m tools.isolation_reference            # prints the page
 python -m tools.isolation_reference --write    # writes it
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,7 @@ from typing import Final
 from reference import flows
 from reference.dynamo import PROFILES
 from reference.flows import Flow
+from tools import generated
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "isolation.md"
 _BEGIN: Final = "## Who may connect\n"
@@ -59,13 +58,8 @@ def page() -> str:
 
 
 def main(command: Sequence[str] | None = None) -> None:
-    """Command line: print the table, or write it into the page."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
-    if parser.parse_args(command).write:
-        DOCUMENT.write_text(page(), encoding="utf-8")
-    else:
-        sys.stdout.write(table())
+    """Command line: print the page, or write it."""
+    generated.run(__doc__, DOCUMENT, page, command)
 
 
 if __name__ == "__main__":

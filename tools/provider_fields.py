@@ -8,8 +8,6 @@ The settings check raw provider fields against it, without loading the SDK.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ import pulumi_gcp as gcp
 from pulumi import _types as sdk_types
 
 from rehearsal.simulator import sdk_schema
-from tools import catalog_file
+from tools import catalog_file, generated
 
 FILE: Final = Path(__file__).resolve().parents[1] / "reference" / "catalog" / "gke_fields.json"
 _ROOTS: Final = {"Cluster": gcp.container.ClusterArgs, "NodePool": gcp.container.NodePoolArgs}
@@ -71,14 +69,7 @@ def _short(cls: type[Any]) -> str:
 
 def main(command: Sequence[str] | None = None) -> None:
     """Command line: print the catalog, or write it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
-    text = catalog_file.text(catalog())
-    if parser.parse_args(command).write:
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
+    generated.run(__doc__, FILE, lambda: catalog_file.text(catalog()), command)
 
 
 if __name__ == "__main__":

@@ -147,6 +147,13 @@ def _no_mode(spot: _Spot, mode: object, prefix: str) -> Problem:
     return Problem(key, mode, f"must be one of {expected}", f"choose one: {description}")
 
 
+_SHAPES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "union_tag_not_found"), "mapping"),
+    **dict.fromkeys(("tuple_type", "list_type"), "list"),
+}
+"""What pydantic misses, by its name for that."""
+
+
 def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
     """Rule and fix of a value that is missing or has the wrong type or size."""
     kind = details["type"]
@@ -154,8 +161,8 @@ def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
         return "this key is required", f"set it: {description}"
     if kind == "literal_error":
         return f"must be one of {details.get('ctx', {})['expected']}", f"choose one: {description}"
-    if kind in ("model_type", "model_attributes_type", "dict_type", "union_tag_not_found"):
-        return "must be a mapping", f"give {description}"
+    if kind in _SHAPES:
+        return f"must be a {_SHAPES[kind]}", f"give {description}"
     if kind.startswith("bool"):
         return "must be true or false", f"write true or false: {description}"
     if details["type"] == "string_type" and isinstance(details["input"], (int, float)):

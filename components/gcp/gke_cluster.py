@@ -215,7 +215,8 @@ class GkeCluster(pulumi.ComponentResource):
             database_encryption=None
             if args["secrets_key"] is None
             else {"state": "ENCRYPTED", "key_name": args["secrets_key"]},
-            # Said also where they are off: the provider keeps what a block that is gone had said.
+            # Said also where they are off: the provider keeps what a block that is gone had said (of Binary
+            # Authorization inferred).
             cost_management_config={"enabled": args["cost_allocation"]},
             binary_authorization={
                 "evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE" if args["binary_authorization"] else "DISABLED"

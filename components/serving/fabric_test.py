@@ -30,6 +30,7 @@ from fabric import config as fabric_config
 from fabric import package
 from fabric.config import Config
 from manifests import gpu_pod
+from readiness import mounted
 from reference import gke, machines, naming
 from reference.machines import A4X
 
@@ -137,7 +138,7 @@ class FabricTest(pulumi.ComponentResource):
             f"{name}-config",
             metadata=metadata,
             data={
-                **{package.key(path): content for path, content in package.source_files().items()},
+                **{mounted.key(path): content for path, content in package.source_files().items()},
                 package.CONFIG_KEY: fabric_config.write(config),
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
@@ -206,7 +207,7 @@ def _pod(
     variables = {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT", **args["variables"]}
     environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
     environment.append({"name": package.NODE, "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}})
-    code = [{"key": package.key(path), "path": path} for path in package.source_files()]
+    code = [{"key": mounted.key(path), "path": path} for path in package.source_files()]
     config = [{"key": package.CONFIG_KEY, "path": package.CONFIG_KEY}]
     return {
         "subdomain": NAME,

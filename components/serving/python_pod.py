@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from reference import machines
 from reference.capacity import Size
 
-CODE_FOLDER, CONFIG_FOLDER = "/opt/check", "/config"
+CODE_FOLDER, CONFIG_FOLDER = "/opt/code", "/config"
 _USER = 65532
 
 

@@ -16,6 +16,7 @@ import pulumi_kubernetes as kubernetes
 from barrier import package
 from barrier.config import FINALIZER, Config
 from components.serving.python_pod import CONFIG_FOLDER, python_pod
+from readiness import mounted
 from reference import machines, naming
 from reference.footprint import TEARDOWN_BARRIER
 
@@ -77,7 +78,7 @@ class TeardownBarrier(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=options,
         )
-        rules: Any = package.rules()
+        rules: Any = package.rules(NAME)
         role = kubernetes.rbac.v1.Role(
             f"{name}-role", metadata=metadata(account.metadata["namespace"]), rules=rules, opts=options
         )
@@ -90,7 +91,7 @@ class TeardownBarrier(pulumi.ComponentResource):
         )
         files = package.source_files()
         config = Config(stack=args["stack"], deployment=NAME).dump()
-        data = {**{package.key(path): content for path, content in files.items()}, package.CONFIG_KEY: config}
+        data = {**{mounted.key(path): content for path, content in files.items()}, package.CONFIG_KEY: config}
         content = naming.content_hash(data, 16)
         config_map = kubernetes.core.v1.ConfigMap(
             f"{name}-config",
@@ -107,7 +108,7 @@ class TeardownBarrier(pulumi.ComponentResource):
                 "image": args["image"],
                 "account": account.metadata["name"],
                 "config_map": config_map.metadata["name"],
-                "files": {path: package.key(path) for path in files},
+                "files": {path: mounted.key(path) for path in files},
                 "config_key": package.CONFIG_KEY,
                 "command": package.command(CONFIG_FOLDER),
                 "requests": TEARDOWN_BARRIER,

@@ -16,19 +16,25 @@ _LIKE = "write it like {namespace: chat}, {namespace: chat, pods: {app: web}} or
 def clients(settings: Settings) -> Iterator[Problem]:
     """Each client says whom it means, in a form that a NetworkPolicy takes."""
     for i, stack in enumerate(settings.stacks):
-        key = f"stacks[{i}].clients"
-        if stack.clients and not settings.isolation.ingress:
+        key, said = f"stacks[{i}].clients", [_said(client) for client in stack.clients]
+        if said and not settings.isolation.ingress:
             rule = "isolation.ingress is false, and every pod of the cluster reaches the frontends"
-            yield Problem(key, stack.said_clients, rule, "remove one of the two")
-        elif not isinstance(stack.clients, str):
-            for j, client in enumerate(stack.clients):
-                yield from _client(f"{key}[{j}]", client)
+            yield Problem(key, said, rule, "remove one of the two")
+            continue
+        for j, client in enumerate(stack.clients):
+            yield from _client(f"{key}[{j}]", client)
+
+
+def _said(client: Client) -> dict[str, object]:
+    return client.model_dump(by_alias=True, exclude_none=True)
 
 
 def _client(key: str, client: Client) -> Iterator[Problem]:
-    said = client.model_dump(by_alias=True, exclude_none=True)
+    said = _said(client)
     if not said:
         yield Problem(key, said, "it names nobody, and an empty selector means everybody", _LIKE)
+    elif client.cluster and len(said) > 1:
+        yield Problem(key, said, "every pod of the cluster is everybody already", "remove the other keys")
     elif client.range is not None:
         if len(said) > 1:
             yield Problem(key, said, "addresses have no namespace and no labels", "make two entries of it")

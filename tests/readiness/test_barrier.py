@@ -115,10 +115,29 @@ def test_it_waits_for_no_pod_of_others_in_the_namespace_and_no_graph_of_another_
     until(lambda: bool(released(state)))
 
 
+@pytest.mark.parametrize("served", [None, ["podcliques"]])
 @pytest.mark.usefixtures("barrier")
-def test_a_kind_that_the_cluster_does_not_have_has_no_objects(state: Site) -> None:
+def test_a_kind_that_the_cluster_does_not_have_has_no_objects(state: Site, served: list[str] | None) -> None:
+    """Its group is unknown, or has other kinds."""
     del state.cluster.more[PATHS["podgangs"]]
+    if served is not None:
+        state.cluster.more["/apis/scheduler.grove.io"] = {"versions": [{"groupVersion": "scheduler.grove.io/v1"}]}
+        state.cluster.more["/apis/scheduler.grove.io/v1"] = {"resources": [{"name": name} for name in served]}
     delete(state)
+    until(lambda: bool(released(state)))
+
+
+def test_a_kind_that_is_served_in_another_version_is_waited_for(state: Site, barrier: subprocess.Popen[str]) -> None:
+    del state.cluster.more[PATHS["podcliquesets"]]
+    moved = PATHS["podcliquesets"].replace("v1alpha1", "v1")
+    state.cluster.more["/apis/grove.io"] = {"versions": [{"groupVersion": "grove.io/v1"}]}
+    state.cluster.more["/apis/grove.io/v1"] = {"resources": [{"name": "podcliquesets"}]}
+    state.cluster.more[moved] = {"items": [named("r1-abcd")]}
+    delete(state)
+    until(lambda: sum(request.path == moved for request in state.cluster.asked) > 3)
+    assert released(state) == []
+    assert barrier.poll() is None
+    state.cluster.more[moved] = {"items": []}
     until(lambda: bool(released(state)))
 
 
@@ -132,7 +151,7 @@ def test_an_api_that_does_not_answer_never_looks_empty(
     assert released(state) == []
     state.cluster.refuse = lambda _request: None
     until(lambda: bool(released(state)))
-    assert "the Kubernetes API cannot be read: not now" in state.stop(barrier).log
+    assert "the Kubernetes API says: not now" in state.stop(barrier).log
 
 
 @pytest.mark.parametrize("what", ["podcliquesets", "deployments"])
@@ -156,7 +175,7 @@ def test_it_asks_for_nothing_that_its_rules_do_not_allow(state: Site) -> None:
         used.add((group, kind, verb))
     allowed = {
         (group, kind, verb)
-        for rule in package.rules()
+        for rule in package.rules(CONFIG.deployment)
         for group in rule["api_groups"]
         for kind in rule["resources"]
         for verb in rule["verbs"]

@@ -115,7 +115,7 @@ _ELSEWHERE = {
     *(f"cluster.maintenance.window.{part}" for part in ("start", "end", "recurrence")),
     *(f"domains[].taints[].{part}" for part in ("key", "value", "effect")),
     *(f"pods.systemTolerations[].{part}" for part in ("key", "operator", "value", "effect", "tolerationSeconds")),
-    *(f"stacks[].clients[].{part}" for part in ("namespace", "namespaceLabels", "pods", "range")),
+    *(f"stacks[].clients[].{part}" for part in ("namespace", "namespaceLabels", "pods", "range", "cluster")),
     *(f"stacks[].volumes[].{part}" for part in ("name", "mountPath", "source", "readOnly", "roles")),
     *(f"dynamo.{part}" for part in ("nats.mode", "nats.address", "etcd.mode", "etcd.address")),
 }

@@ -28,7 +28,7 @@ from fabric.bandwidth import Measured
 from fabric.config import Config
 from fabric.pods import Verdict
 from fabric.ranks import RESULT, Ranks
-from readiness import message
+from readiness import message, mounted
 
 NEXT = "pulumi up --stack dev"
 FAST = Measured(gpus=6, size=2**33, all_gather=842.0, all_reduce=910.0)
@@ -310,7 +310,7 @@ _AS_MODULE = (
 
 
 def test_keys_are_keys_of_a_config_map_and_each_is_one_file() -> None:
-    keys = [package.key(path) for path in package.source_files()]
+    keys = [mounted.key(path) for path in package.source_files()]
     assert len(set(keys)) == len(keys)
     assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz._-") for key in keys)
     assert package.CONFIG_KEY not in keys

@@ -11,7 +11,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import Props, has_unknown, items, mapping, text
-from rehearsal.simulator.workloads import kai, serving
+from rehearsal.simulator.workloads import kai, remains, serving
 from rehearsal.simulator.workloads.nics import DEVICE_NETWORK, PARAM_SET
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
@@ -88,6 +88,7 @@ def at_update(_state: CloudState, resource: CloudResource, inputs: Props, _previ
 def at_delete(state: CloudState, resource: CloudResource) -> None:
     """What blocks a deletion: a policy, a user of the object, or a missing controller."""
     admission_policies.refuse_deletion(state, resource)
+    remains.wait(state, resource)
     finalizers.begin(state, resource)
     if resource.kind == NAMESPACE:
         _delete_namespace(state, resource)

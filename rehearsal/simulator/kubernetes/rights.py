@@ -18,6 +18,8 @@ class Permission:
     verb: str
     group: str
     resource: str
+    name: str = ""
+    """The object, where a role may name it; empty: any."""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
@@ -51,7 +53,8 @@ def _names(subject: Props, namespace: str, account: str) -> bool:
 
 
 def _allows(rule: Props, permission: Permission) -> bool:
-    if many(rule, "resourceNames"):
+    names = many(rule, "resourceNames")
+    if names and permission.name not in names:
         return False
     wanted = (("apiGroups", permission.group), ("resources", permission.resource), ("verbs", permission.verb))
     return all({"*", value} & set(many(rule, field)) for field, value in wanted)

@@ -10,17 +10,12 @@ from __future__ import annotations
 
 from rehearsal.simulator.kubernetes import config_maps, rights
 from rehearsal.simulator.state import CloudResource, CloudState
-from rehearsal.simulator.values import many, mapping, text
+from rehearsal.simulator.values import Props, many, mapping, text
 from rehearsal.simulator.workloads import serving
 
 CLIQUES = "kubernetes:grove.io/v1alpha1:PodCliqueSet"
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 _PROPAGATION = "pulumi.com/deletionPropagationPolicy"
-_NEEDS = (
-    rights.Permission("get", "apps", "deployments"),
-    rights.Permission("patch", "apps", "deployments"),
-    rights.Permission("list", "grove.io", "podcliquesets"),
-)
 _FINALIZER = "grove.io/podcliqueset.grove.io"
 
 
@@ -55,23 +50,32 @@ def orphan(state: CloudState, cluster: str) -> None:
             left.origin = "program"
 
 
+def wait(state: CloudState, deployment: CloudResource) -> None:
+    """The plugin waits for a Deployment that is deleted, and Grove cleans up meanwhile what its pod waits for."""
+    if _barrier(state, deployment) is not None:
+        time_passes(state, deployment.scope, deployment.id.partition("/")[0])
+
+
 def barred(state: CloudState, deployment: CloudResource) -> str:
     """What keeps a Deployment in deletion whose pod removes its finalizer; empty if nothing does, or for others.
 
     The pod runs on while the Deployment is deleted in the background. Deleted in the foreground, the Deployment would
     lose the pod first and stay for good.
     """
-    config = config_maps.config_of(state, deployment, "stack", "deployment") if deployment.kind == _DEPLOYMENT else None
-    if config is None or not many(deployment.inputs, "metadata.finalizers"):
+    config = _barrier(state, deployment)
+    if config is None:
         return ""
-    namespace = deployment.id.partition("/")[0]
-    account = text(deployment.inputs, "spec.template.spec.serviceAccountName")
     if mapping(deployment.inputs, "metadata.annotations").get(_PROPAGATION) != "background":
         return "its pod ended before it could remove the finalizer"
-    for permission in _NEEDS:
+    namespace, _, name = deployment.id.partition("/")
+    account = text(deployment.inputs, "spec.template.spec.serviceAccountName")
+    for permission in (
+        rights.Permission("get", "apps", "deployments", name),
+        rights.Permission("patch", "apps", "deployments", name),
+        rights.Permission("list", "grove.io", "podcliquesets"),
+    ):
         if not rights.may(state, deployment.scope, namespace, account, permission):
             return f"its pod is forbidden to {permission}"
-    time_passes(state, deployment.scope, namespace)
     left = [
         str(one)
         for kind in (CLIQUES, serving.GRAPH)
@@ -79,3 +83,10 @@ def barred(state: CloudState, deployment: CloudResource) -> str:
         if one.id.startswith(f"{namespace}/{text(config, 'stack')}-")
     ]
     return f"its pod waits for {', '.join(left)}" if left else ""
+
+
+def _barrier(state: CloudState, deployment: CloudResource) -> Props | None:
+    """The config of the pod that removes the Deployment's finalizer; None for other objects."""
+    if deployment.kind != _DEPLOYMENT or not many(deployment.inputs, "metadata.finalizers"):
+        return None
+    return config_maps.config_of(state, deployment, "stack", "deployment")
