@@ -194,7 +194,7 @@ def test_without_the_barrier_a_stack_leaves_what_only_its_platform_could_clean_u
 
 
 def test_a_barrier_that_may_not_look_stops_the_teardown_instead_of_giving_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("barrier.package.rules", list)
+    monkeypatch.setattr("barrier.package.rules", lambda _: [])
     with Rehearsal("dev", config=FOREIGN) as rehearsal:
         rehearsal.up()
         error = life.failed(rehearsal.destroy)
