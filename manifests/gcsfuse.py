@@ -34,8 +34,8 @@ def model_path(model: str) -> str:
     return f"{MODEL_ROOT}/{model}"
 
 
-def cached_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = False) -> Any:
-    """The bucket as a volume that downloads files in parallel chunks of this size into its cache."""
+def cached_volume(bucket: Value, chunk_megabytes: int) -> Any:
+    """The bucket as a volume to read from, which downloads files in parallel chunks of this size into its cache."""
     return volume(
         bucket,
         "file-cache:enable-parallel-downloads:true",
@@ -43,7 +43,7 @@ def cached_volume(bucket: Value, chunk_megabytes: int, *, read_only: bool = Fals
         "file-cache:max-parallel-downloads:-1",
         f"file-cache:download-chunk-size-mb:{chunk_megabytes}",
         "file-cache:max-size-mb:-1",
-        read_only=read_only,
+        read_only=True,
     )
 
 

@@ -19,13 +19,27 @@ RDMA_CLAIM: Final = "rdma"
 WORKER_SHARED_MEMORY: Final = "80Gi"
 """Of a worker, as in the recipe."""
 
-SECURITY_CONTEXT: Final = {"privileged": True}
-"""RDMA verbs and NVLink memory export need the device files of the host."""
-
-NCCL_ENVIRONMENT: Final = """\
+_NCCL_ENVIRONMENT: Final = """\
 source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer has not run on this node' >&2; exit 1; }
 """
-"""First line of a container's bash script. Google's script does not work under `set -e`."""
+_LOCKED_MEMORY: Final = "ulimit -l unlimited\n"
+
+
+def security_context(*, privileged: bool) -> dict[str, Any]:
+    """The container's context: privileged as in the recipe, or root with the capabilities that RDMA needs.
+
+    IPC_LOCK pins RDMA's memory and SYS_RESOURCE raises the limit of locked memory; root, because FlashInfer writes
+    compiled kernels into the image (Dynamo's recipes for GB200 and GB300, deepseek-v4). No seccomp profile: the
+    runtime's own one shuts out `get_mempolicy`, without which SGLang silently skips NUMA binding. Never seen on A4X.
+    """
+    if privileged:
+        return {"privileged": True}
+    return {"runAsUser": 0, "capabilities": {"add": ["IPC_LOCK", "SYS_RESOURCE"]}}
+
+
+def preamble(*, privileged: bool) -> str:
+    """First lines of a container's bash script. Google's script does not work under `set -e`."""
+    return _NCCL_ENVIRONMENT if privileged else _LOCKED_MEMORY + _NCCL_ENVIRONMENT
 
 
 def claims(channel: Value, nics: Value | None) -> dict[str, Value]:

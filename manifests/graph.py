@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from manifests import certificates, gcsfuse, gpu_pod, launch
+from manifests import certificates, gcsfuse, gpu_pod, launch, pod_security
 from manifests.gpu_pod import Value
 from reference import machines
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
@@ -19,7 +19,7 @@ from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
 from reference.machines import A4X, Toleration
 from reference.naming import ROLE_LABEL, STACK_LABEL
-from reference.registry import HF_KEY, HF_SECRET
+from reference.registry import HF_SECRET
 from serving_rules.layout import Layout, WorkerRole
 
 NodeKind = Literal["a4x", "system"]
@@ -33,6 +33,9 @@ STARTUP_SECONDS: Final = 7200
 """How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
 
 _STARTUP_PERIOD: Final = 30
+_OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+_SYSTEM_HOST: Final = "DYN_SYSTEM_HOST"
+"""The address of Dynamo's system port; 0.0.0.0 if it is not set (dynamo `lib/runtime/src/config.rs`)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,20 @@ class ExtraVolume:
     read_only: bool
     roles: Sequence[str]
     """`frontend`, `prefill`, `decode`."""
+
+
+@dataclass(frozen=True)
+class Security:
+    """How much the pods of a stack may do."""
+
+    privileged_workers: bool = True
+    """Whether workers are privileged (see `gpu_pod.security_context`)."""
+    offline_workers: bool = False
+    """Whether workers never ask Hugging Face's hub."""
+    restricted_frontends: bool = False
+    """Whether frontends satisfy the Pod Security Standard `restricted`."""
+    bind_to_pod_address: bool = False
+    """Whether Dynamo's system port (9090) listens on the pod's address in the cluster alone, not on the RDMA NICs."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +105,15 @@ class Placement:
     """Annotations that add the sidecar which reads the bucket, with its resources."""
     volumes: Sequence[ExtraVolume] = ()
     """Volumes that others want in the pods."""
+    security: Security = Security()
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
     """Spec of the DynamoGraphDeployment that serves `layout` at `placement`, in the format of a Dynamo release."""
     services = {
-        SERVICES["frontend"]: _frontend(placement),
-        SERVICES["decode"]: _worker("decode", layout, placement),
-        SERVICES["prefill"]: _worker("prefill", layout, placement),
+        SERVICES["frontend"]: _frontend(placement, profile),
+        SERVICES["decode"]: _worker("decode", layout, placement, profile),
+        SERVICES["prefill"]: _worker("prefill", layout, placement, profile),
     }
     for role, name in SERVICES.items():
         service = services[name]
@@ -117,10 +135,14 @@ def _labels(role: str, placement: Placement) -> dict[str, str]:
     return {STACK_LABEL: placement.stack, ROLE_LABEL: role}
 
 
-def _pod(placement: Placement, selector: dict[str, Value], more: Sequence[Toleration] = ()) -> dict[str, Any]:
+def _pod(
+    placement: Placement, profile: DynamoProfile, selector: dict[str, Value], more: Sequence[Toleration] = ()
+) -> dict[str, Any]:
     """Common to every pod of the stack: service account, pull secret, tolerations, node selector, priority."""
     return {
         "serviceAccountName": placement.service_account,
+        # The bucket is read with the identity of the metadata server.
+        "automountServiceAccountToken": bool(profile.pod_rules),
         **gpu_pod.pull_secrets(placement.pull_secret),
         **_priority(placement),
         "tolerations": [dict(toleration) for toleration in (*placement.tolerations, *more)],
@@ -142,17 +164,17 @@ def _add_volumes(pod: dict[str, Any], volumes: Sequence[ExtraVolume]) -> None:
     container["volumeMounts"] = [*container["volumeMounts"], *mounts]
 
 
-def _frontend(placement: Placement) -> dict[str, Any]:
+def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
     size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
-    trusted = placement.certificates is not None
-    variables = [{"name": name, "value": value} for name, value in placement.frontend_environment.items()]
+    trusted, restricted = placement.certificates is not None, placement.security.restricted_frontends
+    variables = _listed({**(pod_security.ENVIRONMENT if restricted else {}), **placement.frontend_environment})
     return {
         "componentType": "frontend",
         **({"envs": variables} if variables else {}),
         "replicas": placement.frontend_replicas,
-        # The frontend loads the tokenizer by the model's id: it needs the token that the workers have.
-        "envFromSecret": HF_SECRET,
+        # The frontend loads the tokenizer by the model's id.
+        **({"envFromSecret": HF_SECRET} if profile.frontend_asks_hub else {}),
         "resources": {"requests": size, "limits": size},
         "extraPodMetadata": {
             "labels": _labels("frontend", placement),
@@ -165,9 +187,11 @@ def _frontend(placement: Placement) -> dict[str, Any]:
         "extraPodSpec": {
             **_pod(
                 placement,
+                profile,
                 node_selector(placement.frontend_nodes, placement.node_pool),
                 placement.frontend_tolerations,
             ),
+            **({"securityContext": pod_security.pod()} if restricted else {}),
             "affinity": _apart(_labels("frontend", placement)),
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},
@@ -176,6 +200,7 @@ def _frontend(placement: Placement) -> dict[str, Any]:
             ],
             "mainContainer": {
                 "image": placement.frontend_image,
+                **({"securityContext": pod_security.container()} if restricted else {}),
                 "volumeMounts": [
                     {"name": "local-ssd", "mountPath": "/gcs-cache"},
                     {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
@@ -187,8 +212,8 @@ def _frontend(placement: Placement) -> dict[str, Any]:
     }
 
 
-def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str, Any]:
-    workers = layout.workers(role)
+def _worker(role: WorkerRole, layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
+    workers, privileged = layout.workers(role), placement.security.privileged_workers
     nics = placement.rdma_claim_template
     claims = gpu_pod.claims(placement.claim_template, nics)
     own = placement.worker_resources
@@ -197,8 +222,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
         "componentType": "worker",
         "subComponentType": role,
         "replicas": workers.replicas,
-        "envFromSecret": HF_SECRET,
-        "envs": _environment(role, layout),
+        "envs": _environment(role, layout, placement.security),
         "sharedMemory": {"size": gpu_pod.WORKER_SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
         "resources": {
@@ -213,7 +237,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
             "annotations": {**placement.sidecar, **gpu_pod.nic_annotations(nics)},
         },
         "extraPodSpec": {
-            **_pod(placement, {machines.NODE_POOL_KEY: placement.node_pool}),
+            **_pod(placement, profile, {machines.NODE_POOL_KEY: placement.node_pool}),
             "affinity": gpu_pod.affinity(),
             "resourceClaims": gpu_pod.resource_claims(claims),
             "volumes": [
@@ -231,13 +255,13 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
                 "image": placement.image,
                 "workingDir": "/sgl-workspace/dynamo/components/backends/sglang",
                 "command": list(launch.COMMAND),
-                "args": [launch.SCRIPT],
+                "args": [launch.script(privileged=privileged)],
                 "stdin": True,
                 "tty": True,
-                "securityContext": {**gpu_pod.SECURITY_CONTEXT},
+                "securityContext": gpu_pod.security_context(privileged=privileged),
                 "startupProbe": _startup(),
                 "volumeMounts": [
-                    {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT},
+                    {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
                     *gpu_pod.volume_mounts(),
                     {"name": "serving-configuration", "mountPath": launch.ARGUMENTS_FOLDER},
                 ],
@@ -250,16 +274,21 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement) -> dict[str,
     return service
 
 
-def _environment(role: WorkerRole, layout: Layout) -> list[dict[str, Any]]:
-    fixed: dict[str, str] = {
+def _environment(role: WorkerRole, layout: Layout, security: Security) -> list[dict[str, Any]]:
+    variables: dict[str, str] = {
         "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
         "MODEL_PATH": gcsfuse.model_path(layout.model),
+        **layout.environment(role),
+        **(_OFFLINE if security.offline_workers else {}),
     }
-    plain = [{"name": name, "value": value} for name, value in {**fixed, **layout.environment(role)}.items()]
-    return [
-        *plain,
-        {"name": HF_KEY, "valueFrom": {"secretKeyRef": {"name": HF_SECRET, "key": HF_KEY}}},
-    ]
+    if not security.bind_to_pod_address:
+        return _listed(variables)
+    variables.pop(_SYSTEM_HOST, None)
+    return [*_listed(variables), {"name": _SYSTEM_HOST, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
+
+
+def _listed(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in variables.items()]
 
 
 def _liveness(role: WorkerRole) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import yaml
 
-from manifests.gpu_pod import NCCL_ENVIRONMENT
+from manifests import gpu_pod
 from serving_rules.layout import Arguments
 
 ARGUMENTS_FOLDER: Final = "/workload/configs"
@@ -23,9 +23,12 @@ ARGUMENTS_KEY: Final = "serving-configuration"
 
 COMMAND: Final = ("/bin/bash", "-c")
 
-SCRIPT: Final = f"""\
+
+def script(*, privileged: bool) -> str:
+    """The script of a worker, for a container with or without privileges."""
+    return f"""\
 nvidia-smi
-{NCCL_ENVIRONMENT}\
+{gpu_pod.preamble(privileged=privileged)}\
 env | grep -E '^(NCCL|GLOO|UCX|MC|SGLANG)_' | sort
 exec python3 -m dynamo.sglang --model-path "$MODEL_PATH" --config "$SERVER_ARGS_FILE"
 """

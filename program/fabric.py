@@ -9,6 +9,7 @@ import pulumi
 from components.serving.fabric_test import FabricTest
 from program.infrastructure import Infrastructure
 from program.isolation import isolation
+from program.security import security
 from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Secrets, Settings
@@ -38,6 +39,7 @@ def build_fabric_tests(
                 "all_reduce": asked.all_reduce,
                 "image": settings.mirrors.of(stack.image or PROFILES[settings.dynamo.version].image),
                 "variables": _nccl_variables(settings, stack),
+                "privileged": security(settings, stack).privileged_workers,
                 "rdma": settings.cluster.rdma,
                 "ngc_api_key": secrets.ngc_api_key,
                 "policies": isolation(settings, "fabric-test"),

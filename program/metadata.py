@@ -1,8 +1,9 @@
 """Puts a company's labels, annotations and tags on every resource that takes them.
 
 A transformation of the whole stack instead of an argument of every component: a resource that is added later cannot
-miss them. They are merged under what the program sets. The pods of a serving stack are the exception: they carry a hash
-of their template, so their metadata is part of the graph (`components.serving.stack`).
+miss them. They are merged under what the program sets, except a namespace's labels of Pod Security, which replace the
+program's. The pods of a serving stack carry a hash of their template, so their metadata is part of the graph
+(`components.serving.stack`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final, cast
 
 import pulumi
 
+from reference import pod_security
 from settings import Settings
 from settings.metadata import Metadata
 
@@ -53,6 +55,7 @@ def _added(kind: str, props: Props, said: Metadata) -> Props | None:
     labels, annotations = said.kubernetes_labels, said.annotations
     if kind == _NAMESPACE:
         labels, annotations = {**labels, **said.namespace_labels}, {**annotations, **said.namespace_annotations}
+        props = _replaced(props, {key: v for key, v in labels.items() if key.startswith(pod_security.PREFIX)})
     props = _merged(_merged(props, "metadata.labels", labels), "metadata.annotations", annotations)
     if "template" in (props.get("spec") or {}):
         props = _merged(props, "spec.template.metadata.labels", said.pod_labels)
@@ -67,6 +70,12 @@ def _on_nodes(props: Props, said: Metadata) -> Props:
     if said.secure_tags:
         node["resource_manager_tags"] = {**said.secure_tags, **node.get("resource_manager_tags", {})}
     return {**props, "node_config": node}
+
+
+def _replaced(namespace: Props, labels: Mapping[str, str]) -> Props:
+    """A copy of a namespace's properties with these labels in place of its own."""
+    metadata = namespace["metadata"]
+    return {**namespace, "metadata": {**metadata, "labels": {**metadata["labels"], **labels}}}
 
 
 def _merged(props: Props, path: str, added: Mapping[str, str]) -> Props:

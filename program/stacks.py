@@ -16,6 +16,7 @@ from program.infrastructure import Infrastructure
 from program.isolation import isolation
 from program.outbound import frontend_variables
 from program.platform import Platform
+from program.security import security
 from reference import naming
 from reference.dynamo import PROFILES
 from reference.registry import PYTHON_IMAGE
@@ -147,6 +148,7 @@ def _options(settings: Settings, stack: Stack) -> StackOptions:
         },
         "sidecar_requests": resources.gcsfuse.requests,
         "sidecar_limits": resources.gcsfuse.limits,
+        "security": security(settings, stack),
         "volumes": [
             ExtraVolume(volume.name, volume.mount_path, volume.source, volume.read_only, volume.roles)
             for volume in stack.volumes

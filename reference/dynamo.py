@@ -91,7 +91,15 @@ class DynamoProfile:
     of the pod template (seen on 1.2 and 1.5, which ignore those of the service)."""
 
     pod_rules: tuple[Mapping[str, list[str]], ...] = ()
-    """Rules of the Role that the pods' account needs in its namespace; empty where discovery goes through etcd."""
+    """Rules of the Role that the pods' account needs in its namespace; empty where discovery goes through etcd, and
+    where pods therefore need no token."""
+
+    frontend_asks_hub: bool = True
+    """Whether frontends ask Hugging Face's hub for a model's configuration although its files are in the bucket (to
+    1.3: dynamo `lib/llm/src/hub.rs`)."""
+    privileged_workers: bool = True
+    """Whether workers are privileged unless a stack says otherwise: as in Google's recipe, except where NVIDIA's own
+    recipes for GB200 on this release are not."""
 
     gib_version: str = "v1.1.0"
     """Release of Google's NCCL gIB plugin for the images of this release."""

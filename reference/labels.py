@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-from reference import kai, namespaces, naming
+from reference import kai, naming, pod_security
 from reference.dynamo import IMAGE_LOOKUP_OFF
 from validation.problems import RuleError
 
@@ -78,7 +78,7 @@ def check_selector(label: str, value: str, key: str) -> None:
 
 def check_namespace_label(label: str, value: str, key: str) -> None:
     """`check_kubernetes_label`, and no standard that keeps the program's own pods out."""
-    if label == namespaces.ENFORCED and value in ("baseline", "restricted"):
+    if label == pod_security.ENFORCE and value in ("baseline", "restricted"):
         rule = "workers, DRA driver and NCCL installer are privileged, and the label goes to all namespaces"
         raise RuleError(key, value, rule, "set it to privileged, or use warn and audit")
     check_kubernetes_label(label, value, key)

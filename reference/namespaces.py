@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from reference import naming
+from reference import naming, pod_security
+from reference.flows import Part
 from reference.prerequisites import Prerequisite
 
 DEFAULT: Final = "default"
@@ -52,8 +53,6 @@ _BEGINNINGS: Final[Mapping[str, str]] = {
 
 CHECK: Final = "namespaces"
 """Name of the preflight check of namespaces that others made."""
-ENFORCED: Final = "pod-security.kubernetes.io/enforce"
-"""Label of a namespace with the Pod Security Standard whose violation refuses a pod."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +62,21 @@ class Foreign:
     key: str
     """Key of the config that names it."""
     name: str
-    privileged: bool
-    """Whether pods there violate the standards `baseline` and `restricted`: they are privileged or mount the host."""
+    part: Part
     stack: str = ""
     """The stack whose namespace it is: platforms let in the pods of namespaces with its label."""
+
+    @property
+    def privileged(self) -> bool:
+        """Whether pods there violate the Pod Security Standards: they are privileged, or mount the host."""
+        return pod_security.ENFORCED.get(self.part) == "privileged"
 
 
 def prerequisites(wanted: Iterable[Foreign]) -> Iterator[Prerequisite]:
     """What a platform team provides where the program creates no namespace."""
     for one in wanted:
         labels = {
-            **({ENFORCED: "privileged"} if one.privileged else {}),
+            **({pod_security.ENFORCE: "privileged"} if one.privileged else {}),
             **({naming.STACK_LABEL: one.stack} if one.stack else {}),
         }
         command = f"kubectl create namespace {one.name}"

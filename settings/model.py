@@ -46,7 +46,7 @@ from settings.namespaces import Namespaces
 from settings.network import CreateNetwork, DeviceNetworks, Network
 from settings.node_pools import NodePool, Taint
 from settings.platform_parts import AdoptEtcd, AdoptNats, CreateService
-from settings.pods import Pods, StackResources, Volume
+from settings.pods import Pods, Security, StackResources, Volume
 from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
 
@@ -427,6 +427,10 @@ class Stack(StrictModel):
     resources: StackResources = Field(
         default=StackResources(), description="a mapping with worker and gcsfuse, each with requests and limits"
     )
+    security: Security = Field(
+        default=Security(),
+        description="a mapping with privilegedWorkers, offlineWorkers, restrictedFrontends and bindToPodAddress",
+    )
     volumes: tuple[Volume, ...] = Field(
         default=(), description="a list of volumes, each with name, mountPath, source, readOnly and roles"
     )
@@ -523,16 +527,16 @@ class Settings(StrictModel):
         if self.namespaces.create:
             return []
         found = [
-            Foreign(f"stacks[{i}].namespace", stack.space, True, stack.name) for i, stack in enumerate(self.stacks)
+            Foreign(f"stacks[{i}].namespace", stack.space, "stack", stack.name) for i, stack in enumerate(self.stacks)
         ]
         if self.namespaces.downloads is not None:
-            found.append(Foreign("namespaces.downloads", self.namespaces.downloads, False))
+            found.append(Foreign("namespaces.downloads", self.namespaces.downloads, "download"))
         if self.dynamo.mode == "create":
-            found.append(Foreign("dynamo.namespace", self.dynamo.namespace, False))
+            found.append(Foreign("dynamo.namespace", self.dynamo.namespace, "dynamo"))
         if isinstance(self.kai, CreateKai):
-            found += [Foreign("namespaces.kai", name, False) for name in (self.namespaces.kai, KAI_RESERVATION)]
+            found += [Foreign("namespaces.kai", name, "kai") for name in (self.namespaces.kai, KAI_RESERVATION)]
         if isinstance(self.dra_driver, CreateDraDriver):
-            found.append(Foreign("namespaces.draDriver", self.namespaces.dra_driver, True))
+            found.append(Foreign("namespaces.draDriver", self.namespaces.dra_driver, "dra-driver"))
         return found
 
     @property

@@ -70,6 +70,28 @@ class StackResources(StrictModel):
     gcsfuse: PodResources = Field(default=PodResources(), description="the same for the sidecar that reads the bucket")
 
 
+class Security(StrictModel):
+    """How much the pods of a stack may do on their nodes."""
+
+    privileged_workers: Annotated[bool | None, Change.PODS] = Field(
+        default=None,
+        description="whether workers are privileged, as in the recipe; false: root with IPC_LOCK and SYS_RESOURCE, "
+        "which nobody has tried on A4X; default: the Dynamo release's",
+    )
+    offline_workers: Annotated[bool, Change.PODS] = Field(
+        default=False, description="whether workers never ask Hugging Face's hub, so every model must be in the bucket"
+    )
+    restricted_frontends: Annotated[bool, Change.PODS] = Field(
+        default=False,
+        description="whether frontends satisfy the Pod Security Standard `restricted`: no root, no capabilities",
+    )
+    bind_to_pod_address: Annotated[bool, Change.PODS] = Field(
+        default=False,
+        description="whether the workers' system port (9090) listens on the pod's address in the cluster alone, and "
+        "not on the RDMA NICs, which no NetworkPolicy covers",
+    )
+
+
 class Volume(StrictModel):
     """A volume of one's own in the pods of a stack."""
 

@@ -71,7 +71,9 @@ class DraDriver(pulumi.ComponentResource):
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
         version = args["version"]
 
-        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        namespace = namespace_for(
+            self, name, args["namespace"], labels, provider, part="dra-driver", create=args["create_namespace"]
+        )
         isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
         quota = kubernetes.core.v1.ResourceQuota(
             f"{name}-quota",

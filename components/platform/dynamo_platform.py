@@ -103,7 +103,9 @@ class DynamoPlatform(pulumi.ComponentResource):
         profile, provider = args["profile"], args["provider"]
         labels = naming.kubernetes_labels(args["environment"])
         login = chart_login(args["chart_key"])
-        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        namespace = namespace_for(
+            self, name, args["namespace"], labels, provider, part="dynamo", create=args["create_namespace"]
+        )
         # Must exist before the operator starts; the release uses no output of these.
         isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
         first: list[pulumi.Resource] = [*args["scheduler"], *isolation]

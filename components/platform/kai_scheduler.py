@@ -97,7 +97,9 @@ class KaiScheduler(pulumi.ComponentResource):
     def __init__(self, name: str, args: KaiSchedulerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:KaiScheduler", name, {}, opts)
         provider, labels = args["provider"], naming.kubernetes_labels(args["environment"])
-        namespace = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        namespace = namespace_for(
+            self, name, args["namespace"], labels, provider, part="kai", create=args["create_namespace"]
+        )
         isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
         release = kubernetes.helm.v3.Release(
             f"{name}-release",

@@ -15,7 +15,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.network_policies import Specs, network_policies
 from components.platform.owned_namespace import namespace_for
-from manifests import certificates, gcsfuse
+from manifests import certificates, gcsfuse, pod_security
 from reference import capacity, machines, naming, outbound
 from reference.registry import HF_KEY, HF_SECRET
 
@@ -24,9 +24,12 @@ HUGGINGFACE_HUB: Final = "2.4.0"
 
 SCRIPT: Final = """\
 set -eu
-pip install --quiet --no-cache-dir "huggingface_hub==$HUB_VERSION"
-hf download "$MODEL" --local-dir "$TARGET"
+pip install --quiet --user --no-cache-dir --no-warn-script-location "huggingface_hub==$HUB_VERSION"
+"$PYTHONUSERBASE/bin/hf" download "$MODEL" --local-dir "$TARGET"
 """
+
+
+_SCRATCH: Final = "/scratch"
 
 
 class ModelDownloadArgs(TypedDict):
@@ -88,7 +91,9 @@ class ModelDownload(pulumi.ComponentResource):
         tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         provider, model = args["provider"], args["model"]
         labels = naming.kubernetes_labels(args["environment"])
-        where = namespace_for(self, name, args["namespace"], labels, provider, create=args["create_namespace"])
+        where = namespace_for(
+            self, name, args["namespace"], labels, provider, part="download", create=args["create_namespace"]
+        )
         isolation = network_policies(self, name, {"namespace": where, "labels": labels}, args["policies"], provider)
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
@@ -98,6 +103,7 @@ class ModelDownload(pulumi.ComponentResource):
                 "labels": labels,
                 "annotations": args["service_account_annotations"],
             },
+            automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         secret = kubernetes.core.v1.Secret(
@@ -110,7 +116,10 @@ class ModelDownload(pulumi.ComponentResource):
             {"name": "MODEL", "value": model},
             {"name": "TARGET", "value": gcsfuse.model_path(model)},
             {"name": "HUB_VERSION", "value": HUGGINGFACE_HUB},
-            {"name": "HF_HOME", "value": "/scratch/hf"},
+            {"name": "HF_HOME", "value": f"{_SCRATCH}/hf"},
+            # Where pip installs for a user, and looks for its programs.
+            {"name": "PYTHONUSERBASE", "value": f"{_SCRATCH}/python"},
+            *({"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()),
             *({"name": name, "value": value} for name, value in args["variables"].items()),
             {
                 "name": HF_KEY,
@@ -141,6 +150,8 @@ class ModelDownload(pulumi.ComponentResource):
                     "metadata": {"annotations": dict(gcsfuse.ANNOTATIONS)},
                     "spec": {
                         "service_account_name": account.metadata["name"],
+                        "automount_service_account_token": False,
+                        "security_context": pod_security.pod(owns_volumes=True),
                         "restart_policy": "OnFailure",
                         # A Job's template is immutable, so what is not needed is left out.
                         "node_selector": None if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
@@ -151,17 +162,21 @@ class ModelDownload(pulumi.ComponentResource):
                                 "image": args["image"],
                                 "command": ["/bin/sh", "-c", SCRIPT],
                                 "env": environment,
+                                "security_context": pod_security.container(read_only=True),
                                 "resources": {"requests": capacity.MODEL_DOWNLOAD.requests()},
                                 "volume_mounts": [
                                     {"name": gcsfuse.VOLUME, "mount_path": gcsfuse.MODEL_ROOT},
-                                    {"name": "scratch", "mount_path": "/scratch"},
+                                    {"name": "scratch", "mount_path": _SCRATCH},
+                                    {"name": "tmp", "mount_path": pod_security.HOME},
                                     *mounts,
                                 ],
                             }
                         ],
                         "volumes": [
-                            gcsfuse.volume(args["bucket"]),
+                            # With the group of its pod (`gid`, and modes 664 and 775) unless the options say more.
+                            gcsfuse.volume(args["bucket"], f"uid={pod_security.USER}"),
                             {"name": "scratch", "empty_dir": {}},
+                            {"name": "tmp", "empty_dir": {}},
                             *trusted,
                         ],
                     },

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from reference import pod_security
+from reference.flows import Part
+
 
 def namespace_for(
     parent: pulumi.Resource,
@@ -15,9 +18,10 @@ def namespace_for(
     labels: Mapping[str, str],
     provider: kubernetes.Provider,
     *,
+    part: Part,
     create: bool,
 ) -> pulumi.Output[str]:
-    """The name of `namespace`, known once it exists; `name` is the prefix of the resource's name.
+    """The name of `namespace` of a part, known once it exists; `name` is the prefix of the resource's name.
 
     One of somebody else is read, under the name that one of ours would have: so the engine gives up a namespace that it
     created in an earlier run. Otherwise it would delete it, with everything in it.
@@ -26,5 +30,7 @@ def namespace_for(
     if not create:
         return kubernetes.core.v1.Namespace.get(f"{name}-namespace", namespace, options).metadata["name"]
     return kubernetes.core.v1.Namespace(
-        f"{name}-namespace", metadata={"name": namespace, "labels": labels}, opts=options
+        f"{name}-namespace",
+        metadata={"name": namespace, "labels": {**labels, **pod_security.labels(part)}},
+        opts=options,
     ).metadata["name"]

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import commands, gcsfuse, graph
+from manifests import commands, gcsfuse, graph, pod_security
 from reference import naming
 from reference.footprint import BENCHMARK
 from reference.machines import Toleration
@@ -72,6 +72,9 @@ class BenchmarkClient(pulumi.ComponentResource):
         # Without the stack label, which would count this pod among the stack's own.
         selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
         tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
+        environment: list[kubernetes.core.v1.EnvVarArgsDict] = [
+            {"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()
+        ]
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-client",
             metadata={
@@ -91,6 +94,8 @@ class BenchmarkClient(pulumi.ComponentResource):
                     },
                     "spec": {
                         "service_account_name": args["service_account"],
+                        "automount_service_account_token": False,
+                        "security_context": pod_security.pod(owns_volumes=True),
                         "image_pull_secrets": None if args["pull_secret"] is None else [{"name": args["pull_secret"]}],
                         "node_selector": graph.node_selector(args["nodes"], args["node_pool"]),
                         "tolerations": tolerations,
@@ -100,6 +105,10 @@ class BenchmarkClient(pulumi.ComponentResource):
                                 "name": "bench",
                                 "image": args["image"],
                                 "command": ["sleep", "infinity"],
+                                # It writes its results where it is started, and what it downloads to /tmp.
+                                "working_dir": pod_security.HOME,
+                                "env": environment,
+                                "security_context": pod_security.container(read_only=True),
                                 "resources": {
                                     "requests": BENCHMARK.requests(),
                                     "limits": {"memory": "16Gi"},
@@ -109,11 +118,15 @@ class BenchmarkClient(pulumi.ComponentResource):
                                         "name": gcsfuse.VOLUME,
                                         "mount_path": gcsfuse.MODEL_ROOT,
                                         "read_only": True,
-                                    }
+                                    },
+                                    {"name": "scratch", "mount_path": pod_security.HOME},
                                 ],
                             }
                         ],
-                        "volumes": [gcsfuse.cached_volume(args["bucket"], chunk_megabytes=50, read_only=True)],
+                        "volumes": [
+                            gcsfuse.cached_volume(args["bucket"], chunk_megabytes=50),
+                            {"name": "scratch", "empty_dir": {}},
+                        ],
                     },
                 },
             },

@@ -31,7 +31,7 @@ from fabric import package
 from fabric.config import Config
 from manifests import gpu_pod
 from readiness import mounted
-from reference import gke, machines, naming
+from reference import gke, machines, naming, pod_security
 from reference.machines import A4X
 
 NAME: Final = "fabric-test"
@@ -78,6 +78,9 @@ class FabricTestArgs(TypedDict):
     variables: Mapping[str, str]
     """The workers' NCCL variables."""
 
+    privileged: bool
+    """Whether the workers are privileged."""
+
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
 
@@ -103,7 +106,11 @@ class FabricTest(pulumi.ComponentResource):
         space = naming.bounded(f"{naming.FABRIC_NAMESPACE}-{args['environment']}-{args['domain']}", _NAMESPACE_MAX)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={"name": space, "labels": labels, "annotations": {rollout_warnings.FABRIC: _description(args)}},
+            metadata={
+                "name": space,
+                "labels": {**labels, **pod_security.labels("fabric-test")},
+                "annotations": {rollout_warnings.FABRIC: _description(args)},
+            },
             opts=pulumi.ResourceOptions(
                 parent=self, provider=provider, hooks=rollout_warnings.of_fabric_test(name, args["domain"])
             ),
@@ -203,6 +210,7 @@ def _pod(
     args: FabricTestArgs, config_map: pulumi.Input[str], secret: pulumi.Input[str] | None, claims: dict[str, Any]
 ) -> dict[str, Any]:
     """A worker's pod without weights: the same devices, another program."""
+    preamble = gpu_pod.preamble(privileged=args["privileged"])
     # NCCL logs its topology and transports.
     variables = {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT", **args["variables"]}
     environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
@@ -225,7 +233,7 @@ def _pod(
                 "name": NAME,
                 "image": args["image"],
                 "workingDir": _CODE_FOLDER,
-                "command": ["/bin/bash", "-c", gpu_pod.NCCL_ENVIRONMENT + package.command(_CONFIG_FOLDER)],
+                "command": ["/bin/bash", "-c", preamble + package.command(_CONFIG_FOLDER)],
                 "env": environment,
                 # If the container ends without a termination message, the end of its log is used.
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -233,7 +241,7 @@ def _pod(
                     "limits": {"nvidia.com/gpu": str(A4X.gpus)},
                     "claims": [{"name": claim} for claim in claims],
                 },
-                "securityContext": {**gpu_pod.SECURITY_CONTEXT},
+                "securityContext": gpu_pod.security_context(privileged=args["privileged"]),
                 "volumeMounts": [
                     *gpu_pod.volume_mounts(),
                     {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - where POSIX has it

@@ -8,11 +8,11 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from manifests import pod_security
 from reference import machines
 from reference.capacity import Size
 
 CODE_FOLDER, CONFIG_FOLDER = "/opt/code", "/config"
-_USER = 65532
 
 
 class PythonPodArgs(TypedDict):
@@ -61,12 +61,7 @@ def python_pod(args: PythonPodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
         "enable_service_links": False,
         "node_selector": {} if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
         "tolerations": [{**toleration} for toleration in args["tolerations"]],
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _USER,
-            "run_as_group": _USER,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
+        "security_context": pod_security.pod(),
         "containers": [
             {
                 "name": args["name"],
@@ -74,11 +69,7 @@ def python_pod(args: PythonPodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "working_dir": CODE_FOLDER,
                 "command": args["command"],
                 "resources": {"requests": args["requests"].requests(), "limits": {"cpu": "1", "memory": "256Mi"}},
-                "security_context": {
-                    "allow_privilege_escalation": False,
-                    "read_only_root_filesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "security_context": pod_security.container(read_only=True),
                 "volume_mounts": [
                     {"name": "code", "mount_path": CODE_FOLDER, "read_only": True},
                     {"name": "config", "mount_path": CONFIG_FOLDER, "read_only": True},

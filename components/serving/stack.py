@@ -25,7 +25,7 @@ from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.teardown_barrier import DELETE_MINUTES, TeardownBarrier
 from manifests import certificates, commands, gcsfuse, graph, launch
-from reference import gke, naming, outbound
+from reference import gke, naming, outbound, pod_security
 from reference.dynamo import DynamoProfile
 from reference.kai import QUEUE_ANNOTATION
 from reference.machines import Toleration
@@ -61,6 +61,9 @@ class StackOptions(TypedDict):
 
     sidecar_limits: Mapping[str, str]
     """Its limits; none where none is given."""
+
+    security: graph.Security
+    """How much the pods may do."""
 
     volumes: Sequence[graph.ExtraVolume]
     """Volumes of the user's own."""
@@ -194,12 +197,6 @@ class ServingStack(pulumi.ComponentResource):
 
         metadata: Any = {"namespace": self.namespace, "labels": labels}
         self.pull_secret = pod_objects.pull_secret(self, name, metadata, args["ngc_api_key"], provider)
-        hf_secret = kubernetes.core.v1.Secret(
-            f"{name}-hf-token-secret",
-            metadata={"name": HF_SECRET, "namespace": self.namespace, "labels": labels},
-            string_data={HF_KEY: args["hf_token"]},
-            opts=pulumi.ResourceOptions(parent=self, provider=provider),
-        )
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-service-account",
             metadata={
@@ -208,11 +205,22 @@ class ServingStack(pulumi.ComponentResource):
                 "labels": labels,
                 "annotations": args["service_account_annotations"],
             },
+            # Pods that need a token ask for it.
+            automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         # Closed before anything listens.
         isolation = network_policies(self, name, metadata, args["policies"], provider)
-        first: list[pulumi.Resource] = [hf_secret, *isolation]
+        first: list[pulumi.Resource] = [*isolation]
+        if args["profile"].frontend_asks_hub:
+            first.append(
+                kubernetes.core.v1.Secret(
+                    f"{name}-hf-token-secret",
+                    metadata={"name": HF_SECRET, "namespace": self.namespace, "labels": labels},
+                    string_data={HF_KEY: args["hf_token"]},
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                )
+            )
         if args["profile"].pod_rules:
             first.append(
                 DiscoveryRole(
@@ -302,6 +310,7 @@ class ServingStack(pulumi.ComponentResource):
             certificates=certificate_map,
             worker_resources=options["worker_resources"],
             sidecar=gcsfuse.sidecar(options["sidecar_requests"], options["sidecar_limits"]),
+            security=options["security"],
             volumes=options["volumes"],
         )
         annotations: dict[str, pulumi.Input[str]] = {
@@ -380,7 +389,11 @@ class ServingStack(pulumi.ComponentResource):
         if args["barrier"] is None:
             return kubernetes.core.v1.Namespace(
                 f"{name}-namespace",
-                metadata={"name": args["namespace"], "labels": labels, "annotations": annotations},
+                metadata={
+                    "name": args["namespace"],
+                    "labels": {**labels, **pod_security.labels("stack")},
+                    "annotations": annotations,
+                },
                 opts=options,
             ).metadata["name"]
         # Read under the name of one of ours: the engine then gives up one that it created in an earlier run.

@@ -9,7 +9,8 @@ from preflight.cloud import Namespace
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped
 from preflight.site import Site
 from reference.capacity import GIB, quantity
-from reference.namespaces import ENFORCED, Foreign
+from reference.namespaces import Foreign
+from reference.pod_security import ENFORCE
 from settings.model import Stack
 
 LEAST_MEMORY: Final = 64 * GIB
@@ -47,9 +48,9 @@ def foreign(site: Site) -> Outcome:
 
 
 def _security(one: Foreign, found: Namespace) -> Iterator[Finding]:
-    standard = found.labels.get(ENFORCED, "privileged")
+    standard = found.labels.get(ENFORCE, "privileged")
     if one.privileged and standard != "privileged":
-        fix = f"kubectl label --overwrite namespace {one.name} {ENFORCED}=privileged"
+        fix = f"kubectl label --overwrite namespace {one.name} {ENFORCE}=privileged"
         yield f"namespace {one.name} enforces {standard}, which refuses the pods there", fix
 
 

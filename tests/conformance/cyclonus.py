@@ -7,51 +7,22 @@ a file of its own.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rehearsal.engine import cache_folder
+from tests.conformance.go_programs import installed
 
 VERSION: Final = "v0.5.6"
-_MODULE: Final = f"github.com/mattfenwick/cyclonus/cmd/cyclonus@{VERSION}"
-_CACHE: Final = cache_folder() / "cyclonus" / VERSION
+_MODULE: Final = "github.com/mattfenwick/cyclonus/cmd/cyclonus"
 _ANSWER: Final = re.compile(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", re.IGNORECASE)
-_BUILD_SECONDS: Final = 420
-
-
-class AbsentError(Exception):
-    """There is no cyclonus, and none can be built here; the text says why."""
 
 
 def binary() -> Path:
-    """The program, which is built if it is not there. Raises `AbsentError`."""
-    found = _CACHE / "cyclonus"
-    if found.exists():
-        return found
-    go = shutil.which("go")
-    if go is None:
-        raise AbsentError("cyclonus needs Go to be built, and there is none on PATH")
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        built = subprocess.run(  # noqa: S603 - a pinned module
-            [go, "install", _MODULE],
-            env={**os.environ, "GOBIN": str(_CACHE)},
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise AbsentError(f"cyclonus was not built within {_BUILD_SECONDS} s") from None
-    if built.returncode or not found.exists():
-        last = (built.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise AbsentError(f"cyclonus could not be built: {last}")
-    return found
+    """The program. Raises `AbsentError`."""
+    return installed(_MODULE, VERSION)
 
 
 def peer(namespace: str, namespace_labels: Mapping[str, str], pod_labels: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from rehearsal.simulator.kubernetes.network_policies import allowed
 from tests.conformance import cyclonus
+from tests.conformance.go_programs import AbsentError
 from tests.isolation import Actor, site
 from tests.resilience.proof import RecordProperty
 
@@ -21,7 +22,7 @@ PORTS = (8000, 4222, 2379, 9443, 29501, 50000, 8081)
 def judge() -> None:
     try:
         cyclonus.binary()
-    except cyclonus.AbsentError as error:
+    except AbsentError as error:
         pytest.skip(str(error))
 
 

@@ -12,7 +12,7 @@ from preflight.checks import namespaces
 from preflight.cloud import Namespace
 from preflight.results import Outcome
 from preflight.site import Site
-from reference.namespaces import ENFORCED
+from reference.pod_security import ENFORCE
 from tests import stacks
 from tests.preflight.healthy import HealthyCloud
 
@@ -45,7 +45,7 @@ QUOTA = {"compute": frozenset({"requests.cpu", "requests.memory", "pods"})}
     ("found", "said"),
     [
         (None, "does not exist"),
-        (namespace(labels={ENFORCED: "baseline"}), "enforces baseline"),
+        (namespace(labels={ENFORCE: "baseline"}), "enforces baseline"),
         (namespace(quotas=QUOTA), "demands requests.cpu, requests.memory of every container"),
         (namespace(quotas=QUOTA, requests={"cpu": "1"}), "demands requests.memory of every container"),
         (namespace(quotas={"q": frozenset({"limits.memory"})}, requests={"memory": "1Gi"}), "demands limits.memory"),
@@ -63,7 +63,7 @@ def test_a_namespace_that_would_refuse_or_cap_a_pod_is_named_with_its_fix(found:
     ("found", "worker"),
     [
         (namespace(), {}),
-        (namespace(labels={ENFORCED: "privileged"}), {}),
+        (namespace(labels={ENFORCE: "privileged"}), {}),
         (namespace(quotas={"gpus": frozenset({"requests.nvidia.com/gpu", "pods"})}), {}),
         (namespace(quotas=QUOTA), ALL),
         (namespace(quotas=QUOTA, requests={"cpu": "1", "memory": "1Gi"}), {}),

@@ -10,7 +10,7 @@ import pulumi_gcp
 import pytest
 
 from program.metadata import GOOGLE_LABELS
-from reference import labels
+from reference import labels, pod_security
 from tests.conftest import recorded
 from tests.recorder import Recording, Resource, run_program
 
@@ -65,7 +65,7 @@ def test_every_object_and_every_pod_has_them(labelled: Recording) -> None:
         assert metadata["labels"]["example.com/team"] == "ml", str(resource)
         assert metadata["annotations"]["example.com/contact"] == "ml@example.com", str(resource)
         space = resource.type == "kubernetes:core/v1:Namespace"
-        assert ("pod-security.kubernetes.io/warn" in metadata["labels"]) == space
+        assert (metadata["labels"].get("pod-security.kubernetes.io/warn") == "privileged") == space
         assert ("example.com/owner" in metadata["annotations"]) == space
     pods = templates(labelled)
     assert len(pods) > 4
@@ -90,7 +90,8 @@ def test_nothing_of_the_program_changes_but_what_is_added(labelled: Recording) -
             "resourceLabels",
             "nodeConfig.resourceLabels",
         ):
-            assert _at(resource.inputs, path).items() <= _at(twin.inputs, path).items()
+            kept = {k: v for k, v in _at(resource.inputs, path).items() if k not in SAID["namespaceLabels"]}
+            assert kept.items() <= _at(twin.inputs, path).items()
         for path in ("spec.selector", "spec.template.spec", "spec.serviceAccountName"):
             assert _at(resource.inputs, path) == _at(twin.inputs, path)
         assert _without_metadata(twin.inputs.get("values")) == resource.inputs.get("values")
@@ -151,7 +152,9 @@ def test_every_key_that_the_program_sets_is_its_own(stack: str) -> None:
     metadata = [resource.inputs["metadata"] for resource in own(recording)] + list(templates(recording).values())
     for found in metadata:
         for key in found.get("labels") or {}:
-            assert key in labels.KUBERNETES_OWN or key.startswith(labels.PREFIXES_OWN), key
+            # Standards of Pod Security are the company's, if it names any.
+            own_key = key in labels.KUBERNETES_OWN or key.startswith((*labels.PREFIXES_OWN, pod_security.PREFIX))
+            assert own_key, key
         for key in found.get("annotations") or {}:
             assert key in labels.ANNOTATIONS_OWN or key.startswith(labels.PREFIXES_OWN), key
     for resource in recording.resources:

@@ -62,11 +62,18 @@ def test_a_download_has_the_token_from_its_secret(prod: Recording) -> None:
 @pytest.mark.parametrize("tool", ["pip", "hf"])
 def test_a_download_that_fails_is_no_download(tool: str, tmp_path: Path) -> None:
     """The script, with tools of which one fails."""
+    (tmp_path / "bin").mkdir()
     for name in ("pip", "hf"):
-        file = tmp_path / name
+        file = tmp_path / "bin" / name
         file.write_text(f"#!/bin/sh\nexit {int(name == tool)}\n", encoding="utf-8")
         file.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MODEL": MODEL, "TARGET": "/t", "HUB_VERSION": "1"}
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PYTHONUSERBASE": str(tmp_path),
+        "MODEL": MODEL,
+        "TARGET": "/t",
+        "HUB_VERSION": "1",
+    }
     command = ["/bin/sh", "-c", model_download.SCRIPT]
     assert subprocess.run(command, env=environment, check=False).returncode == 1  # noqa: S603 - our own script
 

@@ -168,8 +168,13 @@ def test_the_benchmark_client_is_no_frontend_and_writes_nothing(deployed: Record
     client = deployed.find("Deployment").inputs["spec"]
     assert not service.items() <= client["template"]["metadata"]["labels"].items()
     assert naming.STACK_LABEL not in client["template"]["metadata"]["labels"]
-    (volume,) = client["template"]["spec"]["volumes"]
-    assert volume["csi"]["readOnly"] is True
+    bucket, scratch = client["template"]["spec"]["volumes"]
+    assert bucket["csi"]["readOnly"] is True
+    assert scratch["emptyDir"] == {}
+    container = client["template"]["spec"]["containers"][0]
+    written = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    # It leaves its results where it is started, and its data set in /tmp (bench_serving of sglang 0.5.9).
+    assert written == {container["workingDir"]} == {"/tmp"}  # noqa: S108
 
 
 def test_a_compute_domain_counts_the_nodes_of_its_graph(deployed: Recording) -> None:

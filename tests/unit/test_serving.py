@@ -17,6 +17,7 @@ from serving_rules import layout
 from tests import graphs
 
 LAYOUTS = layout.available()
+SCRIPT = launch.script(privileged=True)
 
 # What the Dynamo operator looks for in a container's first argument, to put the rank flags behind it.
 OPERATOR_PATTERN = re.compile(r"(python[0-9.]*\s+[^|&;]*sglang[^|&;]*?)(\s|$|[|&;])")
@@ -74,8 +75,8 @@ def test_a_layout_counts_its_nodes_and_gpus(name: str, nodes: int, gpus: int) ->
 
 def test_the_operator_puts_its_flags_on_the_exec_line_once() -> None:
     flags = " --dist-init-addr host:29500 --nnodes 2 --node-rank 0"
-    found = OPERATOR_PATTERN.findall(launch.SCRIPT)
-    injected = OPERATOR_PATTERN.sub(rf"\1{flags}\2", launch.SCRIPT, count=1)
+    found = OPERATOR_PATTERN.findall(SCRIPT)
+    injected = OPERATOR_PATTERN.sub(rf"\1{flags}\2", SCRIPT, count=1)
     assert len(found) == 1
     assert injected.splitlines()[-1].startswith(f"exec python3 -m dynamo.sglang{flags} --model-path")
     assert injected.count(flags) == 1
@@ -83,7 +84,7 @@ def test_the_operator_puts_its_flags_on_the_exec_line_once() -> None:
 
 def test_a_second_mention_of_the_server_would_mislead_the_operator() -> None:
     """The negative control of the test above: why the script may name the server only once."""
-    misled = "echo python3 -m dynamo.sglang | cat\n" + launch.SCRIPT
+    misled = "echo python3 -m dynamo.sglang | cat\n" + SCRIPT
     assert not OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1].startswith("exec python3 FLAGS")
     assert "FLAGS" not in OPERATOR_PATTERN.sub(r"\1 FLAGS\2", misled, count=1).splitlines()[-1]
 
@@ -148,7 +149,7 @@ def test_each_role_runs_its_own_server_with_its_own_arguments() -> None:
 
 
 def test_a_worker_does_not_start_on_a_node_without_the_nccl_plugin() -> None:
-    command = [*launch.COMMAND, launch.SCRIPT]
+    command = [*launch.COMMAND, SCRIPT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "the NCCL gIB installer has not run on this node"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp.rules import NETWORK, SUBNETWORK, short
-from rehearsal.simulator.kubernetes import admission_policies, finalizers, pods
+from rehearsal.simulator.kubernetes import admission_policies, finalizers, pod_security, pods
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
@@ -35,6 +35,10 @@ def judge(inputs: Props) -> list[Failure]:
         name = text(inputs, "metadata.name")
         if len(name) > _DEVICE_NETWORK_NAME:
             return [Failure("metadata.name", f"{name!r} is longer than {_DEVICE_NETWORK_NAME} characters")]
+    if inputs.get("kind") == "Namespace":
+        standard = mapping(inputs, "metadata.labels").get(pod_security.ENFORCE, "privileged")
+        if standard not in pod_security.STANDARDS:
+            return [Failure(f"metadata.labels[{pod_security.ENFORCE}]", f"Invalid value: {standard!r}")]
     if inputs.get("kind") == "ValidatingAdmissionPolicy":
         return admission_policies.judge(inputs)
     return []
@@ -50,6 +54,9 @@ def at_create(state: CloudState, cluster: str, kind: str, inputs: Props) -> None
         pod = mapping(inputs, path)
         kai.refuse_pod(state, cluster, what, text(pod, "schedulerName"))
         pods.require(state, cluster, text(inputs, "metadata.namespace"), pods.references(pod), what)
+        why = pod_security.refused(state, cluster, text(inputs, "metadata.namespace"), pod)
+        if why:
+            raise ApiError(f"{what}: pods cannot start: {why}")
         priority = text(pod, "priorityClassName")
         if priority and priority not in serving.priority_classes(state, cluster):
             raise ApiError(f"{what}: no PriorityClass with name {priority} was found")

@@ -30,6 +30,17 @@ def may(state: CloudState, cluster: str, namespace: str, account: str, permissio
     return any(_allows(rule, permission) for rule in _rules(state, cluster, namespace, account))
 
 
+def has_token(state: CloudState, cluster: str, namespace: str, pod: Props) -> bool:
+    """Whether a pod gets a token of its service account: as it says itself, or else as the account says."""
+    said = pod.get("automountServiceAccountToken")
+    if said is None:
+        account = state.get(
+            "kubernetes:core/v1:ServiceAccount", f"{namespace}/{text(pod, 'serviceAccountName')}", cluster
+        )
+        said = account.outputs.get("automountServiceAccountToken") if account else None
+    return said is not False
+
+
 def _rules(state: CloudState, cluster: str, namespace: str, account: str) -> Iterator[Props]:
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         for binding in state.find(f"{_RBAC}:{kind}", scope=cluster):

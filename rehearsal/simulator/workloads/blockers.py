@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from rehearsal.simulator.kubernetes import nodes, pods
+from rehearsal.simulator.kubernetes import nodes, pod_security, pods
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, text
+from rehearsal.simulator.values import Props, mapping, text
 from rehearsal.simulator.workloads import bucket_access, kai, nics, operator, placement, serving, traffic
 from rehearsal.simulator.workloads.serving import Role
 
@@ -114,6 +114,14 @@ def _named_objects(state: CloudState, cluster: str, graph: Props) -> Iterator[st
         yield from pods.missing(state, cluster, namespace, serving.needs(graph, role), where)
 
 
+def _pod_security(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    for role in serving.roles(graph):
+        pod = {**role.pod, "containers": [mapping(role.pod, "mainContainer")]}
+        why = pod_security.refused(state, cluster, text(graph, "metadata.namespace"), pod)
+        if why:
+            yield f"{role.name}: pods are forbidden: {why}"
+
+
 def _named(judge: Judge) -> Judge:
     """Prefix the reasons of `judge`, which begin with the role, with the graph's name."""
 
@@ -134,6 +142,7 @@ REFUSED_TO_PODS: tuple[Judge, ...] = (
     _scheduler,
     _priority_class,
     _named_objects,
+    _named(_pod_security),
     nodes.blockers,
     _named(placement.blockers),
     _named(bucket_access.blockers),

@@ -66,6 +66,8 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
         account = text(role.pod, "serviceAccountName")
         if not account:
             continue
+        if not rights.has_token(state, cluster, namespace, role.pod):
+            yield f"{role.name}: pods never find each other: they get no token of serviceaccount {namespace}/{account}"
         needed = (*_READS, *_WRITES) if role.gpus else _READS
         missing = [one for one in needed if not rights.may(state, cluster, namespace, account, one)]
         if missing:

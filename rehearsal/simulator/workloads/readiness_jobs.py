@@ -60,7 +60,10 @@ def _causes(state: CloudState, job: CloudResource, config: Props) -> Iterator[st
 
 def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterator[str]:
     """Whether the account may list pods."""
-    account = text(job.inputs, "spec.template.spec.serviceAccountName")
+    pod = mapping(job.inputs, "spec.template.spec")
+    account = text(pod, "serviceAccountName")
+    if not rights.has_token(state, job.scope, namespace, pod):
+        yield f"no token of serviceaccount {namespace}/{account}"
     if not rights.may(state, job.scope, namespace, account, rights.Permission("list", "", "pods")):
         yield (
             f'pods is forbidden: User "system:serviceaccount:{namespace}:{account}" cannot list resource "pods" in API '

@@ -1,0 +1,65 @@
+"""Go programs that judge, built once outside the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from rehearsal.engine import cache_folder
+
+BUILD_SECONDS: Final = 420
+
+
+class AbsentError(Exception):
+    """There is no such program, and none can be built here; the text says why."""
+
+
+def installed(module: str, version: str) -> Path:
+    """The program of a module at a version. Raises `AbsentError`."""
+    target = _target(module.rpartition("/")[2], version)
+    if not target.exists():
+        _run(target.name, ["install", f"{module}@{version}"], {"GOBIN": str(target.parent)}, target.parent)
+    return target
+
+
+def built(folder: Path) -> Path:
+    """The program in a folder with go.mod and go.sum, which are never changed. Raises `AbsentError`."""
+    content = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+    target = _target(folder.name, hashlib.sha256(content).hexdigest()[:12])
+    if not target.exists():
+        partial = target.with_name(f"{target.name}.{os.getpid()}")
+        _run(target.name, ["build", "-mod=readonly", "-trimpath", "-o", str(partial)], {}, folder)
+        partial.replace(target)
+    return target
+
+
+def _target(name: str, version: str) -> Path:
+    target = cache_folder() / name / version / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _run(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise AbsentError(f"{name} needs Go to be built, and there is none on PATH")
+    try:
+        ran = subprocess.run(  # noqa: S603 - a pinned module
+            [go, *command],
+            cwd=folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise AbsentError(f"{name} was not built within {BUILD_SECONDS} s") from None
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise AbsentError(f"{name} could not be built: {last}")
