@@ -156,7 +156,7 @@ def _company_checks(site: Site) -> list[Check]:
     cluster = site.settings.cluster
     if isinstance(cluster, CreateCluster):
         needs = "serviceusage.services.get"
-        if cluster.binary_authorization:
+        if cluster.binary_authorization != cluster_options.BINARY_AUTHORIZATION_OFF:
             look = partial(options.binary_authorization, site)
             checks.append(Check(cluster_options.BINARY_AUTHORIZATION_CHECK, look, needs))
         if cluster.fleet_project is not None:

@@ -90,7 +90,7 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
     if row["zonal"]:
         cluster["location"] = zones[0]
     if row["options"] and row["cluster"] == "create":
-        cluster |= {"binaryAuthorization": True, "fleetProject": "fleet-project"}
+        cluster |= {"binaryAuthorization": "PROJECT_SINGLETON_POLICY_ENFORCE", "fleetProject": "fleet-project"}
     host = HOST if row["network"] == "shared" else "projects/my-project"
     if row["cluster"] == "create" and row["network"] == "create":
         cluster["network"] = {"nat": row["nat and firewall"], "firewall": row["nat and firewall"]}

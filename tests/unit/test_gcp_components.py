@@ -31,6 +31,7 @@ from reference.dynamo import PROFILES
 from tests import answers
 from tests.conftest import recorded
 from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, StackConfig, record, run_program
+from tests.unit.configs import shipped
 
 PROJECT, REGION, ZONE, CLUSTER = "my-project", "us-central1", "us-central1-b", "a4x-prod"
 PLAN = addresses.plan(addresses.DEFAULT_BASE, 18)
@@ -68,7 +69,7 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "cost_allocation": False,
         "fleet_project": None,
         "security_group": None,
-        "binary_authorization": False,
+        "binary_authorization": "DISABLED",
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -265,6 +266,27 @@ def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None
     assert inputs["removeDefaultNodePool"] is True
     assert "enableK8sBetaApis" not in inputs
     assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
+
+
+def test_without_a_login_only_health_checks_are_answered_and_no_role_can_be_given_to_everybody(
+    built: Recording,
+) -> None:
+    inputs = built.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["anonymousAuthenticationConfig"] == {"mode": "LIMITED"}
+    assert inputs["rbacBindingConfig"] == {
+        "enableInsecureBindingSystemAuthenticated": False,
+        "enableInsecureBindingSystemUnauthenticated": False,
+    }
+
+
+@pytest.mark.parametrize("version", ["0.7.0", "1.0.2"])
+def test_the_program_binds_no_role_to_everybody(version: str) -> None:
+    dynamo = {**shipped("prod")["dynamo-a4x:dynamo"], "version": version}
+    made = run_program("prod", config={"dynamo": dynamo})
+    bindings = [m for _, m in made.manifests() if m.get("kind") in ("ClusterRoleBinding", "RoleBinding")]
+    assert bindings
+    subjects = {subject["name"] for binding in bindings for subject in binding["subjects"]}
+    assert not subjects & {"system:authenticated", "system:unauthenticated", "system:anonymous"}
 
 
 def test_the_version_is_an_alias_that_gke_resolves_itself(built: Recording) -> None:
