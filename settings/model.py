@@ -362,8 +362,8 @@ class NodeSoftware(StrictModel):
 
     gib_version: GibVersion | None = Field(
         default=None,
-        description="the release of Google's NCCL gIB plugin for arm64, such as v1.0.7, or v1.0.7@sha256:... for its digest "
-        "as well; default: the Dynamo release's",
+        description="the release of Google's NCCL gIB plugin for arm64, such as v1.0.7, or v1.0.7@sha256:... with its "
+        "digest; default: the Dynamo release's",
     )
     install_nccl: bool | None = Field(
         default=None,

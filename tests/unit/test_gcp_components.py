@@ -426,6 +426,11 @@ def test_adopting_creates_nothing_but_a_provider(preview: bool) -> None:
     assert provider.inputs["clusterIdentifier"] == f"projects/{PROJECT}/locations/{REGION}/clusters/existing"
 
 
+CALICO: dict[str, Any] = {"networkPolicies": [{"enabled": True, "provider": "CALICO"}]}
+OFF = {"disabled": True}
+"""Of the add-on, without which nothing enforces the policies."""
+
+
 def dns_endpoint(allowed: bool) -> list[dict[str, Any]]:
     """`controlPlaneEndpointsConfigs` of a cluster."""
     return [{"dnsEndpointConfigs": [{"allowExternalTraffic": allowed, "endpoint": DNS_NAME}]}]
@@ -453,7 +458,12 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, serve
             {},
             ("Cloud Storage FUSE",),
         ),
-        ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "--enable-dataplane-v2")),
+        ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "not be in force", "--enable-dataplane-v2")),
+        (
+            {"datapathProvider": "LEGACY_DATAPATH", **CALICO, "addonsConfigs": [{"networkPolicyConfigs": [OFF]}]},
+            {},
+            ("LEGACY_DATAPATH", "not be in force"),
+        ),
         ({"enableMultiNetworking": False}, {}, ("multi-networking is off", "--enable-multi-networking")),
         ({"masterVersion": "1.37.0-gke.1"}, {}, ("the cluster runs 1.37.0-gke.1", "1.34 to 1.36")),
         (
@@ -471,6 +481,14 @@ def test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_fix(
     assert isinstance(refusal.value.__cause__, pulumi.RunError)
     for part in ("existing", REGION, *parts):
         assert part in str(refusal.value)
+
+
+def test_the_calico_add_on_enforces_policies_but_carries_no_rdma() -> None:
+    answer: dict[str, Any] = {"datapathProvider": "LEGACY_DATAPATH", **CALICO}
+    with pytest.raises(ProgramFailedError) as refusal:
+        record(lambda: AdoptedCluster("gke", adopted()), invokes=reading(**answer))
+    assert "RDMA needs Dataplane V2" in str(refusal.value)
+    assert "in force" not in str(refusal.value)
 
 
 def test_a_cluster_for_dranet_needs_no_multi_networking() -> None:
