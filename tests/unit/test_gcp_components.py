@@ -268,9 +268,7 @@ def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None
     assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
 
 
-def test_without_a_login_only_health_checks_are_answered_and_no_role_can_be_given_to_everybody(
-    built: Recording,
-) -> None:
+def test_strangers_get_health_checks_and_no_role(built: Recording) -> None:
     inputs = built.find("gcp:container/cluster:Cluster").inputs
     assert inputs["anonymousAuthenticationConfig"] == {"mode": "LIMITED"}
     assert inputs["rbacBindingConfig"] == {
