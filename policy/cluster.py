@@ -146,12 +146,23 @@ def _versioned(resource: Resource) -> Iterator[Finding]:
         yield from _wanted("versioning.enabled", True, fix=fix, resource=resource)
 
 
+def _bindings(resource: Resource) -> Iterator[Finding]:
+    for group in ("Authenticated", "Unauthenticated"):
+        path = f"rbacBindingConfig.enableInsecureBindingSystem{group}"
+        yield from _wanted(path, False, fix="Set it to false, and name users or groups in bindings", resource=resource)
+
+
 _CHANNELS: Final = ("RAPID", "REGULAR", "STABLE", "EXTENDED")
 _RELEASE_CHANNEL: Final = _must(
     "releaseChannel.channel", *_CHANNELS, fix=f"Choose one of {', '.join(_CHANNELS)}; GKE patches only these in time"
 )
 _ENCRYPTED_SECRETS: Final = _must(
     "databaseEncryption.state", "ENCRYPTED", fix="Encrypt Kubernetes Secrets in etcd with a Cloud KMS key"
+)
+_ANONYMOUS: Final = _must(
+    "anonymousAuthenticationConfig.mode",
+    "LIMITED",
+    fix="Set it to LIMITED, with which health checks still need no login",
 )
 _SIGNED: Final = _must(
     "binaryAuthorization.evaluationMode",
@@ -166,6 +177,13 @@ RULES: Final = (
         "The control plane's IP address lets only listed networks in.",
         "mandatory",
         _of(_authorized_networks, CLUSTER),
+    ),
+    Rule("anonymous-requests", "Only health checks need no login.", "mandatory", _of(_ANONYMOUS, CLUSTER)),
+    Rule(
+        "bindings-to-everybody",
+        "No role is for everybody with a Google account, or without.",
+        "mandatory",
+        _of(_bindings, CLUSTER),
     ),
     Rule(
         "workload-identity",

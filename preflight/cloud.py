@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 Trouble = Literal["missing", "denied", "off", "login", "no answer", "refused"]
 """Why there is no answer: the resource does not exist; the caller lacks permission; the API is disabled in the project;
@@ -137,6 +137,8 @@ class Cluster:
     status: str
     version: str
     datapath: str
+    calico: bool
+    """Whether the Calico add-on enforces NetworkPolicies."""
     multi_networking: bool
     workload_pool: str
     gcs_fuse: bool
@@ -179,6 +181,17 @@ class Pod:
     """Thousandths of a CPU."""
     memory: int
     """Bytes."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPolicy:
+    """A NetworkPolicy of Kubernetes."""
+
+    name: str
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+    """As the API has it."""
 
 
 @dataclass(frozen=True)
@@ -392,6 +405,14 @@ class Cloud(Protocol):
 
     def namespace(self, cluster: Cluster, name: str) -> Namespace | None:
         """The namespace with its quotas and LimitRanges, from the Kubernetes API; None if there is none."""
+        ...
+
+    def network_policies(self, cluster: Cluster, namespace: str) -> list[NetworkPolicy]:
+        """The NetworkPolicies of a namespace, from the Kubernetes API."""
+        ...
+
+    def other_policies(self, cluster: Cluster, namespace: str) -> list[str]:
+        """Policies of other kinds in a namespace, as `kind name`; those of the whole cluster, if the name is empty."""
         ...
 
     def crds(self, cluster: Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:

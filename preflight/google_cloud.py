@@ -51,6 +51,16 @@ _ADDRESS: Final = re.compile(r"^(GET|POST) https?://\S+: ")
 
 T = TypeVar("T")
 
+_OTHER_POLICIES: Final = {
+    "namespaces": (("cilium.io/v2", "ciliumnetworkpolicies"), ("networking.gke.io/v1alpha1", "fqdnnetworkpolicies")),
+    "cluster": (
+        ("cilium.io/v2", "ciliumclusterwidenetworkpolicies"),
+        ("policy.networking.k8s.io/v1alpha1", "adminnetworkpolicies"),
+        ("policy.networking.k8s.io/v1alpha1", "baselineadminnetworkpolicies"),
+    ),
+}
+"""Kinds of policies that Dataplane V2 or an extension of it may know, by group and plural."""
+
 _PULLING: Final = frozenset(
     f"roles/artifactregistry.{role}" for role in ("reader", "writer", "repoAdmin", "admin", "createOnPushWriter")
 )
@@ -322,6 +332,25 @@ class GoogleCloud:
         ranges = self._kubernetes(cluster, f"/api/v1/namespaces/{name}/limitranges")
         return kubernetes.namespace(found[0], quotas, ranges)
 
+    def network_policies(self, cluster: cloud.Cluster, namespace: str) -> list[cloud.NetworkPolicy]:
+        """NetworkPolicies, from the cluster."""
+        path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
+        return [kubernetes.network_policy(item) for item in self._kubernetes(cluster, path)]
+
+    def other_policies(self, cluster: cloud.Cluster, namespace: str) -> list[str]:
+        """Policies of kinds that not every cluster has."""
+        found: list[str] = []
+        for group, plural in _OTHER_POLICIES["namespaces" if namespace else "cluster"]:
+            path = f"/apis/{group}/{f'namespaces/{namespace}/' if namespace else ''}{plural}"
+            try:
+                items = self._kubernetes(cluster, path)
+            except CloudError as error:
+                if error.trouble != "missing":
+                    raise
+                continue
+            found += [f"{plural} {item['metadata']['name']}" for item in items]
+        return found
+
     def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Custom resource definitions, from the cluster; one request each, because all of them are megabytes."""
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -539,6 +568,7 @@ def _cluster(found: container_v1.Cluster) -> cloud.Cluster:
         status=found.status.name,
         version=found.current_master_version,
         datapath=network.datapath_provider.name,
+        calico=found.network_policy.enabled and not found.addons_config.network_policy_config.disabled,
         multi_networking=network.enable_multi_networking,
         workload_pool=found.workload_identity_config.workload_pool,
         gcs_fuse=found.addons_config.gcs_fuse_csi_driver_config.enabled,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from preflight.cloud import Deployment, Namespace, Node, Pod
+from preflight.cloud import Deployment, Namespace, NetworkPolicy, Node, Pod
 from reference.capacity import PODS_PER_NODE, quantity
 
 GPU: Final = "nvidia.com/gpu"
@@ -38,7 +38,14 @@ def pod(item: Mapping[str, Any]) -> Pod:
         gpus=int(_asked(spec, GPU)),
         cpu=round(_asked(spec, "cpu") * 1000),
         memory=int(_asked(spec, "memory")),
+        labels=item["metadata"].get("labels", {}),
     )
+
+
+def network_policy(item: Mapping[str, Any]) -> NetworkPolicy:
+    """A NetworkPolicy."""
+    metadata = item["metadata"]
+    return NetworkPolicy(metadata["name"], metadata.get("labels", {}), item["spec"])
 
 
 def deployment(item: Mapping[str, Any]) -> Deployment:

@@ -19,6 +19,8 @@ class ClusterFacts:
     location: str
     project: str
     datapath: str
+    calico: bool
+    """Whether the Calico add-on enforces NetworkPolicies; Dataplane V2 does without."""
     multi_networking: bool
     workload_pool: str
     """Empty where Workload Identity is off."""
@@ -59,10 +61,12 @@ class Lack:
 
 
 def dataplane(cluster: ClusterFacts) -> Lack | None:
-    """RDMA needs Dataplane V2."""
+    """RDMA needs Dataplane V2, through DRANET too; it always enforces NetworkPolicies."""
     if cluster.datapath == "ADVANCED_DATAPATH":
         return None
     finding = f"the datapath is {cluster.datapath or 'unset'}, and RDMA needs Dataplane V2"
+    if not cluster.calico:
+        finding += "; nothing enforces NetworkPolicies there, so isolation would not be in force"
     return Lack(finding, f"{_AT_CREATION} --enable-dataplane-v2")
 
 

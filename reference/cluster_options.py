@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from reference import gke, iam, shared_vpc
 from reference.prerequisites import Prerequisite
 
+EvaluationMode = Literal["DISABLED", "PROJECT_SINGLETON_POLICY_ENFORCE"]
+"""How Binary Authorization judges images: not at all, or by the project's one policy. GKE has two more modes, for
+policies that are bound to a cluster; pulumi-gcp 9.37.1 takes neither these modes nor the bindings."""
+
+BINARY_AUTHORIZATION_OFF: Final = "DISABLED"
 BINARY_AUTHORIZATION_API: Final = "binaryauthorization.googleapis.com"
 FLEET_API: Final = "gkehub.googleapis.com"
 BINARY_AUTHORIZATION_CHECK: Final = "binary authorization"

@@ -8,6 +8,7 @@ from typing import Final
 from validation.problems import RuleError
 
 TAG: Final = re.compile(r"[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}")
+DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 _PORT: Final = r":[0-9]{1,5}"
 _HOST: Final = rf"({_LABEL}(\.{_LABEL})+({_PORT})?|{_LABEL}{_PORT}|localhost)"
@@ -15,7 +16,7 @@ _COMPONENT: Final = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _PATH: Final = rf"{_COMPONENT}(/{_COMPONENT})*"
 _REFERENCE: Final = re.compile(
     rf"((?P<host>{_HOST})/)?(?P<repository>{_PATH})"
-    rf"(:(?P<tag>{TAG.pattern}))?(@(?P<digest>sha256:[0-9a-f]{{64}}))?"
+    rf"(:(?P<tag>{TAG.pattern}))?(@(?P<digest>{DIGEST}))?"
 )
 HOST: Final = re.compile(_HOST)
 PLACE: Final = re.compile(rf"{_HOST}(/{_PATH})?")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from reference import dra_driver, gke, kai
+from reference import cluster_options, dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from reference.namespaces import KAI_RESERVATION, Foreign
@@ -122,8 +122,10 @@ class CreateCluster(_Cluster):
         description="the group whose members Kubernetes roles can name: gke-security-groups@DOMAIN; "
         "without the key a cluster keeps the group that it has",
     )
-    binary_authorization: Annotated[bool, Change.IN_PLACE] = Field(
-        default=False, description="whether the project's Binary Authorization policy decides which images run"
+    binary_authorization: Annotated[cluster_options.EvaluationMode, Change.IN_PLACE] = Field(
+        default=cluster_options.BINARY_AUTHORIZATION_OFF,
+        description="the evaluation mode of Binary Authorization: `DISABLED`, or `PROJECT_SINGLETON_POLICY_ENFORCE`, "
+        "with which the project's policy decides which images run; the program never writes that policy",
     )
 
 
@@ -360,7 +362,8 @@ class NodeSoftware(StrictModel):
 
     gib_version: GibVersion | None = Field(
         default=None,
-        description="the release of Google's NCCL gIB plugin for arm64, such as v1.0.7; default: the Dynamo release's",
+        description="the release of Google's NCCL gIB plugin for arm64, such as v1.0.7, or v1.0.7@sha256:... with its "
+        "digest; default: the Dynamo release's",
     )
     install_nccl: bool | None = Field(
         default=None,

@@ -63,7 +63,7 @@ def _cluster_options(settings: Settings) -> Iterator[Prerequisite]:
             yield from cluster_options.fleet(project, cluster.fleet_project, its)
         if cluster.security_group is not None:
             yield cluster_options.security_group(cluster.security_group)
-        if cluster.binary_authorization:
+        if cluster.binary_authorization != cluster_options.BINARY_AUTHORIZATION_OFF:
             yield from cluster_options.binary_authorization(project, image_patterns(settings))
     yield from cluster_options.secure_tags(settings.metadata.secure_tags, project, number)
 

@@ -205,7 +205,7 @@ CASES: tuple[Case, ...] = (
     Case("cluster.costAllocation", True, only="prod"),
     Case("cluster.fleetProject", "company-fleet", only="prod"),
     Case("cluster.securityGroup", "gke-security-groups@example.com", only="prod"),
-    Case("cluster.binaryAuthorization", True, only="prod"),
+    Case("cluster.binaryAuthorization", "PROJECT_SINGLETON_POLICY_ENFORCE", only="prod"),
     Case("cluster.authorizedNetworks", ["203.0.113.0/24"], only="prod"),
     Case("domains[0].name", "a4x-9", (_POOL, _GRAPH), also=(("stacks[0].domain", "a4x-9"),)),
     Case("domains[0].zone", "us-central1-a", replaces=_EVERYTHING, only="prod", note=_FIRST),

@@ -118,6 +118,7 @@ def _facts(cluster: gcp.container.GetClusterResult, args: AdoptedClusterArgs) ->
         location=args["location"],
         project=args["project"],
         datapath=cluster.datapath_provider or "",
+        calico=_calico(cluster),
         multi_networking=cluster.enable_multi_networking,
         workload_pool=_workload_pool(cluster),
         gcs_fuse=_gcs_fuse(cluster),
@@ -128,6 +129,12 @@ def _facts(cluster: gcp.container.GetClusterResult, args: AdoptedClusterArgs) ->
 def _workload_pool(cluster: gcp.container.GetClusterResult) -> str:
     configs = cluster.workload_identity_configs
     return configs[0].workload_pool if configs else ""
+
+
+def _calico(cluster: gcp.container.GetClusterResult) -> bool:
+    addons = [addon for config in cluster.addons_configs or [] for addon in config.network_policy_configs or []]
+    asked = any(policy.enabled for policy in cluster.network_policies or [])
+    return asked and not any(addon.disabled for addon in addons)
 
 
 def _gcs_fuse(cluster: gcp.container.GetClusterResult) -> bool:

@@ -17,7 +17,7 @@ from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.key_access import KeyAccess, KeyAccessArgs
 from components.gcp.project_apis import ProjectApis
-from reference import gke, naming
+from reference import cluster_options, gke, naming
 from reference.addresses import AddressPlan
 
 
@@ -121,8 +121,8 @@ class ClusterFoundationArgs(TypedDict):
     security_group: str | None
     """Group whose members Kubernetes roles can name."""
 
-    binary_authorization: bool
-    """Whether the project's Binary Authorization policy decides which images run."""
+    binary_authorization: cluster_options.EvaluationMode
+    """By which policy Binary Authorization decides which images run."""
 
 
 class ClusterFoundation(pulumi.ComponentResource):

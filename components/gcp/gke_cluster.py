@@ -14,7 +14,7 @@ from components.gcp.cluster_network import ControlPlane
 from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.node_account import NodeAccount
-from reference import gke, naming, system_pool
+from reference import cluster_options, gke, naming, system_pool
 
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -96,8 +96,8 @@ class GkeClusterArgs(TypedDict):
     """Id of the project whose fleet the cluster joins."""
     security_group: str | None
     """Group whose members Kubernetes roles can name."""
-    binary_authorization: bool
-    """Whether the project's Binary Authorization policy decides which images run."""
+    binary_authorization: cluster_options.EvaluationMode
+    """By which policy Binary Authorization decides which images run."""
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -209,6 +209,14 @@ class GkeCluster(pulumi.ComponentResource):
             },
             logging_config={"enable_components": ["SYSTEM_COMPONENTS", "WORKLOADS"]},
             enable_shielded_nodes=True,
+            # Health checks are answered without a login, and nothing else (GKE 1.32.2-gke.1234000 and later).
+            anonymous_authentication_config={"mode": "LIMITED"},
+            # `system:authenticated` is everybody with a Google account. Kubernetes' own bindings stay
+            # (GKE 1.30.1-gke.1283000 and later).
+            rbac_binding_config={
+                "enable_insecure_binding_system_authenticated": False,
+                "enable_insecure_binding_system_unauthenticated": False,
+            },
             vertical_pod_autoscaling={"enabled": False},
             remove_default_node_pool=True,
             initial_node_count=1,
@@ -218,9 +226,7 @@ class GkeCluster(pulumi.ComponentResource):
             # Said also where they are off: the provider keeps what a block that is gone had said (of Binary
             # Authorization inferred).
             cost_management_config={"enabled": args["cost_allocation"]},
-            binary_authorization={
-                "evaluation_mode": "PROJECT_SINGLETON_POLICY_ENFORCE" if args["binary_authorization"] else "DISABLED"
-            },
+            binary_authorization={"evaluation_mode": args["binary_authorization"]},
             fleet={"project": args["fleet_project"]} if args["fleet_project"] else None,
             authenticator_groups_config={"security_group": args["security_group"]} if args["security_group"] else None,
             # For the few minutes of the default pool, which would otherwise run as the project's default account and

@@ -20,6 +20,7 @@ from preflight.checks import (
     kai,
     mirrors,
     namespaces,
+    network_policies,
     networks,
     nodes,
     organisation,
@@ -128,6 +129,7 @@ def _adopted_network_checks(site: Site) -> list[Check]:
     return checks
 
 
+_ENFORCED = "Dataplane V2, which always enforces NetworkPolicies"
 _READ_NETWORKS = "compute.networks.list and compute.subnetworks.get"
 
 
@@ -156,7 +158,7 @@ def _company_checks(site: Site) -> list[Check]:
     cluster = site.settings.cluster
     if isinstance(cluster, CreateCluster):
         needs = "serviceusage.services.get"
-        if cluster.binary_authorization:
+        if cluster.binary_authorization != cluster_options.BINARY_AUTHORIZATION_OFF:
             look = partial(options.binary_authorization, site)
             checks.append(Check(cluster_options.BINARY_AUTHORIZATION_CHECK, look, needs))
         if cluster.fleet_project is not None:
@@ -203,7 +205,7 @@ def _cluster_checks(site: Site) -> list[Check]:
         checks = [
             Check("cluster", partial(cluster.exists, site), get),
             Check("gke version", partial(cluster.running_version, site), get),
-            Check("dataplane", partial(cluster.lacks, site, requirements.dataplane), get),
+            Check("dataplane", partial(cluster.lacks, site, requirements.dataplane, _ENFORCED), get),
             *(
                 []
                 if site.dranet
@@ -248,6 +250,12 @@ def _platform_checks(site: Site) -> list[Check]:
     if site.settings.foreign_namespaces:
         needs = "container.namespaces.list, container.resourceQuotas.list and container.limitRanges.list"
         checks.append(Check(NAMESPACES_CHECK, partial(namespaces.foreign, site), needs))
+    if site.settings.stacks and (site.settings.foreign_namespaces or site.settings.dynamo.mode == "adopt"):
+        needs = (
+            "container.networkPolicies.list, container.namespaces.list, container.pods.list and "
+            "container.thirdPartyObjects.list"
+        )
+        checks.append(Check("network policies", partial(network_policies.existing, site), needs))
     return checks
 
 

@@ -91,13 +91,13 @@ def exists(site: Site) -> Outcome:
     return passed(f"{cluster.name} in {cluster.location} is running")
 
 
-def lacks(site: Site, requirement: Callable[[ClusterFacts], Lack | None]) -> Outcome:
+def lacks(site: Site, requirement: Callable[[ClusterFacts], Lack | None], met: str = "requirement met") -> Outcome:
     """A requirement of `reference.cluster` is met by the cluster to adopt."""
     cluster = site.cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     lack = requirement(_facts(site, cluster))
-    return passed("requirement met") if lack is None else failed(lack.finding, lack.fix)
+    return passed(met) if lack is None else failed(lack.finding, lack.fix)
 
 
 def _facts(site: Site, cluster: Cluster) -> ClusterFacts:
@@ -106,6 +106,7 @@ def _facts(site: Site, cluster: Cluster) -> ClusterFacts:
         location=cluster.location,
         project=site.settings.project,
         datapath=cluster.datapath,
+        calico=cluster.calico,
         multi_networking=cluster.multi_networking,
         workload_pool=cluster.workload_pool,
         gcs_fuse=cluster.gcs_fuse,

@@ -690,3 +690,24 @@ def test_reading_what_is_gone_says_so(cloud: Driver) -> None:
 def test_a_package_that_nobody_stands_in_for_is_named(cloud: Driver) -> None:
     with pytest.raises(ApiError, match="no package aws"):
         cloud.check("aws:s3/bucket:Bucket", "b", {})
+
+
+def test_a_cluster_takes_only_the_modes_that_the_plugin_knows(cloud: Driver) -> None:
+    wrong = {
+        "anonymousAuthenticationConfig": {"mode": "DISABLED"},
+        "binaryAuthorization": {"evaluationMode": "POLICY_BINDINGS"},
+    }
+    said = refused(cloud, CLUSTER, {"name": "a4x", "location": REGION, **wrong})
+    assert set(said) == {"anonymousAuthenticationConfig.mode", "binaryAuthorization.evaluationMode"}
+
+
+def test_a_cluster_keeps_what_is_not_said_of_anonymous_requests_and_bindings(cloud: Driver) -> None:
+    said = {
+        "anonymousAuthenticationConfig": {"mode": "LIMITED"},
+        "rbacBindingConfig": {"enableInsecureBindingSystemAuthenticated": False},
+    }
+    cluster = cloud.cluster(**said)
+    silent = {key: value for key, value in cluster.inputs.items() if key not in said}
+    assert not cloud.diff(cluster, silent).changes
+    opened = cloud.diff(cluster, {**cluster.inputs, "anonymousAuthenticationConfig": {"mode": "ENABLED"}})
+    assert (bool(opened.changes), opened.replaces) == (True, [])

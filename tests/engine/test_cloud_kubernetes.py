@@ -669,3 +669,25 @@ def test_a_compute_domain_makes_its_claim_template_and_takes_it_along() -> None:
     cloud.delete(domain)
     assert not cloud.state.find(kind)
     assert not cloud.state.find(DOMAIN)
+
+
+@pytest.mark.parametrize("name", ["system:authenticated", "system:unauthenticated", "system:anonymous"])
+@pytest.mark.parametrize("kind", ["ClusterRoleBinding", "RoleBinding"])
+def test_a_binding_to_everybody_is_refused_where_the_cluster_says_so(kind: str, name: str) -> None:
+    group, namespace = "rbac.authorization.k8s.io/v1", "default" if kind == "RoleBinding" else ""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+
+    def inputs(subject: str) -> Props:
+        subjects = [{"kind": "Group", "name": subject, "apiGroup": "rbac.authorization.k8s.io"}]
+        return kube_inputs(group, kind, "viewers", namespace, roleRef=role, subjects=subjects)
+
+    cloud = Driver()
+    cloud.cluster("open")
+    cloud.create(token(group, kind), "viewers", inputs(name))
+    fields = ("enableInsecureBindingSystemAuthenticated", "enableInsecureBindingSystemUnauthenticated")
+    cloud.cluster("closed", rbacBindingConfig=dict.fromkeys(fields, False))
+    with pytest.raises(ApiError, match=f"{kind} viewers names {name}"):
+        cloud.create(token(group, kind), "viewers", inputs(name))
+    made = cloud.create(token(group, kind), "viewers", inputs("team"))
+    with pytest.raises(ApiError, match=f"{kind} viewers names {name}"):
+        cloud.update(made, inputs(name), preview=True)

@@ -69,7 +69,11 @@ def test_a_node_account_that_comes_later_replaces_pools_and_the_roles_of_the_old
         deleted = {step.kind for step in phase.changed if step.op == "delete" and step.kind.startswith("gcp:")}
         assert deleted == {ACCOUNT, "gcp:projects/iAMMember:IAMMember"}
         cluster = rehearsal.config["dynamo-a4x:cluster"]
-        asked = {"costAllocation": True, "fleetProject": "company-fleet", "binaryAuthorization": True}
+        asked = {
+            "costAllocation": True,
+            "fleetProject": "company-fleet",
+            "binaryAuthorization": "PROJECT_SINGLETON_POLICY_ENFORCE",
+        }
         rehearsal.set_config({"dynamo-a4x:cluster": {**cluster, **asked}})
         assert [f"{step.op} {step.kind}" for step in rehearsal.up().changed] == [f"update {CLUSTER}"]
         rehearsal.up_without_change()

@@ -149,6 +149,7 @@ class HealthyCloud:
             status="RUNNING",
             version=VERSION,
             datapath="ADVANCED_DATAPATH",
+            calico=False,
             multi_networking=not dranet,
             workload_pool=f"{project}.svc.id.goog",
             gcs_fuse=True,
@@ -191,7 +192,11 @@ class HealthyCloud:
         return pool if self.settings.dynamo.system_tolerations and pool else [system]
 
     def pods(self, cluster: cloud.Cluster) -> list[cloud.Pod]:
-        return [cloud.Pod("kube-system", "kube-dns-0", "system-0", 0, 300, GB)]
+        nats = {"app.kubernetes.io/name": "nats"}
+        return [
+            cloud.Pod("kube-system", "kube-dns-0", "system-0", 0, 300, GB),
+            cloud.Pod(self.settings.dynamo.namespace, "dynamo-platform-nats-0", "system-0", 0, 0, 0, nats),
+        ]
 
     def kai(self, cluster: cloud.Cluster) -> cloud.Kai:
         runs = self.settings.kai.mode == "adopt"
@@ -214,6 +219,12 @@ class HealthyCloud:
 
     def namespace(self, cluster: cloud.Cluster, name: str) -> cloud.Namespace | None:
         return cloud.Namespace({}, {}, {}, {})
+
+    def network_policies(self, cluster: cloud.Cluster, namespace: str) -> list[cloud.NetworkPolicy]:
+        return []
+
+    def other_policies(self, cluster: cloud.Cluster, namespace: str) -> list[str]:
+        return []
 
     def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return dict.fromkeys(names, frozenset({"v1alpha1"}))

@@ -13,7 +13,7 @@ import pytest
 
 import settings
 from preflight.checks import plan
-from preflight.cloud import Bucket, Cloud, CloudError, Image, OrgPolicy, Project, Quota, Versions
+from preflight.cloud import Bucket, Cloud, CloudError, Image, NetworkPolicy, OrgPolicy, Project, Quota, Versions
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
@@ -90,7 +90,7 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
     if row["zonal"]:
         cluster["location"] = zones[0]
     if row["options"] and row["cluster"] == "create":
-        cluster |= {"binaryAuthorization": True, "fleetProject": "fleet-project"}
+        cluster |= {"binaryAuthorization": "PROJECT_SINGLETON_POLICY_ENFORCE", "fleetProject": "fleet-project"}
     host = HOST if row["network"] == "shared" else "projects/my-project"
     if row["cluster"] == "create" and row["network"] == "create":
         cluster["network"] = {"nat": row["nat and firewall"], "firewall": row["nat and firewall"]}
@@ -326,6 +326,8 @@ WRONGS: Final = [
     Wrong("grove", "crds", lambda _: {}),
     Wrong("crds", "crds", lambda _: {}),
     Wrong("crds", "crds", lambda found: {name: frozenset({"v1"}) for name in found}),
+    Wrong("network policies", "network_policies", lambda _: [NetworkPolicy("shut", {}, {"podSelector": {}})]),
+    Wrong("network policies", "other_policies", lambda _: ["adminnetworkpolicies fence"], "warn"),
     Wrong("bucket", "bucket", lambda _: Bucket("US", False, {})),
     Wrong("model", "files", lambda _: {"model.safetensors.index.json": 1}),
     Wrong("image", "image", _raise("missing")),

@@ -94,7 +94,7 @@ ACCEPTED: dict[str, list[Any]] = {
         ./charts ../charts charts"""
     ),
     "draDriver.version": words("25.12.0 25.3.2 25.8.0 25.8.1 26.4.0 25.12.0-rc.1 25.12.0-dev"),
-    "nodeSoftware.gibVersion": words("v1.0.7 v1.1.0 v1.0.6-1 v1.1.2-rc.1"),
+    "nodeSoftware.gibVersion": words(f"v1.0.7 v1.1.0 v1.0.6-1 v1.1.2-rc.1 v1.0.7@sha256:{DIGEST}"),
     # Some only look like a namespace that has an owner.
     "stacks[0].name": words("r1-10p8d gke kai kube models defaults model-downloader dynamo kai-test"),
     "stacks[0].layout": ["deepseek-r1-fp8-10p8d"],

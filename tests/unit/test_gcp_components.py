@@ -31,6 +31,7 @@ from reference.dynamo import PROFILES
 from tests import answers
 from tests.conftest import recorded
 from tests.recorder import UNKNOWN, ProgramFailedError, Recording, Resource, StackConfig, record, run_program
+from tests.unit.configs import shipped
 
 PROJECT, REGION, ZONE, CLUSTER = "my-project", "us-central1", "us-central1-b", "a4x-prod"
 PLAN = addresses.plan(addresses.DEFAULT_BASE, 18)
@@ -68,7 +69,7 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "cost_allocation": False,
         "fleet_project": None,
         "security_group": None,
-        "binary_authorization": False,
+        "binary_authorization": "DISABLED",
     }
     args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
     return args
@@ -267,6 +268,25 @@ def test_the_cluster_has_what_rdma_and_the_bucket_need(built: Recording) -> None
     assert "advancedDatapathObservabilityConfig" not in inputs["monitoringConfig"]
 
 
+def test_strangers_get_health_checks_and_no_role(built: Recording) -> None:
+    inputs = built.find("gcp:container/cluster:Cluster").inputs
+    assert inputs["anonymousAuthenticationConfig"] == {"mode": "LIMITED"}
+    assert inputs["rbacBindingConfig"] == {
+        "enableInsecureBindingSystemAuthenticated": False,
+        "enableInsecureBindingSystemUnauthenticated": False,
+    }
+
+
+@pytest.mark.parametrize("version", ["0.7.0", "1.0.2"])
+def test_the_program_binds_no_role_to_everybody(version: str) -> None:
+    dynamo = {**shipped("prod")["dynamo-a4x:dynamo"], "version": version}
+    made = run_program("prod", config={"dynamo": dynamo})
+    bindings = [m for _, m in made.manifests() if m.get("kind") in ("ClusterRoleBinding", "RoleBinding")]
+    assert bindings
+    subjects = {subject["name"] for binding in bindings for subject in binding["subjects"]}
+    assert not subjects & {"system:authenticated", "system:unauthenticated", "system:anonymous"}
+
+
 def test_the_version_is_an_alias_that_gke_resolves_itself(built: Recording) -> None:
     inputs = built.find("gcp:container/cluster:Cluster").inputs
     assert inputs["minMasterVersion"] == "1.35"
@@ -404,6 +424,11 @@ def test_adopting_creates_nothing_but_a_provider(preview: bool) -> None:
     assert provider.inputs["clusterIdentifier"] == f"projects/{PROJECT}/locations/{REGION}/clusters/existing"
 
 
+CALICO: dict[str, Any] = {"networkPolicies": [{"enabled": True, "provider": "CALICO"}]}
+OFF = {"disabled": True}
+"""Of the add-on, without which nothing enforces the policies."""
+
+
 def dns_endpoint(allowed: bool) -> list[dict[str, Any]]:
     """`controlPlaneEndpointsConfigs` of a cluster."""
     return [{"dnsEndpointConfigs": [{"allowExternalTraffic": allowed, "endpoint": DNS_NAME}]}]
@@ -431,7 +456,12 @@ def test_an_adopted_cluster_is_reached_the_way_that_is_open(allowed: bool, serve
             {},
             ("Cloud Storage FUSE",),
         ),
-        ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "--enable-dataplane-v2")),
+        ({"datapathProvider": "LEGACY_DATAPATH"}, {}, ("LEGACY_DATAPATH", "not be in force", "--enable-dataplane-v2")),
+        (
+            {"datapathProvider": "LEGACY_DATAPATH", **CALICO, "addonsConfigs": [{"networkPolicyConfigs": [OFF]}]},
+            {},
+            ("LEGACY_DATAPATH", "not be in force"),
+        ),
         ({"enableMultiNetworking": False}, {}, ("multi-networking is off", "--enable-multi-networking")),
         ({"masterVersion": "1.37.0-gke.1"}, {}, ("the cluster runs 1.37.0-gke.1", "1.34 to 1.36")),
         (
@@ -449,6 +479,14 @@ def test_an_adopted_cluster_is_reported_everything_it_lacks_and_the_fix(
     assert isinstance(refusal.value.__cause__, pulumi.RunError)
     for part in ("existing", REGION, *parts):
         assert part in str(refusal.value)
+
+
+def test_the_calico_add_on_enforces_policies_but_carries_no_rdma() -> None:
+    answer: dict[str, Any] = {"datapathProvider": "LEGACY_DATAPATH", **CALICO}
+    with pytest.raises(ProgramFailedError) as refusal:
+        record(lambda: AdoptedCluster("gke", adopted()), invokes=reading(**answer))
+    assert "RDMA needs Dataplane V2" in str(refusal.value)
+    assert "in force" not in str(refusal.value)
 
 
 def test_a_cluster_for_dranet_needs_no_multi_networking() -> None:

@@ -115,7 +115,7 @@ def test_the_options_of_a_cluster_reach_it_and_two_are_said_also_where_they_are_
         "costAllocation": True,
         "fleetProject": "fleet-project",
         "securityGroup": "gke-security-groups@example.com",
-        "binaryAuthorization": True,
+        "binaryAuthorization": "PROJECT_SINGLETON_POLICY_ENFORCE",
     }
     config = {"cluster": {**shipped("prod")["dynamo-a4x:cluster"], **asked}}
     given = run_program("prod", config=config).of_type("gcp:container/cluster:Cluster")[0].inputs

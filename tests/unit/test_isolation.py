@@ -140,7 +140,7 @@ def test_the_page_has_the_table() -> None:
 
 def test_binary_authorization_is_told_every_name_that_pods_use_and_nothing_wider() -> None:
     config = shipped("prod")
-    cluster = {**config["dynamo-a4x:cluster"], "binaryAuthorization": True}
+    cluster = {**config["dynamo-a4x:cluster"], "binaryAuthorization": "PROJECT_SINGLETON_POLICY_ENFORCE"}
     patterns = artifacts.image_patterns(parse({**config, "dynamo-a4x:cluster": cluster}, "prod"))
     images = artifacts.images_of(parse(config, "prod"))
     assert all(any(image.target.startswith(one.rstrip("*")) for one in patterns) for image in images)

@@ -199,6 +199,28 @@ def test_an_image_of_ones_own_in_the_mirror_stays_as_it_is() -> None:
     assert graph["Decode"]["extraPodSpec"]["mainContainer"]["image"] == own
 
 
+def test_a_digest_that_the_config_names_reaches_pods_mirror_list_and_policy() -> None:
+    own, runtime = f"nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0@{DIGEST}", shipped("prod")["dynamo-a4x:stacks"][0]
+    named: dict[str, Any] = {
+        "stacks": [{**runtime, "image": own, "frontend": {"image": own}}],
+        "nodeSoftware": {"gibVersion": f"v1.0.7@{DIGEST}"},
+    }
+    run = run_program("prod", config={**_mirrored("0.7.0"), **named})
+    pinned = {image for image in _images(run) if "sglang-runtime" in image or "gib" in image}
+    places = (
+        f"{ALL['nvcr.io']}/nvidia/ai-dynamo/sglang-runtime:0.7.0",
+        f"{ALL['us-docker.pkg.dev']}/gce-ai-infra/gpudirect-gib/nccl-plugin-gib-arm64:v1.0.7",
+    )
+    assert pinned == {f"{place}@{DIGEST}" for place in places}
+    config = shipped("prod")
+    for key, value in named.items():
+        put(config, key, value)
+    listed = command.content(settings.parse(config, "prod"))["images"]
+    assert {i["digest"] for i in listed if "sglang-runtime" in i["source"] or "gib" in i["source"]} == {DIGEST}
+    patterns = artifacts.image_patterns(settings.parse(config, "prod"))
+    assert "nvcr.io/nvidia/ai-dynamo/sglang-runtime*" in patterns
+
+
 @pytest.mark.parametrize(("environment", "version"), [("dev", "0.7.0"), ("dev", "1.0.2"), ("prod", "0.7.0")])
 def test_the_list_of_artifacts_has_every_image_and_chart_of_the_program(environment: str, version: str) -> None:
     run = run_program(environment, config={"dynamo": {"mode": "create", "version": version}})

@@ -160,6 +160,20 @@ def at_delete(state: CloudState, resource: CloudResource) -> None:
             raise ApiError(f"Error trying to delete bucket {name} containing objects without force_destroy")
 
 
+def _judge_cluster(inputs: Props) -> list[Failure]:
+    """The plugin's own checks of words (terraform-provider-google, resource_container_cluster.go)."""
+    words = {
+        "anonymousAuthenticationConfig.mode": ("ENABLED", "LIMITED"),
+        "binaryAuthorization.evaluationMode": ("DISABLED", "PROJECT_SINGLETON_POLICY_ENFORCE"),
+    }
+    said = {path: text(inputs, path) for path in words}
+    return [
+        Failure(path, f"expected {path} to be one of {list(words[path])}, got {value}")
+        for path, value in said.items()
+        if value and value not in words[path]
+    ]
+
+
 def _judge_bucket(inputs: Props) -> list[Failure]:
     name = text(inputs, "name")
     found: list[Failure] = []
@@ -400,6 +414,7 @@ def _is_missing(state: CloudState, email: str) -> bool:
 
 _JUDGES: dict[str, Callable[[Props], list[Failure]]] = {
     BUCKET: _judge_bucket,
+    CLUSTER: _judge_cluster,
     CRYPTO_KEY: _judge_key,
     IDENTITY_PROVIDER: _judge_provider,
     NODE_POOL: _judge_pool,

@@ -136,7 +136,12 @@ RULES: dict[str, Rule] = {
             Reference("privateClusterConfig.privateEndpointSubnetwork", SUBNETWORK),
         ),
         same_by_name=("network", "subnetwork", "privateClusterConfig.privateEndpointSubnetwork"),
-        kept=("controlPlaneEndpointsConfig.ipEndpointsConfig", "privateClusterConfig.masterIpv4CidrBlock"),
+        kept=(
+            "anonymousAuthenticationConfig",
+            "controlPlaneEndpointsConfig.ipEndpointsConfig",
+            "privateClusterConfig.masterIpv4CidrBlock",
+            "rbacBindingConfig",
+        ),
         reordered=("monitoringConfig.enableComponents", "loggingConfig.enableComponents"),
     ),
     NODE_POOL: Rule(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp.rules import NETWORK, SUBNETWORK, short
-from rehearsal.simulator.kubernetes import admission_policies, finalizers, pod_security, pods
+from rehearsal.simulator.kubernetes import admission_policies, finalizers, pod_security, pods, rights
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
@@ -82,7 +82,7 @@ def _device_network(state: CloudState, cluster: str, inputs: Props) -> None:
         raise ApiError(f"Network {name} is not Ready: GKENetworkParamSet {named} not found (GNPNotFound)")
 
 
-def at_update(_state: CloudState, resource: CloudResource, inputs: Props, _preview: bool) -> None:
+def at_update(state: CloudState, resource: CloudResource, inputs: Props, _preview: bool) -> None:
     """What rejects a change; the API server's own rules apply in a preview too (a server-side dry run)."""
     if resource.kind == COMPUTE_DOMAIN and inputs.get("spec") != resource.inputs.get("spec"):
         name = text(inputs, "metadata.name")
@@ -90,6 +90,8 @@ def at_update(_state: CloudState, resource: CloudResource, inputs: Props, _previ
             f'ComputeDomain.resource.nvidia.com "{name}" is invalid: spec: Invalid value: "object": '
             "A computeDomain.spec is immutable"
         )
+    if resource.kind in rights.BINDINGS:
+        rights.refuse_binding(state, resource.scope, inputs)
 
 
 def at_delete(state: CloudState, resource: CloudResource) -> None:
@@ -149,4 +151,5 @@ _AT_CREATE: dict[str, Callable[[CloudState, str, Props], None]] = {
     serving.QUEUE: _queue,
     PARAM_SET: _param_set,
     DEVICE_NETWORK: _device_network,
+    **dict.fromkeys(rights.BINDINGS, rights.refuse_binding),
 }

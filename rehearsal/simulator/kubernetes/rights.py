@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, items, many, text
+from rehearsal.simulator.gcp.rules import CLUSTER
+from rehearsal.simulator.state import ApiError, CloudState
+from rehearsal.simulator.values import Props, dig, items, many, text
 
 _RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
+BINDINGS = (f"{_RBAC}:ClusterRoleBinding", f"{_RBAC}:RoleBinding")
+_EVERYBODY = {
+    "system:authenticated": "enableInsecureBindingSystemAuthenticated",
+    "system:unauthenticated": "enableInsecureBindingSystemUnauthenticated",
+    "system:anonymous": "enableInsecureBindingSystemUnauthenticated",
+}
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,23 @@ def has_token(state: CloudState, cluster: str, namespace: str, pod: Props) -> bo
     return said is not False
 
 
+def refuse_binding(state: CloudState, cluster: str, inputs: Props) -> None:
+    """GKE refuses bindings to everybody where the cluster says so, beside those that Kubernetes makes itself.
+
+    GKE's best practices for RBAC, "Prevent usage of default groups"; the wording is not Google's.
+    """
+    for found in state.find(CLUSTER, where=lambda resource: resource.id == cluster):
+        for name in (text(subject, "name") for subject in items(inputs, "subjects")):
+            field = f"rbacBindingConfig.{_EVERYBODY.get(name)}"
+            if dig(found.outputs, field) is False:
+                raise ApiError(f"{inputs['kind']} {text(inputs, 'metadata.name')} names {name}: {field} is false")
+
+
 def _rules(state: CloudState, cluster: str, namespace: str, account: str) -> Iterator[Props]:
-    for kind in ("RoleBinding", "ClusterRoleBinding"):
-        for binding in state.find(f"{_RBAC}:{kind}", scope=cluster):
+    for kind in BINDINGS:
+        for binding in state.find(kind, scope=cluster):
             inside = text(binding.outputs, "metadata.namespace")
-            if kind == "RoleBinding" and inside != namespace:
+            if inside not in ("", namespace):
                 continue
             if not any(_names(subject, namespace, account) for subject in items(binding.outputs, "subjects")):
                 continue
