@@ -5,9 +5,9 @@ KAI release or NATS image has the right list by itself. This is the only module 
 `reference.kai` that compares releases.
 
 Read in November 2026: NVIDIA's bulletins (product-security dbb4ada0), Go's vulnerability database (a752ea54), the
-advisories of NATS, CERT/CC's and CVE records, and the wheels of SGLang 0.5.4.post3, 0.5.9 and 0.5.10.post1. Marks of a
-source: [v] read in a released package, [d] a record or bulletin, [i] inferred. Scores are CVSS 3.1 base scores of the
-record or bulletin.
+advisories of NATS, CERT/CC's and CVE records, and wheels of SGLang (0.5.4.post3, 0.5.9, 0.5.10.post1, and later ones
+where a source names them). Marks of a source: [v] read in a released package, [d] a record or bulletin, [i] inferred.
+Scores are CVSS 3.1 base scores of the record or bulletin.
 """
 
 from __future__ import annotations
