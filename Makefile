@@ -115,7 +115,8 @@ mutants: $(INSTALLED)
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.
 generated: $(INSTALLED) $(POLICY_INSTALLED)
 	@for tool in sglang_arguments custom_kinds "policy_rules --write" "mutate_layouts --write" \
-	  "config_reference --write" "bootstrap_reference --write" "provider_fields --write" "platform_team --write" "isolation_reference --write" "notices --write"; do \
+	  "config_reference --write" "bootstrap_reference --write" "provider_fields --write" "platform_team --write" \
+	  "isolation_reference --write" "vulnerabilities_reference --write" "notices --write"; do \
 	  $(BIN)/python -m tools.$$tool || exit 1; done
 
 workflows: $(INSTALLED)

@@ -73,8 +73,10 @@ def _on_nodes(props: Props, said: Metadata) -> Props:
 
 
 def _replaced(namespace: Props, labels: Mapping[str, str]) -> Props:
-    """A copy of a namespace's properties with these labels in place of its own."""
-    metadata = namespace["metadata"]
+    """A copy of a namespace's properties with these labels in place of its own; one that is only read has none."""
+    metadata = namespace.get("metadata")
+    if not metadata or not labels:
+        return namespace
     return {**namespace, "metadata": {**metadata, "labels": {**metadata["labels"], **labels}}}
 
 

@@ -1,7 +1,8 @@
 """Dynamo releases: one profile object for each, with everything that differs between them.
 
 Charts, value names, the SGLang release in the image, requirements of the operator and names of SGLang's arguments
-change from release to release. They are defined here only; no other module compares versions.
+change from release to release. They are defined here only; no other module compares versions, but for
+`reference.vulnerabilities`, which compares them with the releases that fix one.
 
 Read from released charts, wheels and source, not run, unless a note says otherwise: only 0.7.0 was run against a
 real API server (without GPUs).
@@ -79,6 +80,10 @@ class DynamoProfile:
 
     needs_etcd: bool = False
     """Whether workers and frontends find each other through etcd; else nothing uses it."""
+
+    engine_routes: bool = True
+    """Whether workers have routes `/engine/*` on their system port, which load other weights, without authentication
+    (read in the wheels: 1.0.2 has them, 0.7.0 does not)."""
 
     operator_webhooks: bool = True
     """Whether the operator serves admission webhooks."""
@@ -224,6 +229,7 @@ def _before_1(version: str) -> DynamoProfile:
         crds_chart="dynamo-crds",
         crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_0_7),
         needs_etcd=True,
+        engine_routes=False,
         operator_webhooks=False,
         values_style="subcharts",
         grove="ghcr.io/nvidia/grove",

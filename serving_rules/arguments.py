@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reference.dynamo import DynamoProfile
+from serving_rules import openings
 from serving_rules.layout import WORKER_ROLES, Argument, Arguments, Layout, WorkerRole
 from validation.problems import Problem
 
@@ -202,6 +203,9 @@ def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
 def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> tuple[str, str] | None:
     """Rule and fix of what is wrong with one argument."""
     entry = known.arguments.get(name)
+    opening = openings.of_argument(entry.name if entry else name)
+    if opening is not None:
+        return opening
     if entry is None:
         return _unknown(name, known)
     return _place(entry, profile) or _action(entry, known) or _value(entry, value)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reference.dynamo import DynamoProfile
 from reference.registry import HF_KEY
-from serving_rules import arguments
+from serving_rules import arguments, openings
 from serving_rules.layout import WORKER_ROLES, Layout
 from validation.problems import Problem
 
@@ -101,7 +101,7 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-def unfit(name: str) -> tuple[str, str] | None:
+def unfit(name: str, value: str) -> tuple[str, str] | None:
     """Rule and fix of a variable that no pod of a stack may be given."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         return "this is no name of an environment variable", "use letters, digits and underscores"
@@ -109,11 +109,11 @@ def unfit(name: str) -> tuple[str, str] | None:
         return GIVEN[name], "leave it out"
     if _SECRET.search(name):
         return "a secret would stand in clear text in the stack's graph", "leave it out"
-    return None
+    return openings.of_variable(name, value)
 
 
 def _wrong(name: str, value: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:
-    return unfit(name) or _typed(value, entry.get("type", "text"))
+    return unfit(name, value) or _typed(value, entry.get("type", "text"))
 
 
 def _typed(value: str, kind: str) -> tuple[str, str] | None:

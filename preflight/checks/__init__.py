@@ -27,6 +27,7 @@ from preflight.checks import (
     platform_parts,
     pod_capacity,
     storage,
+    vulnerabilities,
 )
 from preflight.checks import cluster_options as options
 from preflight.results import Outcome
@@ -61,6 +62,7 @@ def plan(site: Site) -> list[Check]:
         Check("permissions", partial(access.permissions, site)),
         Check("apis", partial(access.apis, site), "serviceusage.services.get"),
         Check("organisation policies", partial(organisation.policies, site), "orgpolicy.policy.get"),
+        Check("vulnerabilities", partial(vulnerabilities.known, site)),
         *_company_checks(site),
     ]
     created = site.settings.created_domains

@@ -8,7 +8,8 @@ from typing import Final
 from preflight.cloud import Kai
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import kai
+from reference import kai, vulnerabilities
+from reference.vulnerabilities import Vulnerability
 from validation.problems import RuleError
 
 _FREE_CONFIG: Final = "kubectl delete configs.kai.scheduler kai-config"
@@ -98,8 +99,18 @@ def _doubts(found: Kai) -> Iterator[Finding]:
     if not run:
         known = ", ".join((*kai.RUN_ADOPTED, *kai.RUN))
         yield f"this release was not run with this program; {known} were", f"{kai.DEFAULT_VERSION} is the default"
+    holes = _vulnerabilities(found.version)
+    if holes:
+        yield f"it has known vulnerabilities: {', '.join(one.id for one in holes)}", f"install {kai.DEFAULT_VERSION}"
     if any(not grace.startswith("-") for grace in found.shards.values()):
         yield "it evicts a whole gang that lacks one pod for a minute", _SET_GRACE
+
+
+def _vulnerabilities(version: str) -> list[Vulnerability]:
+    try:
+        return vulnerabilities.of({"KAI": kai.plain(version)})
+    except RuleError:
+        return []
 
 
 def _none(site: Site, found: Kai) -> Outcome:

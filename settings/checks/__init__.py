@@ -28,6 +28,7 @@ from settings.checks import (
     pods,
     project_number,
     raw_fields,
+    vulnerabilities,
 )
 from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
 from validation.problems import Problem, refused
@@ -63,6 +64,7 @@ def warnings(settings: Settings) -> list[str]:
     if isinstance(settings.cluster, CreateCluster):
         found.append(gke.version_window(profile).warning(settings.cluster.version))
     found += network.warnings(settings)
+    found.append(vulnerabilities.warning(settings))
     for i, stack in enumerate(settings.stacks):
         found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
     return [warning for warning in dict.fromkeys(found) if warning]

@@ -89,7 +89,7 @@ def _stack(stack: Stack, key: str) -> Iterator[Problem]:
     for name, value in stack.frontend.environment.items():
         key_of = outbound.KEYS.get(name)
         mapped = (_MAPPED, f"set {key_of}") if key_of else None
-        found = environment.unfit(name) or mapped
+        found = environment.unfit(name, value) or mapped
         if found is not None:
             shown = "(hidden)" if environment.is_secret(name) else value
             yield Problem(f"{key}.frontend.environment.{name}", shown, *found)

@@ -302,6 +302,31 @@ def test_a_priority_class_that_is_not_there_is_refused(cloud: Driver) -> None:
         cloud.create(token("batch/v1", "Job"), "j", job(priorityClassName="inference"))
 
 
+def enforcing(cloud: Driver, standard: str) -> None:
+    inputs = kube_inputs("v1", "Namespace", standard)
+    inputs["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": standard}
+    cloud.create(NAMESPACE, "n", inputs)
+
+
+@pytest.mark.parametrize("kind", ["Job", "Deployment"])
+def test_a_pod_that_violates_what_its_namespace_enforces_never_starts(cloud: Driver, kind: str) -> None:
+    enforcing(cloud, "restricted")
+    group = "batch/v1" if kind == "Job" else "apps/v1"
+    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    if kind == "Job":
+        pod["spec"]["restartPolicy"] = "Never"
+    spec = {"template": pod, **({} if kind == "Job" else {"selector": {"matchLabels": {"a": "b"}}})}
+    inputs = kube_inputs(group, kind, "j", "restricted", spec=spec)
+    with pytest.raises(ApiError, match=r"restricted:latest.*runAsNonRoot"):
+        cloud.create(token(group, kind), "j", inputs)
+
+
+def test_a_standard_that_there_is_not_is_refused(cloud: Driver) -> None:
+    with pytest.raises(CheckError) as caught:
+        enforcing(cloud, "strict")
+    assert "strict" in str(caught.value.failures)
+
+
 # Changes
 
 

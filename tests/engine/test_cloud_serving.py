@@ -92,6 +92,13 @@ def test_a_queue_that_is_not_there_fails_the_graph(cloud: Driver, queue: str) ->
     assert hindered(cloud, cloud.graph(queue=queue), r"KAI queue .* does not exist")
 
 
+def test_workers_that_their_namespace_refuses_never_start(cloud: Driver) -> None:
+    [space] = [one for one in cloud.state.find(NAMESPACE) if one.id == "serving"]
+    space.outputs["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "baseline"}
+    privileged = {"mainContainer": {"image": "x", "securityContext": {"privileged": True}}}
+    assert hindered(cloud, cloud.graph(Decode=role(**privileged)), 'Decode: .* "baseline:latest": privileged')
+
+
 def test_a_queue_whose_parent_is_not_there_is_refused(cloud: Driver) -> None:
     with pytest.raises(ApiError, match="parent queue nothing"):
         cloud.kube("scheduling.run.ai/v2", "Queue", "child", spec={"parentQueue": "nothing"})

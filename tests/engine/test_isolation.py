@@ -31,6 +31,13 @@ def test_an_environment_is_isolated_and_opened_again_in_place(stack: str) -> Non
         assert rehearsal.state.leftovers() == []
 
 
+def test_a_preview_warns_once_of_known_vulnerabilities_and_of_what_protects() -> None:
+    with Rehearsal("dev", config=OPEN) as rehearsal:
+        [said] = [text for text in rehearsal.preview().warnings if "CVE-" in text]
+    assert "CVE-2026-24253 (Dynamo 0.7.0, 8.2)" in said
+    assert "isolation.ingress is false, so every pod of the cluster can use 6 of them" in said
+
+
 NEEDED = {
     "workers": "Decode to Decode",
     "frontends": "port 8000",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,9 @@ RULES: list[dict[str, list[str]]] = [
 ]
 
 
+_TOKEN: Any = {"automountServiceAccountToken": True}
+
+
 def _bound(cloud: Driver, rules: list[dict[str, list[str]]], **subject: str) -> None:
     group = "rbac.authorization.k8s.io"
     cloud.kube(f"{group}/v1", "Role", "discovery", "serving", rules=rules)
@@ -93,6 +97,17 @@ def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Dr
     assert not _blockers(current, current.graph("r1-efgh", Decode=role()))
     _bound(current, RULES)
     assert not _blockers(current, mine)
+
+
+@pytest.mark.parametrize("at", ["pod", "account"])
+def test_on_1_0_pods_without_a_token_never_find_each_other(current: Driver, at: str) -> None:
+    _bound(current, RULES)
+    without = {"automountServiceAccountToken": False}
+    if at == "account":
+        current.state.find("kubernetes:core/v1:ServiceAccount")[0].outputs.update(without)
+        assert not _blockers(current, current.graph("r1-a", Decode=role(serviceAccountName="ksa", **_TOKEN)))
+    graph = current.graph(Decode=role(serviceAccountName="ksa", **(without if at == "pod" else {})))
+    assert "no token of serviceaccount serving/ksa" in _blockers(current, graph)
 
 
 @pytest.mark.parametrize(

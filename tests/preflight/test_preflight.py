@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -42,9 +43,11 @@ from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
+from reference import vulnerabilities
 from reference.capacity import quantity
 from reference.registry import PYTHON_IMAGE
 from settings import stack_file
+from settings.isolation import Isolation
 from tests import stacks
 from tests.conftest import recorded
 from tests.preflight.healthy import HealthyCloud, kind
@@ -55,8 +58,10 @@ DATA = ROOT / "tests" / "data" / "preflight"
 SETS = sorted(path.stem for path in DATA.glob("*.json"))
 HEALTHY = [name for name in SETS if name.startswith("healthy-")]
 FAULTS = [name for name in SETS if name not in HEALTHY]
-NEVER_FAIL = {"quota nat", "dranet agent"}
+NEVER_FAIL = {"quota nat", "dranet agent", "vulnerabilities"}
 """Checks that warn at most, by design."""
+NEVER_PASS = {"vulnerabilities"}
+"""Checks that warn at least: every release that there is has known vulnerabilities."""
 
 
 class RecordedHttp:
@@ -131,7 +136,7 @@ def fake_google(settings: Any, timeout: float) -> GoogleCloud:
 @pytest.mark.parametrize("name", HEALTHY)
 def test_a_ready_project_passes_every_check(name: str) -> None:
     found, _ = inspect(name)
-    assert {check: o for check, o in found.items() if o.status in {"warn", "fail"}} == {}
+    assert {check for check, o in found.items() if o.status in {"warn", "fail"}} == NEVER_PASS
     assert sum(outcome.status == "pass" for outcome in found.values()) >= 10
 
 
@@ -179,7 +184,7 @@ def test_every_check_is_seen_to_pass_and_to_fail() -> None:
     # The login has tests of its own below.
     by_kind = {kind(check) for check in fails} | {"credentials"}
     assert {kind(check) for check in known} - by_kind == NEVER_FAIL
-    assert {kind(check) for check in known} == {kind(check) for check in passes}
+    assert {kind(check) for check in known} - {kind(check) for check in passes} == NEVER_PASS
 
 
 def test_shared_questions_are_asked_once() -> None:
@@ -601,6 +606,32 @@ def test_the_pods_that_need_a_system_node_are_those_of_the_program(stack: str) -
         pod = job.inputs["spec"]["template"]["spec"]
         assert not pod.get("nodeSelector")
         assert {entry["key"] for entry in pod["tolerations"]} == {"kubernetes.io/arch", "nvidia.com/gpu"}
+
+
+def test_known_vulnerabilities_warn_with_the_worst_of_them_and_what_protects_and_none_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = judged("healthy-prod", "vulnerabilities")
+    assert found.status == "warn"
+    assert "CVE-2026-93034 (SGLang 0.5.4.post3, 9.8)" in found.finding
+    assert "Dynamo 1.3.0 (NVIDIA's bulletin 5842 of 2026-08-04)" in found.fix
+    assert "isolation.ingress keeps all but the stacks' own pods" in found.finding
+    open_to_all = judged("healthy-prod", "vulnerabilities", isolation=Isolation(ingress=False))
+    assert "every pod of the cluster can use" in open_to_all.finding
+    assert "set isolation.ingress: true" in open_to_all.fix
+    monkeypatch.setattr(vulnerabilities, "KNOWN", ())
+    assert judged("healthy-prod", "vulnerabilities").status == "pass"
+
+
+@pytest.mark.parametrize(("version", "said"), [("v0.12.17", True), ("v0.13.4", False), ("nightly", False)])
+def test_an_adopted_kai_of_a_release_with_known_vulnerabilities_warns(version: str, said: bool) -> None:
+    found = settings.parse(stacks.config("dev") | {"dynamo-a4x:kai": {"mode": "adopt"}}, "dev")
+    cloud: Any = HealthyCloud(found)
+    running = cloud.kai(cloud.cluster("my-project", "us-central1", "a4x-dev"))
+    cloud.kai = lambda _: replace(running, version=version)
+    (check,) = (each for each in plan(Site(found, cloud)) if each.name == "kai")
+    outcome = check.look()
+    assert ("CVE-2026-24177, CVE-2026-24176" in outcome.finding) == said
 
 
 # --- the documentation ------------------------------------------------------------------------------------

@@ -1,0 +1,80 @@
+"""Server arguments and variables that are refused because they open a hole that nothing of a stack needs open.
+
+None of them is in Google's recipe or in NVIDIA's srt-slurm recipes for GB200. Read in the wheels of SGLang 0.5.4.post3
+and 0.5.9 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they open nothing:
+
+- `kv-events-config`: publishes events of the KV cache, which Dynamo's KV router reads; nothing is unpickled;
+- `remote-instance-weight-loader-*`: its seed is asked over SGLang's HTTP server, which dynamo.sglang does not start;
+- `encoder-only`, `grpc-mode`: servers that dynamo.sglang does not start;
+- `enable-multimodal`, `trust-remote-code`, `enable-lora`: features of models that people serve;
+- `SGLANG_USE_PICKLE_IPC`: pickle is its default, and the other value is no fix (CVE-2026-93034);
+- `DYN_ENABLE_RL`: lists workers, and frameworks for reinforcement learning need it;
+- `DYN_REQUEST_PLANE`, `DYN_EVENT_PLANE`: other transports between the pods of one stack, which isolation covers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_OFF: Final = frozenset({"", "0", "false", "no", "n", "off"})
+_NO_PORT: Final = frozenset({"", "0", "-1"})
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A variable that opens a hole."""
+
+    hole: str
+    """What it opens, and the known vulnerability."""
+    harmless: frozenset[str] = _OFF
+    """Values, in lower case, that do not open it."""
+    fix: str = "leave it out"
+
+
+_ROUTES: Final = "port 9090 of every worker then has further methods of SGLang, without authentication"
+_INSECURE: Final = "the peers of TLS connections are then not verified"
+_RL: Final = "in Dynamo 1.2 port 9090 then calls any method of SGLang's tokenizer manager, without authentication"
+
+ARGUMENTS: Final[Mapping[str, str]] = {
+    "enable-custom-logit-processor": "a request then brings code, which dill runs (CVE-2026-7304)",
+    "language-only": "workers then unpickle what anybody sends to a random port (CVE-2026-3060)",
+    "engine-route": _ROUTES,
+    "enable-rl": _RL,
+    "tcp-tls-insecure": _INSECURE,
+}
+"""By name, what an argument opens."""
+
+_DUMPER: Final = "a server for debugging then runs what anybody sends (CVE-2026-15971, CVE-2026-111391)"
+
+VARIABLES: Final[Mapping[str, Opening]] = {
+    "SGLANG_USE_MESSAGE_QUEUE_BROADCASTER": Opening(
+        "requests then go pickled between nodes, over sockets that anybody may connect to (SGLang issue 24618)",
+        _OFF - {"", "off"},
+        'write "0"',
+    ),
+    "SGLANG_DUMPER_SERVER_PORT": Opening(_DUMPER, _NO_PORT),
+    "DUMPER_SERVER_PORT": Opening(_DUMPER, _NO_PORT),
+    "DYN_LORA_ENABLED": Opening(
+        "port 9090 of every worker then loads adapters for anybody, without authentication (CVE-2026-47620)"
+    ),
+    "DYN_SGLANG_ENGINE_ROUTES": Opening(_ROUTES, frozenset({""})),
+    "DYN_SGL_ENABLE_RL": Opening(_RL),
+    "DYN_TCP_TLS_INSECURE": Opening(_INSECURE),
+}
+"""By name. `DUMPER_SERVER_PORT` is the name from SGLang 0.5.10 on; Dynamo's are of 1.0 (LoRA), 1.2 and 1.5."""
+
+
+def of_argument(name: str) -> tuple[str, str] | None:
+    """Rule and fix of an argument that is refused."""
+    hole = ARGUMENTS.get(name)
+    return None if hole is None else (hole, "leave it out")
+
+
+def of_variable(name: str, value: str) -> tuple[str, str] | None:
+    """Rule and fix of a variable whose value is refused."""
+    opening = VARIABLES.get(name)
+    if opening is None or value.strip().lower() in opening.harmless:
+        return None
+    return opening.hole, opening.fix

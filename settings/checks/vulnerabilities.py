@@ -1,0 +1,95 @@
+"""Known vulnerabilities that concern an environment, and what protects it in its configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from reference import vulnerabilities
+from reference.dynamo import PROFILES
+from reference.vulnerabilities import Component, Feature, Vulnerability
+from serving_rules import exposure, layout
+from settings.model import CreateKai, Settings
+
+PAGE: Final = "docs/reference/vulnerabilities.md"
+_NAMED: Final = 3
+"""How many are named; the page has all."""
+
+
+@dataclass(frozen=True)
+class Concern:
+    """What is known of an environment, in one line each."""
+
+    finding: str
+    """How many, and the worst ones."""
+    protection: str
+    """What keeps whom from how many of them."""
+    fix: str
+    """What helps, with the first releases without them."""
+
+
+def concern(settings: Settings) -> Concern | None:
+    """What concerns the environment; None if nothing does. `settings` must have no problems."""
+    found, used = _releases(settings), _features(settings)
+    known = [one for one in vulnerabilities.of(found) if vulnerabilities.concerns(one, used)]
+    if not known:
+        return None
+    worst = ", ".join(_named(one, found) for one in known[:_NAMED])
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    verb = "vulnerability concerns" if len(known) == 1 else "vulnerabilities concern"
+    return Concern(
+        f"{len(known)} known {verb} this environment: {worst}{more}",
+        _protection(known, ingress=settings.isolation.ingress),
+        _fix(known, ingress=settings.isolation.ingress),
+    )
+
+
+def warning(settings: Settings) -> str | None:
+    """The same as one message."""
+    found = concern(settings)
+    if found is None:
+        return None
+    return f"{found.finding}.\n  What protects: {found.protection}.\n  What to do: {found.fix}."
+
+
+def _releases(settings: Settings) -> dict[Component, str]:
+    parts = settings.dynamo.parts if settings.dynamo.mode == "create" else None
+    kai = settings.kai.version if isinstance(settings.kai, CreateKai) else None
+    return vulnerabilities.releases(PROFILES[settings.dynamo.version], parts, kai)
+
+
+def _features(settings: Settings) -> set[Feature]:
+    profile, used = PROFILES[settings.dynamo.version], set[Feature]()
+    for stack in settings.stacks:
+        used.update(exposure.features(layout.resolve(stack.layout, profile, stack.overrides), profile))
+    return used
+
+
+def _named(one: Vulnerability, found: dict[Component, str]) -> str:
+    score = "" if one.score is None else f", {one.score}"
+    return f"{one.id} ({one.component} {found[one.component]}{score})"
+
+
+def _first(component: Component, first: str | None) -> str:
+    bulletin = vulnerabilities.BULLETINS.get(component)
+    return f"{component} {first or 'none yet'}{f' ({bulletin})' if bulletin else ''}"
+
+
+def _protection(known: list[Vulnerability], *, ingress: bool) -> str:
+    if not ingress:
+        reached = sum(one.reach != "cluster" for one in known)
+        return f"nothing; isolation.ingress is false, so every pod of the cluster can use {reached} of them"
+    counts = Counter(one.reach for one in known)
+    said = {
+        "network": "isolation.ingress keeps all but the stacks' own pods from {} of them",
+        "clients": "{} can be used by those who may ask a frontend",
+        "cluster": "{} can be used by those who may create pods",
+    }
+    return "; ".join(text.format(counts[reach]) for reach, text in said.items() if counts[reach])
+
+
+def _fix(known: list[Vulnerability], *, ingress: bool) -> str:
+    step = "let few clients ask (stacks[].clients)" if ingress else "set isolation.ingress: true"
+    without = ", ".join(_first(part, first) for part, first in vulnerabilities.first_without(known).items())
+    return f"{step}; first releases without these: {without}; see {PAGE}"
