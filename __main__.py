@@ -45,6 +45,8 @@ pulumi.export("modelBucket", pulumi.Output.concat("gs://", infrastructure.bucket
 pulumi.export("nodePools", {name: domain.node_pool_name for name, domain in infrastructure.domains.items()})
 pulumi.export("stacks", stacks)
 pulumi.export("policyExemptions", policies)
+if platform.nats_login and "dynamo" in platform.parts:
+    pulumi.export("natsLogin", pulumi.Output.secret(platform.nats_login))
 if not infrastructure.grants.written:
     pulumi.export("iamBindings", infrastructure.grants.commands)
 if infrastructure.firewall_rules:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from manifests import certificates, gcsfuse, gpu_pod, launch, pod_security
 from manifests.gpu_pod import Value
-from reference import machines
+from reference import machines, nats
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
@@ -106,6 +106,8 @@ class Placement:
     volumes: Sequence[ExtraVolume] = ()
     """Volumes that others want in the pods."""
     security: Security = Security()
+    nats_secret: Value | None = None
+    """Secret with the login of NATS; None: it asks for none."""
 
 
 def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
@@ -168,7 +170,8 @@ def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
     size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
     trusted, restricted = placement.certificates is not None, placement.security.restricted_frontends
-    variables = _listed({**(pod_security.ENVIRONMENT if restricted else {}), **placement.frontend_environment})
+    plain = {**(pod_security.ENVIRONMENT if restricted else {}), **placement.frontend_environment}
+    variables = [*_listed(plain), *_nats_login(placement)]
     return {
         "componentType": "frontend",
         **({"envs": variables} if variables else {}),
@@ -222,7 +225,7 @@ def _worker(role: WorkerRole, layout: Layout, placement: Placement, profile: Dyn
         "componentType": "worker",
         "subComponentType": role,
         "replicas": workers.replicas,
-        "envs": _environment(role, layout, placement.security),
+        "envs": [*_environment(role, layout, placement.security), *_nats_login(placement)],
         "sharedMemory": {"size": gpu_pod.WORKER_SHARED_MEMORY},
         # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
         "resources": {
@@ -289,6 +292,10 @@ def _environment(role: WorkerRole, layout: Layout, security: Security) -> list[d
 
 def _listed(variables: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+def _nats_login(placement: Placement) -> list[dict[str, Any]]:
+    return [] if placement.nats_secret is None else nats.client_variables(placement.nats_secret)
 
 
 def _liveness(role: WorkerRole) -> dict[str, Any]:

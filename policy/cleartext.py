@@ -119,7 +119,7 @@ RULES: Final = (
         "mandatory",
         _in_clear,
         {
-            "keys": strings("config keys whose values are searched for", "ngcApiKey", "hfToken"),
+            "keys": strings("config keys whose values are searched for", "ngcApiKey", "hfToken", "natsPassword"),
             "names": strings(
                 "variables whose literal values are secrets, as patterns", "*TOKEN", "*PASSWORD", "*SECRET*", "*_KEY"
             ),

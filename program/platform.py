@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import platform
+from components.nats_login import NatsLogin
 from components.serving.fabric_test import FabricTest
 from program.bucket_access import bucket_access
 from program.encryption import usable_key
@@ -32,6 +33,8 @@ class Platform:
     """KAI's queue for the stacks' pods; None if KAI does not schedule them."""
     ready: Sequence[pulumi.Resource]
     """What must run from a stack's first pod to its last; a stack uses no output of it."""
+    nats_login: NatsLogin | None
+    """With what the stacks' pods log in to NATS; None: without a login."""
     parts: Mapping[platform.Part, platform.OwnedPart]
     """What other environments on the cluster may use."""
     fabric_tests: Mapping[str, FabricTest]
@@ -78,15 +81,20 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
             pulumi.ResourceOptions(depends_on=[*use, *scheduler]),
         )
         queue = queues.queue
+    login: NatsLogin | None = None
+    if settings.dynamo.nats_user is not None:
+        login = {"user": settings.dynamo.nats_user, "password": secrets.nats_password}
     if settings.dynamo.mode == "create":
-        parts["dynamo"] = _dynamo(settings, secrets, infrastructure, scheduler)
+        installed = _dynamo(settings, secrets, infrastructure, scheduler)
+        parts["dynamo"] = platform.OwnedPart([installed], installed.namespace_name)
+        login = installed.nats_login or login
     made = [resource for part in parts.values() for resource in part.resources]
     # Fabric tests need only node software, so they run while the rest is installed and the weights are downloaded.
     software = [*use, *ready]
     if "dra-driver" in parts:
         software += parts["dra-driver"].resources
     tests = build_fabric_tests(settings, secrets, infrastructure, software)
-    return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], parts, tests)
+    return Platform(queue, [*use, *ready, *made, *_downloads(settings, secrets, infrastructure)], login, parts, tests)
 
 
 def _dra_driver(
@@ -142,13 +150,13 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
 
 def _dynamo(
     settings: Settings, secrets: Secrets, infrastructure: Infrastructure, scheduler: Sequence[pulumi.Resource]
-) -> platform.OwnedPart:
-    dynamo = settings.dynamo
-    installed = platform.DynamoPlatform(
+) -> platform.DynamoPlatform:
+    dynamo, profile = settings.dynamo, PROFILES[settings.dynamo.version]
+    return platform.DynamoPlatform(
         "dynamo",
         {
             "environment": settings.environment,
-            "profile": PROFILES[dynamo.version],
+            "profile": profile,
             "pod_metadata": {
                 field: said
                 for field, said in (
@@ -158,6 +166,7 @@ def _dynamo(
                 if said
             },
             "parts": dynamo.parts,
+            "nats_login": dynamo.nats_login if profile.nats_login else "none",
             "kai": not isinstance(settings.kai, NoKai),
             "scheduler": scheduler,
             "namespace": dynamo.namespace,
@@ -176,7 +185,6 @@ def _dynamo(
         # Its pods need nodes.
         pulumi.ResourceOptions(depends_on=_operators_nodes(settings, infrastructure)),
     )
-    return platform.OwnedPart([installed], installed.namespace_name)
 
 
 def _volume_key(settings: Settings, infrastructure: Infrastructure) -> pulumi.Input[str] | None:

@@ -18,6 +18,7 @@ CREATED_FIRST: Final = {
     "gcp:projects/iAMMember:IAMMember": "node pools depend on it, and would be deleted first",
     "gcp:projects/service:Service": "everything in the project depends on it, and its deletion does nothing",
     "random:index/randomString:RandomString": "only a value in the state; what it names is replaced separately",
+    "random:index/randomPassword:RandomPassword": "the same; its Secrets get another name",
     "random:index/randomUuid:RandomUuid": "the same; and all networks depend on it, and would be deleted first",
 }
 """Kinds that may be replaced in create-before-delete order, and why."""

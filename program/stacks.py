@@ -71,6 +71,7 @@ def build_stack(
             "service_account_annotations": identity.annotations,
             "queue": platform.queue,
             "services": settings.dynamo.parts.addresses,
+            "nats_login": platform.nats_login,
             "image": mirrors.of(stack.image or profile.image),
             "frontend_image": frontend_image,
             "frontend_replicas": frontends,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from reference import dra_driver, images, kai
+from reference import dra_driver, images, kai, nats
 from reference.dynamo import DynamoProfile
 from reference.mirrors import ImageMirrors
 from reference.platform_parts import OWN, PlatformParts
@@ -37,7 +37,7 @@ class ChartImage:
     """One image of a chart."""
 
     image: str
-    """As the chart names it without further values."""
+    """As the chart names it without a mirror."""
     path: str
     """Path of the value that names it."""
     form: Form = "repository"
@@ -53,7 +53,7 @@ def of_platform(profile: DynamoProfile, parts: PlatformParts = OWN) -> tuple[Cha
     found = [
         ChartImage(f"{operator}:{profile.version}", f"{manager}.manager.image.repository"),
         ChartImage("gcr.io/kubebuilder/kube-rbac-proxy:v0.15.0", f"{manager}.kubeRbacProxy.image.repository"),
-        ChartImage("nats:2.10.21-alpine", "nats.container.image.repository"),
+        ChartImage(f"nats:{nats.TAG}", "nats.container.image.repository"),
         ChartImage("natsio/nats-server-config-reloader:0.16.0", "nats.reloader.image.repository"),
         ChartImage("natsio/nats-box:0.14.5", "nats.natsBox.container.image.repository", runs=False),
         ChartImage(f"{profile.grove}/grove-operator:{profile.grove_version}", "grove.image.repository"),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from reference import charts
+from reference import charts, nats
 from reference.machines import Toleration
 from reference.platform_parts import OWN, PlatformParts
 
@@ -84,6 +84,8 @@ class DynamoProfile:
     engine_routes: bool = True
     """Whether workers have routes `/engine/*` on their system port, which load other weights, without authentication
     (read in the wheels: 1.0.2 has them, 0.7.0 does not)."""
+    nats_login: bool = False
+    """Whether its client was seen to log in to NATS with a password (see `reference.nats`)."""
 
     operator_webhooks: bool = True
     """Whether the operator serves admission webhooks."""
@@ -152,11 +154,12 @@ class DynamoProfile:
         *,
         parts: PlatformParts = OWN,
         pod_metadata: Mapping[str, Mapping[str, str]] | None = None,
+        nats_secret: Any = None,
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
         `storage_class` (a name or an output; None: the cluster's default). What `parts` leaves to others is off, and
         the operator uses theirs. `pod_metadata` has labels and annotations for the pods of NATS and etcd; the charts of
-        the operator and of Grove take none.
+        the operator and of Grove take none. NATS asks for the login in `nats_secret`; None: for none.
 
         Without `ssh_secret` the 0.7 chart's `mpiRun.sshKeygen` hook makes the ssh key: that operator reconciles no
         deployment while the secret is missing, with SGLang too. With the name of a secret (keys `private.key` and
@@ -178,14 +181,15 @@ class DynamoProfile:
         for kind, said in (pod_metadata or {}).items():
             merged.setdefault("metadata", {})[kind] = dict(said)
             etcd[f"pod{kind.title()}"] = dict(said)
-        nats: dict[str, Any] = {"podTemplate": {"merge": merged}}
+        server = {"podTemplate": {"merge": merged}, **nats.server_values(nats_secret)}
         values: dict[str, Any] = {
             "dynamo-operator": operator,
-            "nats": nats,
+            "nats": server,
             "grove": grove,
         }
         if storage_class is not None:
-            nats["config"] = {"jetstream": {"fileStore": {"pvc": {"storageClassName": storage_class}}}}
+            jetstream = {"fileStore": {"pvc": {"storageClassName": storage_class}}}
+            server["config"] = {**server.get("config", {}), "jetstream": jetstream}
         if parts.nats is not None:
             values["nats"] = {"enabled": False}
         if self.values_style == "global":
@@ -230,6 +234,7 @@ def _before_1(version: str) -> DynamoProfile:
         crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_0_7),
         needs_etcd=True,
         engine_routes=False,
+        nats_login=True,
         operator_webhooks=False,
         values_style="subcharts",
         grove="ghcr.io/nvidia/grove",
@@ -255,6 +260,7 @@ def _from_1(version: str) -> DynamoProfile:
         sglang="0.5.9",
         crds_chart=None,
         crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        nats_login=True,
         values_style="global",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
@@ -288,7 +294,7 @@ PROFILES: Final[Mapping[str, DynamoProfile]] = {
     )
 }
 
-VOLUME_CLASSES: Final = ("values.nats.config", "values.etcd.persistence")
+VOLUME_CLASSES: Final = ("values.nats.config.jetstream", "values.etcd.persistence")
 """Where `DynamoProfile.platform_values` names a storage class, and nothing else; without one they are not there."""
 
 REFUSED: Final[Mapping[str, str]] = {

@@ -104,8 +104,9 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
             "NATS",
             ("stacks of any environment",),
             (NATS_PORT,),
-            "request plane of 0.7, events of 1.0, without a login; its monitor (8222) is for the kubelet alone",
-            "chart nats 1.3.2 [v]; CVE-2026-33215 and others: 2.10.21 is affected [d]",
+            "request plane of 0.7, events of 1.0, with a generated password; its monitor (8222) has none and is for "
+            "the kubelet alone",
+            "chart nats 1.3.2, nats-server 2.12.15 and the clients of these releases [v]; advisories of NATS [d]",
         )
     if profile.needs_etcd and parts.etcd is None:
         yield Flow(

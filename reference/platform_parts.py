@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from reference import nats
 from reference.prerequisites import Prerequisite
 from validation.problems import HIDDEN, RuleError
 
@@ -27,6 +28,7 @@ CRDS_CHECK: Final = "crds"
 
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 _NATS: Final = re.compile(rf"nats://{_HOST}:\d+")
+_USER: Final = re.compile(r"\S+")
 _ETCD: Final = re.compile(rf"(https?://)?{_HOST}:\d+")
 
 
@@ -71,6 +73,13 @@ def check_nats(address: str) -> None:
         raise RuleError("address", address, rule, "write nats://HOST:PORT, such as nats://nats.messaging.svc:4222")
 
 
+def check_nats_user(user: str) -> None:
+    """Require a name."""
+    if not _USER.fullmatch(user):
+        rule = "it is the name of a user of NATS, without spaces"
+        raise RuleError("natsUser", user, rule, f"take it from the login, such as {nats.USER}")
+
+
 def check_etcd(address: str) -> None:
     """Require an address as in the chart's values."""
     if not _ETCD.fullmatch(address):
@@ -79,9 +88,9 @@ def check_etcd(address: str) -> None:
 
 
 def prerequisites(
-    parts: PlatformParts, release: str, grove_version: str, crds: tuple[str, ...]
+    parts: PlatformParts, release: str, grove_version: str, crds: tuple[str, ...], nats_user: str | None = None
 ) -> Iterator[Prerequisite]:
-    """What a platform team provides for Dynamo `release`, with the CRDs `crds`."""
+    """What a platform team provides for Dynamo `release`, with the CRDs `crds`; pods log in to NATS as `nats_user`."""
     if not parts.grove:
         yield Prerequisite(
             "dynamo.grove",
@@ -101,9 +110,10 @@ def prerequisites(
         )
     for name, address in parts.addresses.items():
         jetstream = ", with JetStream and a payload of 10 MB or more" if name == "nats" else ""
+        login = f"as the user {nats_user}" if name == "nats" and nats_user is not None else "without a login"
         yield Prerequisite(
             f"dynamo.{name}",
-            f"pods of every stack and of the platform reach {address} without a login{jetstream}",
+            f"pods of every stack and of the platform reach {address} {login}{jetstream}",
             f"a network policy or firewall rule that lets them reach {address.rpartition('/')[2]}",
             "none: only a pod of the cluster can tell",
             "values of dynamo-platform: nats.config.jetstream and nats.config.merge.max_payload",

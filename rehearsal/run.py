@@ -440,12 +440,15 @@ class Rehearsal:
                     f"{name} stands in clear text in Pulumi.{self.file}.yaml\n    rule: a secret must be encrypted\n"
                     f"    fix: revoke it, remove the line, then: pulumi config set --secret {name}"
                 )
-        if self._secrets is None:
-            self._secrets = {key: f"made-up-{key}" for key in settings.SECRETS}
         try:
-            return settings.parse(raw, self.name)
+            parsed = settings.parse(raw, self.name)
         except settings.SettingsError as error:
             raise ConfigError(str(error)) from None
+        if self._secrets is None:
+            # An older program has one list for all settings.
+            wanted = settings.needed(parsed) if hasattr(settings, "needed") else settings.SECRETS
+            self._secrets = {key: f"made-up-{key}" for key in settings.SECRETS if key in wanted}
+        return parsed
 
     def _open(self) -> None:
         sdk.apply()

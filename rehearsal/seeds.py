@@ -19,6 +19,8 @@ from rehearsal.simulator.workloads import kai, serving
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"
 """Releases of an adopted KAI and of an adopted DRA driver."""
+NATS_PASSWORD = "made-up-natsPassword"
+"""Password of an adopted platform's NATS, if the settings log in to it: what a rehearsal makes up for the secret."""
 _SERVING_ACCOUNT = "dynamo-serving"
 """The Kubernetes service account of a stack's pods."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
@@ -311,6 +313,10 @@ def _platform(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any) -> No
     else:
         scheduler = {"install": False, "enabled": settings.kai.mode != "none"}
         values = {"global": {"grove": {"install": True}, "kai-scheduler": scheduler}}
+    user = getattr(settings.dynamo, "nats_user", None)
+    if user is not None:
+        authorization = {"user": user, "password": NATS_PASSWORD}
+        values["nats"] = {"config": {"merge": {"authorization": authorization}}}
     release = {"chart": "dynamo-platform", "version": version, "namespace": namespace, "values": values}
     helm.seed(cloud.state, cluster.id, release)
 

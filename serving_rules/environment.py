@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from reference import nats
 from reference.dynamo import DynamoProfile
 from reference.registry import HF_KEY
 from serving_rules import arguments, openings
@@ -49,6 +50,7 @@ GIVEN: Final[Mapping[str, str]] = {
     "SERVER_ARGS_FILE": "this program sets it for the start script",
     "MODEL_PATH": "this program sets it for the start script",
     HF_KEY: "this program takes it from the secret hfToken",
+    **dict.fromkeys(nats.CLIENT_VARIABLES, "this program sets it where NATS asks for a login (dynamo.natsUser)"),
     "DYN_NAMESPACE": "the Dynamo operator sets it",
     "DYN_COMPONENT": "the Dynamo operator sets it",
     "DYN_PARENT_DGD_K8S_NAME": "the Dynamo operator sets it",

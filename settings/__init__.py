@@ -22,11 +22,12 @@ from validation import text_values
 from validation.plain_values import to_json
 from validation.problems import Problem, from_pydantic, report
 
-__all__ = ["Secrets", "Settings", "SettingsError", "load", "parse"]
+__all__ = ["Secrets", "Settings", "SettingsError", "load", "needed", "parse"]
 
 SECRETS: Final[Mapping[str, str]] = {
     "ngcApiKey": "an NGC API key, from ngc.nvidia.com",
     "hfToken": "a Hugging Face access token, from huggingface.co/settings/tokens",
+    "natsPassword": "the password of dynamo.natsUser, if that is set; of an environment: its output natsLogin",
 }
 """Keys of secrets, and where to get a value."""
 
@@ -46,6 +47,14 @@ class Secrets:
     ngc_api_key: pulumi.Output[str] | None
     """None: nothing of the environment is fetched with it."""
     hf_token: pulumi.Output[str]
+    nats_password: pulumi.Output[str]
+    """Of `dynamo.natsUser`."""
+
+
+def needed(settings: Settings) -> frozenset[str]:
+    """Keys of the secrets without which an environment with these settings is not deployed."""
+    wanted = {"ngcApiKey": artifacts.needs_ngc_key(settings), "natsPassword": settings.dynamo.nats_user is not None}
+    return frozenset(key for key in SECRETS if wanted.get(key, True))
 
 
 def parse(raw: Mapping[str, Any], environment: str) -> Settings:
@@ -81,10 +90,9 @@ def load() -> tuple[Settings, Secrets]:
     environment = pulumi.get_stack()
     raw = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
     settings = parse(raw, environment)
-    missing, problems = _check_secrets(raw)
-    ngc_key = artifacts.needs_ngc_key(settings)
-    if not ngc_key:
-        missing = [key for key in missing if key != "ngcApiKey"]
+    wanted = needed(settings)
+    unset, problems = _check_secrets(raw)
+    missing = [key for key in unset if key in wanted]
     if missing and not pulumi.runtime.is_dry_run():
         problems += [
             Problem(
@@ -99,6 +107,8 @@ def load() -> tuple[Settings, Secrets]:
         raise SettingsError(environment, problems)
     for key in missing:
         pulumi.log.warn(f"{key} is not set; this preview goes on without it, `pulumi up` will not.")
+    if "natsPassword" not in {*unset, *wanted}:
+        pulumi.log.warn("natsPassword is set and not used: dynamo.natsUser says who logs in with it.")
     for warning in checks.warnings(settings):
         pulumi.log.warn(warning)
     if pulumi.runtime.is_dry_run():
@@ -106,7 +116,11 @@ def load() -> tuple[Settings, Secrets]:
             pulumi.log.info(line)
     config = pulumi.Config(PROJECT)
     values = {key: config.get_secret(key) or pulumi.Output.secret("") for key in SECRETS}
-    return settings, Secrets(ngc_api_key=values["ngcApiKey"] if ngc_key else None, hf_token=values["hfToken"])
+    return settings, Secrets(
+        ngc_api_key=values["ngcApiKey"] if "ngcApiKey" in wanted else None,
+        hf_token=values["hfToken"],
+        nats_password=values["natsPassword"],
+    )
 
 
 def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:

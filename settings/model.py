@@ -15,6 +15,7 @@ from reference import cluster_options, dra_driver, gke, kai
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from reference.namespaces import KAI_RESERVATION, Foreign
+from reference.nats import Login
 from reference.platform_parts import PlatformParts
 from serving_rules.layout import Overrides
 from settings.encryption import Encryption
@@ -28,6 +29,7 @@ from settings.fields import (
     Image,
     KaiVersion,
     KubernetesName,
+    NatsUser,
     ProjectId,
     ProjectNumber,
     Range,
@@ -45,7 +47,7 @@ from settings.metadata import Metadata
 from settings.namespaces import Namespaces
 from settings.network import CreateNetwork, DeviceNetworks, Network
 from settings.node_pools import NodePool, Taint
-from settings.platform_parts import AdoptEtcd, AdoptNats, CreateService
+from settings.platform_parts import AdoptEtcd, AdoptNats, CreateNats, CreateService
 from settings.pods import Pods, Security, StackResources, Volume
 from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
@@ -259,7 +261,7 @@ def _mode_or_create(value: Any) -> object:
 
 
 Nats = Annotated[
-    Annotated[AdoptNats, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(_mode_or_create)
+    Annotated[AdoptNats, Tag("adopt")] | Annotated[CreateNats, Tag("create")], Discriminator(_mode_or_create)
 ]
 Etcd = Annotated[
     Annotated[AdoptEtcd, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(_mode_or_create)
@@ -297,7 +299,12 @@ class Dynamo(StrictModel):
         description="`create` to have Dynamo's CRDs installed, `adopt` where somebody else keeps those of this release",
     )
     nats: Annotated[Nats, Change.PODS] = Field(
-        default=CreateService(), description="a mapping with mode and address, for a NATS that runs"
+        default=CreateNats(), description="a mapping with mode and address, for a NATS that runs, or with login"
+    )
+    nats_user: Annotated[NatsUser | None, Change.PODS] = Field(
+        default=None,
+        description="the user with whom the pods log in to a NATS that the program does not install, with the secret "
+        "natsPassword; `dynamo` on the platform of another environment; default: they log in to none",
     )
     etcd: Annotated[Etcd, Change.PODS] = Field(
         default=CreateService(), description="a mapping with mode and address, for an etcd that runs (0.7 only)"
@@ -312,6 +319,11 @@ class Dynamo(StrictModel):
             nats=self.nats.address if isinstance(self.nats, AdoptNats) else None,
             etcd=self.etcd.address if isinstance(self.etcd, AdoptEtcd) else None,
         )
+
+    @property
+    def nats_login(self) -> Login:
+        """Which login the NATS has that comes with the platform; `none` without such a NATS."""
+        return self.nats.login if self.mode == "create" and isinstance(self.nats, CreateNats) else "none"
 
 
 class NoKai(StrictModel):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from reference.nats import Login
 from settings.fields import EtcdAddress, NatsAddress
 from validation.strict_model import StrictModel
 
@@ -16,6 +17,17 @@ class CreateService(StrictModel):
     """A service of the platform that comes with its chart."""
 
     mode: Literal["create"] = Field(default="create", description=_MODE)
+
+
+class CreateNats(CreateService):
+    """A NATS that comes with the platform's chart."""
+
+    login: Login = Field(
+        default="required",
+        description="`required` to have it ask for a generated password, which the pods of this environment have and "
+        "others take from its output natsLogin (dynamo.natsUser), `offered` to let everybody in while pods get the "
+        "password, `none` for no login",
+    )
 
 
 class AdoptNats(StrictModel):

@@ -51,8 +51,10 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
     yield from namespaces.prerequisites(settings.foreign_namespaces)
     profile = PROFILES[settings.dynamo.version]
     if settings.dynamo.mode == "create":
-        parts = settings.dynamo.parts
-        yield from platform_parts.prerequisites(parts, profile.version, profile.grove_version, profile.crds)
+        dynamo = settings.dynamo
+        yield from platform_parts.prerequisites(
+            dynamo.parts, profile.version, profile.grove_version, profile.crds, dynamo.nats_user
+        )
 
 
 def _cluster_options(settings: Settings) -> Iterator[Prerequisite]:

@@ -122,7 +122,7 @@ def resource(type_: str, name: str, inputs: Mapping[str, Any]) -> tuple[str, dic
         return "none", {"base64": base64.b64encode(drawn).decode(), "hex": drawn.hex()}
     if type_.startswith("random:"):
         drawn = random_string(name, inputs)
-        return drawn, {"result": drawn}
+        return "none" if type_.endswith(":RandomPassword") else drawn, {"result": drawn}
     return f"{name}-id", {}
 
 

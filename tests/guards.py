@@ -34,9 +34,12 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "manifests": frozenset({"reference", "serving_rules"}),
     "settings": frozenset({"validation", "reference", "serving_rules"}),
     "components.update_hooks": frozenset(),
+    "components.nats_login": frozenset({"reference"}),
     "components.network_policies": frozenset({"reference"}),
     "components.gcp": frozenset({"validation", "reference", "components.update_hooks"}),
-    "components.platform": frozenset({"reference", "manifests", "components.network_policies"}),
+    "components.platform": frozenset(
+        {"reference", "manifests", "components.nats_login", "components.network_policies"}
+    ),
     "components.serving": frozenset(
         {
             "reference",
@@ -46,6 +49,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
             "fabric",
             "barrier",
             "components.update_hooks",
+            "components.nats_login",
             "components.network_policies",
         }
     ),

@@ -244,6 +244,8 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.grove", "adopt", only="dev"),
     Case("dynamo.crds", "adopt", only="dev"),
     Case("dynamo.nats", {"mode": "adopt", "address": "nats://nats.messaging.svc:4222"}),
+    Case("dynamo.nats.login", "offered"),
+    Case("dynamo.natsUser", "dynamo"),
     Case("dynamo.etcd", {"mode": "adopt", "address": "http://etcd.data.svc:2379"}),
     Case("namespaces.create", False),
     Case("isolation.ingress", False),

@@ -15,12 +15,14 @@ from typing import Any, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+import pulumi_random as random
 
+from components.nats_login import NatsLogin, login_secret
 from components.network_policies import Specs, network_policies
 from components.platform.chart_login import chart_login
 from components.platform.owned_namespace import namespace_for
 from components.platform.ssh_secret import ssh_secret
-from reference import chart_images, encryption, machines, naming
+from reference import chart_images, encryption, machines, naming, nats
 from reference.dynamo import VOLUME_CLASSES, DynamoProfile
 from reference.mirrors import ImageMirrors
 from reference.platform_parts import PlatformParts
@@ -44,6 +46,9 @@ class DynamoPlatformArgs(TypedDict):
 
     parts: PlatformParts
     """What the release installs, and what is somebody else's."""
+
+    nats_login: nats.Login
+    """Whether its NATS, if it installs one, has a generated login, and asks for it."""
 
     kai: bool
     """Whether KAI runs in the cluster."""
@@ -97,6 +102,8 @@ class DynamoPlatform(pulumi.ComponentResource):
     """Namespace of the platform, known once the platform runs."""
     namespace_name: pulumi.Output[str]
     """Name of the platform's namespace, known before the platform runs; another one means another platform."""
+    nats_login: NatsLogin | None
+    """With what pods log in to its NATS; None: there is no login, or NATS is somebody else's."""
 
     def __init__(self, name: str, args: DynamoPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:platform:DynamoPlatform", name, {}, opts)
@@ -136,6 +143,18 @@ class DynamoPlatform(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
                 )
             )
+        self.nats_login, nats_secret = None, None
+        if args["nats_login"] != "none" and args["parts"].nats is None:
+            password = random.RandomPassword(
+                f"{name}-nats-password",
+                length=nats.PASSWORD_LENGTH,
+                numeric=False,
+                special=False,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.nats_login = {"user": nats.USER, "password": password.result}
+            if args["nats_login"] == "required":
+                nats_secret = login_secret(self, name, self.nats_login, metadata, provider)
         moves_hook = any(args["mirrors"].of(image) != image for image in profile.ssh_key_images)
         values = profile.platform_values(
             PULL_SECRET if args["ngc_api_key"] is not None else None,
@@ -145,6 +164,7 @@ class DynamoPlatform(pulumi.ComponentResource):
             ssh_secret(self, name, metadata, provider) if moves_hook else None,
             parts=args["parts"],
             pod_metadata=args["pod_metadata"],
+            nats_secret=nats_secret,
         )
         platform = kubernetes.helm.v3.Release(
             f"{name}-release",

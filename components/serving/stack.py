@@ -19,6 +19,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
+from components.nats_login import NatsLogin, login_secret
 from components.network_policies import Specs, network_policies
 from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
@@ -135,6 +136,9 @@ class ServingStackArgs(TypedDict):
 
     services: Mapping[str, str]
     """Addresses of somebody else's NATS and etcd: the operator writes them into the pods, so others restart them."""
+
+    nats_login: NatsLogin | None
+    """With what the pods log in to NATS; None: without a login."""
 
     image: pulumi.Input[str]
     """Image of the workers (arm64)."""
@@ -279,6 +283,7 @@ class ServingStack(pulumi.ComponentResource):
             )
             for role in WORKER_ROLES
         }
+        login = args["nats_login"]
         options, certificate_map = args["options"], None
         if options["certificates"] is not None:
             certificate_map = kubernetes.core.v1.ConfigMap(
@@ -312,6 +317,7 @@ class ServingStack(pulumi.ComponentResource):
             sidecar=gcsfuse.sidecar(options["sidecar_requests"], options["sidecar_limits"]),
             security=options["security"],
             volumes=options["volumes"],
+            nats_secret=None if login is None else login_secret(self, name, login, metadata, provider),
         )
         annotations: dict[str, pulumi.Input[str]] = {
             **({} if args["queue"] is None else {QUEUE_ANNOTATION: args["queue"]}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import itertools
 import uuid
 
 from typing_extensions import override
@@ -88,9 +89,16 @@ class Random(Service):
             id_ = "none" if call.kind == _PASSWORD else str(outputs["result"])
             if call.kind == _PASSWORD:
                 outputs["bcryptHash"] = "$2a$10$" + self.state.text(53)
-        # Random values exist only in the engine's state; the URN distinguishes equal ids.
-        self.state.add(CloudResource(call.kind, call.urn, id_, copy.deepcopy(inputs), outputs, urn=call.urn))
+        # Random values exist only in the engine's state. The URN distinguishes equal ids, and the scope two of one URN,
+        # of which the second is made before the first is gone.
+        taken = {resource.scope for resource in self._known(call, id_)}
+        scope = next(scope for i in itertools.count() if (scope := call.urn + "#" * i) not in taken)
+        self.state.add(CloudResource(call.kind, scope, id_, copy.deepcopy(inputs), outputs, urn=call.urn))
         return id_, outputs
+
+    def _known(self, call: Call, id_: str) -> list[CloudResource]:
+        """Those of one URN and id, oldest first."""
+        return self.state.find(call.kind, where=lambda resource: (resource.urn, resource.id) == (call.urn, id_))
 
     @override
     def update(self, call: Call, id_: str, inputs: Props) -> Props:
@@ -98,12 +106,13 @@ class Random(Service):
 
     @override
     def delete(self, call: Call, id_: str) -> None:
-        self.state.remove((call.kind, call.urn, id_))
+        for resource in self._known(call, id_)[:1]:
+            self.state.remove(resource.key)
 
     @override
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
-        resource = self.state.get(call.kind, id_, call.urn)
-        return (resource.inputs, resource.outputs) if resource else None
+        known = self._known(call, id_)
+        return (known[-1].inputs, known[-1].outputs) if known else None
 
     def _with_defaults(self, kind: str, inputs: Props) -> Props:
         if kind not in (_STRING, _PASSWORD):

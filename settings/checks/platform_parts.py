@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reference.dynamo import PROFILES
-from settings.model import AdoptEtcd, AdoptNats, CreateCluster, Settings
+from settings.model import AdoptEtcd, AdoptNats, CreateCluster, CreateNats, Settings
 from validation.problems import Problem
 
 
@@ -19,6 +19,14 @@ def check(settings: Settings) -> Iterator[Problem]:
         "etcd": dynamo.etcd.address if isinstance(dynamo.etcd, AdoptEtcd) else None,
     }
     profile = PROFILES.get(dynamo.version)
+    own = isinstance(dynamo.nats, CreateNats)
+    if dynamo.nats_user is not None and own and dynamo.mode == "create":
+        rule = "the NATS that the program installs has a login of its own"
+        yield Problem("dynamo.natsUser", dynamo.nats_user, rule, "remove it; dynamo.nats.login: none is without one")
+    if dynamo.mode == "adopt" and "login" in dynamo.nats.model_fields_set:
+        rule = "whoever installs the Dynamo platform decides whether its NATS asks for a login"
+        fix = "remove it; dynamo.natsUser and the secret natsPassword are what the pods log in with"
+        yield Problem("dynamo.nats.login", getattr(dynamo.nats, "login", None), rule, fix)
     for part, value in adopted.items():
         key = f"dynamo.{part}.address" if part in {"nats", "etcd"} else f"dynamo.{part}"
         if value is None:

@@ -104,7 +104,7 @@ def test_an_operator_without_nats_is_no_platform() -> None:
 
 
 OTHERS: dict[str, Any] = {
-    "dynamo-a4x:dynamo": {**stacks.config("dev")["dynamo-a4x:dynamo"], "mode": "adopt"},
+    "dynamo-a4x:dynamo": {**stacks.config("dev")["dynamo-a4x:dynamo"], "mode": "adopt", "natsUser": "team"},
     "dynamo-a4x:kai": {"mode": "adopt"},
     "dynamo-a4x:draDriver": {"mode": "adopt"},
 }

@@ -7,35 +7,19 @@ namespace the tests are skipped, and say so.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rehearsal.engine import cache_folder
+from tests import wheels
 from tests.readiness.cluster import ROOT
+from tests.wheels import INSTALL_SECONDS
 
-# The wheels alone, and what their frontend and mocker import: 1.6.1 also wants a simulator that is on no public index.
-NEEDS = (
-    "aiohttp==3.14.5",
-    "kubernetes==32.0.1",
-    "msgspec==0.22.0",
-    "prometheus-client==0.26.0",
-    "pydantic<=2.13",
-    "pyzmq==27.3.0",
-    "transformers==5.24.0",
-    "uvloop==0.23.0",
-)
 RELEASES = ("1.0.1", "1.6.1")
-INSTALL_SECONDS = 600
-
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 
 
@@ -44,9 +28,7 @@ def told(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What the check said in each state of the deployment."""
     release: str = request.param
     _needs_a_namespace()
-    packages = [_installed(f"dynamo-{release}", f"ai-dynamo=={release}", f"ai-dynamo-runtime=={release}", whole=False)]
-    packages.append(_installed("dynamo-needs", *NEEDS, whole=True))
-    command = [*NAMESPACE, sys.executable, "-m", "tests.readiness.dynamo_world", release, ":".join(map(str, packages))]
+    command = [*NAMESPACE, sys.executable, "-m", "tests.readiness.dynamo_world", release, wheels.of_dynamo(release)]
     # the children die with the namespace's first process
     ran = subprocess.run(  # noqa: S603 - our own module
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
@@ -91,29 +73,3 @@ def _needs_a_namespace() -> None:
     )
     if tried.returncode:
         pytest.skip(f"this machine gives no network namespace for NVIDIA's frontend: {tried.stderr.strip()}")
-
-
-@cache
-def _installed(name: str, *packages: str, whole: bool) -> Path:
-    """The folder that holds `packages`, there whole or not at all; `whole` with what they depend on."""
-    folder = cache_folder() / name / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.is_dir():
-            return folder
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--only-binary", ":all:", "--target", str(partial), *([] if whole else ["--no-deps"]), *packages]
-        try:
-            ran = subprocess.run(  # noqa: S603 - pip, with names from above
-                command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            shutil.rmtree(partial, ignore_errors=True)
-            pytest.skip(f"pip did not fetch {', '.join(packages)} within {INSTALL_SECONDS} s")
-        if ran.returncode:
-            shutil.rmtree(partial, ignore_errors=True)
-            pytest.skip(f"pip cannot fetch {', '.join(packages)}: {ran.stderr.strip()[-400:]}")
-        partial.rename(folder)
-    return folder

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reference import nats
 from rehearsal import CloudResource, Rehearsal, RehearsalError
 from rehearsal.simulator.kubernetes.admission_policies import BINDING
 from rehearsal.simulator.workloads.serving import GRAPH, RELEASE
@@ -36,7 +37,10 @@ FIRST = {
     "dynamo-a4x:domains": [_domain("a4x-0"), _domain("a4x-1"), _domain("a4x-2")],
     "dynamo-a4x:stacks": [_stack("r1-alice", "a4x-0")],
 }
-GIVEN_UP = {"dynamo-a4x:kai": {"mode": "adopt"}, "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"}}
+GIVEN_UP = {
+    "dynamo-a4x:kai": {"mode": "adopt"},
+    "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0", "natsUser": nats.USER},
+}
 """A change that gives the platform up and keeps the driver."""
 TAKEN_BACK = {"dynamo-a4x:kai": {"mode": "create"}, "dynamo-a4x:dynamo": {"mode": "create", "version": "0.7.0"}}
 ADOPTED = {**GIVEN_UP, "dynamo-a4x:draDriver": {"mode": "adopt"}}
@@ -81,7 +85,7 @@ def test_two_users_share_a_cluster_and_neither_can_break_the_other(record_proper
         life.rehearse("dev", FIRST, name="alice") as alice,
         life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob,
     ):
-        alice.up()
+        _give_login(alice, bob)
         bob.up()
         bob.up_without_change()
         _require_apart(alice, bob)
@@ -100,6 +104,13 @@ def test_two_users_share_a_cluster_and_neither_can_break_the_other(record_proper
         life.require_empty(alice, "both environments")
     assert owned > 20
     record_property("tried", owned)
+
+
+def _give_login(owner: Rehearsal, *users: Rehearsal) -> None:
+    """Deploy the owner's environment, and put its NATS' password into the config of the users."""
+    password: str = owner.up().outputs["natsLogin"].value["password"]
+    for user in users:
+        user.cli(["config", "set", "--secret", "natsPassword"], text=password)
 
 
 def _require_apart(alice: Rehearsal, bob: Rehearsal) -> None:
@@ -126,7 +137,8 @@ def test_a_platform_in_use_is_neither_destroyed_nor_given_up_and_its_users_are_n
         life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob,
         life.rehearse("dev", THIRD, name="carol", cloud=alice.cloud) as carol,
     ):
-        for user in (alice, bob, carol):
+        _give_login(alice, alice, bob, carol)
+        for user in (bob, carol):
             user.up()
         _require_refused(alice, alice.destroy, "bob", "carol")
         # An `up` that gives the platform up takes away what is the owner's alone at most, and no release.
@@ -151,7 +163,7 @@ def test_without_its_guard_a_platform_in_use_is_uninstalled_and_the_damage_is_se
         life.rehearse("dev", FIRST, name="alice") as alice,
         life.rehearse("dev", SECOND, name="bob", cloud=alice.cloud) as bob,
     ):
-        alice.up()
+        _give_login(alice, bob)
         bob.up()
         for binding in alice.state.find(BINDING):
             alice.state.remove(binding.key)
@@ -171,7 +183,7 @@ def test_two_users_with_one_name_for_their_stacks_are_reported_what_exists_alrea
         life.rehearse("dev", FIRST) as alice,
         life.rehearse("dev", SECOND, cloud=alice.cloud) as bob,
     ):
-        alice.up()
+        _give_login(alice, bob)
         assert 'queues.scheduling.run.ai "dynamo-a4x-dev" already exists' in _causes(bob.up)
         bob.destroy()
         life.require_clean(alice, "after the second user gave up")

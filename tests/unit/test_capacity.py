@@ -162,7 +162,8 @@ def test_the_pods_ask_for_what_is_counted(stack: str) -> None:
         annotations = service["extraPodMetadata"]["annotations"]
         assert annotations["gke-gcsfuse/memory-limit"] == "0", "then the sidecar asks for GKE's default"
         assert "gke-gcsfuse/memory-request" not in annotations
-    workers = [s for s in run.find("DynamoGraphDeployment").inputs["spec"]["services"].values() if "envs" in s]
+    services = run.find("DynamoGraphDeployment").inputs["spec"]["services"].values()
+    workers = [service for service in services if service["componentType"] == "worker"]
     assert all("cpu" not in str(worker["resources"]) for worker in workers)
     assert SIDECAR.memory == 256 * MIB
 

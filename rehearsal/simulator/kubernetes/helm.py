@@ -18,7 +18,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, dig, mapping, text
-from rehearsal.simulator.workloads import kai, remains, serving
+from rehearsal.simulator.workloads import kai, nats_login, remains, serving
 
 RELEASE = serving.RELEASE
 early = serving.early
@@ -227,6 +227,8 @@ def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: Cl
     restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
     if other is not None and other is not upgraded and not restricted:
         raise ApiError(f"Found existing cluster-wide Dynamo operator: release {other.id}")
+    for reason in nats_login.missing(state, cluster, inputs):
+        raise ApiError(reason)
     if early(version):
         _ssh_key(state, cluster, inputs)
     chart_images.refuse_unrecognized(version, mapping(inputs, "values"))

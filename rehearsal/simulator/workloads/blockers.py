@@ -13,7 +13,7 @@ from typing import TypeAlias
 from rehearsal.simulator.kubernetes import nodes, pod_security, pods
 from rehearsal.simulator.state import CloudState
 from rehearsal.simulator.values import Props, mapping, text
-from rehearsal.simulator.workloads import bucket_access, kai, nics, operator, placement, serving, traffic
+from rehearsal.simulator.workloads import bucket_access, kai, nats_login, nics, operator, placement, serving, traffic
 from rehearsal.simulator.workloads.serving import Role
 
 Judge: TypeAlias = Callable[[CloudState, str, Props], Iterator[str]]
@@ -138,6 +138,7 @@ REFUSED_TO_PODS: tuple[Judge, ...] = (
     _grove,
     _named(operator.blockers),
     _named(operator.services),
+    _named(nats_login.blockers),
     _second_of_its_name,
     _scheduler,
     _priority_class,

@@ -1,0 +1,62 @@
+"""NVIDIA's own wheels of Dynamo, fetched once into the project's cache (`DYNAMO_A4X_CACHE`)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rehearsal.engine import cache_folder
+
+# The wheels alone, and what their frontend and mocker import: 1.6.1 also wants a simulator that is on no public index.
+NEEDS: Final = (
+    "aiohttp==3.14.5",
+    "kubernetes==32.0.1",
+    "msgspec==0.22.0",
+    "prometheus-client==0.26.0",
+    "pydantic<=2.13",
+    "pyzmq==27.3.0",
+    "transformers==5.24.0",
+    "uvloop==0.23.0",
+)
+INSTALL_SECONDS: Final = 600
+
+
+def of_dynamo(release: str) -> str:
+    """The value of PYTHONPATH with which a release of Dynamo runs; the test is skipped where it cannot be fetched."""
+    wheels = (f"ai-dynamo=={release}", f"ai-dynamo-runtime=={release}")
+    found = (_installed(f"dynamo-{release}", *wheels, whole=False), _installed("dynamo-needs", *NEEDS, whole=True))
+    return os.pathsep.join(map(str, found))
+
+
+@cache
+def _installed(name: str, *packages: str, whole: bool) -> Path:
+    """The folder that holds `packages`, there whole or not at all; `whole` with what they depend on."""
+    folder = cache_folder() / name / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command += ["--only-binary", ":all:", "--target", str(partial), *([] if whole else ["--no-deps"]), *packages]
+        try:
+            ran = subprocess.run(  # noqa: S603 - pip, with names from above
+                command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            shutil.rmtree(partial, ignore_errors=True)
+            pytest.skip(f"pip did not fetch {', '.join(packages)} within {INSTALL_SECONDS} s")
+        if ran.returncode:
+            shutil.rmtree(partial, ignore_errors=True)
+            pytest.skip(f"pip cannot fetch {', '.join(packages)}: {ran.stderr.strip()[-400:]}")
+        partial.rename(folder)
+    return folder
