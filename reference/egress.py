@@ -93,7 +93,8 @@ def of(profile: DynamoProfile) -> Iterator[WayOut]:
         runtime.append("API server")
         evidence += "; discovery through Kubernetes, reference/dynamo.py DISCOVERY_RULES [s]"
     yield WayOut("stack", "workers", tuple(runtime), evidence)
-    yield WayOut("stack", "frontends", (*runtime, "model hub"), f"{evidence}; dynamo lib/llm/src/hub.rs [s]")
+    hub: tuple[Destination, ...] = ("model hub",) if profile.frontend_asks_hub else ()
+    yield WayOut("stack", "frontends", (*runtime, *hub), f"{evidence}; dynamo lib/llm/src/hub.rs [s]")
     yield WayOut(
         "stack",
         "benchmark client",
