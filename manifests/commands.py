@@ -14,7 +14,9 @@ from reference.naming import ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import Layout
 
 READINESS_NAME: Final = "readiness-check"
-"""Name of the readiness check's Job and of its other objects, one of each in a stack's namespace."""
+BARRIER_NAME: Final = "teardown-barrier"
+"""Names of the Job of the readiness check and of the Deployment of the teardown barrier, and of their other objects,
+one of each in a stack's namespace."""
 
 
 def service_name(stack: str) -> str:

@@ -8,19 +8,26 @@ selects it adds to what may connect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from manifests.commands import READINESS_NAME, bench_name
-from reference.flows import Flow, Part, Party
+from manifests.commands import BARRIER_NAME, READINESS_NAME, bench_name
+from manifests.egress import INTERNET, NAMESPACE_LABEL, Rule, to_pods
+from reference.egress import Destination, WayOut
+from reference.flows import FRONTEND_PORT, Flow, Part, Party
 from reference.naming import ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import WORKER_ROLES
 
 NAME_LABEL: Final = "app.kubernetes.io/name"
-NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""Label of every namespace with its name, which the API server sets."""
 COMPUTE_DOMAIN_LABEL: Final = "resource.nvidia.com/computeDomain"
 """Label of the driver's IMEX daemons (templates/compute-domain-daemon.tmpl.yaml)."""
+
+_INSIDE: Final[Mapping[Destination, tuple[tuple[Party, ...], tuple[int, ...]]]] = {
+    "the stack's pods": (("workers", "frontends"), ()),
+    "frontends": (("frontends",), (FRONTEND_PORT,)),
+    "fabric test": (("fabric test",), ()),
+}
+"""Pods of the same namespace that are connected to, and their TCP ports; without any, all of all protocols."""
 
 Selector = Mapping[str, Any]
 Peer = Mapping[str, Any]
@@ -63,31 +70,50 @@ class Place:
     """Whether pods of others may run in the namespace: they are not isolated."""
     stack_namespaces: Sequence[str] = ()
     """Namespaces of the environment's own stacks, which lack a label if others made them."""
+    outside: Mapping[Destination, Sequence[Rule]] = field(default_factory=dict[Destination, Sequence[Rule]])
+    """Rules for what is connected to outside of the namespace."""
+    ranges: Sequence[Rule] = ()
+    """Rules for what the config lists beside that, for every set of pods that connects to anything."""
 
 
-def policies(flows: Iterable[Flow], place: Place) -> dict[str, dict[str, Any]]:
-    """The specs of the policies of a namespace, by name."""
-    here = [flow for flow in flows if flow.part == place.part]
-    listeners: dict[Party, list[Flow]] = {}
-    for flow in here:
-        listeners.setdefault(flow.listener, []).append(flow)
-    reached: dict[Party, list[Flow]] = {p: its for p, its in listeners.items() if any(flow.sources for flow in its)}
-    found = {
-        party.lower().replace(" ", "-"): _spec(
-            selector(party, place), [_rule(flow, place) for flow in its if _peers(flow, place) != []]
-        )
-        for party, its in reached.items()
-    }
-    selectors = [selector(party, place) for party in reached]
-    if {} not in selectors:
-        closed = [selector(party, place) for party in listeners if party not in reached]
+def policies(
+    place: Place, flows: Iterable[Flow] | None = None, ways: Iterable[WayOut] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The specs of the policies of a namespace, by name. Without `flows` everybody may connect to its pods, without
+    `ways` these to everybody.
+    """
+    into: dict[Party, list[Flow]] = {}
+    for flow in flows or ():
+        if _is_here(flow.part, flow.listener, place):
+            into.setdefault(flow.listener, []).append(flow)
+    out: dict[Party, WayOut] = {way.party: way for way in ways or () if _is_here(way.part, way.party, place)}
+    kinds = {"ingress": flows is not None, "egress": bool(out)}
+    if not any(kinds.values()):
+        return {}
+
+    def spec(pods: Selector, party: Party | None = None) -> dict[str, Any]:
+        reached = into.get(party, ()) if party else ()
+        rules: dict[str, list[Rule]] = {
+            "ingress": [_rule(flow, place) for flow in reached if _peers(flow, place) != []],
+            "egress": _ways(out[party], place) if party in out else [],
+        }
+        on = [kind for kind, said in kinds.items() if said]
+        return {"podSelector": pods, "policyTypes": [kind.title() for kind in on], **{kind: rules[kind] for kind in on}}
+
+    parties: list[Party] = [*into, *(party for party in out if party not in into)]
+    connected: list[Party] = [party for party in parties if party in out or any(flow.sources for flow in into[party])]
+    found = {party.lower().replace(" ", "-"): spec(selector(party, place), party) for party in connected}
+    selectors = [selector(party, place) for party in connected]
+    closed = [selector(party, place) for party in into if party not in connected]
+    if {} not in selectors and (closed or not place.shared):
         rest = {"rest": _of_these(closed)} if place.shared else _but_these(selectors)
-        found |= {name: _spec(pods, []) for name, pods in rest.items()}
+        found |= {name: spec(pods) for name, pods in rest.items()}
     return found
 
 
-def _spec(pods: Selector, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": list(rules)}
+def _is_here(part: Part, party: Party, place: Place) -> bool:
+    """Whether there are pods of a party in the namespace; a namespace of our own needs no barrier."""
+    return part == place.part and (place.shared or party != "teardown barrier")
 
 
 def selector(party: Party, place: Place) -> Selector:
@@ -95,6 +121,7 @@ def selector(party: Party, place: Place) -> Selector:
     by_name = {
         "benchmark client": bench_name(place.stack),
         "readiness check": READINESS_NAME,
+        "teardown barrier": BARRIER_NAME,
         "NATS": "nats",
         "etcd": "etcd",
         "Dynamo operator": "dynamo-operator",
@@ -143,6 +170,25 @@ def _of_these(selectors: Iterable[Selector]) -> Selector:
     """The pods that one of the selectors selects, each of which asks for a name."""
     names = [chosen["matchLabels"][NAME_LABEL] for chosen in selectors]
     return {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": names}]}
+
+
+def _ways(way: WayOut, place: Place) -> list[Rule]:
+    """The rules of a way out, each once."""
+    found: list[Rule] = []
+    for to in way.to:
+        if to in _INSIDE:
+            parties, ports = _INSIDE[to]
+            found += [to_pods({"podSelector": selector(party, place)}, ports) for party in parties]
+        else:
+            found += place.outside[to]
+    found += place.ranges
+    # Google's APIs have public addresses, also those of a private zone.
+    covered = place.outside.get("Google's APIs", ()) if INTERNET in found else ()
+    distinct: list[Rule] = []
+    for rule in found:
+        if rule not in distinct and (rule == INTERNET or rule not in covered):
+            distinct.append(rule)
+    return distinct
 
 
 def _rule(flow: Flow, place: Place) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def build_fabric_tests(
                 "privileged": security(settings, stack).privileged_workers,
                 "rdma": settings.cluster.rdma,
                 "ngc_api_key": secrets.ngc_api_key,
-                "policies": isolation(settings, "fabric-test"),
+                "policies": isolation(settings, "fabric-test", infrastructure),
                 "provider": infrastructure.cluster.provider,
             },
             pulumi.ResourceOptions(depends_on=[*own, *software]),

@@ -11,7 +11,7 @@ import pulumi
 from components import gcp, platform
 from program.encryption import key_use, usable_key
 from program.networks import cluster_network, firewall_rules, named_interfaces
-from reference import gke, maintenance
+from reference import firewall, gke, maintenance
 from reference.dynamo import PROFILES
 from settings import Settings
 from settings.maintenance import Maintenance
@@ -39,6 +39,8 @@ class Infrastructure:
     """Nodes for pods without tolerations for A4X, if the program creates them."""
     firewall_rules: Sequence[Mapping[str, Any]] = ()
     """Rules of the cluster's networks that somebody else writes."""
+    private_apis: pulumi.Input[str] = firewall.GOOGLE_APIS
+    """Range of private.googleapis.com; where the program creates the zone that leads there, known with it."""
 
 
 def build_infrastructure(settings: Settings) -> Infrastructure:
@@ -71,6 +73,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             list(pools.values()),
             system_nodes,
             firewall_rules(settings, settings.cluster),
+            foundation.private_apis or firewall.GOOGLE_APIS,
         )
     cluster = gcp.AdoptedCluster(
         "cluster",
@@ -142,7 +145,7 @@ def _foundation(settings: Settings, cluster: CreateCluster, grants: gcp.Grants) 
             "rdma": cluster.rdma,
             "network_admin": _network_admin(settings, cluster),
             "protect": settings.protect,
-            "enable_apis": settings.identities.enable_apis,
+            "apis": settings.apis if settings.identities.enable_apis else (),
             "grants": grants,
             "service_account": settings.identities.node_service_account,
             "disk_key": key_use("disks", settings),

@@ -1,27 +1,67 @@
-"""Who may reach the pods of a namespace, as the settings say it."""
+"""Who may reach the pods of a namespace and what these may reach, as the settings say it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from manifests import egress as rules
 from manifests import network_policies
-from manifests.network_policies import Place
-from reference import flows
+from manifests.egress import INTERNET, Rule
+from manifests.network_policies import NAME_LABEL, Place
+from program.infrastructure import Infrastructure
+from reference import egress, flows, outbound
 from reference.dynamo import PROFILES
+from reference.egress import Destination
 from reference.flows import Part
 from settings import Settings
 from settings.model import Stack
 
 
-def isolation(settings: Settings, part: Part, stack: Stack | None = None) -> Mapping[str, Mapping[str, Any]]:
+def isolation(
+    settings: Settings, part: Part, infrastructure: Infrastructure, stack: Stack | None = None
+) -> Mapping[str, Mapping[str, Any]]:
     """NetworkPolicies for the namespace of a part, or of `stack`; none where isolation is off."""
-    if not settings.isolation.ingress:
-        return {}
-    known = flows.of(PROFILES[settings.dynamo.version], settings.dynamo.parts)
+    said, profile = settings.isolation, PROFILES[settings.dynamo.version]
     theirs = not settings.namespaces.create
-    spaces = [one.space for one in settings.stacks] if theirs else []
-    if stack is None:
-        return network_policies.policies(known, Place(part, stack_namespaces=spaces))
-    clients = [network_policies.client(**client.model_dump()) for client in stack.clients]
-    return network_policies.policies(known, Place(part, stack.name, clients, shared=theirs))
+    into = flows.of(profile, settings.dynamo.parts) if said.ingress else None
+    place = Place(
+        part,
+        stack="" if stack is None else stack.name,
+        clients=[] if stack is None else [network_policies.client(**client.model_dump()) for client in stack.clients],
+        shared=theirs and stack is not None,
+        stack_namespaces=[one.space for one in settings.stacks] if theirs else [],
+    )
+    if said.egress == "open":
+        return network_policies.policies(place, into)
+    listed = [rules.to_range(one.range, one.ports) for one in said.egress_ranges]
+    place = replace(place, outside=_outside(settings, infrastructure), ranges=listed)
+    return network_policies.policies(place, into, egress.of(profile))
+
+
+def _outside(settings: Settings, infrastructure: Infrastructure) -> Mapping[Destination, Sequence[Rule]]:
+    """Where everything is that pods connect to outside of their namespace."""
+    pods, parts = settings.pods, settings.dynamo.parts
+    google = INTERNET
+    if settings.isolation.egress == "private-googleapis":
+        google = rules.to_range(infrastructure.private_apis, [egress.HTTPS])
+    # A platform of others is in a namespace that they chose.
+    platform = settings.dynamo.namespace if settings.dynamo.mode == "create" else None
+
+    def service(name: str, port: int, address: str | None) -> list[Rule]:
+        if address is not None:
+            return rules.to_servers([outbound.address(address)], public=())
+        return [rules.to_pods(rules.named(platform, {NAME_LABEL: name}), [port])]
+
+    return {
+        "DNS": [rules.DNS],
+        "metadata server": rules.METADATA,
+        "Google's APIs": [google],
+        "API server": [rules.to_range(cidr, [egress.HTTPS]) for cidr in infrastructure.cluster.api_server],
+        "NATS": service("nats", flows.NATS_PORT, parts.nats),
+        "etcd": service("etcd", flows.ETCD_PORT, parts.etcd),
+        "model hub": rules.to_servers(pods.servers(pods.hub_endpoint)) or [INTERNET],
+        "package index": rules.to_servers(pods.servers(pods.pip_index)) or [INTERNET],
+        "internet": [INTERNET],
+    }

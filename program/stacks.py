@@ -80,7 +80,7 @@ def build_stack(
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,
             "options": _options(settings, stack),
-            "policies": isolation(settings, "stack", stack),
+            "policies": isolation(settings, "stack", infrastructure, stack),
         },
         pulumi.ResourceOptions(depends_on=[*platform.ready, *([test] if test else [])]),
     )

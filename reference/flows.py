@@ -21,6 +21,7 @@ Party = Literal[
     "frontends",
     "benchmark client",
     "readiness check",
+    "teardown barrier",
     "clients",
     "stacks of any environment",
     "NATS",
@@ -98,6 +99,7 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
     )
     yield Flow("stack", "benchmark client", (), (), "nothing listens", "components/serving/benchmark.py [v]")
     yield Flow("stack", "readiness check", (), (), "nothing listens", "components/serving/readiness_check.py [v]")
+    yield Flow("stack", "teardown barrier", (), (), "nothing listens", "components/serving/teardown_barrier.py [v]")
     if parts.nats is None:
         yield Flow(
             "dynamo",

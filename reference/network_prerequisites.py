@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reference import addresses, gke, networks, shared_vpc, system_pool
+from reference import addresses, egress, firewall, gke, networks, shared_vpc, system_pool
 from reference.prerequisites import Prerequisite
 
 CLUSTER_CHECK: Final = "cluster network"
@@ -80,6 +80,24 @@ def of_devices(
         f"{vpc.format(name)} --network-profile {profile}; {subnets}",
         DEVICES_CHECK,
         _PROFILE,
+    )
+
+
+def of_apis_zone(project: str, network: str) -> Iterator[Prerequisite]:
+    """The private zone of Google's APIs for a network that somebody else made; `network` is its name or words."""
+    zone = f"--project {project} --zone googleapis"
+    addresses = ",".join(egress.PRIVATE_APIS)
+    yield Prerequisite(
+        "isolation.egress",
+        f"in network {network} of project {project} the names *.{egress.ZONE} lead to {egress.VIRTUAL_HOST}, "
+        f"{egress.PRIVATE_APIS[0]} to {egress.PRIVATE_APIS[-1]}: by a private zone, and with a route to "
+        f"{firewall.GOOGLE_APIS} by the default internet gateway",
+        f"gcloud dns managed-zones create googleapis --project {project} --visibility private --networks {network} "
+        f"--dns-name {egress.ZONE} --description apis; "
+        f"gcloud dns record-sets create {egress.VIRTUAL_HOST} {zone} --type A --ttl 300 --rrdatas {addresses}; "
+        f"gcloud dns record-sets create *.{egress.ZONE} {zone} --type CNAME --ttl 300 --rrdatas {egress.VIRTUAL_HOST}",
+        "none: a peering zone or a response policy leads there as well, so only a pod can tell",
+        "https://cloud.google.com/vpc/docs/configure-private-google-access",
     )
 
 

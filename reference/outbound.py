@@ -6,8 +6,10 @@ would stand between them; the gcsfuse sidecar takes no settings and needs Privat
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from validation.problems import HIDDEN, RuleError
@@ -35,10 +37,47 @@ KEYS: Final[Mapping[str, str]] = {
 }
 """Variables that a key of the config sets."""
 
+_IN_CLUSTER: Final = re.compile(r"[a-z0-9-]+\.(?P<namespace>[a-z0-9-]+)\.svc(\..*)?")
+_SERVER: Final = re.compile(r"((?P<scheme>[a-z]+)://)?(?P<host>[A-Za-z0-9][-.A-Za-z0-9]*)(:(?P<port>[0-9]{1,5}))?")
+_PORTS: Final = {"https": 443, "http": 80}
 _URL: Final = re.compile(r"https?://[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?(:(?P<port>[0-9]{1,5}))?(/[!-~]*)?")
 _PEM: Final = re.compile(
     r"-----BEGIN (TRUSTED )?CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END (TRUSTED )?CERTIFICATE-----"
 )
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server that the config names."""
+
+    host: str
+    port: int
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host is an IPv4 address."""
+        try:
+            ipaddress.IPv4Address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace of a Service of the cluster; None for other hosts."""
+        found = _IN_CLUSTER.fullmatch(self.host)
+        return found["namespace"] if found else None
+
+    def avoids(self, without: Iterable[str]) -> bool:
+        """Whether it is reached without a proxy, by entries of NO_PROXY: a host, or a domain with all that is in it."""
+        ends = (entry.lstrip("*").lstrip(".") for entry in without)
+        return any(self.host == end or self.host.endswith(f".{end}") for end in ends)
+
+
+def address(url: str) -> Address:
+    """The server of a URL that `check_url` accepts, or of HOST:PORT."""
+    found = _SERVER.match(url)
+    return Address(found["host"], int(found["port"] or _PORTS.get(found["scheme"], 0))) if found else Address("", 0)
 
 
 def check_url(url: str, key: str) -> None:

@@ -24,6 +24,8 @@ NATS_PASSWORD = "made-up-natsPassword"
 _SERVING_ACCOUNT = "dynamo-serving"
 """The Kubernetes service account of a stack's pods."""
 _DEVICE_NETWORKS = ("gvnic-1", "rdma-0", "rdma-1", "rdma-2", "rdma-3")
+_NETWORK = "default"
+"""Network of an adopted cluster."""
 _KUBERNETES = "1.34"
 """Of an adopted cluster: supported by every Dynamo release that the program knows."""
 
@@ -49,6 +51,7 @@ def plant(cloud: EmbeddedCloud, settings: Any) -> None:
         cloud.gcp.seed(gcp.BUCKET, bucket, project=project, region=region)
     _keys(cloud, settings, project, region)
     _identities(cloud, settings, project, region)
+    _apis_zone(cloud, settings)
     if settings.cluster.mode == "create":
         _made_by_others(cloud, settings)
         return
@@ -79,6 +82,26 @@ _AGENTS = {
     "secrets": "container-engine-robot",
     "bucket": "gs-project-accounts",
 }
+
+
+def _apis_zone(cloud: EmbeddedCloud, settings: Any) -> None:
+    """The private zone of Google's APIs of a network that others made."""
+    network = settings.cluster.network if settings.cluster.mode == "create" else None
+    given = network is None or network.mode == "adopt"
+    if not given or getattr(getattr(settings, "isolation", None), "egress", "") != "private-googleapis":
+        return
+    path = _NETWORK if network is None else network.network
+    place = {"project": _owner(path, str(settings.project)), "region": str(settings.region)}
+    attached = [{"networkUrl": f"projects/{place['project']}/global/networks/{gcp.short(path)}"}]
+    zone = {"name": "googleapis", "dnsName": "googleapis.com.", "visibility": "private"}
+    cloud.gcp.seed(gcp.MANAGED_ZONE, {**zone, "privateVisibilityConfig": {"networks": attached}}, **place)
+    addresses = [f"199.36.153.{last}" for last in range(8, 12)]
+    for name, kind, values in (
+        ("private.googleapis.com.", "A", addresses),
+        ("*.googleapis.com.", "CNAME", ["private.googleapis.com."]),
+    ):
+        record = {"managedZone": "googleapis", "name": name, "type": kind, "ttl": 300, "rrdatas": values}
+        cloud.gcp.seed(gcp.RECORD_SET, record, **place)
 
 
 def _keys(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> None:
@@ -224,6 +247,7 @@ def _networks(cloud: EmbeddedCloud, settings: Any) -> dict[str, tuple[str, str]]
 def _cluster(cloud: EmbeddedCloud, settings: Any, project: str, region: str) -> CloudResource:
     inputs = {
         "name": settings.cluster.name,
+        "network": _NETWORK,
         "datapathProvider": "ADVANCED_DATAPATH",
         "enableMultiNetworking": True,
         "workloadIdentityConfig": {"workloadPool": f"{project}.svc.id.goog"},

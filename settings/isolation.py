@@ -6,10 +6,25 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
+from reference.egress import Mode
 from settings.fields import Change, KubernetesName, Range
 from validation.strict_model import StrictModel
 
 CLUSTER: Final = "cluster"
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class EgressRange(StrictModel):
+    """Addresses that pods may connect to."""
+
+    range: Range = Field(description="an IPv4 range, /32 for one address")
+    ports: tuple[Port, ...] = Field(default=(), description="TCP ports; default: all")
+
+    def has(self, port: int) -> bool:
+        """Whether a port is open."""
+        return not self.ports or port in self.ports
 
 
 class Isolation(StrictModel):
@@ -19,6 +34,17 @@ class Isolation(StrictModel):
         default=True,
         description="whether the pods of the environment are reached only by those that must; false: by every pod of "
         "the cluster, which can then run code on the GPU nodes",
+    )
+    egress: Annotated[Mode, Change.IN_PLACE] = Field(
+        default="open",
+        description="what the pods of stacks, fabric tests and downloads may connect to: `open` for anything, "
+        "`restricted` for what they need (of the internet all of it, on 443), `private-googleapis` for Google's APIs "
+        "through the private zone of googleapis.com, and the internet for none but those that need it",
+    )
+    egress_ranges: Annotated[tuple[EgressRange, ...], Change.IN_PLACE] = Field(
+        default=(),
+        description="a list of ranges that these pods may connect to beside that, each with range and ports: proxies "
+        "and mirrors with private addresses",
     )
 
 

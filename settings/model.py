@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import cluster_options, dra_driver, gke, kai
+from reference.egress import DNS_API
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from reference.namespaces import KAI_RESERVATION, Foreign
@@ -494,7 +495,7 @@ class Settings(StrictModel):
     namespaces: Namespaces = Field(
         default=Namespaces(), description="a mapping with create, kai, draDriver and downloads"
     )
-    isolation: Isolation = Field(default=Isolation(), description="a mapping with ingress")
+    isolation: Isolation = Field(default=Isolation(), description="a mapping with ingress, egress and egressRanges")
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
@@ -553,6 +554,18 @@ class Settings(StrictModel):
         if isinstance(self.dra_driver, CreateDraDriver):
             found.append(Foreign("namespaces.draDriver", self.namespaces.dra_driver, "dra-driver"))
         return found
+
+    @property
+    def creates_apis_zone(self) -> bool:
+        """Whether the program creates the private zone of Google's APIs: in a network of its own."""
+        cluster = self.cluster
+        created = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
+        return created and self.isolation.egress == "private-googleapis"
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """The Google Cloud APIs that the environment uses."""
+        return (*gke.APIS, DNS_API) if self.creates_apis_zone else gke.APIS
 
     @property
     def location(self) -> str:

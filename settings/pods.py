@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from reference import outbound
+from reference.outbound import Address
 from settings.fields import Change, KubernetesName, distinct
 from validation.strict_model import StrictModel
 
@@ -54,6 +56,16 @@ class Pods(StrictModel):
     pip_index: Annotated[str | None, Change.PODS] = Field(
         default=None, description="a mirror of the Python package index for downloads; default: pypi.org"
     )
+
+    def servers(self, mirror: str | None) -> tuple[Address, ...]:
+        """The servers through which pods reach a public service with this mirror: the proxy, and a mirror that is
+        reached without it. None: the service itself.
+        """
+        own = () if mirror is None else (outbound.address(mirror),)
+        if self.proxy is None:
+            return own
+        without = (*outbound.NO_PROXY, *self.proxy.no_proxy)
+        return (outbound.address(self.proxy.url), *(server for server in own if server.avoids(without)))
 
 
 class PodResources(StrictModel):

@@ -8,7 +8,6 @@ from typing import Final
 from reference import (
     cluster_options,
     encryption,
-    gke,
     identities,
     mirrors,
     namespaces,
@@ -30,9 +29,10 @@ NUMBER: Final = "PROJECT_NUMBER"
 def of(settings: Settings) -> Iterator[Prerequisite]:
     """Every object and grant that the program does not make itself, in the order in which they are made."""
     yield from _networks(settings)
+    yield from _apis_zone(settings)
     given = settings.identities
     if not given.enable_apis:
-        yield from identities.apis(settings.project, gke.APIS)
+        yield from identities.apis(settings.project, settings.apis)
     if given.node_service_account is not None:
         yield from identities.node_account(given.node_service_account, settings.project)
     bucket = settings.model_bucket.name
@@ -68,6 +68,16 @@ def _cluster_options(settings: Settings) -> Iterator[Prerequisite]:
         if cluster.binary_authorization != cluster_options.BINARY_AUTHORIZATION_OFF:
             yield from cluster_options.binary_authorization(project, image_patterns(settings))
     yield from cluster_options.secure_tags(settings.metadata.secure_tags, project, number)
+
+
+def _apis_zone(settings: Settings) -> Iterator[Prerequisite]:
+    if settings.isolation.egress != "private-googleapis" or settings.creates_apis_zone:
+        return
+    cluster, name, owner = settings.cluster, "NETWORK_OF_THE_CLUSTER", None
+    if isinstance(cluster, CreateCluster) and isinstance(cluster.network, AdoptNetwork):
+        place = networks.network(cluster.network.network)
+        name, owner = place.name, place.project
+    yield from network_prerequisites.of_apis_zone(owner or settings.project, name)
 
 
 def _networks(settings: Settings) -> Iterator[Prerequisite]:

@@ -253,6 +253,13 @@ CASES: tuple[Case, ...] = (
     Case("stacks[0].security.offlineWorkers", True),
     Case("stacks[0].security.restrictedFrontends", True),
     Case("stacks[0].security.bindToPodAddress", True),
+    Case("isolation.egress", "restricted", only="dev"),
+    Case("isolation.egress", "private-googleapis", only="prod"),
+    Case(
+        "isolation.egressRanges",
+        [{"range": "10.200.0.8/32", "ports": [3128]}],
+        also=(("isolation.egress", "restricted"),),
+    ),
     Case("stacks[0].clients", "cluster"),
     Case("namespaces.kai", "team-kai"),
     Case("namespaces.draDriver", "team-dra"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import pulumi
@@ -51,6 +51,8 @@ class AdoptedCluster(pulumi.ComponentResource):
     """Identifier of this cluster for its Kubernetes providers."""
     provider: kubernetes.Provider
     """Kubernetes provider of this cluster."""
+    api_server: Sequence[str]
+    """Ranges of the addresses at which pods reach the API server."""
     node_pools: Mapping[str, PoolFacts]
     """The cluster's node pools by name, for `adopted_domain`."""
 
@@ -82,6 +84,7 @@ class AdoptedCluster(pulumi.ComponentResource):
         self.name = pulumi.Output.from_input(cluster.name)
         self.location = pulumi.Output.from_input(cluster.location or "")
         self.workload_pool = pulumi.Output.from_input(_workload_pool(cluster))
+        self.api_server = [f"{address}/32" for address in _addresses(cluster)]
         self.node_pools = _node_pools(cluster)
         self.kubeconfig = pulumi.Output.secret(kubeconfig)
         self.identifier = pulumi.Output.from_input(cluster.id)
@@ -158,6 +161,12 @@ def _address(cluster: gcp.container.GetClusterResult) -> str:
         if config.enable_private_endpoint and config.private_endpoint:
             return config.private_endpoint
     return cluster.endpoint
+
+
+def _addresses(cluster: gcp.container.GetClusterResult) -> Sequence[str]:
+    """The private and the public address: which of them `kubernetes.default` has depends on the nodes."""
+    private = [config.private_endpoint for config in cluster.private_cluster_configs or []]
+    return [address for address in dict.fromkeys((*private, cluster.endpoint)) if address]
 
 
 def _node_pools(cluster: gcp.container.GetClusterResult) -> Mapping[str, PoolFacts]:

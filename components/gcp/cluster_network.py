@@ -8,6 +8,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
+from components.gcp.apis_zone import ApisZone, ApisZoneArgs
 from components.gcp.joined_outputs import once
 from reference import firewall, networks
 from reference.addresses import AddressPlan
@@ -41,6 +42,8 @@ class AdoptedNetwork:
     pods_range: str
     services_range: str
     control_plane: ControlPlane
+    private_apis: None = None
+    """Whether its names of Google's APIs lead to private addresses is its owner's."""
 
 
 class ClusterNetworkArgs(TypedDict):
@@ -58,6 +61,8 @@ class ClusterNetworkArgs(TypedDict):
     """Whether the nodes reach the internet through a Cloud NAT."""
     firewall: bool
     """Whether the nodes' firewall rules are created; somebody else writes them otherwise."""
+    apis_zone: bool
+    """Whether a private zone leads to Google's APIs."""
 
 
 class ClusterNetwork(pulumi.ComponentResource):
@@ -77,6 +82,8 @@ class ClusterNetwork(pulumi.ComponentResource):
     """Name of the subnet's secondary range for services."""
     control_plane: ControlPlane
     """Where the control plane's private address is."""
+    private_apis: pulumi.Output[str] | None
+    """Range of private.googleapis.com, known once a zone leads there; None without a zone."""
 
     def __init__(self, name: str, args: ClusterNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterNetwork", name, {}, opts)
@@ -152,6 +159,11 @@ class ClusterNetwork(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             ready.append(made.name)
+
+        self.private_apis = None
+        if args["apis_zone"]:
+            zone: ApisZoneArgs = {"project": project, "cluster": cluster, "network": vpc.id}
+            self.private_apis = ApisZone(f"{name}-apis", zone, pulumi.ResourceOptions(parent=self)).range
 
         self.network = vpc.name
         self.subnetwork = once(subnet.name, *ready)

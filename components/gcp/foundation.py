@@ -16,7 +16,7 @@ from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
 from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.key_access import KeyAccess, KeyAccessArgs
-from components.gcp.project_apis import ProjectApis
+from components.gcp.project_apis import ProjectApis, ProjectApisArgs
 from reference import cluster_options, gke, naming
 from reference.addresses import AddressPlan
 
@@ -41,6 +41,8 @@ class OwnNetworks:
     """Whether the nodes reach the internet through a Cloud NAT."""
     firewall: bool = True
     """Whether the nodes' firewall rules are created."""
+    apis_zone: bool = False
+    """Whether a private zone leads to Google's APIs."""
 
 
 class ClusterFoundationArgs(TypedDict):
@@ -97,8 +99,8 @@ class ClusterFoundationArgs(TypedDict):
     protect: bool
     """Whether to protect the cluster from deletion, and from changes that would replace it or its A4X pools."""
 
-    enable_apis: bool
-    """Whether to enable the APIs; if not, they are."""
+    apis: Sequence[str]
+    """APIs that are enabled; none: they are."""
 
     grants: Grants
     """Where roles are given."""
@@ -147,6 +149,9 @@ class ClusterFoundation(pulumi.ComponentResource):
     disk_key: pulumi.Input[str] | None
     """Path of the key of boot disks, once its agent may use it."""
 
+    private_apis: pulumi.Output[str] | None
+    """Range of private.googleapis.com, known once a zone leads there; None without a zone of ours."""
+
     def __init__(self, name: str, args: ClusterFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:gcp:ClusterFoundation", name, {}, opts)
         own, named = args["network"], args["interfaces"]
@@ -174,11 +179,13 @@ class ClusterFoundation(pulumi.ComponentResource):
         # The keepers, not the value: they are known in a preview.
         settled = once(pulumi.Output.from_input(args["project"]), place.keepers)
         self.project = settled
-        if args["enable_apis"]:
-            apis = ProjectApis(f"{name}-apis", {"project": settled}, pulumi.ResourceOptions(parent=self))
+        if args["apis"]:
+            services: ProjectApisArgs = {"project": settled, "services": args["apis"]}
+            apis = ProjectApis(f"{name}-apis", services, pulumi.ResourceOptions(parent=self))
             self.project = apis.project
         self.disk_key = self._usable(f"{name}-disks", args["disk_key"], args["grants"])
         network = own if isinstance(own, AdoptedNetwork) else self._network(name, args, own)
+        self.private_apis = network.private_apis
         if named is not None:
             self.interfaces = named
         elif isinstance(own, OwnNetworks) and args["rdma"] == "multi-network":
@@ -238,6 +245,7 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "addresses": own.addresses,
                 "nat": own.nat,
                 "firewall": own.firewall,
+                "apis_zone": own.apis_zone,
             },
             pulumi.ResourceOptions(parent=self),
         )

@@ -127,6 +127,8 @@ class GkeCluster(pulumi.ComponentResource):
     """Kubernetes provider of this cluster."""
     service_account: pulumi.Output[str]
     """Email of the nodes' service account, once its roles are granted."""
+    api_server: Sequence[pulumi.Input[str]]
+    """Ranges of the addresses at which pods reach the API server."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         gke.check_cluster_name(args["cluster"])
@@ -315,6 +317,9 @@ class GkeCluster(pulumi.ComponentResource):
                 cluster.control_plane_endpoints_config.dns_endpoint_config.endpoint,
             ).apply(write)
         )
+        place = args["control_plane"].range
+        private = cluster.private_cluster_config.private_endpoint.apply(lambda address: f"{address}/32")
+        self.api_server = [private if place is None else place]
         self.system_pool = system
         self.identifier = cluster.id
         self.provider = cluster_access.provider(name, self.kubeconfig, self.identifier, self)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.joined_outputs import once
-from reference import gke
 
 
 class ProjectApisArgs(TypedDict):
@@ -16,6 +16,8 @@ class ProjectApisArgs(TypedDict):
 
     project: pulumi.Input[str]
     """Id of the project."""
+    services: Sequence[str]
+    """Names of the APIs."""
 
 
 class ProjectApis(pulumi.ComponentResource):
@@ -38,7 +40,7 @@ class ProjectApis(pulumi.ComponentResource):
                 disable_on_destroy=False,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for service in gke.APIS
+            for service in args["services"]
         ]
         self.project = once(pulumi.Output.from_input(args["project"]), *[service.service for service in services])
         self.register_outputs({"project": self.project})

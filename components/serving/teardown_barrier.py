@@ -16,12 +16,10 @@ import pulumi_kubernetes as kubernetes
 from barrier import package
 from barrier.config import FINALIZER, Config
 from components.serving.python_pod import CONFIG_FOLDER, python_pod
+from manifests.commands import BARRIER_NAME as NAME
 from readiness import mounted
 from reference import machines, naming
 from reference.footprint import TEARDOWN_BARRIER
-
-NAME: Final = "teardown-barrier"
-"""Name of its objects, one of each in a stack's namespace."""
 
 DELETE_MINUTES: Final = 30
 """How long `pulumi destroy` waits for the end of a stack, by this or by its namespace."""

@@ -7,7 +7,7 @@ from typing import Final
 from preflight.cloud import CloudError
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import gke
+from reference import egress, gke
 from settings.model import CreateModelBucket
 
 PERMISSIONS_MAX: Final = 4
@@ -22,6 +22,7 @@ CREATE_CLUSTER: Final[tuple[str, ...]] = (
 )
 """A permission of each role in `gke.DEPLOYER_ROLES` that creating a cluster needs."""
 CREATE_NETWORK: Final[tuple[str, ...]] = ("compute.networks.create", "compute.subnetworks.create")
+CREATE_ZONE: Final[tuple[str, ...]] = ("dns.managedZones.create", "dns.networks.bindPrivateDNSZone")
 CREATE_DOMAIN: Final[tuple[str, ...]] = ("compute.resourcePolicies.create", "container.clusters.update")
 ADOPT_CLUSTER: Final[tuple[str, ...]] = ("compute.instanceGroupManagers.list",)
 """GKE's `getCluster` lists the instance group managers of the pools on behalf of the caller."""
@@ -123,6 +124,8 @@ def _network(site: Site) -> list[str]:
         wanted.append("compute.firewalls.create")
     if created.nat == "own":
         wanted.append("compute.routers.create")
+    if site.settings.creates_apis_zone:
+        wanted += CREATE_ZONE
     return wanted
 
 
@@ -135,7 +138,8 @@ def _roles(site: Site) -> list[str]:
             *(() if given.enable_apis else ("roles/serviceusage.serviceUsageAdmin",)),
             *(("roles/resourcemanager.projectIamAdmin",) if given.iam == "none" else ()),
         }
-        return [role for role in gke.DEPLOYER_ROLES if role not in others]
+        roles = (*gke.DEPLOYER_ROLES, *((egress.DNS_ROLE,) if settings.creates_apis_zone else ()))
+        return [role for role in roles if role not in others]
     account = settings.workload_identity == "serviceAccount"
     return [*gke.ADOPTER_ROLES, *(["roles/iam.serviceAccountAdmin"] if account else [])]
 
@@ -143,9 +147,10 @@ def _roles(site: Site) -> list[str]:
 def apis(site: Site) -> Outcome:
     """The APIs that the program uses are enabled, or the program will enable them."""
     name = site.settings.project
-    disabled = site.cloud.disabled_services(name, gke.APIS)
+    used = site.settings.apis
+    disabled = site.cloud.disabled_services(name, used)
     if not disabled:
-        return passed(f"all {len(gke.APIS)} are on")
+        return passed(f"all {len(used)} are on")
     finding = f"disabled: {', '.join(disabled)}"
     fix = f"gcloud services enable {' '.join(disabled)} --project {name}"
     if site.creates_cluster and site.settings.identities.enable_apis:

@@ -8,7 +8,7 @@ from typing import Final
 from preflight.cloud import CloudError, OrgPolicy
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import encryption, gke, iam, networks
+from reference import encryption, iam, networks
 from reference.organisation_policies import CONSTRAINTS, NODE_IMAGES, Concern, Constraint
 from settings.model import CreateCluster, CreateModelBucket
 from settings.network import CreateNetwork
@@ -77,7 +77,7 @@ def _concerns(site: Site) -> Mapping[Concern, Sequence[str]]:
     creates, project = isinstance(cluster, CreateCluster), settings.project
     pools = creates or bool(settings.created_domains)
     concerns: dict[Concern, Sequence[str]] = {
-        "apis": gke.APIS,
+        "apis": settings.apis,
         "locations": (settings.region,) if pools or isinstance(settings.model_bucket, CreateModelBucket) else (),
         "services without a key": _unencrypted(site),
         "projects of keys": sorted({f"projects/{encryption.parse(key).project}" for key in keys.values()}),

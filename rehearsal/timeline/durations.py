@@ -46,6 +46,8 @@ ROWS: tuple[Row, ...] = (
     Row("*/Firewall", 0.2, 0.2, f"{ESTIMATE}: as a subnet"),
     Row("*/Router", 0.2, 0.2, f"{ESTIMATE}: as a subnet"),
     Row("*/RouterNat", 0.3, 0.2, f"{ESTIMATE}: as a subnet, with addresses"),
+    Row("*/ManagedZone", 0.1, 0.1, f"{ESTIMATE}: one call"),
+    Row("*/RecordSet", 0.1, 0.1, f"{ESTIMATE}: one call"),
     Row("*/Account", 0.1, 0.1, "6 s in turbot/steampipe-plugin-gcp#214; deleted: estimate"),
     Row(
         "*/*IAMMember",

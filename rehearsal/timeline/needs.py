@@ -59,6 +59,9 @@ RULES: tuple[Rule, ...] = (
     Rule("*/Firewall", "*/Network", ITS, "a firewall rule lies in its VPC"),
     Rule("*/Router", "*/Network", ITS, "a router lies in its VPC"),
     Rule("*/RouterNat", "*/Router", ITS, "NAT is a part of its router"),
+    Rule("*/ManagedZone", "*/Network", ITS, "a private zone is for this VPC"),
+    Rule("*/ManagedZone", "*/Api:dns", ALL, "Cloud DNS refuses calls while its API is off", "up"),
+    Rule("*/RecordSet", "*/ManagedZone", ITS, "a record lies in its zone"),
     Rule("*/*IAMMember", "*/Account", ITS, "the grant names the account"),
     Rule("*/CryptoKeyIAMMember:compute-system", "*/Api:compute", ALL, "the agent exists once its API is on", "up"),
     Rule("*/CryptoKeyIAMMember:container-*", "*/Api:container", ALL, "the agent exists once its API is on", "up"),
@@ -209,6 +212,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/DynamoGraphDeployment", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
     Rule("*/Job", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
     Rule("*/Release:*", "*/NetworkPolicy", HERE, "its pods are isolated before they listen"),
+    Rule("*/NetworkPolicy", "*/RecordSet", ITS, "pods may only connect to where the name leads"),
     # On the way down: the stack's namespace is gone only when its pods, cliques and claims are; so is its barrier
     *(
         rule
@@ -249,6 +253,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed("*/ServiceAccount", "WorkloadIdentity/BucketIAMMember", "with it every pod that runs as it waits"),
     Allowed("*/Cluster", "ClusterNetwork/*", "the subnet comes with NAT and firewall, so that no node is before them"),
     Allowed("*/GKENetworkParamSet", "DeviceVpcs/Firewall", "an interface comes with its firewall, for the pools' sake"),
+    Allowed("*/NetworkPolicy", "*/RecordSet", "one record has the addresses, the other leads all names to it"),
     Allowed("DynamoPlatform", "NvlinkDomain", _TOLERANT),
     Allowed("KaiScheduler", "NvlinkDomain", _TOLERANT),
     Allowed("ModelDownload", "NvlinkDomain", _TOLERANT),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from rehearsal.simulator.values import items, mapping, text
+from rehearsal.simulator.values import items, many, mapping, text
 from rehearsal.timeline.graph import Waits
 
 _ALIASES = {
@@ -147,6 +147,7 @@ def named_of(urn: str, kind: str, inputs: Mapping[str, Any], outputs: Mapping[st
     if text(inputs, "cryptoKeyId"):
         # A grant on a key is named by who may use it.
         names.add(f"{_agent(inputs)} {text(inputs, 'cryptoKeyId')}")
+    names |= set(map(str, many(inputs, "rrdatas")))
     names.add(text(inputs, "spec.channel.resourceClaimTemplate.name"))
     names.add(text(inputs, "workloadIdentityConfig.workloadPool"))
     names.add(text(inputs, "member").rpartition("/subject/")[2].removeprefix("serviceAccount:"))

@@ -56,7 +56,7 @@ def warnings(settings: Settings) -> list[str]:
         for i, domain in enumerate(settings.domains)
         if domain.fabric_test is not None and domain.name not in used
     ]
-    for part in (nodes, encryption, identities, maintenance, images, pods):
+    for part in (nodes, encryption, identities, maintenance, images, pods, isolation):
         found += part.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
@@ -304,6 +304,7 @@ CHECKS: tuple[Check, ...] = (
     namespaces.check,
     namespaces.given,
     isolation.clients,
+    isolation.ways_out,
     _stack_readiness,
     _stack_layouts,
     _stack_domains,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from reference import labels
+from reference import egress, labels, outbound
+from reference.outbound import Address
 from settings.isolation import Client
 from settings.model import Settings
 from validation.problems import Problem, refused
 
+_RANGES, _OPEN = "isolation.egressRanges", "set isolation.egress: open"
 _LIKE = "write it like {namespace: chat}, {namespace: chat, pods: {app: web}} or {range: 10.8.0.0/16}"
 
 
@@ -49,3 +51,57 @@ def _client(key: str, client: Client) -> Iterator[Problem]:
             yield Problem(f"{key}.{name}", pairs, "an empty selector means everybody", "name labels, or remove the key")
         for label, value in (pairs or {}).items():
             yield from refused(labels.check_selector, label, value, f"{key}.{name}.{label}")
+
+
+def ways_out(settings: Settings) -> Iterator[Problem]:
+    """What pods must reach has known addresses, and nothing is opened to everybody."""
+    said = settings.isolation
+    for i, one in enumerate(said.egress_ranges):
+        key = f"{_RANGES}[{i}].range"
+        if said.egress == "open":
+            rule = "isolation.egress is open, and pods connect to anything"
+            yield Problem(key, one.range, rule, "remove it, or set isolation.egress: restricted")
+        elif ipaddress.ip_network(one.range).prefixlen == 0:
+            yield Problem(key, one.range, "that is every address there is", f"name the ranges, or {_OPEN}")
+    for key, url, server, public in _unknown(settings):
+        if server.port not in public:
+            yield Problem(
+                key,
+                url,
+                "a NetworkPolicy knows addresses and no names: outside of the cluster pods reach the ranges that are "
+                f"listed, and public addresses on {egress.HTTPS}",
+                f"list its addresses: {_RANGES}: [{{range: 10.0.0.8/32, ports: [{server.port}]}}], or {_OPEN}",
+            )
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """Servers that may have private addresses."""
+    for key, url, server, public in _unknown(settings):
+        if server.port in public:
+            yield f"{key} = {url}: if its addresses are private, pods reach it only with these in {_RANGES}."
+
+
+def _unknown(settings: Settings) -> Iterator[tuple[str, str, Address, tuple[int, ...]]]:
+    """Servers that pods must reach and whose addresses neither their name nor a range says: key, value, server, and the
+    ports on which every public address is open.
+    """
+    said, pods, parts = settings.isolation, settings.pods, settings.dynamo.parts
+    if said.egress == "open":
+        return
+    mirrors = {"pods.hubEndpoint": pods.hub_endpoint}
+    if settings.model_bucket.download:
+        mirrors["pods.pipIndex"] = pods.pip_index
+    used = {server for mirror in mirrors.values() for server in pods.servers(mirror)}
+    named = {**mirrors, "pods.proxy.url": None if pods.proxy is None else pods.proxy.url}
+    found: list[tuple[str, str, tuple[int, ...]]] = [
+        (key, url, (egress.HTTPS,))
+        for key, url in named.items()
+        # What is no URL is a problem of its own.
+        if url and outbound.address(url) in used and not any(refused(outbound.check_url, url, key))
+    ]
+    found += [(f"dynamo.{part}.address", address, ()) for part, address in parts.addresses.items()]
+    for key, url, public in found:
+        server = outbound.address(url)
+        known = server.is_ip or server.namespace is not None
+        if not known and not any(one.has(server.port) for one in said.egress_ranges):
+            yield key, url, server, public

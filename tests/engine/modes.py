@@ -18,7 +18,12 @@ VALUES: dict[str, tuple[str, ...]] = {
     "rdma": ("multi-network", "dranet"),
     "dynamo": ("0.7.0", "1.0.2"),
     "kai": ("create", "adopt", "none"),
+    "egress": ("open", "restricted", "private-googleapis"),
 }
+
+
+_STRANGERS = ({"rdma", "egress"}, {"kai", "egress"})
+"""Modes whose code never meets: the scheduler and the RDMA interfaces are under no policy."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Modes:
     rdma: str
     dynamo: str
     kai: str
+    egress: str
 
     def __str__(self) -> str:
         return "-".join(getattr(self, field.name) for field in fields(self))
@@ -40,12 +46,18 @@ class Modes:
             "dynamo-a4x:cluster": {**shipped["dynamo-a4x:cluster"], "rdma": self.rdma},
             "dynamo-a4x:dynamo": {**shipped["dynamo-a4x:dynamo"], "version": self.dynamo},
             "dynamo-a4x:kai": {"mode": self.kai},
+            "dynamo-a4x:isolation": {"egress": self.egress},
         }
 
 
 def every() -> list[Modes]:
     """All combinations that the settings accept."""
     return [modes for modes in map(Modes, *zip(*itertools.product(*VALUES.values()), strict=True)) if _accepted(modes)]
+
+
+def every_open() -> set[Modes]:
+    """Those with open egress: the others have to do with environment and release alone, and the selection has these."""
+    return {modes for modes in every() if modes.egress == "open"}
 
 
 def pairwise() -> list[Modes]:
@@ -63,9 +75,9 @@ def pairwise() -> list[Modes]:
 
 
 def pairs(modes: Modes) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Every two values of one combination, with their names."""
+    """Every two values of one combination that have to do with each other, with their names."""
     chosen = [(field.name, getattr(modes, field.name)) for field in fields(modes)]
-    return itertools.combinations(chosen, 2)
+    return (pair for pair in itertools.combinations(chosen, 2) if {name for name, _ in pair} not in _STRANGERS)
 
 
 def _accepted(modes: Modes) -> bool:

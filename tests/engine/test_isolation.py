@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from manifests import network_policies
+from reference import egress
+from reference.egress import WayOut
 from rehearsal.run import Rehearsal
+from rehearsal.simulator.gcp.rules import CLUSTER, MANAGED_ZONE, PROJECT_SERVICE, RECORD_SET
 from rehearsal.simulator.kubernetes.network_policies import POLICY
+from rehearsal.simulator.workloads import blockers, serving
+from tests import stacks
 from tests.resilience import life
 from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
+CLOSED: dict[str, Any] = {"dynamo-a4x:isolation": {"egress": "private-googleapis"}}
 OPEN: dict[str, Any] = {"dynamo-a4x:isolation": {"ingress": False}}
 
 
@@ -22,6 +31,10 @@ def test_an_environment_is_isolated_and_opened_again_in_place(stack: str) -> Non
     with Rehearsal(stack, config={"dynamo-a4x:protect": False}) as rehearsal:
         rehearsal.up()
         assert len(rehearsal.state.find(POLICY)) > 8
+        rehearsal.set_config(CLOSED)
+        closed = [step for step in rehearsal.up("egress closed").changed if not step.kind.startswith("dynamo-a4x:")]
+        assert {step.op for step in closed} <= {"create", "update", "delete"}
+        assert {step.kind for step in closed} - {MANAGED_ZONE, RECORD_SET, PROJECT_SERVICE} == {POLICY}
         rehearsal.set_config(OPEN)
         assert {step.op for step in rehearsal.up().changed} == {"delete"}
         assert rehearsal.state.find(POLICY) == []
@@ -65,3 +78,62 @@ def test_a_policy_that_shuts_out_what_is_needed_fails_the_rehearsal_with_its_nam
         said = " ".join(error.causes)
         assert NEEDED[which] in said
         assert f"dynamo-a4x-{which}" in said
+
+
+RESTRICTED: dict[str, Any] = {"dynamo-a4x:isolation": {"egress": "restricted"}}
+_API = "API server"
+"""At a public address, in a cluster whose nodes are not private: two rules lead there."""
+WAYS_OUT = {
+    "0.7.0": {
+        "169.254.20.10": "no name is resolved",
+        "8080": "no token for the bucket",
+        "0.0.0.0/0": "the bucket is not read",
+        "4222": "port 4222",
+        "2379": "port 2379",
+        "prefill": "Decode to Decode",
+    },
+    "1.0.2": {_API: "the API server does not answer", "0.0.0.0/0": "huggingface.co is not reached"},
+}
+"""What the rule for a way out has in it, and what is said of a graph without it, by Dynamo release."""
+
+
+@pytest.mark.parametrize("version", WAYS_OUT)
+def test_a_way_out_that_is_missing_is_reported_with_what_is_not_reached(version: str) -> None:
+    dynamo = {**stacks.config("dev")["dynamo-a4x:dynamo"], "version": version}
+    with Rehearsal("dev", config={**RESTRICTED, "dynamo-a4x:dynamo": dynamo}) as rehearsal:
+        rehearsal.up()
+        state = rehearsal.state
+        [graph] = state.find(serving.GRAPH)
+        assert list(blockers.of(state, graph.scope, graph.outputs)) == []
+        [cluster] = state.find(CLUSTER)
+        for part, said in WAYS_OUT[version].items():
+            parts = (cluster.outputs["endpoint"], "0.0.0.0/0") if part == _API else (part,)
+            whole = {policy.key: copy.deepcopy(policy.outputs) for policy in state.find(POLICY)}
+            for policy in state.find(POLICY):
+                spec = policy.outputs["spec"]
+                spec["egress"] = [rule for rule in spec.get("egress", ()) if not _has(rule, parts)]
+            found = " ".join(blockers.of(state, graph.scope, graph.outputs))
+            assert said in found, part
+            assert "are dropped by egress of NetworkPolicy r1" in found, part
+            for policy in state.find(POLICY):
+                policy.outputs = whole[policy.key]
+
+
+def _has(rule: Any, parts: Sequence[str]) -> bool:
+    return any(part in json.dumps(rule) for part in parts)
+
+
+def test_a_download_that_is_cut_off_and_an_api_without_its_zone_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = {**stacks.config("dev")["dynamo-a4x:modelBucket"], "download": True}
+    monkeypatch.setattr(egress, "of", lambda _: [WayOut("download", "download", ("DNS", "metadata server"), "")])
+    with Rehearsal("dev", config={**RESTRICTED, "dynamo-a4x:modelBucket": bucket}) as rehearsal:
+        error = life.failed(rehearsal.up)
+        assert error is not None
+        assert "the bucket is not read" in " ".join(error.causes)
+    monkeypatch.undo()
+    with Rehearsal("dev", config=CLOSED) as rehearsal:
+        for zone in rehearsal.state.find(MANAGED_ZONE):
+            rehearsal.state.remove(zone.key)
+        error = life.failed(rehearsal.up)
+        assert error is not None
+        assert "Decode: the bucket is not read" in " ".join(error.causes)

@@ -24,7 +24,7 @@ from tests.resilience import language_host
 from tools.platform_team import SHARED
 
 DRANET = "+dranet"
-"""Ends the name of an environment that is run with DRANET in place of multi-networking."""
+"""Ends the name of an environment that is run with DRANET in place of multi-networking, and with its egress closed."""
 FOREIGN = "+foreign"
 """Ends the name of an environment that is run as the example in a cluster and in namespaces of others."""
 EVERY = ("dev", "prod", f"dev{DRANET}", f"prod{DRANET}")
@@ -59,6 +59,7 @@ def rehearse(environment: str, config: Mapping[str, Any] | None = None, **option
     elif environment != name:
         cluster = Rehearsal(name, config=changes).config["dynamo-a4x:cluster"]
         changes["dynamo-a4x:cluster"] = {**cluster, "rdma": "dranet"}
+        changes.setdefault("dynamo-a4x:isolation", {"egress": "private-googleapis"})
     return Rehearsal(name, config=changes, **options)
 
 

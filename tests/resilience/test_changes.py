@@ -116,6 +116,7 @@ _ELSEWHERE = {
     *(f"domains[].taints[].{part}" for part in ("key", "value", "effect")),
     *(f"pods.systemTolerations[].{part}" for part in ("key", "operator", "value", "effect", "tolerationSeconds")),
     *(f"stacks[].clients[].{part}" for part in ("namespace", "namespaceLabels", "pods", "range", "cluster")),
+    *(f"isolation.egressRanges[].{part}" for part in ("range", "ports")),
     *(f"stacks[].volumes[].{part}" for part in ("name", "mountPath", "source", "readOnly", "roles")),
     *(f"dynamo.{part}" for part in ("nats.mode", "nats.address", "etcd.mode", "etcd.address")),
 }

@@ -42,6 +42,7 @@ def config(environment: str = "prod") -> Config:
     written = put(shipped(environment), "domains[0].taints", [dict(TAINT)])
     put(written, "stacks[0].volumes", [copy.deepcopy(VOLUME)])
     put(written, "stacks[0].clients", [{"namespace": "chat"}])
+    put(written, "isolation", {"egress": "restricted", "egressRanges": [{"range": "10.0.0.8/32"}]})
     put(written, "pods", {"systemTolerations": [dict(TOLERATION)]})
     if environment == "prod":
         put(written, "cluster.maintenance", {"exclusions": [dict(EXCLUSION)]})

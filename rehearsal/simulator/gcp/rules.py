@@ -36,6 +36,8 @@ CRYPTO_KEY = "gcp:kms/cryptoKey:CryptoKey"
 KEY_MEMBER = "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
 IDENTITY_POOL = "gcp:iam/workloadIdentityPool:WorkloadIdentityPool"
 IDENTITY_PROVIDER = "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider"
+MANAGED_ZONE = "gcp:dns/managedZone:ManagedZone"
+RECORD_SET = "gcp:dns/recordSet:RecordSet"
 CUSTOM_ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
 
 _COMPUTE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -44,6 +46,7 @@ _ACCOUNT_ID = re.compile(r"[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _BUCKET_NAME = re.compile(r"[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9]")
 _KMS_NAME = re.compile(r"[a-zA-Z0-9_-]{1,63}")
 _POOL_ID = re.compile(r"(?!gcp-)[a-z0-9-]{4,32}")
+_ZONE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _ROLE_ID = re.compile(r"[a-zA-Z0-9_.]{3,64}")
 
 NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
@@ -69,6 +72,8 @@ NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
         _POOL_ID,
         "4-32 lower-case letters, digits and hyphens, and does not start with gcp-",
     ),
+    # Cloud DNS reference, ManagedZone.
+    MANAGED_ZONE: ("name", _ZONE_NAME, "1-63 lower-case letters, digits and hyphens, starting with a letter"),
     # IAM reference, projects.roles.create: no hyphens.
     CUSTOM_ROLE: ("roleId", _ROLE_ID, "3-64 letters, digits, underscores and dots"),
     **dict.fromkeys(
@@ -281,6 +286,19 @@ RULES: dict[str, Rule] = {
         "{workloadIdentityPoolProviderId}",
         ("workloadIdentityPoolId", "workloadIdentityPoolProviderId", "project"),
         (Reference("workloadIdentityPoolId", IDENTITY_POOL, holds=False),),
+        autoname="",
+    ),
+    # A zone with records of its own, beside those of its name servers, is not deleted (Cloud DNS reference,
+    # managedZones.delete: containerNotEmpty).
+    MANAGED_ZONE: Rule(
+        "projects/{project}/managedZones/{name}",
+        ("name", "project", "dnsName", "visibility"),
+        (Reference("privateVisibilityConfig.networks[].networkUrl", NETWORK, holds=False),),
+    ),
+    RECORD_SET: Rule(
+        "projects/{project}/managedZones/{managedZone}/rrsets/{name}/{type}",
+        ("name", "type", "project", "managedZone"),
+        (Reference("managedZone", MANAGED_ZONE),),
         autoname="",
     ),
     CUSTOM_ROLE: Rule(

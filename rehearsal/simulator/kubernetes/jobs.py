@@ -1,7 +1,7 @@
 """Jobs as the plugin waits for them: until the pod has ended, with its termination message on failure (P1, P2, P6).
 
-Pods of Jobs succeed here, except those of a readiness check, whose result depends on the graphs, and those of a fabric
-test, whose result depends on the nodes.
+Pods of Jobs succeed here, except those of a readiness check, whose result depends on the graphs, those of a fabric
+test, whose result depends on the nodes, and downloads that NetworkPolicies cut off.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from rehearsal.simulator.faults import NotReadyError
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, items, mapping, text
-from rehearsal.simulator.workloads import fabric_jobs, readiness_jobs
+from rehearsal.simulator.workloads import fabric_jobs, readiness_jobs, traffic
 
 JOB = "kubernetes:batch/v1:Job"
 _COMPLETE: Props = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
@@ -26,7 +26,7 @@ def status(current: CloudResource | None) -> Props:
 
 def run(state: CloudState, job: CloudResource) -> None:
     """Run the Job's pod; raises `NotReadyError` with its termination message if it fails."""
-    for judge in (readiness_jobs.last_words, fabric_jobs.last_words):
+    for judge in (readiness_jobs.last_words, fabric_jobs.last_words, traffic.undownloaded):
         said = judge(state, job)
         if said == fabric_jobs.NEVER_RAN:
             job.outputs["status"] = _failed("DeadlineExceeded")

@@ -15,7 +15,7 @@ from rehearsal.simulator.kubernetes import finalizers, nodes
 from rehearsal.simulator.kubernetes.config_maps import config_of
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, items, mapping, number, text
-from rehearsal.simulator.workloads import nics, serving
+from rehearsal.simulator.workloads import nics, serving, traffic
 
 NVLINK: Final = 842.0
 """GB/s that others have measured between two GB200 nodes over NVLink."""
@@ -63,6 +63,8 @@ def _unmet(state: CloudState, job: CloudResource, config: Props, running: int, w
     known = f"{name}-0.{text(job.inputs, 'spec.template.spec.subdomain')}" == text(config, "host")
     if not (headless and selects and indexed and known):
         return f"pod 1 did not reach pod 0 at {text(config, 'host')}: Name or service not known"
+    if shut_off := traffic.unmet_peers(state, job, number(config, "port")):
+        return shut_off
     missing = wanted - min(running, number(job.inputs, "spec.parallelism", 1))
     return f"{missing} of {wanted} pods did not come" if missing > 0 else ""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from rehearsal.simulator.kubernetes import config_maps, rights
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, many, mapping, text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.workloads import serving, traffic
 
 CLIQUES = "kubernetes:grove.io/v1alpha1:PodCliqueSet"
 _DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -76,6 +76,8 @@ def barred(state: CloudState, deployment: CloudResource) -> str:
     ):
         if not rights.may(state, deployment.scope, namespace, account, permission):
             return f"its pod is forbidden to {permission}"
+    if unreached := traffic.cut_off(state, deployment):
+        return f"its pod cannot look: {unreached}"
     left = [
         str(one)
         for kind in (CLIQUES, serving.GRAPH)

@@ -2,7 +2,9 @@
 
 Who must reach whom was read in Dynamo and SGLang: workers connect to each other and to frontends on ports that six
 libraries choose, a few of which are tried here; both connect to NATS and, before 1.0, to etcd; the readiness check and
-the benchmark to the frontends. Pods of charts are known by the labels of the charts (nats 1.3.2, bitnami etcd).
+the benchmark to the frontends. Pods of charts are known by the labels of the charts (nats 1.3.2, bitnami etcd). What
+they need of the outside is in `outside`: before 1.4 frontends ask the hub (lib/llm/src/hub.rs), and from 1.0 on all
+pods find each other through the API server.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from collections.abc import Iterator
 
 from rehearsal.simulator.kubernetes.network_policies import Address, Pod, refused
 from rehearsal.simulator.state import CloudResource, CloudState
-from rehearsal.simulator.values import Props, dig, mapping, text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.values import Props, dig, items, many, mapping, text
+from rehearsal.simulator.workloads import outside, serving
+from rehearsal.simulator.workloads.outside import Need
 
 _WORKER_PORTS = (9090, 29500, 29501, 30001, 41234)
 """Dynamo's system port, SGLang's rendezvous and dp-attention sockets, the prefill bootstrap, and a random one."""
@@ -48,7 +51,22 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
                     yield f"{source} to {target}: {why}"
         for why in filter(None, (refused(state, cluster, one, *its) for its in _services(state, cluster))):
             yield f"{source}: {why}"
+    for name, pod, frontend in pods:
+        for why in outside.unmet(state, cluster, pod, _outgoing(state, cluster, graph, name, frontend=frontend)):
+            yield f"{name}: {why}"
     yield from _imex(state, cluster)
+
+
+def _outgoing(state: CloudState, cluster: str, graph: Props, role: str, *, frontend: bool) -> Iterator[Need]:
+    """What a pod of a role needs of the outside."""
+    service = mapping(graph, f"spec.services.{role}")
+    yield outside.names()
+    yield from outside.bucket(state, cluster, mapping(service, "extraPodSpec"))
+    if frontend:
+        yield from outside.site(items(service, "envs"), "huggingface.co", "HF_ENDPOINT")
+    release = serving.operator(state, cluster)
+    if release is not None and not serving.early(serving.version_of(release)):
+        yield outside.api_server(state, cluster)
 
 
 def _services(state: CloudState, cluster: str) -> Iterator[tuple[Pod, int]]:
@@ -74,13 +92,42 @@ def _imex(state: CloudState, cluster: str) -> Iterator[str]:
 
 
 def unanswered(state: CloudState, cluster: str, job: CloudResource, graph: Props) -> Iterator[str]:
-    """Why a readiness check gets no answer from any frontend."""
-    labels = mapping(job.inputs, "spec.template.metadata.labels")
-    check = Pod(text(job.inputs, "metadata.namespace"), labels)
+    """Why a readiness check gets no answer, from the API server or from any frontend."""
+    check = _pod(job)
+    yield from outside.unmet(state, cluster, check, (outside.names(), outside.api_server(state, cluster)))
     frontends = [pod for _, pod, frontend in pods_of(graph) if frontend]
     reasons = [refused(state, cluster, check, frontend, _API) for frontend in frontends]
     if reasons and all(reasons):
         yield f"timed out: {reasons[0]}"
+
+
+def undownloaded(state: CloudState, job: CloudResource) -> str | None:
+    """The last words of a Job that cannot download into a bucket; None if it can, or does something else."""
+    spec = mapping(job.inputs, "spec.template.spec")
+    needs = list(outside.bucket(state, job.scope, spec))
+    for container in items(spec, "containers") if needs else ():
+        said, script = items(container, "env"), " ".join(map(str, many(container, "command")))
+        needs += outside.site(said, "huggingface.co", "HF_ENDPOINT") if "hf download" in script else ()
+        needs += outside.site(said, "pypi.org", "PIP_INDEX_URL") if "pip install" in script else ()
+    return next(outside.unmet(state, job.scope, _pod(job), (outside.names(), *needs) if needs else ()), None)
+
+
+def unmet_peers(state: CloudState, job: CloudResource, port: int) -> str:
+    """Why the pods of a Job do not find each other; empty if they do."""
+    pod = _pod(job)
+    peer = Need("pod 1 did not reach pod 0", pod, port)
+    return next(outside.unmet(state, job.scope, pod, (outside.names(), peer)), "")
+
+
+def cut_off(state: CloudState, deployment: CloudResource) -> str:
+    """Why a Deployment's pod does not reach the API server; empty if it does."""
+    pod, needed = _pod(deployment), outside.api_server(state, deployment.scope)
+    return next(outside.unmet(state, deployment.scope, pod, (needed,)), "")
+
+
+def _pod(owner: CloudResource) -> Pod:
+    labels = mapping(owner.inputs, "spec.template.metadata.labels")
+    return Pod(text(owner.inputs, "metadata.namespace"), labels)
 
 
 def webhook_refused(state: CloudState, cluster: str, namespace: str, labels: Props) -> str:
