@@ -16,13 +16,13 @@ from typing import Any, Final
 from tests.conformance.go_programs import installed
 
 VERSION: Final = "v0.5.6"
-_MODULE: Final = "github.com/mattfenwick/cyclonus/cmd/cyclonus"
+_PACKAGE: Final = "github.com/mattfenwick/cyclonus/cmd/cyclonus"
 _ANSWER: Final = re.compile(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", re.IGNORECASE)
 
 
 def binary() -> Path:
     """The program. Raises `AbsentError`."""
-    return installed(_MODULE, VERSION)
+    return installed("cyclonus", _PACKAGE, VERSION)
 
 
 def peer(namespace: str, namespace_labels: Mapping[str, str], pod_labels: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,11 @@ class AbsentError(Exception):
     """There is no such program, and none can be built here; the text says why."""
 
 
-def installed(module: str, version: str) -> Path:
-    """The program of a module at a version. Raises `AbsentError`."""
-    target = _target(module.rpartition("/")[2], version)
+def installed(name: str, package: str, version: str) -> Path:
+    """The program `name` of a package at a version. Raises `AbsentError`."""
+    target = _target(name, version)
     if not target.exists():
-        _run(target.name, ["install", f"{module}@{version}"], {"GOBIN": str(target.parent)}, target.parent)
+        _run(target.name, ["install", f"{package}@{version}"], {"GOBIN": str(target.parent)}, target.parent)
     return target
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,43 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from reference import nats
-from rehearsal.engine import cache_folder
+from tests.conformance.go_programs import installed
 
 VERSION: Final = nats.TAG.partition("-")[0]
-_MODULE: Final = f"github.com/nats-io/nats-server/v2@v{VERSION}"
-_CACHE: Final = cache_folder() / "nats-server" / VERSION
-_BUILD_SECONDS: Final = 420
+_PACKAGE: Final = "github.com/nats-io/nats-server/v2"
 _STARTS_WITHIN: Final = 20.0
 
 
-class AbsentError(Exception):
-    """There is no nats-server, and none can be built here; the text says why."""
-
-
 def binary() -> Path:
-    """The program, which is built if it is not there. Raises `AbsentError`."""
-    found = _CACHE / "nats-server"
-    if found.exists():
-        return found
-    go = shutil.which("go")
-    if go is None:
-        raise AbsentError("nats-server needs Go to be built, and there is none on PATH")
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    try:
-        built = subprocess.run(  # noqa: S603 - a pinned module
-            [go, "install", _MODULE],
-            env={**os.environ, "GOBIN": str(_CACHE)},
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise AbsentError(f"nats-server was not built within {_BUILD_SECONDS} s") from None
-    if built.returncode or not found.exists():
-        last = (built.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise AbsentError(f"nats-server could not be built: {last}")
-    return found
+    """The program. Raises `AbsentError`."""
+    return installed("nats-server", _PACKAGE, f"v{VERSION}")
 
 
 def configuration(values: Mapping[str, Any], folder: Path, port: int) -> str:

@@ -16,6 +16,7 @@ from reference import nats
 from reference.dynamo import PROFILES
 from tests import wheels
 from tests.conformance import nats_server
+from tests.conformance.go_programs import AbsentError
 
 _CLIENT = Path(__file__).with_name("nats_client.py")
 _BUILD_SECONDS = 900
@@ -37,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the values of a release of the program."""
     try:
         nats_server.binary()
-    except nats_server.AbsentError as error:
+    except AbsentError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("nats")
     values = PROFILES["0.7.0"].platform_values(None, [], nats_secret="nats-login-abcde")["nats"]
