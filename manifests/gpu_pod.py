@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reference import machines
+from reference import gke, machines
 from reference.machines import A4X
 
 Value = Any
@@ -66,7 +66,7 @@ def nic_annotations(nics: Value | None) -> dict[str, str]:
     entries = ",\n".join(f'  {{"interfaceName":"{nic}","network":"{network}"}}' for nic, network in interfaces)
     return {
         "networking.gke.io/default-interface": "eth0",
-        "networking.gke.io/interfaces": f"[\n{entries}\n]\n",
+        gke.INTERFACES: f"[\n{entries}\n]\n",
     }
 
 

@@ -35,6 +35,8 @@ class Infrastructure:
     """Path of the key of boot disks, once Compute Engine may use it."""
     pools: Sequence[pulumi.Resource]
     """Domains whose nodes the program creates."""
+    device_networks: Sequence[pulumi.Resource] = ()
+    """What pods name to get an RDMA NIC, if the program creates it."""
     system_nodes: Sequence[pulumi.Resource] = ()
     """Nodes for pods without tolerations for A4X, if the program creates them."""
     firewall_rules: Sequence[Mapping[str, Any]] = ()
@@ -71,6 +73,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             grants,
             key,
             list(pools.values()),
+            [networks] if networks else [],
             system_nodes,
             firewall_rules(settings, settings.cluster),
             foundation.private_apis or firewall.GOOGLE_APIS,

@@ -47,6 +47,15 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     install_nccl = settings.node_software.install_nccl
     ready: list[pulumi.Resource] = []
     if isinstance(settings.cluster, CreateCluster):
+        if settings.isolation.rdma:
+            ready.append(
+                platform.RdmaAdmission(
+                    "rdma-admission",
+                    {"environment": settings.environment, "provider": provider},
+                    # Deleted before what it guards.
+                    pulumi.ResourceOptions(depends_on=infrastructure.device_networks),
+                )
+            )
         ready.append(
             platform.GibInstaller(
                 "gib",

@@ -110,6 +110,13 @@ Pods have identities of their own (Workload Identity) and get none of this."""
 DRANET_LABEL: Final = "cloud.google.com/gke-networking-dra-driver"
 """Label of the nodes on which GKE runs DRANET's driver, with the value true."""
 
+DRANET_CLASS: Final = "mrdma.google.com"
+"""Device class of RDMA NICs, which GKE installs; its other one, netdev.google.com, is for NICs without RDMA (its DRANET
+guide)."""
+
+INTERFACES: Final = "networking.gke.io/interfaces"
+"""Annotation of a pod: a JSON list of its interfaces, each with the name of a `Network` object."""
+
 DRANET_ROLE: Final = "roles/compute.networkAdmin"
 """What GKE may need to create DRANET's networks (the profile `auto`): NVIDIA's AICR grants it, Google's toolkit and XPK
 do not."""
@@ -253,6 +260,15 @@ def check_zone(zone: str, region: str, key: str = "zone") -> None:
             f"the zone lies outside the region {region} of the cluster",
             f"Choose the zone of the reservation and set gcp:region to {zone.rpartition('-')[0]}",
         )
+
+
+def rdma_resources() -> list[str]:
+    """Names by which a container asks for an RDMA NIC: those of GKE's device plugin, which a webhook of GKE adds to
+    pods with the annotation (public A4X manifests have them with and without the suffix), and the one that Kubernetes
+    derives from a device class (KEP-5004, from 1.34 on).
+    """
+    networks = [f"networking.gke.io.networks/{name}" for name in A4X.rdma_networks]
+    return [*networks, *(f"{name}.IP" for name in networks), f"deviceclass.resource.kubernetes.io/{DRANET_CLASS}"]
 
 
 def rdma_zone(zones: Mapping[str, str]) -> str:

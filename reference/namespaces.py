@@ -51,6 +51,10 @@ _BEGINNINGS: Final[Mapping[str, str]] = {
 }
 
 
+SYSTEM: Final = tuple(name for name, who in _OWNERS.items() if who == _GKE)
+SYSTEM_BEGINNINGS: Final = ("kube-", "gke-", "gmp-")
+"""Namespaces of Kubernetes and GKE by name, and how the names of the others begin."""
+
 CHECK: Final = "namespaces"
 """Name of the preflight check of namespaces that others made."""
 

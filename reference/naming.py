@@ -17,6 +17,9 @@ PROJECT: Final = "dynamo-a4x"
 STACK_LABEL: Final = f"{PROJECT}/stack"
 """Label on every pod of a serving stack; the stack's own Service selects by it."""
 
+DOMAIN_LABEL: Final = f"{PROJECT}/domain"
+"""Label of a fabric test's namespace and objects: the NVLink domain that is tested."""
+
 ROLE_LABEL: Final = f"{PROJECT}/role"
 
 TEMPLATE_ANNOTATION: Final = f"{PROJECT}/pod-template"

@@ -28,7 +28,7 @@ class EgressRange(StrictModel):
 
 
 class Isolation(StrictModel):
-    """NetworkPolicies in the namespaces of the environment."""
+    """Who may reach the pods of the environment."""
 
     ingress: Annotated[bool, Change.IN_PLACE] = Field(
         default=True,
@@ -45,6 +45,11 @@ class Isolation(StrictModel):
         default=(),
         description="a list of ranges that these pods may connect to beside that, each with range and ports: proxies "
         "and mirrors with private addresses",
+    )
+    rdma: Annotated[bool, Change.IN_PLACE] = Field(
+        default=True,
+        description="whether pods of a created cluster get RDMA interfaces, which no NetworkPolicy rules, only in "
+        "namespaces of stacks and fabric tests; false: in every namespace",
     )
 
 

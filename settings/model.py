@@ -495,7 +495,9 @@ class Settings(StrictModel):
     namespaces: Namespaces = Field(
         default=Namespaces(), description="a mapping with create, kai, draDriver and downloads"
     )
-    isolation: Isolation = Field(default=Isolation(), description="a mapping with ingress, egress and egressRanges")
+    isolation: Isolation = Field(
+        default=Isolation(), description="a mapping with ingress, egress, egressRanges and rdma"
+    )
     metadata: Metadata = Field(default=Metadata(), description="a mapping with labels, annotations and tags")
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")

@@ -249,6 +249,7 @@ CASES: tuple[Case, ...] = (
     Case("dynamo.etcd", {"mode": "adopt", "address": "http://etcd.data.svc:2379"}),
     Case("namespaces.create", False),
     Case("isolation.ingress", False),
+    Case("isolation.rdma", False, only="prod"),
     Case("stacks[0].security.privilegedWorkers", False),
     Case("stacks[0].security.offlineWorkers", True),
     Case("stacks[0].security.restrictedFrontends", True),

@@ -21,6 +21,7 @@ from components.platform.platform_guard import (
     PlatformUseArgs,
 )
 from components.platform.queues import ServingQueues, ServingQueuesArgs
+from components.platform.rdma_admission import RdmaAdmission, RdmaAdmissionArgs
 
 __all__ = [
     "DeviceNetworks",
@@ -41,6 +42,8 @@ __all__ = [
     "PlatformGuardArgs",
     "PlatformUse",
     "PlatformUseArgs",
+    "RdmaAdmission",
+    "RdmaAdmissionArgs",
     "ServingQueues",
     "ServingQueuesArgs",
 ]

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from manifests.gpu_pod import RDMA_CLAIM
+from reference import gke
 from reference.registry import PULL_SECRET, docker_config_json
 
 
@@ -49,7 +50,7 @@ def rdma_claims(
                     "requests": [
                         {
                             "name": RDMA_CLAIM,
-                            "exactly": {"device_class_name": "mrdma.google.com", "allocation_mode": "All"},
+                            "exactly": {"device_class_name": gke.DRANET_CLASS, "allocation_mode": "All"},
                         }
                     ]
                 }

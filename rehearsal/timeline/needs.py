@@ -200,7 +200,19 @@ RULES: tuple[Rule, ...] = (
     Rule("BenchmarkClient/Deployment", "*/Bucket", ITS, "it mounts the bucket"),
     Rule("BenchmarkClient/Deployment", "*/Secret", ITS, "it pulls with it"),
     # Guard of a platform that others use
-    Rule("PlatformGuard/ValidatingAdmissionPolicyBinding", "*/ValidatingAdmissionPolicy", ITS, "it binds this policy"),
+    Rule("*/ValidatingAdmissionPolicyBinding", "*/ValidatingAdmissionPolicy", ITS, "it binds this policy"),
+    Rule(
+        "RdmaAdmission/ValidatingAdmissionPolicy", "*/GkeNetwork", ALL, "it goes before the interfaces that it guards"
+    ),
+    *(
+        Rule(
+            who,
+            "RdmaAdmission/ValidatingAdmissionPolicyBinding",
+            ALL,
+            "nobody else has an interface that reaches its pods",
+        )
+        for who in ("*/DynamoGraphDeployment", "FabricTest/Job")
+    ),
     Rule(
         "PlatformGuard/ConfigMap",
         "PlatformGuard/ValidatingAdmissionPolicyBinding",

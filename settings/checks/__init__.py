@@ -305,6 +305,7 @@ CHECKS: tuple[Check, ...] = (
     namespaces.given,
     isolation.clients,
     isolation.ways_out,
+    isolation.rdma,
     _stack_readiness,
     _stack_layouts,
     _stack_domains,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reference import egress, labels, outbound
 from reference.outbound import Address
 from settings.isolation import Client
-from settings.model import Settings
+from settings.model import CreateCluster, Settings
 from validation.problems import Problem, refused
 
 _RANGES, _OPEN = "isolation.egressRanges", "set isolation.egress: open"
@@ -25,6 +25,14 @@ def clients(settings: Settings) -> Iterator[Problem]:
             continue
         for j, client in enumerate(stack.clients):
             yield from _client(f"{key}[{j}]", client)
+
+
+def rdma(settings: Settings) -> Iterator[Problem]:
+    """The admission policies of a cluster that exists are its owner's."""
+    said = settings.isolation
+    if "rdma" in said.model_fields_set and not isinstance(settings.cluster, CreateCluster):
+        rule = "the cluster exists, and who may ask for RDMA interfaces there is its owner's to say"
+        yield Problem("isolation.rdma", said.rdma, rule, "remove the key")
 
 
 def _said(client: Client) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Admission policies in the embedded cloud: deletions that a ValidatingAdmissionPolicy refuses. One test, one rule."""
+"""Admission policies in the embedded cloud: what a ValidatingAdmissionPolicy refuses. One test, one rule."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def test_variables_are_known_to_what_comes_after_them(cloud: Driver) -> None:
     [
         (policy("1 +"), "spec.validations[0].expression"),
         (policy(paramKind={"apiVersion": "v1", "kind": "ConfigMap"}), "spec.paramKind"),
-        (policy(matchConditions=[{"name": "m", "expression": "true"}]), "spec.matchConditions"),
+        (policy(matchConditions=[{"name": "m", "expression": "1 +"}]), "spec.matchConditions[0].expression"),
+        (policy(auditAnnotations=[{"key": "k", "valueExpression": "'v'"}]), "spec.auditAnnotations"),
     ],
 )
 def test_a_policy_that_does_not_parse_or_would_not_be_enforced_is_refused(
@@ -121,3 +122,65 @@ def test_a_policy_that_does_not_parse_or_would_not_be_enforced_is_refused(
     with pytest.raises(CheckError) as caught:
         cloud.check(token(GROUP, POLICY), "p", inputs)
     assert list(caught.value.failures) == [where]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "refused"),
+    [
+        (["true"], True),
+        (["true", "false"], False),
+        (["absent.field", "false"], False),
+        (["absent.field", "true"], True),
+    ],
+)
+def test_a_condition_that_is_false_leaves_the_request_alone_whatever_the_others_do(
+    cloud: Driver, conditions: list[str], refused: bool
+) -> None:
+    named = [{"name": f"c{i}", "expression": expression} for i, expression in enumerate(conditions)]
+    enforced(cloud, policy("false", matchConditions=named))
+    made = guard(cloud)
+    if not refused:
+        cloud.delete(made)
+        return
+    with pytest.raises(ApiError, match="denied request"):
+        cloud.delete(made)
+
+
+def of_pods(*operations: str) -> Props:
+    inputs = policy("object.metadata.labels.team == 'ours'", names=(), said={"messageExpression": "'not ours'"})
+    (rule,) = inputs["spec"]["matchConstraints"]["resourceRules"]
+    rule.update({"operations": list(operations), "resources": ["pods"]})
+    return inputs
+
+
+def template(team: str) -> Props:
+    return {"metadata": {"labels": {"team": team}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+
+def test_a_pod_is_refused_itself_or_to_what_would_make_it(cloud: Driver) -> None:
+    enforced(cloud, of_pods("CREATE"))
+    cloud.namespace("n")
+    for team, refused in (("ours", False), ("theirs", True)):
+        body = template(team)
+        for kind, fields in (
+            ("Pod", {"spec": body["spec"]}),
+            ("Deployment", {"spec": {"selector": {"matchLabels": {"team": team}}, "template": body}}),
+        ):
+            group = "v1" if kind == "Pod" else "apps/v1"
+            inputs = kube_inputs(group, kind, f"{team}-x", "n", **fields)
+            inputs["metadata"]["labels"] = {"team": team}
+            if not refused:
+                cloud.create(token(group, kind), f"{team}-x", inputs)
+                continue
+            with pytest.raises(ApiError, match=r"pods .* is forbidden: .* denied request: not ours$"):
+                cloud.create(token(group, kind), f"{team}-x", inputs)
+
+
+def test_a_change_is_judged_by_a_policy_of_changes(cloud: Driver) -> None:
+    cloud.namespace("n")
+    made = cloud.kube("v1", "Pod", "p", "n", spec=template("ours")["spec"])
+    enforced(cloud, of_pods("UPDATE"))
+    inputs = kube_inputs("v1", "Pod", "p", "n", spec=template("ours")["spec"])
+    cloud.update(made, {**inputs, "metadata": {**inputs["metadata"], "labels": {"team": "ours"}}})
+    with pytest.raises(ApiError, match="not ours"):
+        cloud.update(made, {**inputs, "metadata": {**inputs["metadata"], "labels": {"team": "theirs"}}})

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from manifests import network_policies
+from manifests import gpu_pod, network_policies, rdma_admission
 from reference import egress
 from reference.egress import WayOut
+from rehearsal import ApiError
 from rehearsal.run import Rehearsal
 from rehearsal.simulator.gcp.rules import CLUSTER, MANAGED_ZONE, PROJECT_SERVICE, RECORD_SET
+from rehearsal.simulator.kubernetes import admission, pods
 from rehearsal.simulator.kubernetes.network_policies import POLICY
 from rehearsal.simulator.workloads import blockers, serving
 from tests import stacks
@@ -23,6 +25,7 @@ from tests.resilience.proof import needs_engine
 pytestmark = [pytest.mark.engine, needs_engine]
 
 CLOSED: dict[str, Any] = {"dynamo-a4x:isolation": {"egress": "private-googleapis"}}
+CREATED: dict[str, Any] = stacks.config("prod")["dynamo-a4x:cluster"]
 OPEN: dict[str, Any] = {"dynamo-a4x:isolation": {"ingress": False}}
 
 
@@ -137,3 +140,33 @@ def test_a_download_that_is_cut_off_and_an_api_without_its_zone_are_reported(mon
         error = life.failed(rehearsal.up)
         assert error is not None
         assert "Decode: the bucket is not read" in " ".join(error.causes)
+
+
+def test_a_strangers_pod_gets_no_rdma_interface_beside_a_stack_that_has_them() -> None:
+    with Rehearsal("prod") as rehearsal:
+        rehearsal.up()
+        (cluster,) = {resource.scope for resource in rehearsal.state.find(POLICY)}
+        spec = {"containers": [{"name": "a", "image": "i"}]}
+        for namespace, annotations in (("r1-10p8d", gpu_pod.nic_annotations(None)), ("default", {})):
+            pod = pods.of_template(namespace, "probe", {"annotations": annotations}, spec)
+            admission.at_create(rehearsal.state, cluster, "kubernetes:core/v1:Pod", pod)
+        pod = pods.of_template("default", "probe", {"annotations": gpu_pod.nic_annotations(None)}, spec)
+        with pytest.raises(ApiError, match=r"dynamo-a4x-rdma-prod.* may ask for RDMA interfaces"):
+            admission.at_create(rehearsal.state, cluster, "kubernetes:core/v1:Pod", pod)
+
+
+@pytest.mark.parametrize("rdma", ["multi-network", "dranet"])
+def test_a_policy_that_keeps_interfaces_from_a_stack_fails_the_rehearsal_with_its_name(
+    rdma: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = rdma_admission.policy
+
+    def closed() -> dict[str, Any]:
+        spec = policy()
+        return {**spec, "validations": [{**spec["validations"][0], "expression": "false"}]}
+
+    monkeypatch.setattr(rdma_admission, "policy", closed)
+    with Rehearsal("prod", config={"dynamo-a4x:cluster": {**CREATED, "rdma": rdma}}) as rehearsal:
+        error = life.failed(rehearsal.up)
+        assert error is not None
+        assert "dynamo-a4x-rdma-prod" in " ".join(error.causes)

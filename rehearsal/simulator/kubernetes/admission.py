@@ -48,8 +48,11 @@ def at_create(state: CloudState, cluster: str, kind: str, inputs: Props) -> None
     """What rejects a new object, or would leave it waiting forever."""
     if kind in _AT_CREATE:
         _AT_CREATE[kind](state, cluster, inputs)
+    if has_unknown(inputs):
+        return
+    admission_policies.refuse(state, cluster, "CREATE", inputs)
     path = _POD_TEMPLATES.get(str(inputs.get("kind")))
-    if path and not has_unknown(inputs):
+    if path:
         what = f"{inputs['kind']} {text(inputs, 'metadata.namespace')}/{text(inputs, 'metadata.name')}"
         pod = mapping(inputs, path)
         kai.refuse_pod(state, cluster, what, text(pod, "schedulerName"))
@@ -60,6 +63,10 @@ def at_create(state: CloudState, cluster: str, kind: str, inputs: Props) -> None
         priority = text(pod, "priorityClassName")
         if priority and priority not in serving.priority_classes(state, cluster):
             raise ApiError(f"{what}: no PriorityClass with name {priority} was found")
+        metadata = mapping(inputs, path.removesuffix("spec") + "metadata")
+        pod_of_it = pods.of_template(text(inputs, "metadata.namespace"), what, metadata, pod)
+        for denial in admission_policies.denials(state, cluster, "CREATE", pod_of_it):
+            raise ApiError(f"{what}: no pod is created: {denial}")
 
 
 def _compute_domain(state: CloudState, cluster: str, inputs: Props) -> None:
@@ -84,6 +91,8 @@ def _device_network(state: CloudState, cluster: str, inputs: Props) -> None:
 
 def at_update(state: CloudState, resource: CloudResource, inputs: Props, _preview: bool) -> None:
     """What rejects a change; the API server's own rules apply in a preview too (a server-side dry run)."""
+    if not has_unknown(inputs):
+        admission_policies.refuse(state, resource.scope, "UPDATE", inputs, resource.outputs)
     if resource.kind == COMPUTE_DOMAIN and inputs.get("spec") != resource.inputs.get("spec"):
         name = text(inputs, "metadata.name")
         raise ApiError(

@@ -1,13 +1,14 @@
-"""ValidatingAdmissionPolicy: deletions that policies of the cluster deny.
+"""ValidatingAdmissionPolicy: requests that policies of the cluster deny.
 
 Their CEL is evaluated as written, by an evaluator other than the API server's; the API server's extensions of the
-language are added here. Only policies for deletions are evaluated (P7, P8): any other is rejected, so that none is
-silently not enforced.
+language are added here. What decides was read in Kubernetes (apiserver, plugin/policy/validating): a condition that is
+false leaves the request alone, whatever the others do; an error is decided by the failure policy. Parameters and audit
+annotations are rejected, so that none is silently not enforced (P7, P8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -18,7 +19,8 @@ from rehearsal.simulator.values import Props, items, many, mapping, text
 
 POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
 BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
-_NOT_EVALUATED = ("paramKind", "matchConditions", "auditAnnotations")
+_NOT_EVALUATED = ("paramKind", "auditAnnotations")
+_OPERATIONS = {"CREATE", "UPDATE", "DELETE"}
 
 
 def judge(policy: Props) -> list[Failure]:
@@ -29,9 +31,9 @@ def judge(policy: Props) -> list[Failure]:
         if mapping(policy, "spec").get(key)
     ]
     for index, rule in enumerate(items(policy, "spec.matchConstraints.resourceRules")):
-        if many(rule, "operations") != ["DELETE"]:
+        if not {str(operation) for operation in many(rule, "operations")} <= _OPERATIONS:
             where = f"spec.matchConstraints.resourceRules[{index}].operations"
-            failures.append(Failure(where, "the embedded cloud evaluates policies of DELETE alone"))
+            failures.append(Failure(where, f"the embedded cloud evaluates {', '.join(sorted(_OPERATIONS))} alone"))
     for path, expression in _expressions(policy):
         reason = _syntax_error(expression)
         if reason:
@@ -41,33 +43,42 @@ def judge(policy: Props) -> list[Failure]:
 
 def refuse_deletion(state: CloudState, resource: CloudResource) -> None:
     """Raise the denial of the first bound policy that does not allow the deletion of this object."""
-    for binding in state.find(BINDING, scope=resource.scope):
+    refuse(state, resource.scope, "DELETE", None, resource.outputs)
+
+
+def refuse(state: CloudState, cluster: str, operation: str, body: Props | None, old: Props | None = None) -> None:
+    """Raise the denial of the first bound policy that does not allow this request."""
+    for denial in denials(state, cluster, operation, body, old):
+        raise ApiError(denial)
+
+
+def denials(
+    state: CloudState, cluster: str, operation: str, body: Props | None, old: Props | None = None
+) -> Iterator[str]:
+    """What the bound policies say against a request that makes `body` of the object `old`."""
+    asked = body or old or {}
+    for binding in state.find(BINDING, scope=cluster):
         name = text(binding.outputs, "spec.policyName")
-        policy = state.get(POLICY, name, resource.scope)
+        policy = state.get(POLICY, name, cluster)
         if policy is None or "Deny" not in many(binding.outputs, "spec.validationActions"):
             continue
-        rules = items(policy.outputs, "spec.matchConstraints.resourceRules")
-        if not any(_matches(rule, resource) for rule in rules):
-            continue
-        message = _denial(state, policy.outputs, resource)
+        message = denial(policy.outputs, _known(state, cluster, operation, body, old))
         if message:
-            plural, where = _plural(resource)
-            raise ApiError(
-                f'{plural} "{text(resource.outputs, "metadata.name")}" {where}: ValidatingAdmissionPolicy '
+            yield (
+                f'{_plural(asked)} "{text(asked, "metadata.name")}" is forbidden: ValidatingAdmissionPolicy '
                 f"'{name}' with binding '{binding.id}' denied request: {message}"
             )
 
 
-def _matches(rule: Props, resource: CloudResource) -> bool:
-    api_version = str(resource.outputs.get("apiVersion"))
-    group, _, version = api_version.rpartition("/")
+def _matches(rule: Props, operation: str, asked: Props) -> bool:
+    group, _, version = text(asked, "apiVersion").rpartition("/")
     names = many(rule, "resourceNames")
     return (
         _in(many(rule, "apiGroups"), group)
         and _in(many(rule, "apiVersions"), version)
-        and _in(many(rule, "operations"), "DELETE")
-        and _in(many(rule, "resources"), _plural(resource)[0])
-        and (not names or text(resource.outputs, "metadata.name") in names)
+        and _in(many(rule, "operations"), operation)
+        and _in(many(rule, "resources"), _plural(asked))
+        and (not names or text(asked, "metadata.name") in names)
     )
 
 
@@ -75,21 +86,33 @@ def _in(allowed: list[Any], value: str) -> bool:
     return "*" in allowed or value in allowed
 
 
-def _plural(resource: CloudResource) -> tuple[str, str]:
-    """The resource's name in the API, and the text of its denial."""
-    return f"{resource.kind.rsplit(':', 1)[-1].lower()}s", "is forbidden"
+def _plural(asked: Props) -> str:
+    """The resource's name in the API."""
+    return f"{text(asked, 'kind').lower()}s"
 
 
-def _denial(state: CloudState, policy: Props, resource: CloudResource) -> str:
-    """Why the policy denies the deletion; empty if it does not."""
-    namespace = state.get(NAMESPACE, text(resource.outputs, "metadata.namespace"), resource.scope)
-    known: dict[str, Any] = {
-        "oldObject": resource.outputs,
-        "object": None,
-        "namespaceObject": namespace.outputs if namespace else None,
-        "request": {"operation": "DELETE", "name": text(resource.outputs, "metadata.name")},
+def _known(state: CloudState, cluster: str, operation: str, body: Props | None, old: Props | None) -> dict[str, Any]:
+    """The variables of an expression."""
+    asked = body or old or {}
+    name, space = text(asked, "metadata.name"), text(asked, "metadata.namespace")
+    namespace = state.get(NAMESPACE, space, cluster)
+    return {
+        "object": body,
+        "oldObject": old,
+        # The API server gives every namespace its name as a label; nobody else's namespaces are kept here.
+        "namespaceObject": namespace.outputs if namespace else {"metadata": {"name": space}},
+        "request": {"operation": operation, "name": name, "namespace": space},
     }
+
+
+def denial(policy: Props, known: Mapping[str, Any]) -> str:
+    """Why a bound policy denies a request, of which `known` are the variables; empty if it does not."""
+    asked, operation = known["object"] or known["oldObject"], text(known["request"], "operation")
+    if not any(_matches(rule, operation, asked) for rule in items(policy, "spec.matchConstraints.resourceRules")):
+        return ""
     try:
+        if not _meant(policy, known):
+            return ""
         variables = dict[str, Any]()
         for variable in items(policy, "spec.variables"):
             variables[text(variable, "name")] = evaluate(text(variable, "expression"), known, variables)
@@ -100,6 +123,20 @@ def _denial(state: CloudState, policy: Props, resource: CloudResource) -> str:
         # failurePolicy Fail, the default.
         return "" if text(policy, "spec.failurePolicy") == "Ignore" else f"{error}"
     return ""
+
+
+def _meant(policy: Props, known: Mapping[str, Any]) -> bool:
+    """Whether all conditions are met. Raises the `CelError` of one only if none of the others is false."""
+    failed: CelError | None = None
+    for condition in items(policy, "spec.matchConditions"):
+        try:
+            if not evaluate(text(condition, "expression"), known, {}):
+                return False
+        except CelError as error:
+            failed = error
+    if failed:
+        raise failed
+    return True
 
 
 def _message(validation: Props, known: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
@@ -122,14 +159,18 @@ def evaluate(expression: str, known: Mapping[str, Any], variables: Mapping[str, 
         CelError: it does not parse, or refers to something that does not exist.
     """
     cel = _cel()
-    environment = cel.Environment()
     context = {name: cel.json_to_cel(value) for name, value in known.items()}
     context["variables"] = cel.celtypes.MapType({cel.celtypes.StringType(k): v for k, v in variables.items()})
     try:
-        program = environment.program(environment.compile(expression), functions={"join": _join})
-        return program.evaluate(context)
+        return _program(expression).evaluate(context)
     except (cel.CELEvalError, cel.CELParseError) as error:
         raise CelError(f"expression '{expression}' resulted in error: {error.args[0]}") from error
+
+
+@cache
+def _program(expression: str) -> Any:
+    environment = _cel().Environment()
+    return environment.program(environment.compile(expression), functions={"join": _join})
 
 
 def _join(texts: Any, separator: Any = "") -> Any:
@@ -151,6 +192,10 @@ def _expressions(policy: Props) -> list[tuple[str, str]]:
     found = [
         (f"spec.variables[{index}].expression", text(variable, "expression"))
         for index, variable in enumerate(items(policy, "spec.variables"))
+    ]
+    found += [
+        (f"spec.matchConditions[{index}].expression", text(condition, "expression"))
+        for index, condition in enumerate(items(policy, "spec.matchConditions"))
     ]
     for index, validation in enumerate(items(policy, "spec.validations")):
         keys = [key for key in ("expression", "messageExpression") if text(validation, key)]

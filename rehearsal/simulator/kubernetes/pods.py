@@ -20,6 +20,17 @@ class Needed:
     key: str = ""
 
 
+def of_template(namespace: str, name: str, metadata: Props, spec: Props) -> Props:
+    """The pod that a controller would create; an operator's main container is one of its containers."""
+    main = mapping(spec, "mainContainer")
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {**metadata, "name": name, "namespace": namespace},
+        "spec": {**spec, "containers": [*items(spec, "containers"), *([main] if main else [])]},
+    }
+
+
 def references(pod: Props) -> Iterator[Needed]:
     """Every ConfigMap, Secret, claim template, claim and service account that a pod spec requires."""
     if text(pod, "serviceAccountName"):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from rehearsal.simulator.gcp.rules import NODE_POOL, short
-from rehearsal.simulator.kubernetes import pods
+from rehearsal.simulator.kubernetes import admission_policies, pods
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, items, mapping, text
 from rehearsal.simulator.workloads import serving
@@ -38,6 +38,8 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 
 def of_pod(state: CloudState, cluster: str, namespace: str, pod: Props, annotations: Props) -> Iterator[str]:
     """What prevents a pod with these annotations from getting its NICs."""
+    made = pods.of_template(namespace, namespace, {"annotations": annotations}, pod)
+    yield from admission_policies.denials(state, cluster, "CREATE", made)
     for pool in _pools(state, cluster, pod):
         yield from _unattached(state, cluster, pool, annotations)
         yield from _unclaimed(state, cluster, namespace, pool, pod)
