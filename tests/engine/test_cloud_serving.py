@@ -95,7 +95,7 @@ def test_a_queue_that_is_not_there_fails_the_graph(cloud: Driver, queue: str) ->
 def test_workers_that_their_namespace_refuses_never_start(cloud: Driver) -> None:
     [space] = [one for one in cloud.state.find(NAMESPACE) if one.id == "serving"]
     space.outputs["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "baseline"}
-    privileged = {"mainContainer": {"image": "x", "securityContext": {"privileged": True}}}
+    privileged: Any = {"mainContainer": {"image": "x", "securityContext": {"privileged": True}}}
     assert hindered(cloud, cloud.graph(Decode=role(**privileged)), 'Decode: .* "baseline:latest": privileged')
 
 

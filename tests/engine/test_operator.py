@@ -102,7 +102,7 @@ def test_on_1_0_an_account_of_ones_own_needs_the_rights_of_discovery(current: Dr
 @pytest.mark.parametrize("at", ["pod", "account"])
 def test_on_1_0_pods_without_a_token_never_find_each_other(current: Driver, at: str) -> None:
     _bound(current, RULES)
-    without = {"automountServiceAccountToken": False}
+    without: Any = {"automountServiceAccountToken": False}
     if at == "account":
         current.state.find("kubernetes:core/v1:ServiceAccount")[0].outputs.update(without)
         assert not _blockers(current, current.graph("r1-a", Decode=role(serviceAccountName="ksa", **_TOKEN)))
