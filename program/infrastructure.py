@@ -64,19 +64,18 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             )
         key = foundation.disk_key
         pools = _pools(settings, foundation.cluster, foundation.interfaces, networks, grants=grants, disk_key=key)
-        system_nodes = [foundation.cluster.system_pool]
         return Infrastructure(
-            foundation.project,
-            foundation.cluster,
-            pools,
-            bucket,
-            grants,
-            key,
-            list(pools.values()),
-            [networks] if networks else [],
-            system_nodes,
-            firewall_rules(settings, settings.cluster),
-            foundation.private_apis or firewall.GOOGLE_APIS,
+            project=foundation.project,
+            cluster=foundation.cluster,
+            domains=pools,
+            bucket=bucket,
+            grants=grants,
+            disk_key=key,
+            pools=list(pools.values()),
+            device_networks=[networks] if networks else [],
+            system_nodes=[foundation.cluster.system_pool],
+            firewall_rules=firewall_rules(settings, settings.cluster),
+            private_apis=foundation.private_apis or firewall.GOOGLE_APIS,
         )
     cluster = gcp.AdoptedCluster(
         "cluster",
@@ -97,7 +96,15 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
         for domain in settings.domains
         if isinstance(domain, AdoptDomain)
     }
-    return Infrastructure(settings.project, cluster, {**adopted, **pools}, bucket, grants, key, list(pools.values()))
+    return Infrastructure(
+        project=settings.project,
+        cluster=cluster,
+        domains={**adopted, **pools},
+        bucket=bucket,
+        grants=grants,
+        disk_key=key,
+        pools=list(pools.values()),
+    )
 
 
 def _expect_node_roles(settings: Settings, grants: gcp.Grants) -> None:
