@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from rehearsal.engine import cache_folder
 
-BUILD_SECONDS: Final = 420
+BUILD_SECONDS: Final = 900
 
 
 class AbsentError(Exception):
@@ -21,27 +23,31 @@ class AbsentError(Exception):
 
 def installed(name: str, package: str, version: str) -> Path:
     """The program `name` of a package at a version. Raises `AbsentError`."""
-    target = _target(name, version)
-    if not target.exists():
-        _run(target.name, ["install", f"{package}@{version}"], {"GOBIN": str(target.parent)}, target.parent)
+    with _target(name, version) as target:
+        if not target.exists():
+            _run(name, ["install", f"{package}@{version}"], {"GOBIN": str(target.parent)}, target.parent)
     return target
 
 
 def built(folder: Path) -> Path:
     """The program in a folder with go.mod and go.sum, which are never changed. Raises `AbsentError`."""
     content = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
-    target = _target(folder.name, hashlib.sha256(content).hexdigest()[:12])
-    if not target.exists():
-        partial = target.with_name(f"{target.name}.{os.getpid()}")
-        _run(target.name, ["build", "-mod=readonly", "-trimpath", "-o", str(partial)], {}, folder)
-        partial.replace(target)
+    with _target(folder.name, hashlib.sha256(content).hexdigest()[:12]) as target:
+        if not target.exists():
+            partial = target.with_name(f"{target.name}.partial")
+            _run(target.name, ["build", "-mod=readonly", "-trimpath", "-o", str(partial)], {}, folder)
+            partial.replace(target)
     return target
 
 
-def _target(name: str, version: str) -> Path:
-    target = cache_folder() / name / version / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
+@contextmanager
+def _target(name: str, version: str) -> Generator[Path]:
+    """Where the program is, for one process at a time."""
+    folder = cache_folder() / name / version
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / name
 
 
 def _run(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
