@@ -17,7 +17,8 @@ def cluster_network(settings: Settings, cluster: CreateCluster) -> gcp.OwnNetwor
     network = cluster.network
     if isinstance(network, CreateNetwork):
         plan = addresses.plan(network.address_range, settings.a4x_nodes)
-        return gcp.OwnNetworks(plan, network.nat == "own", network.firewall == "own", settings.creates_apis_zone)
+        nat, rules = network.nat == "own", network.firewall == "own"
+        return gcp.OwnNetworks(plan, nat, rules, settings.creates_apis_zone, settings.rdma_tag)
 
     def path(subnetwork: str) -> str:
         return networks.of_network(subnetwork, network.network, settings.project, settings.region)

@@ -34,6 +34,12 @@ from recovery.state import Run, StateError, pulumi, put_back, read, taken_out
 _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/firewall:Firewall": "projects/{project}/global/firewalls/{name}",
     "gcp:compute/network:Network": "projects/{project}/global/networks/{name}",
+    "gcp:compute/regionNetworkFirewallPolicyAssociation:RegionNetworkFirewallPolicyAssociation": (
+        "projects/{project}/regions/{region}/firewallPolicies/{firewallPolicy}/associations/{name}"
+    ),
+    "gcp:compute/regionNetworkFirewallPolicyWithRules:RegionNetworkFirewallPolicyWithRules": (
+        "projects/{project}/regions/{region}/firewallPolicies/{name}"
+    ),
     "gcp:compute/resourcePolicy:ResourcePolicy": "projects/{project}/regions/{region}/resourcePolicies/{name}",
     "gcp:compute/router:Router": "projects/{project}/regions/{region}/routers/{name}",
     "gcp:compute/routerNat:RouterNat": "{project}/{region}/{router}/{name}",
@@ -121,7 +127,8 @@ def id_of(kind: str, inputs: Mapping[str, Any]) -> str | None:
 
 
 def _short(key: str, value: Any) -> Any:
-    return value.rsplit("/", 1)[-1] if key in ("router", "cluster") and isinstance(value, str) else value
+    shortened = key in ("router", "cluster", "firewallPolicy") and isinstance(value, str)
+    return value.rsplit("/", 1)[-1] if shortened else value
 
 
 def _place(resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -51,6 +51,12 @@ class Isolation(StrictModel):
         description="whether pods of a created cluster get RDMA interfaces, which no NetworkPolicy rules, only in "
         "namespaces of stacks and fabric tests; false: in every namespace",
     )
+    rdma_firewall: Annotated[str | None, Change.IN_PLACE] = Field(
+        default=None,
+        description="a key of metadata.secureTags, as tagKeys/ID: only machines with the tag's value reach the RDMA "
+        "addresses of the nodes, by a firewall policy of the RoCE VPC that the program creates. It tells machines "
+        "apart, not pods",
+    )
 
 
 class Client(StrictModel):

@@ -565,6 +565,19 @@ class Settings(StrictModel):
         return created and self.isolation.egress == "private-googleapis"
 
     @property
+    def creates_roce_vpc(self) -> bool:
+        """Whether the program creates the VPC of the RDMA NICs."""
+        cluster = self.cluster
+        created = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
+        return created and cluster.device_networks is None and cluster.rdma == "multi-network"
+
+    @property
+    def rdma_tag(self) -> str | None:
+        """Id of the tag value by which the RoCE VPC's firewall policy knows the nodes; None: there is no policy."""
+        tag = self.isolation.rdma_firewall
+        return None if tag is None else self.metadata.secure_tags[tag]
+
+    @property
     def apis(self) -> tuple[str, ...]:
         """The Google Cloud APIs that the environment uses."""
         return (*gke.APIS, DNS_API) if self.creates_apis_zone else gke.APIS

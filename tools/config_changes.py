@@ -250,6 +250,12 @@ CASES: tuple[Case, ...] = (
     Case("namespaces.create", False),
     Case("isolation.ingress", False),
     Case("isolation.rdma", False, only="prod"),
+    Case(
+        "isolation.rdmaFirewall",
+        "tagKeys/1",
+        only="prod",
+        also=(("metadata.secureTags", {"tagKeys/1": "tagValues/2"}),),
+    ),
     Case("stacks[0].security.privilegedWorkers", False),
     Case("stacks[0].security.offlineWorkers", True),
     Case("stacks[0].security.restrictedFrontends", True),

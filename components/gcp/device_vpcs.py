@@ -10,6 +10,7 @@ import pulumi_gcp as gcp
 
 from components.gcp.cluster_network import firewall_allows
 from components.gcp.joined_outputs import once
+from components.gcp.rdma_firewall import RdmaFirewall, RdmaFirewallArgs
 from reference import firewall, gke, networks
 from reference.addresses import AddressPlan
 from reference.machines import A4X
@@ -41,12 +42,14 @@ class DeviceVpcsArgs(TypedDict):
     """Ranges of the cluster."""
     firewall: bool
     """Whether the gVNIC VPC's firewall rule is created; somebody else writes it otherwise."""
+    rdma_tag: str | None
+    """Id of the secure tag's value from whose machines alone its nodes are reached in the RoCE VPC; None: from all."""
 
 
 class DeviceVpcs(pulumi.ComponentResource):
     """The VPC of the second gVNIC, and the RoCE VPC with one subnet for each CX-7.
 
-    The gVNIC VPC needs a firewall rule, the RoCE profile forbids rules of the VPC.
+    The gVNIC VPC needs a firewall rule; the RoCE profile forbids rules of the VPC, and takes a policy of its own type.
 
     The profile of a VPC cannot be changed, so another `zone` means another RoCE VPC, and the A4X pools are replaced to
     move into it. Both VPCs exist meanwhile, with different names in the cloud and as resources, so that a wrong zone
@@ -127,6 +130,18 @@ class DeviceVpcs(pulumi.ComponentResource):
             )
             for index, cidr in enumerate(addresses.rdma)
         ]
+        guarded: list[pulumi.Output[str]] = []
+        if args["rdma_tag"] is not None:
+            rdma_firewall: RdmaFirewallArgs = {
+                "project": project,
+                "region": region,
+                "cluster": cluster,
+                "vpc": gke.rdma_network(cluster, zone),
+                "network": rdma.id,
+                "tag": args["rdma_tag"],
+            }
+            options = pulumi.ResourceOptions(parent=self)
+            guarded.append(RdmaFirewall(f"{name}-rdma-{zone}-firewall", rdma_firewall, options).association)
 
         gvnic_interface: DeviceInterface = {
             "name": A4X.gvnic_network,
@@ -134,7 +149,7 @@ class DeviceVpcs(pulumi.ComponentResource):
             "subnetwork": once(gvnic_subnet.name, *ready),
         }
         rdma_interfaces: list[DeviceInterface] = [
-            {"name": network, "network": rdma.name, "subnetwork": subnet.name}
+            {"name": network, "network": rdma.name, "subnetwork": once(subnet.name, *guarded)}
             for network, subnet in zip(A4X.rdma_networks, rdma_subnets, strict=True)
         ]
         self.interfaces = [gvnic_interface, *rdma_interfaces]

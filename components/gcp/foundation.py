@@ -43,6 +43,8 @@ class OwnNetworks:
     """Whether the nodes' firewall rules are created."""
     apis_zone: bool = False
     """Whether a private zone leads to Google's APIs."""
+    rdma_tag: str | None = None
+    """Id of the secure tag's value from whose machines alone its nodes are reached in the RoCE VPC; None: from all."""
 
 
 class ClusterFoundationArgs(TypedDict):
@@ -260,6 +262,7 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "cluster": args["cluster"],
                 "addresses": own.addresses,
                 "firewall": own.firewall,
+                "rdma_tag": own.rdma_tag,
             },
             pulumi.ResourceOptions(parent=self),
         ).interfaces

@@ -44,6 +44,7 @@ ROWS: tuple[Row, ...] = (
     Row("*/Network", 0.4, 0.2, f"{TERRAFORM_LOG} (23 s, 11 s); 58 s in turbot/steampipe-plugin-gcp#214"),
     Row("*/Subnetwork", 0.2, 0.2, f"{TERRAFORM_LOG} (13 s, 12 s)"),
     Row("*/Firewall", 0.2, 0.2, f"{ESTIMATE}: as a subnet"),
+    Row("RdmaFirewall/*", 0.2, 0.2, f"{ESTIMATE}: as a subnet"),
     Row("*/Router", 0.2, 0.2, f"{ESTIMATE}: as a subnet"),
     Row("*/RouterNat", 0.3, 0.2, f"{ESTIMATE}: as a subnet, with addresses"),
     Row("*/ManagedZone", 0.1, 0.1, f"{ESTIMATE}: one call"),

@@ -306,6 +306,7 @@ CHECKS: tuple[Check, ...] = (
     isolation.clients,
     isolation.ways_out,
     isolation.rdma,
+    isolation.rdma_firewall,
     _stack_readiness,
     _stack_layouts,
     _stack_domains,

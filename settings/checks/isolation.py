@@ -35,6 +35,22 @@ def rdma(settings: Settings) -> Iterator[Problem]:
         yield Problem("isolation.rdma", said.rdma, rule, "remove the key")
 
 
+def rdma_firewall(settings: Settings) -> Iterator[Problem]:
+    """The policy is for a VPC of the program's own, and knows the nodes by the id of a tag that they have."""
+    key, tag, tags = "isolation.rdmaFirewall", settings.isolation.rdma_firewall, settings.metadata.secure_tags
+    if tag is None:
+        return
+    if not settings.creates_roce_vpc:
+        rule = "the program creates no RoCE VPC here, which takes a created cluster with networks of its own and "
+        yield Problem(key, tag, f"{rule}rdma: multi-network", "remove the key")
+    elif tag not in tags:
+        rule = "the nodes have no such tag, and the policy would guard none of them"
+        yield Problem(key, tag, rule, "name a key of metadata.secureTags")
+    elif not tag.startswith("tagKeys/"):
+        rule = f"a firewall policy names the value of a tag by its id, and metadata.secureTags says {tags[tag]}"
+        yield Problem(key, tag, rule, "write the tag as tagKeys/ID: tagValues/ID, and name its key here")
+
+
 def _said(client: Client) -> dict[str, object]:
     return client.model_dump(by_alias=True, exclude_none=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rehearsal.simulator import ApiError
+from rehearsal.simulator.state import CloudResource
 from rehearsal.simulator.values import UNKNOWN, Props
 from tests.engine.driver import CLUSTER, NODE_POOL, PROJECT, REGION, ZONE, CheckError, Driver, pool_inputs
 
@@ -19,6 +20,8 @@ ACCOUNT = "gcp:serviceaccount/account:Account"
 ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
 POOLS = "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools"
 PROJECT_MEMBER = "gcp:projects/iAMMember:IAMMember"
+FIREWALL_POLICY = "gcp:compute/regionNetworkFirewallPolicyWithRules:RegionNetworkFirewallPolicyWithRules"
+ASSOCIATION = "gcp:compute/regionNetworkFirewallPolicyAssociation:RegionNetworkFirewallPolicyAssociation"
 POLICY = "gcp:compute/resourcePolicy:ResourcePolicy"
 
 
@@ -387,6 +390,73 @@ def test_a_firewall_rule_on_a_roce_network_is_refused(cloud: Driver) -> None:
     rdma(cloud)
     with pytest.raises(ApiError, match="takes no firewall rules"):
         cloud.create(FIREWALL, "fw", {"network": "rdma", "allows": [{"protocol": "tcp"}]})
+
+
+def firewall_policy(*matches: Props, **more: Any) -> Props:
+    rules = [
+        {"priority": i, "action": "allow", "match": {**match, "layer4Configs": [{"ipProtocol": "all"}]}}
+        for i, match in enumerate(matches)
+    ]
+    return {"name": "rdma", "region": REGION, "policyType": "RDMA_ROCE_POLICY", "rules": rules, **more}
+
+
+@pytest.mark.parametrize(
+    ("match", "where"),
+    [
+        ({"srcIpRanges": ["10.0.0.0/8"]}, "rules[0].match.srcIpRanges"),
+        ({"srcIpRanges": ["0.0.0.0/0"], "srcSecureTags": [{"name": "tagValues/1"}]}, "rules[0].match"),
+        ({"srcFqdns": ["example.com"]}, "rules[0].match"),
+    ],
+)
+def test_a_source_that_a_roce_policy_does_not_take_is_refused(cloud: Driver, match: Props, where: str) -> None:
+    assert where in refused(cloud, FIREWALL_POLICY, firewall_policy(match))
+    cloud.create(FIREWALL_POLICY, "policy", firewall_policy(match, policyType="VPC_POLICY"))
+
+
+def test_two_rules_of_one_priority_are_refused(cloud: Driver) -> None:
+    inputs = firewall_policy({"srcIpRanges": ["0.0.0.0/0"]})
+    inputs["rules"] *= 2
+    assert "rules" in refused(cloud, FIREWALL_POLICY, inputs)
+
+
+def associated(cloud: Driver, **more: Any) -> CloudResource:
+    made = cloud.create(FIREWALL_POLICY, "policy", firewall_policy({"srcIpRanges": ["0.0.0.0/0"]}, **more))
+    network = f"projects/{PROJECT}/global/networks/rdma"
+    inputs = {"name": "rdma", "region": REGION, "firewallPolicy": made.id, "attachmentTarget": network}
+    return cloud.create(ASSOCIATION, "association", inputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"policyType": "VPC_POLICY"}, "takes policies of type RDMA_ROCE_POLICY alone"),
+        ({"region": "us-east1"}, "has no zone of us-central1-b-vpc-roce"),
+        ({"project": "another"}, "not of the policy's project another"),
+    ],
+)
+def test_a_policy_that_does_not_fit_a_networks_profile_is_refused(cloud: Driver, change: Props, said: str) -> None:
+    rdma(cloud)
+    with pytest.raises(ApiError, match=said):
+        associated(cloud, **change)
+
+
+def test_a_roce_policy_is_refused_in_a_network_without_a_profile(cloud: Driver) -> None:
+    cloud.create(NETWORK, "rdma", {"name": "rdma"})
+    with pytest.raises(ApiError, match="takes policies of type VPC_POLICY alone"):
+        associated(cloud)
+
+
+def test_an_association_holds_its_policy_and_its_network(cloud: Driver) -> None:
+    cloud.create(NETWORK, "rdma", {"name": "rdma", "networkProfile": f"networkProfiles/{ZONE}-vpc-roce"})
+    association = associated(cloud)
+    held = [cloud.state.find(kind)[0] for kind in (FIREWALL_POLICY, NETWORK)]
+    for resource in held:
+        with pytest.raises(ApiError, match="already being used by RegionNetworkFirewallPolicyAssociation"):
+            cloud.delete(resource)
+    cloud.delete(association)
+    for resource in held:
+        cloud.delete(resource)
+    assert not cloud.state.leftovers()
 
 
 def test_overlapping_ranges_in_one_network_are_refused(cloud: Driver) -> None:

@@ -14,10 +14,17 @@ from reference import egress
 from reference.egress import WayOut
 from rehearsal import ApiError
 from rehearsal.run import Rehearsal
-from rehearsal.simulator.gcp.rules import CLUSTER, MANAGED_ZONE, PROJECT_SERVICE, RECORD_SET
+from rehearsal.simulator.gcp.rules import (
+    CLUSTER,
+    FIREWALL_ASSOCIATION,
+    MANAGED_ZONE,
+    PROJECT_SERVICE,
+    RECORD_SET,
+)
 from rehearsal.simulator.kubernetes import admission, pods
 from rehearsal.simulator.kubernetes.network_policies import POLICY
 from rehearsal.simulator.workloads import blockers, serving
+from rehearsal.timeline import compute, failures
 from tests import stacks
 from tests.resilience import life
 from tests.resilience.proof import needs_engine
@@ -43,6 +50,21 @@ def test_an_environment_is_isolated_and_opened_again_in_place(stack: str) -> Non
         assert rehearsal.state.find(POLICY) == []
         rehearsal.set_config({"dynamo-a4x:isolation": None})
         assert {step.op for step in rehearsal.up().changed} == {"create"}
+        rehearsal.destroy()
+        assert rehearsal.state.leftovers() == []
+
+
+def test_the_roce_vpc_has_a_firewall_that_goes_before_it() -> None:
+    config = {
+        "dynamo-a4x:metadata": {"secureTags": {"tagKeys/1": "tagValues/2"}},
+        "dynamo-a4x:isolation": {"rdmaFirewall": "tagKeys/1"},
+        "dynamo-a4x:protect": False,
+    }
+    with Rehearsal("prod", config=config) as rehearsal:
+        rehearsal.up()
+        assert len(rehearsal.state.find(FIREWALL_ASSOCIATION)) == 1
+        assert failures(compute("prod", rehearsal.export())) == []
+        assert rehearsal.up("again").changed == []
         rehearsal.destroy()
         assert rehearsal.state.leftovers() == []
 

@@ -158,10 +158,14 @@ def every_part(environment: str) -> dict[str, Any]:
         return {}
     file = stacks.config(environment.removesuffix(life.DRANET))
     config: dict[str, Any] = {DOMAINS: [{**domain, "fabricTest": {}} for domain in file[DOMAINS]]}
+    created = file["dynamo-a4x:cluster"]["mode"] == "create"
+    if created and not environment.endswith(life.DRANET):
+        config["dynamo-a4x:metadata"] = {"secureTags": {"tagKeys/1": "tagValues/2"}}
+        config["dynamo-a4x:isolation"] = {"rdmaFirewall": "tagKeys/1"}
     if environment.endswith(life.DRANET):
         config["dynamo-a4x:dynamo"] = {**file["dynamo-a4x:dynamo"], "version": "1.0.2", "systemTolerations": True}
         config["dynamo-a4x:workloadIdentity"] = "serviceAccount"
-        if file["dynamo-a4x:cluster"]["mode"] == "create":
+        if created:
             ring = "projects/company-keys/locations/us-central1/keyRings/ring/cryptoKeys"
             uses = ("disks", "secrets", "bucket", "volumes")
             config["dynamo-a4x:encryption"] = {**{use: f"{ring}/for-{use}" for use in uses}, "grant": True}

@@ -40,6 +40,16 @@ def state(*operations: dict[str, Any]) -> dict[str, Any]:
             {"name": "n"},
             "projects/p/regions/us-central1/resourcePolicies/n",
         ),
+        (
+            "gcp:compute/regionNetworkFirewallPolicyAssociation:RegionNetworkFirewallPolicyAssociation",
+            {"name": "a", "firewallPolicy": "projects/p/regions/us-central1/firewallPolicies/f"},
+            "projects/p/regions/us-central1/firewallPolicies/f/associations/a",
+        ),
+        (
+            "gcp:compute/regionNetworkFirewallPolicyWithRules:RegionNetworkFirewallPolicyWithRules",
+            {"name": "f"},
+            "projects/p/regions/us-central1/firewallPolicies/f",
+        ),
         ("gcp:container/cluster:Cluster", {"name": "c"}, "projects/p/locations/us-central1/clusters/c"),
         (
             "gcp:container/nodePool:NodePool",

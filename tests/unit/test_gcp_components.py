@@ -238,6 +238,7 @@ def test_a_zone_outside_the_region_is_refused_before_anything_is_registered() ->
         "cluster": CLUSTER,
         "addresses": PLAN,
         "firewall": True,
+        "rdma_tag": None,
     }
     with pytest.raises(ProgramFailedError, match="outside the region us-central1") as refusal:
         record(lambda: DeviceVpcs("devices", place) and None)

@@ -22,6 +22,8 @@ from rehearsal.simulator.gcp.rules import (
     CLUSTER,
     CRYPTO_KEY,
     FIREWALL,
+    FIREWALL_ASSOCIATION,
+    FIREWALL_POLICY,
     IDENTITY_POOL,
     IDENTITY_PROVIDER,
     KEY_MEMBER,
@@ -49,6 +51,7 @@ _RESERVATION = "nodeConfig.reservationAffinity.values"
 _GRANTS = (ACCOUNT_MEMBER, PROJECT_MEMBER, SUBNETWORK_MEMBER, BUCKET_MEMBER, KEY_MEMBER)
 _POOLS = r"iam\.googleapis\.com/projects/\d+/locations/global/workloadIdentityPools"
 _DAY = 86_400
+_ROCE_POLICY = "RDMA_ROCE_POLICY"
 _CONDITION_MAX, _MAPPING_MAX = 4096, 2048
 """Characters of an identity provider's condition and of each mapped attribute (SDK documentation)."""
 _MEMBER_PREFIXES = (
@@ -101,6 +104,8 @@ def at_create(state: CloudState, kind: str, placed: Props) -> None:
                 f"Error 400: network '{text(network.outputs, 'name')}' has a RoCE network profile, which takes "
                 "no firewall rules"
             )
+    elif kind == FIREWALL_ASSOCIATION:
+        _policy_fits(state, placed)
     elif kind in _GRANTS:
         _member_exists(state, text(placed, "member"))
 
@@ -184,6 +189,27 @@ def _judge_bucket(inputs: Props) -> list[Failure]:
             found.append(Failure("hierarchicalNamespace", "needs uniformBucketLevelAccess"))
         if dig(inputs, "versioning.enabled") is True:
             found.append(Failure("hierarchicalNamespace", "cannot go with object versioning"))
+    return found
+
+
+def _judge_firewall_policy(inputs: Props) -> list[Failure]:
+    """Sources of RoCE policies are secure tags, or everybody as 0.0.0.0/0 (Cloud NGFW for RoCE VPC networks). No two
+    rules have the same priority (firewall policy rule components).
+    """
+    rules = items(inputs, "rules")
+    priorities = [number(rule, "priority") for rule in rules]
+    found: list[Failure] = []
+    if len({*priorities}) != len(priorities):
+        found.append(Failure("rules", f"two rules have the same priority: {sorted(priorities)}"))
+    if text(inputs, "policyType") != _ROCE_POLICY:
+        return found
+    for i, rule in enumerate(rules):
+        match = mapping(rule, "match")
+        sources = [field for field in match if field.startswith("src")]
+        if set(sources) - {"srcIpRanges", "srcSecureTags"} or len(sources) > 1:
+            found.append(Failure(f"rules[{i}].match", f"{sources}: a RoCE policy takes secure tags or 0.0.0.0/0"))
+        elif many(match, "srcIpRanges") not in ([], ["0.0.0.0/0"]):
+            found.append(Failure(f"rules[{i}].match.srcIpRanges", "a RoCE policy takes 0.0.0.0/0 alone"))
     return found
 
 
@@ -309,6 +335,24 @@ def _not_newer(state: CloudState, placed: Props) -> None:
             )
 
 
+def _policy_fits(state: CloudState, placed: Props) -> None:
+    """Cloud NGFW for RoCE VPC networks: the type is the profile's, and the policy's region has the profile's zone. The
+    same project: regional network firewall policies, specifications.
+    """
+    network = networks.named(state, NETWORK, text(placed, "attachmentTarget"), placed)
+    policies = state.find(FIREWALL_POLICY, where=lambda found: found.id == text(placed, "firewallPolicy"))
+    if network is None or not policies:
+        return
+    profile, policy = short(text(network.outputs, "networkProfile")), policies[0].outputs
+    wanted = _ROCE_POLICY if "roce" in profile else "VPC_POLICY"
+    if text(policy, "policyType") != wanted:
+        raise ApiError(f"Error 400: network '{network.id}' takes policies of type {wanted} alone")
+    if profile and not profile.startswith(f"{text(policy, 'region')}-"):
+        raise ApiError(f"Error 400: the policy is of region {text(policy, 'region')}, which has no zone of {profile}")
+    if text(policy, "project") != text(network.outputs, "project"):
+        raise ApiError(f"Error 400: network '{network.id}' is not of the policy's project {text(policy, 'project')}")
+
+
 def _build(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version)]
 
@@ -416,6 +460,7 @@ _JUDGES: dict[str, Callable[[Props], list[Failure]]] = {
     BUCKET: _judge_bucket,
     CLUSTER: _judge_cluster,
     CRYPTO_KEY: _judge_key,
+    FIREWALL_POLICY: _judge_firewall_policy,
     IDENTITY_PROVIDER: _judge_provider,
     NODE_POOL: _judge_pool,
     SUBNETWORK: _judge_subnetwork,

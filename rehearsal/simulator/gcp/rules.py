@@ -17,6 +17,8 @@ NODE_POOL = "gcp:container/nodePool:NodePool"
 NETWORK = "gcp:compute/network:Network"
 SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
 FIREWALL = "gcp:compute/firewall:Firewall"
+FIREWALL_POLICY = "gcp:compute/regionNetworkFirewallPolicyWithRules:RegionNetworkFirewallPolicyWithRules"
+FIREWALL_ASSOCIATION = "gcp:compute/regionNetworkFirewallPolicyAssociation:RegionNetworkFirewallPolicyAssociation"
 ROUTER = "gcp:compute/router:Router"
 ROUTER_NAT = "gcp:compute/routerNat:RouterNat"
 RESOURCE_POLICY = "gcp:compute/resourcePolicy:ResourcePolicy"
@@ -77,7 +79,7 @@ NAME_RULES: dict[str, tuple[str, re.Pattern[str], str]] = {
     # IAM reference, projects.roles.create: no hyphens.
     CUSTOM_ROLE: ("roleId", _ROLE_ID, "3-64 letters, digits, underscores and dots"),
     **dict.fromkeys(
-        (NETWORK, SUBNETWORK, FIREWALL, ROUTER, ROUTER_NAT, RESOURCE_POLICY, ADDRESS),
+        (NETWORK, SUBNETWORK, FIREWALL, FIREWALL_POLICY, ROUTER, ROUTER_NAT, RESOURCE_POLICY, ADDRESS),
         ("name", _COMPUTE_NAME, "1-63 lower-case letters, digits and hyphens, starting with a letter"),
     ),
 }
@@ -201,6 +203,17 @@ RULES: dict[str, Rule] = {
         ("name", "project", "network", "direction"),
         (Reference("network", NETWORK),),
         defaults={"priority": 1000},
+    ),
+    # The type is set once (terraform-provider-google issue 23233); a policy with an association is not deleted (gcloud
+    # reference, compute network-firewall-policies delete). That an association holds its network is [inferred].
+    FIREWALL_POLICY: Rule(
+        "projects/{project}/regions/{region}/firewallPolicies/{name}",
+        ("name", "project", "region", "policyType"),
+        defaults={"policyType": "VPC_POLICY"},
+    ),
+    FIREWALL_ASSOCIATION: Rule(
+        "projects/{project}/regions/{region}/firewallPolicies/{firewallPolicy}/associations/{name}",
+        references=(Reference("firewallPolicy", FIREWALL_POLICY), Reference("attachmentTarget", NETWORK)),
     ),
     ROUTER: Rule(
         "projects/{project}/regions/{region}/routers/{name}",

@@ -193,7 +193,7 @@ class GoogleCloud(Service):
     def _id(self, kind: str, placed: Props) -> str:
         rule = _rule(kind)
         parts = {key: value for key, value in placed.items() if isinstance(value, (str, int))}
-        for key in ("network", "router", "bucket", "cluster"):
+        for key in ("network", "router", "bucket", "cluster", "firewallPolicy"):
             if isinstance(parts.get(key), str):
                 parts[key] = short(str(parts[key]))
         try:
