@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from manifests import certificates, gcsfuse, gpu_pod, launch, pod_security
 from manifests.gpu_pod import Value
 from reference import machines, nats
+from reference import pod_security as standards
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
@@ -33,9 +34,6 @@ STARTUP_SECONDS: Final = 7200
 """How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
 
 _STARTUP_PERIOD: Final = 30
-_OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-_SYSTEM_HOST: Final = "DYN_SYSTEM_HOST"
-"""The address of Dynamo's system port; 0.0.0.0 if it is not set (dynamo `lib/runtime/src/config.rs`)."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
     size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
     trusted, restricted = placement.certificates is not None, placement.security.restricted_frontends
-    plain = {**(pod_security.ENVIRONMENT if restricted else {}), **placement.frontend_environment}
+    plain = {**(standards.ENVIRONMENT if restricted else {}), **placement.frontend_environment}
     variables = [*_listed(plain), *_nats_login(placement)]
     return {
         "componentType": "frontend",
@@ -282,12 +280,15 @@ def _environment(role: WorkerRole, layout: Layout, security: Security) -> list[d
         "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
         "MODEL_PATH": gcsfuse.model_path(layout.model),
         **layout.environment(role),
-        **(_OFFLINE if security.offline_workers else {}),
+        **(standards.OFFLINE if security.offline_workers else {}),
     }
     if not security.bind_to_pod_address:
         return _listed(variables)
-    variables.pop(_SYSTEM_HOST, None)
-    return [*_listed(variables), {"name": _SYSTEM_HOST, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
+    variables.pop(standards.SYSTEM_HOST, None)
+    return [
+        *_listed(variables),
+        {"name": standards.SYSTEM_HOST, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+    ]
 
 
 def _listed(variables: Mapping[str, str]) -> list[dict[str, Any]]:

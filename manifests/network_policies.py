@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from manifests.commands import BARRIER_NAME, READINESS_NAME, bench_name
+from manifests.commands import BARRIER_NAME, DOWNLOAD_NAME, READINESS_NAME, bench_name
 from manifests.egress import INTERNET, NAMESPACE_LABEL, Rule, to_pods
 from reference.egress import Destination, WayOut
 from reference.flows import FRONTEND_PORT, Flow, Part, Party
@@ -112,8 +112,10 @@ def policies(
 
 
 def _is_here(part: Part, party: Party, place: Place) -> bool:
-    """Whether there are pods of a party in the namespace; a namespace of our own needs no barrier."""
-    return part == place.part and (place.shared or party != "teardown barrier")
+    """Whether pods of a party are in the namespace and can be told from others there; one of ours needs no barrier."""
+    if part != place.part:
+        return False
+    return selector(party, place) != {} if place.shared else party != "teardown barrier"
 
 
 def selector(party: Party, place: Place) -> Selector:
@@ -139,7 +141,9 @@ def selector(party: Party, place: Place) -> Selector:
         return {"matchLabels": {STACK_LABEL: place.stack, ROLE_LABEL: "frontend"}}
     if party == "IMEX daemons":
         return {"matchExpressions": [{"key": COMPUTE_DOMAIN_LABEL, "operator": "Exists"}]}
-    # A namespace with pods of one party alone.
+    if party == "download" and place.shared:
+        return {"matchLabels": {NAME_LABEL: DOWNLOAD_NAME}}
+    # A namespace that has pods of one party only. What KAI's operator starts has no label that is known here.
     return {}
 
 

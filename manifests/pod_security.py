@@ -7,11 +7,6 @@ from typing import Any, Final
 USER: Final = 65532
 """User and group of such pods: no user of the images that they run."""
 
-HOME: Final = "/tmp"  # noqa: S108 - writable for every user of an image
-ENVIRONMENT: Final = {"HOME": HOME, "USER": "nonroot"}
-"""Variables for programs that ask for their user, whom the image does not know: without HOME, `hf` of huggingface_hub
-2.4.0 ends with an error (run as this user)."""
-
 
 def pod(*, owns_volumes: bool = False) -> Any:
     """The pod's context; with `owns_volumes` its group may write to its volumes."""

@@ -30,7 +30,8 @@ def isolation(
         part,
         stack="" if stack is None else stack.name,
         clients=[] if stack is None else [network_policies.client(**client.model_dump()) for client in stack.clients],
-        shared=theirs and stack is not None,
+        # The namespace of a fabric test is always made for it.
+        shared=theirs and part != "fabric-test",
         stack_namespaces=[one.space for one in settings.stacks] if theirs else [],
     )
     if said.egress == "open":

@@ -106,8 +106,8 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
             "NATS",
             ("stacks of any environment",),
             (NATS_PORT,),
-            "request plane of 0.7, events of 1.0, with a generated password; its monitor (8222) has none and is for "
-            "the kubelet alone",
+            "request plane of 0.7, events of 1.0, with a generated password unless `dynamo.nats.login` says otherwise; "
+            "its monitor (8222) has none and is for the kubelet only",
             "chart nats 1.3.2, nats-server 2.12.15 and the clients of these releases [v]; advisories of NATS [d]",
         )
     if profile.needs_etcd and parts.etcd is None:
@@ -146,7 +146,7 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
         "IMEX daemons",
         ("IMEX daemons",),
         (),
-        "memory of other nodes (50000) and its control (50005), without authentication; with them alone NVLink works",
+        "memory of other nodes (50000) and its control (50005), without authentication; NVLink between nodes needs it",
         "k8s-dra-driver-gpu templates/compute-domain-daemon.tmpl.yaml [s]",
     )
     yield Flow("dra-driver", "DRA driver", (), (), "health (51515) is for the kubelet alone", "k8s-dra-driver-gpu [s]")

@@ -33,6 +33,9 @@ PASSWORD_KEY: Final = "password"  # noqa: S105 - a name
 CLIENT_VARIABLES: Final = {"NATS_AUTH_USERNAME": USER_KEY, "NATS_AUTH_PASSWORD": PASSWORD_KEY}
 """Variables from which the runtime takes its login (lib/runtime/src/transports/nats.rs), each with its key."""
 
+OTHER_LOGINS: Final = ("NATS_AUTH_TOKEN", "NATS_AUTH_NKEY", "NATS_AUTH_CREDENTIALS_FILE")
+"""Other logins that the runtime reads there."""
+
 PASSWORD_LENGTH: Final = 40
 """Of the generated password: 228 bits. Letters alone, because the server parses the variable's value as a value of its
 configuration: digits alone are a number, which it refuses, and other characters end the value (seen on 2.12.15)."""

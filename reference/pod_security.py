@@ -28,6 +28,15 @@ ENFORCED: Final[Mapping[Part, Standard]] = {
 """By the part of an environment. Not known of the Dynamo platform and of KAI, whose charts make pods of their own."""
 _WATCHED: Final[Mapping[Part, Standard]] = {"stack": "baseline", "dynamo": "baseline", "kai": "baseline"}
 
+HOME: Final = "/tmp"  # noqa: S108 - writable for every user of an image
+ENVIRONMENT: Final = {"HOME": HOME, "USER": "nonroot"}
+"""Variables of pods that satisfy `restricted`, for programs that ask for their user, whom the image does not know:
+without HOME, `hf` of huggingface_hub 2.4.0 ends with an error (run as such a user)."""
+OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""Variables with which Hugging Face's libraries ask no hub."""
+SYSTEM_HOST: Final = "DYN_SYSTEM_HOST"
+"""Variable with the address of Dynamo's system port; 0.0.0.0 if it is not set (dynamo `lib/runtime/src/config.rs`)."""
+
 
 def labels(part: Part) -> dict[str, str]:
     """Labels of the namespace of a part."""

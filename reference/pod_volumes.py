@@ -35,3 +35,11 @@ SOURCES: Final = frozenset(
     }
 )
 """Kinds of volumes of Kubernetes 1.34 to 1.36 that GKE can mount."""
+
+RESTRICTED: Final = frozenset(
+    {
+        *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected"),
+        "secret",
+    }
+)
+"""Those that the Pod Security Standard `restricted` allows (k8s.io/pod-security-admission v0.34.1)."""

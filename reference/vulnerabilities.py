@@ -40,6 +40,7 @@ class Feature(StrEnum):
 
     DP_ATTENTION = "`enable-dp-attention` in a role that spans nodes"
     MESSAGE_QUEUE = 'a role that spans nodes without `SGLANG_USE_MESSAGE_QUEUE_BROADCASTER: "0"`'
+    NODES = "a role that spans nodes"
     ENGINE_ROUTES = "routes `/engine/*` of the workers' port 9090, from Dynamo 1.0 on"
     MULTIMODAL = "a layout with `enable-multimodal`"
     ENCODER = "`language-only`, which is refused"
@@ -166,6 +167,13 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
         what="a broadcast between nodes is pickled, on a socket that anybody may connect to",
         needs=Feature.MESSAGE_QUEUE,
         source="closed as inactive [d]; on unless the variable is 0, wheels 0.5.4.post3 and 0.5.9 [v]",
+    ),
+    Vulnerability(
+        id="PyTorch's TCPStore",
+        component="SGLang",
+        what="the rendezvous store of a replica takes anybody's values, and SGLang unpickles what it reads there",
+        needs=Feature.NODES,
+        source="no record; `StatelessProcessGroup` in the wheels [v]",
     ),
     Vulnerability(
         id="CVE-2026-7304",

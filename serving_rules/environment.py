@@ -50,7 +50,10 @@ GIVEN: Final[Mapping[str, str]] = {
     "SERVER_ARGS_FILE": "this program sets it for the start script",
     "MODEL_PATH": "this program sets it for the start script",
     HF_KEY: "this program takes it from the secret hfToken",
-    **dict.fromkeys(nats.CLIENT_VARIABLES, "this program sets it where NATS asks for a login (dynamo.natsUser)"),
+    **dict.fromkeys(
+        (*nats.CLIENT_VARIABLES, *nats.OTHER_LOGINS),
+        "this program sets the login of NATS where there is one (dynamo.natsUser)",
+    ),
     "DYN_NAMESPACE": "the Dynamo operator sets it",
     "DYN_COMPONENT": "the Dynamo operator sets it",
     "DYN_PARENT_DGD_K8S_NAME": "the Dynamo operator sets it",

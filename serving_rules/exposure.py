@@ -24,6 +24,7 @@ def features(layout: Layout, profile: DynamoProfile) -> Iterator[Feature]:
             yield Feature.MULTIMODAL
         if layout.workers(role).nodes_per_replica == 1:
             continue
+        yield Feature.NODES
         if values.parallelism.attention:
             yield Feature.DP_ATTENTION
         # SGLang's default is on.

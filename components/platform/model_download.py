@@ -16,7 +16,10 @@ import pulumi_kubernetes as kubernetes
 from components.network_policies import Specs, network_policies
 from components.platform.owned_namespace import namespace_for
 from manifests import certificates, gcsfuse, pod_security
+from manifests.commands import DOWNLOAD_NAME
+from manifests.network_policies import NAME_LABEL
 from reference import capacity, machines, naming, outbound
+from reference import pod_security as standards
 from reference.registry import HF_KEY, HF_SECRET
 
 HUGGINGFACE_HUB: Final = "2.4.0"
@@ -119,7 +122,7 @@ class ModelDownload(pulumi.ComponentResource):
             {"name": "HF_HOME", "value": f"{_SCRATCH}/hf"},
             # Where pip installs for a user, and looks for its programs.
             {"name": "PYTHONUSERBASE", "value": f"{_SCRATCH}/python"},
-            *({"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()),
+            *({"name": name, "value": value} for name, value in standards.ENVIRONMENT.items()),
             *({"name": name, "value": value} for name, value in args["variables"].items()),
             {
                 "name": HF_KEY,
@@ -147,7 +150,10 @@ class ModelDownload(pulumi.ComponentResource):
             spec={
                 "backoff_limit": 10,
                 "template": {
-                    "metadata": {"annotations": dict(gcsfuse.ANNOTATIONS)},
+                    "metadata": {
+                        "labels": {NAME_LABEL: DOWNLOAD_NAME},
+                        "annotations": dict(gcsfuse.ANNOTATIONS),
+                    },
                     "spec": {
                         "service_account_name": account.metadata["name"],
                         "automount_service_account_token": False,
@@ -167,7 +173,7 @@ class ModelDownload(pulumi.ComponentResource):
                                 "volume_mounts": [
                                     {"name": gcsfuse.VOLUME, "mount_path": gcsfuse.MODEL_ROOT},
                                     {"name": "scratch", "mount_path": _SCRATCH},
-                                    {"name": "tmp", "mount_path": pod_security.HOME},
+                                    {"name": "tmp", "mount_path": standards.HOME},
                                     *mounts,
                                 ],
                             }

@@ -14,6 +14,7 @@ import pulumi_kubernetes as kubernetes
 
 from manifests import commands, gcsfuse, graph, pod_security
 from reference import naming
+from reference import pod_security as standards
 from reference.footprint import BENCHMARK
 from reference.machines import Toleration
 from serving_rules.layout import Layout
@@ -73,7 +74,7 @@ class BenchmarkClient(pulumi.ComponentResource):
         selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
         tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         environment: list[kubernetes.core.v1.EnvVarArgsDict] = [
-            {"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()
+            {"name": name, "value": value} for name, value in standards.ENVIRONMENT.items()
         ]
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-client",
@@ -106,7 +107,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                                 "image": args["image"],
                                 "command": ["sleep", "infinity"],
                                 # It writes its results where it is started, and what it downloads to /tmp.
-                                "working_dir": pod_security.HOME,
+                                "working_dir": standards.HOME,
                                 "env": environment,
                                 "security_context": pod_security.container(read_only=True),
                                 "resources": {
@@ -119,7 +120,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                                         "mount_path": gcsfuse.MODEL_ROOT,
                                         "read_only": True,
                                     },
-                                    {"name": "scratch", "mount_path": pod_security.HOME},
+                                    {"name": "scratch", "mount_path": standards.HOME},
                                 ],
                             }
                         ],

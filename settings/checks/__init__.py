@@ -28,6 +28,7 @@ from settings.checks import (
     pods,
     project_number,
     raw_fields,
+    security,
     vulnerabilities,
 )
 from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
@@ -316,6 +317,7 @@ CHECKS: tuple[Check, ...] = (
     maintenance.upgrades,
     metadata.check,
     pods.check,
+    security.check,
     raw_fields.check,
     images.check,
     images.chart_login,

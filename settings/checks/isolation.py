@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from typing import Final
 
 from reference import egress, labels, outbound
 from reference.outbound import Address
@@ -13,6 +14,14 @@ from validation.problems import Problem, refused
 
 _RANGES, _OPEN = "isolation.egressRanges", "set isolation.egress: open"
 _LIKE = "write it like {namespace: chat}, {namespace: chat, pods: {app: web}} or {range: 10.8.0.0/16}"
+
+
+_SHORTEST: Final = 8
+_WIDE: Final = f"that is the internet too: a range of clients or servers has a prefix of /{_SHORTEST} or longer"
+
+
+def _is_wide(cidr: str) -> bool:
+    return ipaddress.ip_network(cidr).prefixlen < _SHORTEST
 
 
 def clients(settings: Settings) -> Iterator[Problem]:
@@ -64,10 +73,9 @@ def _client(key: str, client: Client) -> Iterator[Problem]:
     elif client.range is not None:
         if len(said) > 1:
             yield Problem(key, said, "addresses have no namespace and no labels", "make two entries of it")
-        elif ipaddress.ip_network(client.range).prefixlen == 0:
-            rule = "that is every address there is, on the internet too"
+        elif _is_wide(client.range):
             fix = "name the ranges of the clients, or write clients: cluster"
-            yield Problem(f"{key}.range", client.range, rule, fix)
+            yield Problem(f"{key}.range", client.range, _WIDE, fix)
     elif client.namespace is not None and client.namespace_labels is not None:
         yield Problem(key, said, "a namespace is named or selected by labels, not both", "remove one of the two")
     for name, pairs in (("namespaceLabels", client.namespace_labels), ("pods", client.pods)):
@@ -85,8 +93,8 @@ def ways_out(settings: Settings) -> Iterator[Problem]:
         if said.egress == "open":
             rule = "isolation.egress is open, and pods connect to anything"
             yield Problem(key, one.range, rule, "remove it, or set isolation.egress: restricted")
-        elif ipaddress.ip_network(one.range).prefixlen == 0:
-            yield Problem(key, one.range, "that is every address there is", f"name the ranges, or {_OPEN}")
+        elif _is_wide(one.range):
+            yield Problem(key, one.range, _WIDE, f"name the ranges, or {_OPEN}")
     for key, url, server, public in _unknown(settings):
         if server.port not in public:
             yield Problem(
@@ -94,7 +102,8 @@ def ways_out(settings: Settings) -> Iterator[Problem]:
                 url,
                 "a NetworkPolicy knows addresses and no names: outside of the cluster pods reach the ranges that are "
                 f"listed, and public addresses on {egress.HTTPS}",
-                f"list its addresses: {_RANGES}: [{{range: 10.0.0.8/32, ports: [{server.port}]}}], or {_OPEN}",
+                f"of a Service of the cluster write NAME.NAMESPACE.svc; of others list the addresses: {_RANGES}: "
+                f"[{{range: 10.0.0.8/32, ports: [{server.port}]}}]; or {_OPEN}",
             )
 
 

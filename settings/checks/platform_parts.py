@@ -21,8 +21,12 @@ def check(settings: Settings) -> Iterator[Problem]:
     profile = PROFILES.get(dynamo.version)
     own = isinstance(dynamo.nats, CreateNats)
     if dynamo.nats_user is not None and own and dynamo.mode == "create":
+        asks = isinstance(dynamo.nats, CreateNats) and dynamo.nats.login != "none"
         rule = "the NATS that the program installs has a login of its own"
-        yield Problem("dynamo.natsUser", dynamo.nats_user, rule, "remove it; dynamo.nats.login: none is without one")
+        if not asks:
+            rule = "the NATS that the program installs asks for no login (dynamo.nats.login)"
+        fix = "remove it; dynamo.nats.login: none is without one" if asks else "remove it"
+        yield Problem("dynamo.natsUser", dynamo.nats_user, rule, fix)
     if dynamo.mode == "adopt" and "login" in dynamo.nats.model_fields_set:
         rule = "whoever installs the Dynamo platform decides whether its NATS asks for a login"
         fix = "remove it; dynamo.natsUser and the secret natsPassword are what the pods log in with"

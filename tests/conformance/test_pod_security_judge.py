@@ -23,7 +23,6 @@ pytestmark = pytest.mark.conformance
 
 Pod = dict[str, Any]
 _FOLDER: Final = Path(__file__).parent / "pod_security"
-_CONTAINER: Final = "containers.0"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,7 @@ import pytest
 
 from manifests.egress import INTERNET
 from reference.egress import Mode
-from rehearsal.simulator.kubernetes.network_policies import Address, allowed
+from rehearsal.simulator.kubernetes.network_policies import Address, allowed, matches
 from settings import artifacts, checks, parse, prerequisites
 from tests.answers import ENDPOINT, PRIVATE_ENDPOINT
 from tests.isolation import Site, site
@@ -128,6 +128,21 @@ def test_pods_of_others_in_a_namespace_of_theirs_are_left_alone() -> None:
     }
     nats = recording.find(name="dynamo-nats-policy").inputs["spec"]["ingress"][0]["from"]
     assert nats[1]["namespaceSelector"]["matchExpressions"][0]["values"] == ["team-serving"]
+
+
+def test_no_policy_selects_a_pod_of_others_in_a_namespace_of_theirs() -> None:
+    config = {
+        "namespaces": {"create": False, "downloads": "weights"},
+        "modelBucket": {**shipped("dev")["dynamo-a4x:modelBucket"], "download": True},
+    }
+    policies = run_program("dev", config=config).of_type("NetworkPolicy")
+    assert len(policies) > 5
+    for policy in policies:
+        chosen = policy.inputs["spec"]["podSelector"]
+        for labels in ({}, {"app": "theirs"}, {"app.kubernetes.io/name": "theirs"}):
+            assert not matches(chosen, labels), (policy.name, labels)
+    spaces = {policy.inputs["metadata"]["namespace"] for policy in policies}
+    assert {"weights", "dynamo-cloud", "nvidia-dra-driver-gpu"} <= spaces
 
 
 def test_the_etcd_chart_s_own_policy_which_lets_everybody_in_is_off() -> None:

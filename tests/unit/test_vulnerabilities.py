@@ -86,8 +86,9 @@ def test_a_layout_uses_what_its_arguments_and_its_shape_switch_on() -> None:
     old, new = PROFILES["0.7.0"], PROFILES["1.0.2"]
     small, large = "deepseek-r1-fp8-1p1d", "deepseek-r1-fp8-10p8d"
     assert set(exposure.features(layout.resolve(small, old), old)) == set()
-    assert set(exposure.features(layout.resolve(large, old), old)) == {Feature.DP_ATTENTION}
-    assert set(exposure.features(layout.resolve(large, new), new)) == {Feature.DP_ATTENTION, Feature.ENGINE_ROUTES}
+    assert set(exposure.features(layout.resolve(large, old), old)) == {Feature.NODES, Feature.DP_ATTENTION}
+    more = {Feature.NODES, Feature.DP_ATTENTION, Feature.ENGINE_ROUTES}
+    assert set(exposure.features(layout.resolve(large, new), new)) == more
     unset = Overrides(decode=RoleOverrides(environment={"SGLANG_USE_MESSAGE_QUEUE_BROADCASTER": None}))
     assert Feature.MESSAGE_QUEUE in exposure.features(layout.resolve(large, old, unset), old)
     assert set(exposure.features(layout.resolve(small, old, unset), old)) == set()
@@ -118,7 +119,8 @@ def test_the_worst_are_named_and_what_needs_more_than_is_in_use_is_not_counted()
     assert "SGLang none yet" in small.fix
     large = _concern(shipped("prod"))
     assert "CVE-2026-93034 (SGLang 0.5.4.post3, 9.8)" in large.finding
-    assert int(large.finding.split()[0]) == int(small.finding.split()[0]) + 1
+    # The sockets and the store of a role that spans nodes.
+    assert int(large.finding.split()[0]) == int(small.finding.split()[0]) + 2
     assert "CVE-2026-24254" not in large.finding
 
 
