@@ -54,16 +54,24 @@ def test_an_environment_is_isolated_and_opened_again_in_place(stack: str) -> Non
         assert rehearsal.state.leftovers() == []
 
 
-def test_the_roce_vpc_has_a_firewall_that_goes_before_it() -> None:
-    config = {
-        "dynamo-a4x:metadata": {"secureTags": {"tagKeys/1": "tagValues/2"}},
-        "dynamo-a4x:isolation": {"rdmaFirewall": "tagKeys/1"},
-        "dynamo-a4x:protect": False,
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_an_environment_lives_with_everything_closed_and_the_roce_vpc_s_firewall_goes_before_it(stack: str) -> None:
+    ours = stack == "prod"
+    config = copy.deepcopy(stacks.config(stack))
+    security = {"privilegedWorkers": False, "offlineWorkers": True, "restrictedFrontends": True}
+    config["dynamo-a4x:stacks"][0]["security"] = {**security, "bindToPodAddress": True}
+    config["dynamo-a4x:isolation"] = {
+        "egress": "private-googleapis",
+        **({"rdmaFirewall": "tagKeys/1"} if ours else {}),
     }
-    with Rehearsal("prod", config=config) as rehearsal:
+    if ours:
+        config["dynamo-a4x:cluster"]["binaryAuthorization"] = "PROJECT_SINGLETON_POLICY_ENFORCE"
+        config["dynamo-a4x:metadata"] = {"secureTags": {"tagKeys/1": "tagValues/2"}}
+        config["dynamo-a4x:protect"] = False
+    with Rehearsal(stack, config=config) as rehearsal:
         rehearsal.up()
-        assert len(rehearsal.state.find(FIREWALL_ASSOCIATION)) == 1
-        assert failures(compute("prod", rehearsal.export())) == []
+        assert len(rehearsal.state.find(FIREWALL_ASSOCIATION)) == int(ours)
+        assert failures(compute(stack, rehearsal.export())) == []
         assert rehearsal.up("again").changed == []
         rehearsal.destroy()
         assert rehearsal.state.leftovers() == []
