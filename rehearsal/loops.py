@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import threading
 import time
+from typing import cast
 
 _SECONDS = 2.0
 """How long `close` waits for runs that the SDK's own threads are still ending."""
+_LOOK_SECONDS, _LOOKS = 0.01, 5
+"""The SDK runs a loop again to cancel the program's tasks; one that is idle in so many looks it has left alone."""
 
 
 class EventLoops:
@@ -28,7 +31,11 @@ class EventLoops:
 
         def close_alone() -> None:
             with lock:
-                close()
+                try:
+                    close()
+                except AttributeError:
+                    # A close that the SDK's run came into has closed the sockets, and nothing else.
+                    asyncio.BaseEventLoop.close(cast("asyncio.BaseEventLoop", loop))
 
         vars(loop)["close"] = close_alone
         self._loops.append(loop)
@@ -37,11 +44,12 @@ class EventLoops:
         """Close what the SDK has not closed. Idempotent."""
         deadline = time.monotonic() + _SECONDS
         for loop in self._loops:
+            idle = 0
             while not loop.is_closed() and time.monotonic() < deadline:
-                if loop.is_running():
-                    time.sleep(0.01)
-                else:
-                    # The SDK's thread may have begun to run it again, to cancel the program's tasks.
-                    with contextlib.suppress(RuntimeError):
-                        loop.close()
+                idle = 0 if loop.is_running() else idle + 1
+                if idle < _LOOKS:
+                    time.sleep(_LOOK_SECONDS)
+                    continue
+                with contextlib.suppress(RuntimeError):
+                    loop.close()
         self._loops.clear()

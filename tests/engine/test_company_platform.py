@@ -152,13 +152,17 @@ def test_an_environment_gives_its_namespaces_up_with_everything_in_them_in_place
         before = namespaces(rehearsal)
         rehearsal.set_config({"dynamo-a4x:namespaces": {"create": False}})
         changed = rehearsal.preview().changed
-        assert {step.op for step in changed} == {"create", "update"}
-        # Pods of others may come into the namespace from then on.
+        # Pods of others may come into the namespaces from then on.
         assert sorted(step.name for step in changed if step.op == "update") == [
+            "dra-driver-rest-policy",
             "dynamo-etcd-policy",
             "dynamo-nats-policy",
+            "dynamo-rest-policy",
             "r1-1p1d-rest-policy",
         ]
+        gone = sorted(step.name for step in changed if step.op == "delete")
+        assert gone == ["dynamo-rest-named-policy", "kai-kai-policy"]
+        assert {step.op for step in changed} == {"create", "update", "delete"}
         rehearsal.up()
         assert namespaces(rehearsal) == before
         rehearsal.up_without_change()

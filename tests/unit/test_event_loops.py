@@ -27,6 +27,19 @@ class SlowLoop(asyncio.SelectorEventLoop):
         self.entered -= 1
 
 
+class InterruptedLoop(asyncio.SelectorEventLoop):
+    """Is run by another thread when its first `close` has closed its sockets, and nothing else."""
+
+    begun = False
+
+    def close(self) -> None:
+        if not self.begun:
+            self.begun = True
+            getattr(self, "_close_self_pipe")()  # noqa: B009 - asyncio's own
+            raise RuntimeError("Cannot close a running event loop")
+        super().close()
+
+
 def test_a_loop_that_the_sdk_closes_at_the_same_moment_is_closed_by_one_thread_at_a_time() -> None:
     loop, loops = SlowLoop(), EventLoops()
     loops.add(loop)
@@ -56,3 +69,10 @@ def test_the_loop_of_an_aborted_run_is_closed_and_one_that_still_ends_is_waited_
     assert aborted.is_closed()
     assert ending.is_closed()
     loops.close()
+
+
+def test_a_loop_whose_closing_was_interrupted_is_closed_in_the_end() -> None:
+    loop, loops = InterruptedLoop(), EventLoops()
+    loops.add(loop)
+    loops.close()
+    assert loop.is_closed()
