@@ -15,9 +15,10 @@ from serving_rules.layout import Layout
 
 READINESS_NAME: Final = "readiness-check"
 BARRIER_NAME: Final = "teardown-barrier"
-DOWNLOAD_NAME: Final = "model-download"
 """Names of the Job of the readiness check and of the Deployment of the teardown barrier, and of their other objects,
 one of each in a stack's namespace."""
+DOWNLOAD_NAME: Final = "model-download"
+"""What the pods of downloads are called by their label."""
 
 
 def service_name(stack: str) -> str:

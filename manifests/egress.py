@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reference import egress
+from reference.naming import NAMESPACE_LABEL
 from reference.outbound import Address
-
-NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""Label of every namespace with its name, which the API server sets."""
 
 Rule = Mapping[str, Any]
 

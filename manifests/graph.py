@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from manifests import certificates, gcsfuse, gpu_pod, launch, pod_security
+from manifests import certificates, gcsfuse, gpu_pod, launch, restricted
 from manifests.gpu_pod import Value
-from reference import machines, nats
-from reference import pod_security as standards
+from reference import machines, nats, pod_security
 from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
@@ -167,8 +166,8 @@ def _add_volumes(pod: dict[str, Any], volumes: Sequence[ExtraVolume]) -> None:
 def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
     size = FRONTEND.requests()
     scratch = {"ephemeral-storage": "30Gi"}
-    trusted, restricted = placement.certificates is not None, placement.security.restricted_frontends
-    plain = {**(standards.ENVIRONMENT if restricted else {}), **placement.frontend_environment}
+    trusted, without_root = placement.certificates is not None, placement.security.restricted_frontends
+    plain = {**(pod_security.ENVIRONMENT if without_root else {}), **placement.frontend_environment}
     variables = [*_listed(plain), *_nats_login(placement)]
     return {
         "componentType": "frontend",
@@ -192,7 +191,7 @@ def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
                 node_selector(placement.frontend_nodes, placement.node_pool),
                 placement.frontend_tolerations,
             ),
-            **({"securityContext": pod_security.pod()} if restricted else {}),
+            **({"securityContext": restricted.pod()} if without_root else {}),
             "affinity": _apart(_labels("frontend", placement)),
             "volumes": [
                 {"name": "local-ssd", "emptyDir": {}},
@@ -201,7 +200,7 @@ def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
             ],
             "mainContainer": {
                 "image": placement.frontend_image,
-                **({"securityContext": pod_security.container()} if restricted else {}),
+                **({"securityContext": restricted.container()} if without_root else {}),
                 "volumeMounts": [
                     {"name": "local-ssd", "mountPath": "/gcs-cache"},
                     {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
@@ -280,14 +279,14 @@ def _environment(role: WorkerRole, layout: Layout, security: Security) -> list[d
         "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
         "MODEL_PATH": gcsfuse.model_path(layout.model),
         **layout.environment(role),
-        **(standards.OFFLINE if security.offline_workers else {}),
+        **(pod_security.OFFLINE if security.offline_workers else {}),
     }
     if not security.bind_to_pod_address:
         return _listed(variables)
-    variables.pop(standards.SYSTEM_HOST, None)
+    variables.pop(pod_security.SYSTEM_HOST, None)
     return [
         *_listed(variables),
-        {"name": standards.SYSTEM_HOST, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": pod_security.SYSTEM_HOST, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
     ]
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from manifests.commands import BARRIER_NAME, DOWNLOAD_NAME, READINESS_NAME, bench_name
-from manifests.egress import INTERNET, NAMESPACE_LABEL, Rule, to_pods
+from manifests.egress import INTERNET, Rule, to_pods
 from reference.egress import Destination, WayOut
 from reference.flows import FRONTEND_PORT, Flow, Part, Party
-from reference.naming import ROLE_LABEL, STACK_LABEL
+from reference.naming import NAME_LABEL, NAMESPACE_LABEL, ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import WORKER_ROLES
 
-NAME_LABEL: Final = "app.kubernetes.io/name"
 COMPUTE_DOMAIN_LABEL: Final = "resource.nvidia.com/computeDomain"
 """Label of the driver's IMEX daemons (templates/compute-domain-daemon.tmpl.yaml)."""
 

@@ -9,12 +9,13 @@ from typing import Any
 from manifests import egress as rules
 from manifests import network_policies
 from manifests.egress import INTERNET, Rule
-from manifests.network_policies import NAME_LABEL, Place
+from manifests.network_policies import Place
 from program.infrastructure import Infrastructure
 from reference import egress, flows, outbound
 from reference.dynamo import PROFILES
 from reference.egress import Destination
 from reference.flows import Part
+from reference.naming import NAME_LABEL
 from settings import Settings
 from settings.model import Stack
 

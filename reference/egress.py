@@ -9,12 +9,14 @@ Marks of a source as in `flows`.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from reference.dynamo import DynamoProfile
-from reference.flows import Part, Party
+from reference.firewall import GOOGLE_APIS
+from reference.flows import ETCD_PORT, FRONTEND_PORT, NATS_PORT, Part, Party
 
 Mode = Literal["open", "restricted", "private-googleapis"]
 Destination = Literal[
@@ -57,7 +59,7 @@ DNS_ADDRESSES: Final = ("169.254.20.10/32", "169.254.169.254/32")
 """NodeLocal DNSCache; Cloud DNS."""
 METADATA: Final[Mapping[str, tuple[int, ...]]] = {"169.254.169.254/32": (80, 8080), "169.254.169.252/32": (987, 988)}
 """Of Dataplane V2, which judges before the address is translated, and of Calico, which judges after it."""
-PRIVATE_APIS: Final = tuple(f"199.36.153.{last}" for last in range(8, 12))
+PRIVATE_APIS: Final = tuple(str(address) for address in ipaddress.ip_network(GOOGLE_APIS))
 """Addresses of private.googleapis.com."""
 ZONE: Final = "googleapis.com."
 """Name of the private zone that leads there."""
@@ -122,7 +124,7 @@ class Where:
 
 DESTINATIONS: Final[Mapping[Destination, Where]] = {
     "the stack's pods": Where("workers and frontends of the same stack, every port", "reference/flows.py"),
-    "frontends": Where("those of the stack, TCP 8000", "reference/flows.py"),
+    "frontends": Where(f"those of the stack, TCP {FRONTEND_PORT}", "reference/flows.py"),
     "fabric test": Where("the pods of the same test, every port", "reference/flows.py"),
     "DNS": Where(
         "kube-dns and node-local-dns in kube-system, 169.254.20.10 (NodeLocal DNSCache), 169.254.169.254 (Cloud DNS); "
@@ -134,7 +136,7 @@ DESTINATIONS: Final[Mapping[Destination, Where]] = {
         "GKE: Workload Identity with network policies [d]",
     ),
     "Google's APIs": Where(
-        "with `restricted` as the internet; with `private-googleapis` 199.36.153.8/30, TCP 443",
+        f"with `restricted` as the internet; with `private-googleapis` {GOOGLE_APIS}, TCP {HTTPS}",
         "VPC: configure Private Google Access [d]",
     ),
     "API server": Where(
@@ -142,11 +144,13 @@ DESTINATIONS: Final[Mapping[Destination, Where]] = {
         "address; TCP 443",
         "the Service's address is translated before a policy judges: endpoints of kubernetes.default [i]",
     ),
-    "NATS": Where("the platform's pods, TCP 4222, or `dynamo.nats.address`", "chart nats 1.3.2 [v]"),
-    "etcd": Where("the platform's pods, TCP 2379, or `dynamo.etcd.address`", "bitnami/charts etcd [s]"),
+    "NATS": Where(f"the platform's pods, TCP {NATS_PORT}, or `dynamo.nats.address`", "chart nats 1.3.2 [v]"),
+    "etcd": Where(f"the platform's pods, TCP {ETCD_PORT}, or `dynamo.etcd.address`", "bitnami/charts etcd [s]"),
     "model hub": Where(
         "`pods.proxy`, `pods.hubEndpoint`, else huggingface.co as the internet", "reference/outbound.py"
     ),
     "package index": Where("`pods.proxy`, `pods.pipIndex`, else pypi.org as the internet", "reference/outbound.py"),
-    "internet": Where("every public address, TCP 443", "https://cloud.google.com/vpc/docs/subnets#valid-ranges [d]"),
+    "internet": Where(
+        f"every public address, TCP {HTTPS}", "https://cloud.google.com/vpc/docs/subnets#valid-ranges [d]"
+    ),
 }

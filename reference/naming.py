@@ -22,6 +22,12 @@ DOMAIN_LABEL: Final = f"{PROJECT}/domain"
 
 ROLE_LABEL: Final = f"{PROJECT}/role"
 
+NAME_LABEL: Final = "app.kubernetes.io/name"
+"""Label with the name of an application, on pods of charts and on the program's own that are not a stack's."""
+
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""Label of every namespace with its name, which the API server sets."""
+
 TEMPLATE_ANNOTATION: Final = f"{PROJECT}/pod-template"
 """Annotation on every pod of a serving stack: hash of its role's pod template."""
 

@@ -6,9 +6,9 @@ python -m tools.isolation_reference --write    # writes it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from reference import egress, flows
 from reference.dynamo import PROFILES
@@ -31,38 +31,42 @@ _PLACES: Final[Mapping[Part, str]] = {
 }
 
 
+Row = TypeVar("Row", Flow, WayOut)
+
+
 def table() -> str:
     """The section with its heading."""
-    found: dict[Flow, list[str]] = {}
-    for release in _RELEASES:
-        for flow in flows.of(PROFILES[release]):
-            found.setdefault(flow, []).append(release)
     lines = [
         _BEGIN,
         "| namespace | listens | port | who may connect | releases | what, and source |",
         "|---|---|---|---|---|---|",
     ]
-    for flow, releases in found.items():
+    rows = _rows([list(flows.of(PROFILES[release])) for release in _RELEASES], lambda flow: (flow.part, flow.listener))
+    for flow, releases in rows:
         ports = ", ".join(map(str, flow.ports)) or ("all" if flow.sources else "none")
         who = ", ".join(flow.sources) or "nobody"
-        cells = (_PLACES[flow.part], flow.listener, ports, who, _which(releases), f"{flow.what}; {flow.source}")
+        cells = (_PLACES[flow.part], flow.listener, ports, who, releases, f"{flow.what}; {flow.source}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _which(releases: Sequence[str]) -> str:
-    return "all" if len(releases) == len(_RELEASES) else ", ".join(f"{release[:3]}" for release in releases)
+def _rows(of_releases: Sequence[Sequence[Row]], pods: Callable[[Row], tuple[str, str]]) -> Iterator[tuple[Row, str]]:
+    """Each row once with its releases; those of the same pods stand together."""
+    found: dict[tuple[str, str], dict[Row, list[str]]] = {}
+    for release, rows in zip(_RELEASES, of_releases, strict=True):
+        for row in rows:
+            found.setdefault(pods(row), {}).setdefault(row, []).append(release)
+    for rows in found.values():
+        for row, releases in rows.items():
+            yield row, "all" if len(releases) == len(_RELEASES) else ", ".join(one[:3] for one in releases)
 
 
 def ways_out() -> str:
     """The tables of what pods connect to, and where that is, with their heading."""
-    found: dict[WayOut, list[str]] = {}
-    for release in _RELEASES:
-        for way in egress.of(PROFILES[release]):
-            found.setdefault(way, []).append(release)
     lines = [_OUT, "| namespace | pods | connect to | releases | source |", "|---|---|---|---|---|"]
-    for way, releases in found.items():
-        cells = (_PLACES[way.part], way.party, ", ".join(way.to), _which(releases), way.source)
+    rows = _rows([list(egress.of(PROFILES[release])) for release in _RELEASES], lambda way: (way.part, way.party))
+    for way, releases in rows:
+        cells = (_PLACES[way.part], way.party, ", ".join(way.to), releases, way.source)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| destination | addresses and ports | source |", "|---|---|---|"]
     lines += [f"| {name} | {where.addresses} | {where.source} |" for name, where in egress.DESTINATIONS.items()]

@@ -15,11 +15,9 @@ import pulumi_kubernetes as kubernetes
 
 from components.network_policies import Specs, network_policies
 from components.platform.owned_namespace import namespace_for
-from manifests import certificates, gcsfuse, pod_security
+from manifests import certificates, gcsfuse, restricted
 from manifests.commands import DOWNLOAD_NAME
-from manifests.network_policies import NAME_LABEL
-from reference import capacity, machines, naming, outbound
-from reference import pod_security as standards
+from reference import capacity, machines, naming, outbound, pod_security
 from reference.registry import HF_KEY, HF_SECRET
 
 HUGGINGFACE_HUB: Final = "2.4.0"
@@ -122,7 +120,7 @@ class ModelDownload(pulumi.ComponentResource):
             {"name": "HF_HOME", "value": f"{_SCRATCH}/hf"},
             # Where pip installs for a user, and looks for its programs.
             {"name": "PYTHONUSERBASE", "value": f"{_SCRATCH}/python"},
-            *({"name": name, "value": value} for name, value in standards.ENVIRONMENT.items()),
+            *({"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()),
             *({"name": name, "value": value} for name, value in args["variables"].items()),
             {
                 "name": HF_KEY,
@@ -151,13 +149,13 @@ class ModelDownload(pulumi.ComponentResource):
                 "backoff_limit": 10,
                 "template": {
                     "metadata": {
-                        "labels": {NAME_LABEL: DOWNLOAD_NAME},
+                        "labels": {naming.NAME_LABEL: DOWNLOAD_NAME},
                         "annotations": dict(gcsfuse.ANNOTATIONS),
                     },
                     "spec": {
                         "service_account_name": account.metadata["name"],
                         "automount_service_account_token": False,
-                        "security_context": pod_security.pod(owns_volumes=True),
+                        "security_context": restricted.pod(owns_volumes=True),
                         "restart_policy": "OnFailure",
                         # A Job's template is immutable, so what is not needed is left out.
                         "node_selector": None if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
@@ -168,19 +166,19 @@ class ModelDownload(pulumi.ComponentResource):
                                 "image": args["image"],
                                 "command": ["/bin/sh", "-c", SCRIPT],
                                 "env": environment,
-                                "security_context": pod_security.container(read_only=True),
+                                "security_context": restricted.container(read_only=True),
                                 "resources": {"requests": capacity.MODEL_DOWNLOAD.requests()},
                                 "volume_mounts": [
                                     {"name": gcsfuse.VOLUME, "mount_path": gcsfuse.MODEL_ROOT},
                                     {"name": "scratch", "mount_path": _SCRATCH},
-                                    {"name": "tmp", "mount_path": standards.HOME},
+                                    {"name": "tmp", "mount_path": pod_security.HOME},
                                     *mounts,
                                 ],
                             }
                         ],
                         "volumes": [
                             # With the group of its pod (`gid`, and modes 664 and 775) unless the options say more.
-                            gcsfuse.volume(args["bucket"], f"uid={pod_security.USER}"),
+                            gcsfuse.volume(args["bucket"], f"uid={restricted.USER}"),
                             {"name": "scratch", "empty_dir": {}},
                             {"name": "tmp", "empty_dir": {}},
                             *trusted,

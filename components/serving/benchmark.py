@@ -12,9 +12,8 @@ from typing import Any, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import commands, gcsfuse, graph, pod_security
-from reference import naming
-from reference import pod_security as standards
+from manifests import commands, gcsfuse, graph, restricted
+from reference import naming, pod_security
 from reference.footprint import BENCHMARK
 from reference.machines import Toleration
 from serving_rules.layout import Layout
@@ -71,10 +70,10 @@ class BenchmarkClient(pulumi.ComponentResource):
         stack, layout = args["stack"], args["layout"]
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
         # Without the stack label, which would count this pod among the stack's own.
-        selector = {"app.kubernetes.io/name": commands.bench_name(stack)}
+        selector = {naming.NAME_LABEL: commands.bench_name(stack)}
         tolerations: Any = [dict(toleration) for toleration in args["tolerations"]]
         environment: list[kubernetes.core.v1.EnvVarArgsDict] = [
-            {"name": name, "value": value} for name, value in standards.ENVIRONMENT.items()
+            {"name": name, "value": value} for name, value in pod_security.ENVIRONMENT.items()
         ]
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-client",
@@ -96,7 +95,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                     "spec": {
                         "service_account_name": args["service_account"],
                         "automount_service_account_token": False,
-                        "security_context": pod_security.pod(owns_volumes=True),
+                        "security_context": restricted.pod(owns_volumes=True),
                         "image_pull_secrets": None if args["pull_secret"] is None else [{"name": args["pull_secret"]}],
                         "node_selector": graph.node_selector(args["nodes"], args["node_pool"]),
                         "tolerations": tolerations,
@@ -107,9 +106,9 @@ class BenchmarkClient(pulumi.ComponentResource):
                                 "image": args["image"],
                                 "command": ["sleep", "infinity"],
                                 # It writes its results where it is started, and what it downloads to /tmp.
-                                "working_dir": standards.HOME,
+                                "working_dir": pod_security.HOME,
                                 "env": environment,
-                                "security_context": pod_security.container(read_only=True),
+                                "security_context": restricted.container(read_only=True),
                                 "resources": {
                                     "requests": BENCHMARK.requests(),
                                     "limits": {"memory": "16Gi"},
@@ -120,7 +119,7 @@ class BenchmarkClient(pulumi.ComponentResource):
                                         "mount_path": gcsfuse.MODEL_ROOT,
                                         "read_only": True,
                                     },
-                                    {"name": "scratch", "mount_path": standards.HOME},
+                                    {"name": "scratch", "mount_path": pod_security.HOME},
                                 ],
                             }
                         ],

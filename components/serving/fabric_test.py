@@ -135,7 +135,7 @@ class FabricTest(pulumi.ComponentResource):
             metadata=metadata | {"annotations": {"pulumi.com/skipAwait": "true"}},
             spec={
                 "cluster_ip": "None",
-                "selector": {"app.kubernetes.io/name": NAME},
+                "selector": {naming.NAME_LABEL: NAME},
                 "publish_not_ready_addresses": True,
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
@@ -164,7 +164,7 @@ class FabricTest(pulumi.ComponentResource):
                 "active_deadline_seconds": seconds,
                 "template": {
                     "metadata": {
-                        "labels": {"app.kubernetes.io/name": NAME},
+                        "labels": {naming.NAME_LABEL: NAME},
                         "annotations": gpu_pod.nic_annotations(nics),
                     },
                     "spec": pod,

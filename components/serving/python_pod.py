@@ -8,7 +8,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from manifests import pod_security
+from manifests import restricted
 from reference import machines
 from reference.capacity import Size
 
@@ -61,7 +61,7 @@ def python_pod(args: PythonPodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
         "enable_service_links": False,
         "node_selector": {} if args["on_a4x"] else {machines.ARCH_KEY: "amd64"},
         "tolerations": [{**toleration} for toleration in args["tolerations"]],
-        "security_context": pod_security.pod(),
+        "security_context": restricted.pod(),
         "containers": [
             {
                 "name": args["name"],
@@ -69,7 +69,7 @@ def python_pod(args: PythonPodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "working_dir": CODE_FOLDER,
                 "command": args["command"],
                 "resources": {"requests": args["requests"].requests(), "limits": {"cpu": "1", "memory": "256Mi"}},
-                "security_context": pod_security.container(read_only=True),
+                "security_context": restricted.container(read_only=True),
                 "volume_mounts": [
                     {"name": "code", "mount_path": CODE_FOLDER, "read_only": True},
                     {"name": "config", "mount_path": CONFIG_FOLDER, "read_only": True},

@@ -127,7 +127,7 @@ class ReadinessCheck(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
         seconds = 60 * args["deadline_minutes"] + START_SECONDS
-        pod_labels = {"app.kubernetes.io/name": NAME}
+        pod_labels = {naming.NAME_LABEL: NAME}
         kubernetes.batch.v1.Job(
             f"{name}-job",
             metadata=metadata,

@@ -99,7 +99,7 @@ class TeardownBarrier(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, provider=args["provider"], delete_before_replace=False),
         )
         # Not the stack label, which would count this pod among the stack's own.
-        selector = {"app.kubernetes.io/name": NAME}
+        selector = {naming.NAME_LABEL: NAME}
         pod = python_pod(
             {
                 "name": NAME,

@@ -15,16 +15,13 @@ from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warn
 from preflight.site import Site
 from reference import flows
 from reference.dynamo import PROFILES
-from reference.naming import ROLE_LABEL, STACK_LABEL
+from reference.naming import NAME_LABEL, NAMESPACE_LABEL, ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import WORKER_ROLES
 from settings.model import Stack
 
 Finding = tuple[str, str]
 """A finding and its fix."""
 
-_NAME: Final = "app.kubernetes.io/name"
-_NAMESPACE: Final = "kubernetes.io/metadata.name"
-"""Label of every namespace with its name, which the API server sets."""
 _PARTIES: Final = {"workers": WORKER_ROLES, "frontends": ("frontend",)}
 """Pods of a stack, by role."""
 _NEEDED: Final = "each other, DNS, the metadata server, Cloud Storage, NATS and, with Dynamo 0.7, etcd"
@@ -115,12 +112,12 @@ def _sources(site: Site, cluster: Cluster) -> Iterator[_Source]:
     for stack in site.settings.stacks:
         pod = _pod(site, stack, WORKER_ROLES[0])
         if site.settings.namespaces.create:
-            yield _Source(stack, pod, {_NAMESPACE: stack.space, STACK_LABEL: stack.name}, complete=False)
+            yield _Source(stack, pod, {NAMESPACE_LABEL: stack.space, STACK_LABEL: stack.name}, complete=False)
             continue
         found = site.cloud.namespace(cluster, stack.space)
         # The check of namespaces says of one that it is not there.
         if found is not None:
-            yield _Source(stack, pod, {_NAMESPACE: stack.space, **found.labels}, complete=True)
+            yield _Source(stack, pod, {NAMESPACE_LABEL: stack.space, **found.labels}, complete=True)
 
 
 def _platform(site: Site, cluster: Cluster) -> Iterator[Finding]:
@@ -132,7 +129,7 @@ def _platform(site: Site, cluster: Cluster) -> Iterator[Finding]:
     if PROFILES[site.settings.dynamo.version].needs_etcd:
         ports["etcd"] = flows.ETCD_PORT
     for pod in site.pods(cluster) if policies else ():
-        port = ports.get(pod.labels.get(_NAME, "")) if pod.namespace == space else None
+        port = ports.get(pod.labels.get(NAME_LABEL, "")) if pod.namespace == space else None
         chosen = [p for p in policies if selects(p.spec.get("podSelector"), pod.labels)]
         if port is None or not chosen:
             continue

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from manifests import pod_security
+from manifests import restricted
 from rehearsal.simulator.kubernetes.pod_security import STANDARDS, violations
 from tests.conformance import go_programs
 from tests.pods import described, standard_of
@@ -48,8 +48,8 @@ def _judged(questions: Sequence[tuple[str, dict[str, Any], Pod]]) -> list[str]:
 
 def _plain() -> Pod:
     """A pod that satisfies every standard."""
-    containers = [{"name": name, "image": "x", "securityContext": pod_security.container()} for name in ("a", "b")]
-    return {"securityContext": pod_security.pod(), "containers": containers}
+    containers = [{"name": name, "image": "x", "securityContext": restricted.container()} for name in ("a", "b")]
+    return {"securityContext": restricted.pod(), "containers": containers}
 
 
 def _set(path: str, value: Any) -> Callable[[Pod], None]:
