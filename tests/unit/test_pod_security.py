@@ -115,6 +115,12 @@ def test_a_company_says_itself_what_its_namespaces_watch() -> None:
         assert said.items() <= space.inputs["metadata"]["labels"].items()
 
 
+def test_labels_of_a_company_are_for_no_namespace_that_is_only_read() -> None:
+    said = {"pod-security.kubernetes.io/warn": "privileged"}
+    config = {"metadata": {"namespaceLabels": said}, "namespaces": {"create": False}}
+    assert run_program("dev", config=config).of_type("NetworkPolicy")
+
+
 def test_workers_without_privileges_have_what_rdma_needs_and_no_more() -> None:
     plain, less = services(), services(Security(privileged_workers=False))
     assert less["Frontend"] == plain["Frontend"]
