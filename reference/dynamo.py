@@ -11,12 +11,13 @@ real API server (without GPUs).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from reference import charts, nats
 from reference.machines import Toleration
 from reference.platform_parts import OWN, PlatformParts
+from reference.sglang import RELEASES, Migration, SglangRelease
 
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """NVIDIA's repository of the Dynamo charts, readable without an account."""
@@ -39,27 +40,13 @@ DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
 The operator grants these only to a service account of its own (its `internal/discovery/resource.go`)."""
 
 
-@dataclass(frozen=True)
-class ArgumentMigration:
-    """A server argument or environment variable of the layouts that a release does not accept as written."""
-
-    name: str
-    """Argument (without dashes) or variable to remove."""
-
-    reason: str
-    arguments: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, "str | int | float | bool"])
-    """Replacement arguments."""
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Replacement variables."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class DynamoProfile:
     """One Dynamo release as this program deploys it."""
 
     version: str
     sglang: str
-    """SGLang release in the runtime image."""
+    """SGLang release in the runtime image, or in a stack's own."""
 
     crds_chart: str | None
     """Chart of the custom resource definitions; None where the operator applies them itself."""
@@ -69,7 +56,20 @@ class DynamoProfile:
     runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
     """Image of workers and frontends, without a tag."""
 
-    graph_api: str = "nvidia.com/v1alpha1"
+    graph_api: Literal["nvidia.com/v1alpha1", "nvidia.com/v1beta1"] = "nvidia.com/v1alpha1"
+    """API version of the graphs. From 1.2 on v1alpha1 is deprecated, and a graph in another version is another object:
+    in place 1.2 refuses it, and 1.5 damages it (seen)."""
+    min_available: bool = False
+    """Whether a role says how many of its replicas start together, and a graph its priority class (from 1.3 on;
+    1.2 refuses both fields: seen)."""
+    runtime_version: bool = False
+    """Whether the operator wants to know the runtime's release of every image: by a tag that is one, or by
+    `runtimeVersionOverride` (from 1.4 on)."""
+    one_worker_hash: bool = False
+    """Whether a change of one worker role replaces the pods of both (seen on 1.5; before, each role rolls alone)."""
+    reverts_mix: bool = False
+    """Whether an exact revert during a rollout ends with pods of both states, for good (seen with Grove alpha.8 on 1.2;
+    1.5 heals by itself)."""
     kubernetes: tuple[int, int] = (34, 36)
     """First and last supported minor version of Kubernetes 1.x: below 1.34 DRA needs beta APIs that can never be
     disabled again."""
@@ -78,6 +78,13 @@ class DynamoProfile:
     """Where the images of the chart's Grove are."""
     grove_version: str = "v0.1.0-alpha.6"
 
+    kai: tuple[int, int, int] = (0, 9, 0)
+    """First release of KAI that its operator and Grove take."""
+    in_place_from: tuple[str, ...] = ()
+    """Releases from which this one is reached in place, under running stacks."""
+
+    needs_nats: bool = True
+    """Whether workers and frontends exchange requests or events through NATS."""
     needs_etcd: bool = False
     """Whether workers and frontends find each other through etcd; else nothing uses it."""
 
@@ -125,16 +132,36 @@ class DynamoProfile:
     own_arguments_in_config: bool = True
     """Whether the `--config` file may contain arguments of `dynamo.sglang` beside those of SGLang."""
 
-    decode_needs_round_robin_balance: bool = False
-    """Whether SGLang rejects a decode role with data parallelism but no `prefill-round-robin-balance`."""
-
-    migrations: tuple[ArgumentMigration, ...] = ()
-    """Changes to the layouts' arguments and variables, which are written for 0.7.0."""
+    working_dir: str | None = None
+    """Folder in which workers start; None: the image's own."""
+    root_image: bool = True
+    """Whether the image's user is root; from 1.1 on it is `dynamo`, who may not write compiled kernels."""
+    deepep_in_image: bool = True
+    """Whether the image has a DeepEP for GB200: those with CUDA 12.9, the last of them 1.2.1, can; SGLang's image with
+    CUDA 13 has none (sgl-project/sglang#26413)."""
+    worker_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the workers that a layout may set otherwise."""
+    image_migrations: tuple[Migration, ...] = ()
+    """Changes to the layouts' variables, which are written for the image of 0.7.0."""
 
     @property
     def image(self) -> str:
         """The runtime image with the tag of this release."""
         return f"{self.runtime_image}:{self.version}"
+
+    @property
+    def server(self) -> SglangRelease:
+        """The SGLang release."""
+        return RELEASES[self.sglang]
+
+    @property
+    def migrations(self) -> tuple[Migration, ...]:
+        """All changes to the layouts' arguments and variables, which are written for 0.7.0."""
+        return (*self.image_migrations, *self.server.migrations)
+
+    def serving(self, sglang: str | None) -> DynamoProfile:
+        """This profile with another SGLang release in the image; None: its own."""
+        return self if sglang is None else replace(self, sglang=sglang)
 
     def makes_volumes(self, parts: PlatformParts) -> bool:
         """Whether the release has a NATS or an etcd of its own, and so volumes."""
@@ -240,7 +267,7 @@ def _before_1(version: str) -> DynamoProfile:
         grove="ghcr.io/nvidia/grove",
         grove_version="v0.1.0-alpha.3",
         ssh_key_images=("bitnamisecure/git:latest", "alpine/k8s:1.34.1"),
-        decode_needs_round_robin_balance=True,
+        working_dir="/sgl-workspace/dynamo/components/backends/sglang",
         # The recipe's NCCL values were tuned with these.
         gib_version="v1.0.7",
         install_nccl=True,
@@ -264,22 +291,71 @@ def _from_1(version: str) -> DynamoProfile:
         values_style="global",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
-        migrations=(
-            ArgumentMigration(
-                "prefill-round-robin-balance",
-                "SGLang 0.5.9 does without it, and its --config reader refuses the deprecated argument",
-            ),
-            ArgumentMigration(
-                "SGLANG_ENABLE_FLASHINFER_GEMM",
-                "deprecated in SGLang 0.5.9 for an argument",
-                arguments={"fp8-gemm-backend": "flashinfer_trtllm"},
-            ),
-            ArgumentMigration(
-                "SGL_DISABLE_TP_MEMORY_INBALANCE_CHECK",
-                "SGLang 0.5.9 copies its value to SGLANG_ENABLE_..., which means the opposite: 1 switches the check on",
-                environment={"SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"},
-            ),
-        ),
+        working_dir="/sgl-workspace/dynamo/components/backends/sglang",
+    )
+
+
+_LIBRARY_PATH: Final = Migration(
+    "LD_LIBRARY_PATH",
+    "from 1.1 on the image has other libraries, in a path of its own, which the start script extends",
+)
+
+
+def _from_1_2(version: str) -> DynamoProfile:
+    """1.2.x: graphs in v1beta1; the last images with CUDA 12.9.
+
+    The operator near 1.2.1 was run with Grove alpha.8 and KAI 0.13.4; the chart was read. The gang holds all pods of
+    frontend, decode and the first prefill replica.
+    """
+    return DynamoProfile(
+        version=version,
+        sglang="0.5.11",
+        crds_chart=None,
+        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        graph_api="nvidia.com/v1beta1",
+        reverts_mix=True,
+        nats_login=True,
+        values_style="global",
+        image_lookup_switch="pod",
+        grove_version="v0.1.0-alpha.8",
+        kai=(0, 13, 4),
+        pod_rules=DISCOVERY_RULES,
+        own_arguments_in_config=False,
+        root_image=False,
+        privileged_workers=False,
+        image_migrations=(_LIBRARY_PATH,),
+    )
+
+
+def _from_1_5(version: str) -> DynamoProfile:
+    """1.5.x: neither NATS nor etcd; roles say how many replicas start together; images with CUDA 13.
+
+    The operator of 2026-08-21 (chart 1.5.0-dev) was run with Grove at fcc3b3bb (about alpha.13) and KAI 0.17.0; a
+    chart of mid-September was read.
+    """
+    return DynamoProfile(
+        version=version,
+        sglang="0.5.18",
+        crds_chart=None,
+        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        graph_api="nvidia.com/v1beta1",
+        min_available=True,
+        runtime_version=True,
+        one_worker_hash=True,
+        needs_nats=False,
+        values_style="global",
+        image_lookup_switch="pod",
+        grove_version="v0.1.0-alpha.13",
+        kai=(0, 17, 0),
+        pod_rules=DISCOVERY_RULES,
+        frontend_asks_hub=False,
+        own_arguments_in_config=False,
+        root_image=False,
+        privileged_workers=False,
+        deepep_in_image=False,
+        # A canary request of the operator's health check goes through the engine; not seen with 32 data-parallel ranks.
+        worker_environment={"DYN_HEALTH_CHECK_ENABLED": "false"},
+        image_migrations=(_LIBRARY_PATH,),
     )
 
 
@@ -287,10 +363,9 @@ PROFILES: Final[Mapping[str, DynamoProfile]] = {
     profile.version: profile
     for profile in (
         _before_1("0.7.0"),
-        _before_1("0.7.1"),
-        _from_1("1.0.0"),
-        _from_1("1.0.1"),
         _from_1("1.0.2"),
+        _from_1_2("1.2.1"),
+        _from_1_5("1.5.1"),
     )
 }
 

@@ -20,7 +20,7 @@ def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
 
     Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does not need it (set in the profile).
     """
-    if not context.profile.decode_needs_round_robin_balance:
+    if not context.profile.server.decode_needs_round_robin_balance:
         return
     prefill, decode = context.role("prefill"), context.role("decode")
     if decode.parallel.data > 1 and not decode.values.flag("prefill-round-robin-balance"):
