@@ -110,6 +110,7 @@ faults: $(INSTALLED)
 	@$(BIN)/pytest -v --numprocesses 2 -m 'whole or not whole' --timeout 3600 tests/resilience $(ARGS)
 
 mutants: $(INSTALLED)
+	@$(GET_ENGINE)
 	@$(BIN)/python -m mutants $(ARGS)
 
 # Data and pages that are made, not written: run after a layout, a rule or an SGLang release has changed.

@@ -25,15 +25,16 @@ source /usr/local/gib/scripts/set_nccl_env.sh || { echo 'the NCCL gIB installer 
 _LOCKED_MEMORY: Final = "ulimit -l unlimited\n"
 
 
-def security_context(*, privileged: bool) -> dict[str, Any]:
-    """The container's context: privileged as in the recipe, or root with the capabilities that RDMA needs.
+def security_context(*, privileged: bool, root: bool = True) -> dict[str, Any]:
+    """The container's context: privileged as in the recipe, or root with the capabilities that RDMA needs. `root` says
+    whether the image's own user is root.
 
     IPC_LOCK pins RDMA's memory and SYS_RESOURCE raises the limit of locked memory; root, because FlashInfer writes
     compiled kernels into the image (Dynamo's recipes for GB200 and GB300, deepseek-v4). No seccomp profile: the
     runtime's own one shuts out `get_mempolicy`, without which SGLang silently skips NUMA binding. Never seen on A4X.
     """
     if privileged:
-        return {"privileged": True}
+        return {"privileged": True} if root else {"privileged": True, "runAsUser": 0}
     return {"runAsUser": 0, "capabilities": {"add": ["IPC_LOCK", "SYS_RESOURCE"]}}
 
 
@@ -81,7 +82,7 @@ def volumes() -> list[dict[str, Any]]:
 def volume_mounts() -> list[dict[str, Any]]:
     """Mounts of `volumes`."""
     return [
-        {"name": "library-dir-host", "mountPath": "/usr/local/nvidia"},
+        {"name": "library-dir-host", "mountPath": machines.DRIVER_MOUNT},
         {"name": "gib", "mountPath": "/usr/local/gib"},
     ]
 

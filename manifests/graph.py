@@ -8,31 +8,35 @@ compared with the recipe field by field.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from manifests import certificates, gcsfuse, gpu_pod, launch, restricted
+from manifests import certificates, gcsfuse, gpu_pod, graph_api, launch, restricted
 from manifests.gpu_pod import Value
+from manifests.graph_api import Component, Graph
 from reference import machines, nats, pod_security
-from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile
+from reference.dynamo import IMAGE_LOOKUP_OFF, DynamoProfile, Gang
 from reference.footprint import FRONTEND
 from reference.kai import PRIORITY_CLASS
 from reference.machines import A4X, Toleration
 from reference.naming import ROLE_LABEL, STACK_LABEL
 from reference.registry import HF_SECRET
-from serving_rules.layout import Layout, WorkerRole
+from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 
 NodeKind = Literal["a4x", "system"]
 """Nodes for pods without a GPU: the A4X pool of their stack, or the x86 system nodes."""
 
 FRONTEND_PORT: Final = 8000
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
-"""Name of each role's service in the graph; the operator puts it into pod names in lower case."""
+"""Name of each role in the graph; the operator puts it into pod names in lower case."""
 
 STARTUP_SECONDS: Final = 7200
 """How long a worker may load before it is restarted: 2 hours, the operator's default for SGLang."""
 
 _STARTUP_PERIOD: Final = 30
+
+_SOURCES: Final = "/sgl-workspace/dynamo/components/backends/sglang"
+"""Folder of Dynamo's sources in the images that have one."""
 
 
 @dataclass(frozen=True)
@@ -105,29 +109,47 @@ class Placement:
     security: Security = Security()
     nats_secret: Value | None = None
     """Secret with the login of NATS; None: it asks for none."""
+    gang: Gang = "serving"
+    """Which replicas start together, where the release can say so."""
 
 
-def spec(layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
-    """Spec of the DynamoGraphDeployment that serves `layout` at `placement`, in the format of a Dynamo release."""
-    services = {
-        SERVICES["frontend"]: _frontend(placement, profile),
-        SERVICES["decode"]: _worker("decode", layout, placement, profile),
-        SERVICES["prefill"]: _worker("prefill", layout, placement, profile),
+def describe(layout: Layout, placement: Placement, profile: DynamoProfile) -> Graph:
+    """The graph that serves `layout` at `placement` with a Dynamo release."""
+    made: dict[str, Component] = {
+        "frontend": _frontend(placement, profile),
+        **{role: _worker(role, layout, placement, profile) for role in WORKER_ROLES},
     }
-    for role, name in SERVICES.items():
-        service = services[name]
-        _add_volumes(service["extraPodSpec"], [volume for volume in placement.volumes if role in volume.roles])
-        place = service if profile.image_lookup_switch == "service" else service["extraPodMetadata"]
-        place["annotations"] = {**place.get("annotations", {}), IMAGE_LOOKUP_OFF: "true"}
-        metadata = service["extraPodMetadata"]
-        metadata["labels"] = {**placement.labels, **metadata["labels"]}
-        metadata["annotations"] = {**placement.annotations, **metadata["annotations"]}
-    return {"backendFramework": "sglang", "services": services}
+    off = {IMAGE_LOOKUP_OFF: "true"}
+    on_pods = profile.image_lookup_switch == "pod"
+    for role, component in made.items():
+        pod = component.pod
+        metadata = {
+            "labels": {**placement.labels, **pod["metadata"]["labels"]},
+            "annotations": {
+                **placement.annotations,
+                **pod["metadata"]["annotations"],
+                **(off if on_pods else {}),
+            },
+        }
+        volumes = [volume for volume in placement.volumes if role in volume.roles]
+        made[role] = replace(
+            component,
+            annotations={} if on_pods else off,
+            runtime_version=profile.version if profile.runtime_version else None,
+            pod={"metadata": metadata, "spec": _with_volumes(pod["spec"], volumes)},
+        )
+    priority = _priority(placement).get("priorityClassName") if profile.min_available else None
+    return Graph(components=made, priority_class=priority)
 
 
 def node_selector(nodes: NodeKind, node_pool: Value) -> dict[str, Value]:
     """Node selector of a pod without a GPU, whose stack is on `node_pool`."""
     return {machines.NODE_POOL_KEY: node_pool} if nodes == "a4x" else {machines.ARCH_KEY: "amd64"}
+
+
+def gang_replicas(role: str, replicas: int, gang: Gang) -> int:
+    """Replicas of a role that start together; frontends need no GPU, so one of them is enough."""
+    return replicas if role == "decode" or (role == "prefill" and gang == "whole") else 1
 
 
 def _labels(role: str, placement: Placement) -> dict[str, str]:
@@ -155,127 +177,129 @@ def _priority(placement: Placement) -> dict[str, str]:
     return {"priorityClassName": PRIORITY_CLASS} if placement.kai else {}
 
 
-def _add_volumes(pod: dict[str, Any], volumes: Sequence[ExtraVolume]) -> None:
-    """Add volumes to a pod, with their mounts in its main container."""
-    container = pod["mainContainer"]
-    pod["volumes"] = [*pod["volumes"], *({"name": volume.name, **volume.source} for volume in volumes)]
+def _with_volumes(pod: Mapping[str, Any], volumes: Sequence[ExtraVolume]) -> dict[str, Any]:
+    """A pod with further volumes, and their mounts in its main container."""
+    [main] = pod["containers"]
     mounts = [{"name": volume.name, "mountPath": volume.mount_path, "readOnly": volume.read_only} for volume in volumes]
-    container["volumeMounts"] = [*container["volumeMounts"], *mounts]
+    return {
+        **pod,
+        "volumes": [*pod["volumes"], *({"name": volume.name, **volume.source} for volume in volumes)],
+        "containers": [{**main, "volumeMounts": [*main["volumeMounts"], *mounts]}],
+    }
 
 
-def _frontend(placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
-    size = FRONTEND.requests()
-    scratch = {"ephemeral-storage": "30Gi"}
+def _frontend(placement: Placement, profile: DynamoProfile) -> Component:
+    size = {**FRONTEND.requests(), "ephemeral-storage": "30Gi"}
     trusted, without_root = placement.certificates is not None, placement.security.restricted_frontends
     plain = {**(pod_security.ENVIRONMENT if without_root else {}), **placement.frontend_environment}
     variables = [*_listed(plain), *_nats_login(placement)]
-    return {
-        "componentType": "frontend",
-        **({"envs": variables} if variables else {}),
-        "replicas": placement.frontend_replicas,
-        # The frontend loads the tokenizer by the model's id.
-        **({"envFromSecret": HF_SECRET} if profile.frontend_asks_hub else {}),
-        "resources": {"requests": size, "limits": size},
-        "extraPodMetadata": {
-            "labels": _labels("frontend", placement),
-            "annotations": {
-                **placement.sidecar,
-                "gke-gcsfuse/file-cache-capacity": "500Gi",
-                "gke-gcsfuse/cache-path": "/gcs-cache",
-            },
-        },
-        "extraPodSpec": {
-            **_pod(
-                placement,
-                profile,
-                node_selector(placement.frontend_nodes, placement.node_pool),
-                placement.frontend_tolerations,
-            ),
-            **({"securityContext": restricted.pod()} if without_root else {}),
-            "affinity": _apart(_labels("frontend", placement)),
-            "volumes": [
-                {"name": "local-ssd", "emptyDir": {}},
-                gcsfuse.cached_volume(placement.bucket, chunk_megabytes=50),
-                *([certificates.volume(placement.certificates)] if trusted else []),
-            ],
-            "mainContainer": {
+    pod: dict[str, Any] = {
+        **_pod(
+            placement,
+            profile,
+            node_selector(placement.frontend_nodes, placement.node_pool),
+            placement.frontend_tolerations,
+        ),
+        **({"securityContext": restricted.pod()} if without_root else {}),
+        "affinity": _apart(_labels("frontend", placement)),
+        "volumes": [
+            {"name": "local-ssd", "emptyDir": {}},
+            gcsfuse.cached_volume(placement.bucket, chunk_megabytes=50),
+            *([certificates.volume(placement.certificates)] if trusted else []),
+        ],
+        "containers": [
+            {
+                "name": graph_api.MAIN,
                 "image": placement.frontend_image,
+                **({"env": variables} if variables else {}),
+                # The frontend loads the tokenizer by the model's id.
+                **({"envFrom": [{"secretRef": {"name": HF_SECRET}}]} if profile.frontend_asks_hub else {}),
                 **({"securityContext": restricted.container()} if without_root else {}),
                 "volumeMounts": [
                     {"name": "local-ssd", "mountPath": "/gcs-cache"},
                     {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
                     *([certificates.mount()] if trusted else []),
                 ],
-                "resources": {"requests": scratch, "limits": scratch},
-            },
-        },
+                "resources": {"requests": size, "limits": size},
+            }
+        ],
     }
+    cache = {"gke-gcsfuse/file-cache-capacity": "500Gi", "gke-gcsfuse/cache-path": "/gcs-cache"}
+    metadata = {"labels": _labels("frontend", placement), "annotations": {**placement.sidecar, **cache}}
+    return Component(
+        name=SERVICES["frontend"],
+        role="frontend",
+        replicas=placement.frontend_replicas,
+        pod={"metadata": metadata, "spec": pod},
+    )
 
 
-def _worker(role: WorkerRole, layout: Layout, placement: Placement, profile: DynamoProfile) -> dict[str, Any]:
+def _worker(role: WorkerRole, layout: Layout, placement: Placement, profile: DynamoProfile) -> Component:
     workers, privileged = layout.workers(role), placement.security.privileged_workers
     nics = placement.rdma_claim_template
     claims = gpu_pod.claims(placement.claim_template, nics)
     own = placement.worker_resources
     requests = own.get("requests")
-    service: dict[str, Any] = {
-        "componentType": "worker",
-        "subComponentType": role,
-        "replicas": workers.replicas,
-        "envs": [*_environment(role, layout, placement.security), *_nats_login(placement)],
-        "sharedMemory": {"size": gpu_pod.WORKER_SHARED_MEMORY},
-        # Only `limits.gpu` becomes nvidia.com/gpu; the operator ignores `requests.gpu`.
-        "resources": {
-            **({"requests": dict(requests)} if requests else {}),
-            "limits": {"gpu": str(A4X.gpus), **own.get("limits", {})},
-            "claims": [{"name": claim} for claim in claims],
-        },
-        "livenessProbe": _liveness(role),
-        "readinessProbe": _probe("/health", period=60, failures=60),
-        "extraPodMetadata": {
-            "labels": _labels(role, placement),
-            "annotations": {**placement.sidecar, **gpu_pod.nic_annotations(nics)},
-        },
-        "extraPodSpec": {
-            **_pod(placement, profile, {machines.NODE_POOL_KEY: placement.node_pool}),
-            "affinity": gpu_pod.affinity(),
-            "resourceClaims": gpu_pod.resource_claims(claims),
-            "volumes": [
-                gcsfuse.cached_volume(placement.bucket, chunk_megabytes=10),
-                *gpu_pod.volumes(),
-                {
-                    "name": "serving-configuration",
-                    "configMap": {
-                        "name": placement.config_maps[role],
-                        "items": [{"key": launch.ARGUMENTS_KEY, "path": launch.ARGUMENTS_FILE}],
-                    },
+    pod = {
+        **_pod(placement, profile, {machines.NODE_POOL_KEY: placement.node_pool}),
+        "affinity": gpu_pod.affinity(),
+        "resourceClaims": gpu_pod.resource_claims(claims),
+        "volumes": [
+            gcsfuse.cached_volume(placement.bucket, chunk_megabytes=10),
+            *gpu_pod.volumes(),
+            {
+                "name": "serving-configuration",
+                "configMap": {
+                    "name": placement.config_maps[role],
+                    "items": [{"key": launch.ARGUMENTS_KEY, "path": launch.ARGUMENTS_FILE}],
                 },
-            ],
-            "mainContainer": {
+            },
+        ],
+        "containers": [
+            {
+                "name": graph_api.MAIN,
                 "image": placement.image,
-                "workingDir": "/sgl-workspace/dynamo/components/backends/sglang",
+                **({} if profile.sglang_image else {"workingDir": _SOURCES}),
                 "command": list(launch.COMMAND),
-                "args": [launch.script(privileged=privileged)],
+                "args": [launch.script(privileged=privileged, extends_path=profile.sglang_image)],
+                "env": [*_environment(role, layout, placement.security, profile), *_nats_login(placement)],
                 "stdin": True,
                 "tty": True,
-                "securityContext": gpu_pod.security_context(privileged=privileged),
+                "securityContext": gpu_pod.security_context(privileged=privileged, root=not profile.sglang_image),
                 "startupProbe": _startup(),
+                "livenessProbe": _liveness(role),
+                "readinessProbe": _probe("/health", period=60, failures=60),
                 "volumeMounts": [
                     {"name": gcsfuse.VOLUME, "mountPath": gcsfuse.MODEL_ROOT, "readOnly": True},
                     *gpu_pod.volume_mounts(),
                     {"name": "serving-configuration", "mountPath": launch.ARGUMENTS_FOLDER},
                 ],
-            },
-        },
+                "resources": {
+                    **({"requests": dict(requests)} if requests else {}),
+                    "limits": {graph_api.GPU: str(A4X.gpus), **own.get("limits", {})},
+                    "claims": [{"name": claim} for claim in claims],
+                },
+            }
+        ],
     }
-    if workers.nodes_per_replica > 1:
-        # nodeCount is at least 2; a replica on one node has no such block.
-        service["multinode"] = {"nodeCount": workers.nodes_per_replica}
-    return service
+    metadata = {
+        "labels": _labels(role, placement),
+        "annotations": {**placement.sidecar, **gpu_pod.nic_annotations(nics)},
+    }
+    return Component(
+        name=SERVICES[role],
+        role=role,
+        replicas=workers.replicas,
+        nodes=workers.nodes_per_replica,
+        min_available=gang_replicas(role, workers.replicas, placement.gang) if profile.min_available else None,
+        shared_memory=gpu_pod.WORKER_SHARED_MEMORY,
+        pod={"metadata": metadata, "spec": pod},
+    )
 
 
-def _environment(role: WorkerRole, layout: Layout, security: Security) -> list[dict[str, Any]]:
+def _environment(role: WorkerRole, layout: Layout, security: Security, profile: DynamoProfile) -> list[dict[str, Any]]:
     variables: dict[str, str] = {
+        **profile.worker_environment,
         "SERVER_ARGS_FILE": f"{launch.ARGUMENTS_FOLDER}/{launch.ARGUMENTS_FILE}",
         "MODEL_PATH": gcsfuse.model_path(layout.model),
         **layout.environment(role),

@@ -14,6 +14,7 @@ from typing import Final
 import yaml
 
 from manifests import gpu_pod
+from reference import machines
 from serving_rules.layout import Arguments
 
 ARGUMENTS_FOLDER: Final = "/workload/configs"
@@ -24,11 +25,16 @@ ARGUMENTS_KEY: Final = "serving-configuration"
 COMMAND: Final = ("/bin/bash", "-c")
 
 
-def script(*, privileged: bool) -> str:
-    """The script of a worker, for a container with or without privileges."""
+_EXTENDED_PATH: Final = f'export LD_LIBRARY_PATH="${{LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}}{machines.DRIVER_LIBRARIES}"\n'
+
+
+def script(*, privileged: bool, extends_path: bool = False) -> str:
+    """The script of a worker, for a container with or without privileges; `extends_path` adds the driver's libraries to
+    the image's own path, where the layout does not name a whole one.
+    """
     return f"""\
 nvidia-smi
-{gpu_pod.preamble(privileged=privileged)}\
+{_EXTENDED_PATH if extends_path else ""}{gpu_pod.preamble(privileged=privileged)}\
 env | grep -E '^(NCCL|GLOO|UCX|MC|SGLANG)_' | sort
 exec python3 -m dynamo.sglang --model-path "$MODEL_PATH" --config "$SERVER_ARGS_FILE"
 """

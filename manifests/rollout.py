@@ -1,18 +1,20 @@
 """Announces which downtime a change of a running graph causes.
 
 When a role's pod template changes, Grove replaces its pods one replica at a time: the old pods end first, because a
-domain has no room for both, and all changed roles roll at the same time (seen on Dynamo 0.7.0 with Grove alpha.3, and
-on 1.2). A role with one replica is therefore down until its successor has loaded the weights; in the shipped layouts
-that is every decode role. A change of the number of replicas replaces no remaining pod.
+domain has no room for both, and all changed roles roll at the same time (seen on Dynamo 0.7.0 with Grove alpha.3, on
+1.2, and on 1.5, where a change of one worker role replaces the pods of both). A role with one replica is therefore down
+until its successor has loaded the weights; in the shipped layouts that is every decode role. A change of the number of
+replicas replaces no remaining pod.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from manifests import graph
+from manifests import graph, graph_api
+from manifests.graph_api import Component, part
 
 GRACE_SECONDS: Final = 60
 """The operator's default termination grace period. Seen: the downtime is this plus the time to load."""
@@ -20,9 +22,6 @@ GRACE_SECONDS: Final = 60
 LOAD_MINUTES: Final = 20
 """Time until a worker serves, with a cold cache: 20 minutes on 8 H200 (sgl-project/sglang#3825). An estimate: no figure
 for A4X is published."""
-
-_SAME_PODS: Final = frozenset({"replicas"})
-"""Fields of a service that are not part of its pod template."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,16 @@ class Roll:
 
 def rolls(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Roll]:
     """The roles whose pods are replaced when a graph's spec `old` becomes `new`."""
-    before, after = _services(old), _services(new)
-    for role, name in graph.SERVICES.items():
-        was, will = before.get(name), after.get(name)
+    before, after = graph_api.components(old), graph_api.components(new)
+    for role in graph.SERVICES:
+        was, will = before.get(role), after.get(role)
         if was is None or will is None or _pods(was) == _pods(will):
             continue
-        pod, multinode = part(was, "extraPodSpec"), part(was, "multinode")
         yield Roll(
             role=role,
-            replicas=int(min(was.get("replicas", 1), will.get("replicas", 1))),
-            nodes=int(multinode.get("nodeCount", 1)),
-            grace=int(pod.get("terminationGracePeriodSeconds", GRACE_SECONDS)),
+            replicas=min(was.replicas, will.replicas),
+            nodes=was.nodes,
+            grace=int(part(was.pod, "spec").get("terminationGracePeriodSeconds", GRACE_SECONDS)),
         )
 
 
@@ -86,18 +84,8 @@ def replacement(stack: str, old: str, new: str) -> str:
     )
 
 
-def _services(spec: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    return part(spec, "services")
-
-
-def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping below `key`; empty if missing or not known yet."""
-    found = value.get(key)
-    return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
-
-
-def _pods(service: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in service.items() if key not in _SAME_PODS}
+def _pods(component: Component) -> Component:
+    return replace(component, replicas=0)
 
 
 def _words(roll: Roll) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pulumi
 
+from manifests import graph_api
 from reference import chart_pods, pod_policies
 from settings import Settings
 from settings.model import CreateDraDriver, CreateKai
@@ -58,16 +59,8 @@ def _pods(inputs: Any) -> Iterator[tuple[Mapping[str, str], Mapping[str, Any]]]:
     template = cast("Mapping[str, Any]", spec).get("template")
     if template is not None:
         yield {}, template["spec"]
-    services: Mapping[str, Any] = cast("Mapping[str, Any]", spec).get("services", {})
-    for role, service in services.items():
-        pod = service["extraPodSpec"]
-        container: dict[str, Any] = {**pod["mainContainer"], "name": "main"}
-        container["resources"] = _both(service["resources"], container.get("resources", {}))
-        yield {"role": role.lower()}, {**pod, "containers": [container]}
-
-
-def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {part: {**one.get(part, {}), **other.get(part, {})} for part in ("requests", "limits")}
+    for role, component in graph_api.components(cast("Mapping[str, Any]", spec)).items():
+        yield {"role": role}, component.pod["spec"]
 
 
 def _in_api_names(value: Any) -> Any:

@@ -10,7 +10,6 @@ from components.serving.fabric_test import FabricTest
 from program.infrastructure import Infrastructure
 from program.isolation import isolation
 from program.security import security
-from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Secrets, Settings
 from settings.model import Stack
@@ -37,9 +36,10 @@ def build_fabric_tests(
                 "nodes": domain.tested_nodes,
                 "all_gather": asked.all_gather,
                 "all_reduce": asked.all_reduce,
-                "image": settings.mirrors.of(stack.image or PROFILES[settings.dynamo.version].image),
+                "image": settings.mirrors.of(stack.image or settings.profile_of(stack).image),
                 "variables": _nccl_variables(settings, stack),
                 "privileged": security(settings, stack).privileged_workers,
+                "root_image": not settings.profile_of(stack).sglang_image,
                 "rdma": settings.cluster.rdma,
                 "ngc_api_key": secrets.ngc_api_key,
                 "policies": isolation(settings, "fabric-test", infrastructure),
@@ -52,5 +52,5 @@ def build_fabric_tests(
 
 def _nccl_variables(settings: Settings, stack: Stack) -> Mapping[str, str]:
     """NCCL variables of the stack's decode workers, the role that spans the most nodes."""
-    chosen = layout.resolve(stack.layout, PROFILES[settings.dynamo.version], stack.overrides)
+    chosen = layout.resolve(stack.layout, settings.profile_of(stack), stack.overrides)
     return {name: value for name, value in chosen.environment("decode").items() if name.startswith("NCCL_")}

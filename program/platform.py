@@ -72,6 +72,15 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
                 pulumi.ResourceOptions(depends_on=infrastructure.pools),
             )
         )
+    platform.ReleaseRecord(
+        "dynamo-record",
+        {
+            "environment": settings.environment,
+            "provider": provider,
+            "profile": profile,
+            "stacks": [stack.name for stack in settings.stacks],
+        },
+    )
     use = platform_use(settings, provider)
     parts: dict[platform.Part, platform.OwnedPart] = {}
     if isinstance(settings.dra_driver, CreateDraDriver):
@@ -95,7 +104,7 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
         login = {"user": settings.dynamo.nats_user, "password": secrets.nats_password}
     if settings.dynamo.mode == "create":
         installed = _dynamo(settings, secrets, infrastructure, scheduler)
-        parts["dynamo"] = platform.OwnedPart([installed], installed.namespace_name)
+        parts["dynamo"] = platform.OwnedPart([installed], installed.namespace_name, profile.line)
         login = installed.nats_login or login
     made = [resource for part in parts.values() for resource in part.resources]
     # Fabric tests need only node software, so they run while the rest is installed and the weights are downloaded.

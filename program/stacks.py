@@ -18,7 +18,6 @@ from program.outbound import frontend_variables
 from program.platform import Platform
 from program.security import security
 from reference import naming
-from reference.dynamo import PROFILES
 from reference.registry import PYTHON_IMAGE
 from serving_rules import layout
 from settings import Secrets, Settings
@@ -29,7 +28,7 @@ def build_stack(
     settings: Settings, secrets: Secrets, stack: Stack, infrastructure: Infrastructure, platform: Platform
 ) -> dict[str, Any]:
     """Build `stack`; returns its outputs for the user."""
-    profile = PROFILES[settings.dynamo.version]
+    profile = settings.profile_of(stack)
     chosen = layout.resolve(stack.layout, profile, stack.overrides)
     node_pool = infrastructure.domains[stack.domain].node_pool_name
     [tolerations] = [domain.tolerations for domain in settings.domains if domain.name == stack.domain]
@@ -76,6 +75,7 @@ def build_stack(
             "frontend_image": frontend_image,
             "frontend_replicas": frontends,
             "frontend_nodes": stack.frontend.placement,
+            "gang": stack.gang,
             "ngc_api_key": secrets.ngc_api_key,
             "hf_token": secrets.hf_token,
             "rdma": settings.cluster.rdma,

@@ -22,6 +22,10 @@ from reference.sglang import RELEASES, Migration, SglangRelease
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """NVIDIA's repository of the Dynamo charts, readable without an account."""
 
+Gang = Literal["serving", "whole"]
+"""Which replicas of a stack start together or not at all: what it needs to serve, every decode replica and one prefill
+replica, or all of them. With the first, a stack on a rack with one dead node serves with what is left."""
+
 IMAGE_LOOKUP_OFF: Final = "nvidia.com/disable-image-pull-secret-discovery"
 """Annotation that turns off the operator's discovery of pull secrets. Its index of them is empty for the first minute
 after it starts: it rewrites every pod without the secret, and later with it (seen on 0.7.0 and 1.0.1: a restart of the
@@ -38,6 +42,12 @@ DISCOVERY_RULES: Final[tuple[Mapping[str, list[str]], ...]] = (
 )
 """Permissions of pods where Kubernetes is the discovery backend: workers register what they serve, frontends read it.
 The operator grants these only to a service account of its own (its `internal/discovery/resource.go`)."""
+
+
+_LIBRARY_PATH: Final = Migration(
+    "LD_LIBRARY_PATH",
+    "from 1.1 on the image has other libraries, in a path of its own, which the start script extends",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +90,8 @@ class DynamoProfile:
 
     kai: tuple[int, int, int] = (0, 9, 0)
     """First release of KAI that its operator and Grove take."""
-    in_place_from: tuple[str, ...] = ()
-    """Releases from which this one is reached in place, under running stacks."""
+    line: str
+    """Releases of one line replace each other in place, under running stacks; others only while there are none."""
 
     needs_nats: bool = True
     """Whether workers and frontends exchange requests or events through NATS."""
@@ -132,17 +142,15 @@ class DynamoProfile:
     own_arguments_in_config: bool = True
     """Whether the `--config` file may contain arguments of `dynamo.sglang` beside those of SGLang."""
 
-    working_dir: str | None = None
-    """Folder in which workers start; None: the image's own."""
-    root_image: bool = True
-    """Whether the image's user is root; from 1.1 on it is `dynamo`, who may not write compiled kernels."""
+    sglang_image: bool = False
+    """Whether the runtime image is SGLang's own with Dynamo's wheels in it (from 1.1 on): its user is `dynamo`, who may
+    not write compiled kernels, it has no folder of Dynamo's sources, and its libraries have a path of their own, which
+    the start script extends."""
     deepep_in_image: bool = True
     """Whether the image has a DeepEP for GB200: those with CUDA 12.9, the last of them 1.2.1, can; SGLang's image with
     CUDA 13 has none (sgl-project/sglang#26413)."""
     worker_environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables of the workers that a layout may set otherwise."""
-    image_migrations: tuple[Migration, ...] = ()
-    """Changes to the layouts' variables, which are written for the image of 0.7.0."""
 
     @property
     def image(self) -> str:
@@ -157,7 +165,7 @@ class DynamoProfile:
     @property
     def migrations(self) -> tuple[Migration, ...]:
         """All changes to the layouts' arguments and variables, which are written for 0.7.0."""
-        return (*self.image_migrations, *self.server.migrations)
+        return (*((_LIBRARY_PATH,) if self.sglang_image else ()), *self.server.migrations)
 
     def serving(self, sglang: str | None) -> DynamoProfile:
         """This profile with another SGLang release in the image; None: its own."""
@@ -256,6 +264,7 @@ def _before_1(version: str) -> DynamoProfile:
     """
     return DynamoProfile(
         version=version,
+        line="0.7",
         sglang="0.5.4.post3",
         crds_chart="dynamo-crds",
         crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_0_7),
@@ -267,7 +276,6 @@ def _before_1(version: str) -> DynamoProfile:
         grove="ghcr.io/nvidia/grove",
         grove_version="v0.1.0-alpha.3",
         ssh_key_images=("bitnamisecure/git:latest", "alpine/k8s:1.34.1"),
-        working_dir="/sgl-workspace/dynamo/components/backends/sglang",
         # The recipe's NCCL values were tuned with these.
         gib_version="v1.0.7",
         install_nccl=True,
@@ -284,6 +292,7 @@ def _from_1(version: str) -> DynamoProfile:
     """
     return DynamoProfile(
         version=version,
+        line="1.0",
         sglang="0.5.9",
         crds_chart=None,
         crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
@@ -291,14 +300,7 @@ def _from_1(version: str) -> DynamoProfile:
         values_style="global",
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
-        working_dir="/sgl-workspace/dynamo/components/backends/sglang",
     )
-
-
-_LIBRARY_PATH: Final = Migration(
-    "LD_LIBRARY_PATH",
-    "from 1.1 on the image has other libraries, in a path of its own, which the start script extends",
-)
 
 
 def _from_1_2(version: str) -> DynamoProfile:
@@ -309,6 +311,7 @@ def _from_1_2(version: str) -> DynamoProfile:
     """
     return DynamoProfile(
         version=version,
+        line="1.2",
         sglang="0.5.11",
         crds_chart=None,
         crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
@@ -321,9 +324,8 @@ def _from_1_2(version: str) -> DynamoProfile:
         kai=(0, 13, 4),
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
-        root_image=False,
+        sglang_image=True,
         privileged_workers=False,
-        image_migrations=(_LIBRARY_PATH,),
     )
 
 
@@ -335,6 +337,7 @@ def _from_1_5(version: str) -> DynamoProfile:
     """
     return DynamoProfile(
         version=version,
+        line="1.5",
         sglang="0.5.18",
         crds_chart=None,
         crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
@@ -350,12 +353,11 @@ def _from_1_5(version: str) -> DynamoProfile:
         pod_rules=DISCOVERY_RULES,
         frontend_asks_hub=False,
         own_arguments_in_config=False,
-        root_image=False,
+        sglang_image=True,
         privileged_workers=False,
         deepep_in_image=False,
         # A canary request of the operator's health check goes through the engine; not seen with 32 data-parallel ranks.
         worker_environment={"DYN_HEALTH_CHECK_ENABLED": "false"},
-        image_migrations=(_LIBRARY_PATH,),
     )
 
 

@@ -16,6 +16,10 @@ ARCH_KEY: Final = "kubernetes.io/arch"
 DRIVER_ROOT: Final = "/home/kubernetes/bin/nvidia"
 """Where GKE's Container-Optimized OS puts the GPU driver (not `/`, which the NVIDIA charts assume)."""
 
+DRIVER_MOUNT: Final = "/usr/local/nvidia"
+"""Where pods have it, as in the recipe."""
+DRIVER_LIBRARIES: Final = f"{DRIVER_MOUNT}/lib64"
+
 GIB_ROOT: Final = "/home/kubernetes/bin/gib"
 """Where the NCCL gIB installer puts Google's RDMA plugin."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from reference import machines
+
 NAMES: Final = frozenset(
     {
         "gcs-model-volume",
@@ -20,7 +22,7 @@ PATHS: Final = frozenset(
     {
         "/data/model",
         "/gcs-cache",
-        "/usr/local/nvidia",
+        machines.DRIVER_MOUNT,
         "/usr/local/gib",
         "/workload/configs",
         "/etc/company-ca",

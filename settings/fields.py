@@ -22,10 +22,12 @@ from reference import (
     naming,
     networks,
     platform_parts,
+    sglang,
 )
 from reference.dynamo import CHARTS
 from reference.machines import A4X
 from validation.problems import HIDDEN, RuleError, broken
+from validation.unknown_keys import nearest
 
 
 class Change(Enum):
@@ -33,6 +35,7 @@ class Change(Enum):
 
     IN_PLACE = "is made in place"
     PODS = "restarts the pods that it concerns; a stack does not answer until its workers have loaded the model"
+    GRAPH = "replaces the graph: all its pods end before the new ones start"
     NODES = "re-creates the nodes of the pools, upgrade.maxUnavailable at a time; their pods stop"
     POOLS = "replaces the node pools; every stack on them stops"
     CLUSTER = "replaces the cluster"
@@ -122,6 +125,14 @@ def _security_group(group: str) -> str:
     return group
 
 
+def _sglang(version: str) -> str:
+    if version not in sglang.RELEASES:
+        raise broken(
+            "the program does not know the arguments of this SGLang release", nearest(version, sglang.RELEASES)
+        )
+    return version
+
+
 def _chart_source(source: str) -> str | None:
     ruled(charts.check_source)(source)
     # NVIDIA's repository for Dynamo is no mirror: it lacks the other charts.
@@ -147,6 +158,7 @@ ChartSource = Annotated[str, AfterValidator(_chart_source)]
 KmsKey = Annotated[str, AfterValidator(ruled(encryption.parse))]
 ServiceAccount = Annotated[str, AfterValidator(ruled(iam.check_account))]
 ProjectId = Annotated[str, AfterValidator(ruled(gke.check_project))]
+SglangVersion = Annotated[str, AfterValidator(_sglang)]
 SecurityGroup = Annotated[str, AfterValidator(_security_group)]
 NatsAddress = Annotated[str, AfterValidator(ruled(platform_parts.check_nats))]
 NatsUser = Annotated[str, AfterValidator(ruled(platform_parts.check_nats_user))]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, cast
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from reference import cluster_options, dra_driver, gke, kai
+from reference.dynamo import PROFILES, DynamoProfile, Gang
 from reference.egress import DNS_API
 from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
@@ -36,6 +37,7 @@ from settings.fields import (
     Range,
     Reservation,
     SecurityGroup,
+    SglangVersion,
     StackName,
     StorageClassName,
     distinct,
@@ -426,6 +428,16 @@ class Stack(StrictModel):
     layout: str = Field(description="the name of a folder in sglang_configs/")
     domain: str = Field(description="the name of the domain to run in")
     image: Image | None = Field(default=None, description="the workers' image (arm64); default: the Dynamo release's")
+    sglang: Annotated[SglangVersion | None, Change.PODS] = Field(
+        default=None,
+        description="the SGLang release in `image`, which the layout's arguments are checked against and adapted to; "
+        "default: the Dynamo release's",
+    )
+    gang: Annotated[Gang, Change.GRAPH] = Field(
+        default="serving",
+        description="which pods start together or not at all: `serving` for what it takes to serve, every decode "
+        "replica and one prefill replica; `whole` for all workers (Dynamo 1.5)",
+    )
     frontend: Frontend = Field(default=Frontend(), description="a mapping with replicas, placement and image")
     overrides: Overrides = Field(
         default=Overrides(), description="single server arguments and variables, a mapping with prefill and decode"
@@ -502,6 +514,10 @@ class Settings(StrictModel):
     pods: Pods = Field(default=Pods(), description="a mapping with systemTolerations, proxy, caBundle, ...")
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
     images: Images = Field(default=Images(), description="a mapping with mirrors and onlyMirrors")
+
+    def profile_of(self, stack: Stack) -> DynamoProfile:
+        """The Dynamo release as `stack` runs it, with the SGLang release of its image. It must have a profile."""
+        return PROFILES[self.dynamo.version].serving(stack.sglang)
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifests import graph
+from manifests import graph, graph_api
+from manifests.graph_api import Graph
 from reference.dynamo import PROFILES, DynamoProfile
 from serving_rules import layout
 
 
-def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:
-    """Spec of the layout's DynamoGraphDeployment; `changes` are fields of its `Placement`."""
+def describe(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> Graph:
+    """The graph of a layout; `changes` are fields of its `Placement`."""
     values: dict[str, Any] = {
         "stack": "r1",
         "image": "image:1",
@@ -24,4 +25,9 @@ def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) 
         "claim_template": "template",
         "config_maps": {"prefill": "p", "decode": "d"},
     }
-    return graph.spec(layout.load(name), graph.Placement(**{**values, **changes}), profile)
+    return graph.describe(layout.load(name), graph.Placement(**{**values, **changes}), profile)
+
+
+def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:
+    """Spec of the layout's DynamoGraphDeployment."""
+    return graph_api.write(describe(name, profile, **changes), profile.graph_api)

@@ -22,6 +22,7 @@ from components.platform.platform_guard import (
 )
 from components.platform.queues import ServingQueues, ServingQueuesArgs
 from components.platform.rdma_admission import RdmaAdmission, RdmaAdmissionArgs
+from components.platform.release_record import ReleaseRecord, ReleaseRecordArgs
 
 __all__ = [
     "DeviceNetworks",
@@ -44,6 +45,8 @@ __all__ = [
     "PlatformUseArgs",
     "RdmaAdmission",
     "RdmaAdmissionArgs",
+    "ReleaseRecord",
+    "ReleaseRecordArgs",
     "ServingQueues",
     "ServingQueuesArgs",
 ]

@@ -140,7 +140,7 @@ class DynamoPlatform(pulumi.ComponentResource):
                     repository_opts=login,
                     atomic=True,
                     timeout=600,
-                    opts=pulumi.ResourceOptions(parent=self, provider=provider),
+                    opts=pulumi.ResourceOptions(parent=self, provider=provider, replacement_trigger=profile.line),
                 )
             )
         self.nats_login, nats_secret = None, None
@@ -180,7 +180,12 @@ class DynamoPlatform(pulumi.ComponentResource):
             # reference the pull secret; and nothing listens before it is isolated.
             # A volume keeps its class: Kubernetes refuses another one in a StatefulSet, and Helm undoes the upgrade.
             opts=pulumi.ResourceOptions(
-                parent=self, provider=provider, depends_on=first, ignore_changes=list(VOLUME_CLASSES)
+                parent=self,
+                provider=provider,
+                depends_on=first,
+                ignore_changes=list(VOLUME_CLASSES),
+                # Helm upgrades neither the CRDs of Grove nor an operator whose values have other names.
+                replacement_trigger=profile.line,
             ),
         )
         self.namespace_name = namespace

@@ -39,6 +39,8 @@ class OwnedPart:
     """The part's resources: its guard is deleted before them."""
     namespace: pulumi.Input[str]
     """Name of its namespace: in another namespace it is another part, which users of the old one lose."""
+    line: str | None = None
+    """Its line of releases, of which the same holds; None: all releases replace each other in place."""
 
 
 class PlatformGuardArgs(TypedDict):
@@ -88,7 +90,13 @@ class PlatformGuard(pulumi.ComponentResource):
             )
 
         guards = [
-            guard(part, part_guard(part), {"namespace": made.namespace}, made.resources) for part, made in parts.items()
+            guard(
+                part,
+                part_guard(part),
+                {"namespace": made.namespace, **({} if made.line is None else {"line": made.line})},
+                made.resources,
+            )
+            for part, made in parts.items()
         ]
         guard("environment", environment_guard(environment), {}, [*guards, *args["everything"]])
         self.register_outputs({})

@@ -81,6 +81,9 @@ class FabricTestArgs(TypedDict):
     privileged: bool
     """Whether the workers are privileged."""
 
+    root_image: bool
+    """Whether the user of the image is root."""
+
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
 
@@ -241,7 +244,7 @@ def _pod(
                     "limits": {"nvidia.com/gpu": str(A4X.gpus)},
                     "claims": [{"name": claim} for claim in claims],
                 },
-                "securityContext": gpu_pod.security_context(privileged=args["privileged"]),
+                "securityContext": gpu_pod.security_context(privileged=args["privileged"], root=args["root_image"]),
                 "volumeMounts": [
                     *gpu_pod.volume_mounts(),
                     {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - where POSIX has it

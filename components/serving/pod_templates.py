@@ -8,12 +8,14 @@ The hash of a pod does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
+import pulumi_random as random
 
-from manifests.graph import SERVICES
+from manifests.graph_api import FRONTEND, Component, Graph
+from reference.dynamo import DynamoProfile
 from reference.naming import TEMPLATE_ANNOTATION, content_hash
 
 _LENGTH = 16
@@ -21,30 +23,57 @@ _LENGTH = 16
 
 @dataclass(frozen=True)
 class Stamped:
-    """A graph's spec with the hashes on its pods."""
+    """A graph with the marks on its pods."""
 
-    spec: Mapping[str, Any]
-    hashes: Mapping[str, pulumi.Output[str]]
-    """Hash of each role's pod template."""
+    graph: Graph
+    marks: Mapping[str, pulumi.Output[str]]
+    """Mark of each role's pod template."""
 
 
-def stamp(spec: Mapping[str, Any], shared: Mapping[str, Any]) -> Stamped:
-    """Add each role's hash to the annotations of its pods.
+def stamp(
+    parent: pulumi.Resource, name: str, graph: Graph, shared: Mapping[str, Any], profile: DynamoProfile
+) -> Stamped:
+    """Add each role's mark to the annotations of its pods.
 
-    `shared` is what affects the pods of all roles but is not in `spec`. The number of replicas is not part of a hash:
+    `shared` is what affects the pods of all roles but is not in `graph`. The number of replicas is not part of a mark:
     scaling keeps the running pods. In a preview only the annotation is unknown; the rest of the graph stays readable.
+
+    Where an exact revert during a rollout would leave pods of both states, a mark never comes again: it has a random
+    part that is drawn for every template.
     """
-    common = {**shared, **{key: value for key, value in spec.items() if key != "services"}}
-    hashes: dict[str, pulumi.Output[str]] = {}
-    services: dict[str, Any] = {}
-    for role, name in SERVICES.items():
-        service: Mapping[str, Any] = spec["services"][name]
-        template = {key: value for key, value in service.items() if key != "replicas"}
-        hashes[role] = pulumi.Output.from_input({"common": common, "template": template}).apply(_hash)
-        metadata: Mapping[str, Any] = service["extraPodMetadata"]
-        annotations = {**metadata["annotations"], TEMPLATE_ANNOTATION: hashes[role]}
-        services[name] = {**service, "extraPodMetadata": {**metadata, "annotations": annotations}}
-    return Stamped({**spec, "services": services}, hashes)
+    common = {**shared, "priority": graph.priority_class}
+    templates = {role: _template(component) for role, component in graph.components.items()}
+    if profile.one_worker_hash:
+        workers = {role: template for role, template in templates.items() if role != FRONTEND}
+        templates = {role: workers if role in workers else template for role, template in templates.items()}
+    marks: dict[str, pulumi.Output[str]] = {}
+    for role, template in templates.items():
+        mark = pulumi.Output.from_input({"common": common, "template": template}).apply(_hash)
+        marks[role] = _drawn(parent, f"{name}-{role}-mark", mark) if profile.reverts_mix else mark
+    marked = {role: _marked(component, marks[role]) for role, component in graph.components.items()}
+    return Stamped(replace(graph, components=marked), marks)
+
+
+def _template(component: Component) -> dict[str, Any]:
+    return {key: value for key, value in vars(component).items() if key not in ("replicas", "min_available")}
+
+
+def _drawn(parent: pulumi.Resource, name: str, mark: pulumi.Output[str]) -> pulumi.Output[str]:
+    drawn = random.RandomString(
+        name,
+        length=8,
+        upper=False,
+        special=False,
+        keepers={"template": mark},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return pulumi.Output.concat(mark, "-", drawn.result)
+
+
+def _marked(component: Component, mark: pulumi.Output[str]) -> Component:
+    metadata = component.pod["metadata"]
+    annotations = {**metadata["annotations"], TEMPLATE_ANNOTATION: mark}
+    return replace(component, pod={**component.pod, "metadata": {**metadata, "annotations": annotations}})
 
 
 def _hash(content: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import pulumi
 
 from components.update_hooks import announcing
 from manifests import rollout
+from manifests.graph_api import part
 from reference.naming import PROJECT
 
 SHAPE: Final = f"{PROJECT}/graph"
@@ -35,7 +36,7 @@ def of_graph(name: str, stack: str) -> pulumi.ResourceHookBinding:
     """The hook of a graph: announces an update that leaves a role without pods."""
 
     def said(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-        return rollout.announcement(stack, rollout.part(old, "spec"), rollout.part(new, "spec"))
+        return rollout.announcement(stack, part(old, "spec"), part(new, "spec"))
 
     return announcing(f"{name}-roll", said)
 
@@ -85,4 +86,4 @@ def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
 
 
 def _annotation(inputs: Mapping[str, Any], key: str) -> str:
-    return str(rollout.part(rollout.part(inputs, "metadata"), "annotations").get(key) or "")
+    return str(part(part(inputs, "metadata"), "annotations").get(key) or "")

@@ -25,9 +25,9 @@ from components.serving import pod_objects, pod_templates, rollout_warnings
 from components.serving.discovery_role import DiscoveryRole
 from components.serving.kinds import ComputeDomain, DynamoGraphDeployment
 from components.serving.teardown_barrier import DELETE_MINUTES, TeardownBarrier
-from manifests import certificates, commands, gcsfuse, graph, launch
+from manifests import certificates, commands, gcsfuse, graph, graph_api, launch
 from reference import gke, naming, outbound, pod_security
-from reference.dynamo import DynamoProfile
+from reference.dynamo import DynamoProfile, Gang
 from reference.kai import QUEUE_ANNOTATION
 from reference.machines import Toleration
 from reference.registry import HF_KEY, HF_SECRET
@@ -152,6 +152,9 @@ class ServingStackArgs(TypedDict):
     frontend_nodes: graph.NodeKind
     """Nodes for the frontends: the domain's A4X nodes (arm64) or the x86 system nodes."""
 
+    gang: Gang
+    """Which replicas start together, where the release can say so; another one means another graph."""
+
     ngc_api_key: pulumi.Input[str] | None
     """NGC API key, a secret: pulls images from nvcr.io; None: no image needs it."""
 
@@ -178,7 +181,7 @@ class ServingStack(pulumi.ComponentResource):
     """Name of the DynamoGraphDeployment with its random suffix, known once it exists."""
 
     templates: Mapping[str, pulumi.Output[str]]
-    """Hash on the pods of each role (see `pod_templates`)."""
+    """Mark on the pods of each role (see `pod_templates`)."""
 
     deployment_uid: pulumi.Output[str]
     """Uid of the DynamoGraphDeployment."""
@@ -195,6 +198,7 @@ class ServingStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ServingStackArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:serving:ServingStack", name, {}, opts)
         layout, stack, provider = args["layout"], args["stack"], args["provider"]
+        profile = args["profile"]
         labels = naming.kubernetes_labels(args["environment"], stack=stack)
 
         self.namespace = self._namespace(name, args, labels)
@@ -216,7 +220,7 @@ class ServingStack(pulumi.ComponentResource):
         # Closed before anything listens.
         isolation = network_policies(self, name, metadata, args["policies"], provider)
         first: list[pulumi.Resource] = [*isolation]
-        if args["profile"].frontend_asks_hub:
+        if profile.frontend_asks_hub:
             first.append(
                 kubernetes.core.v1.Secret(
                     f"{name}-hf-token-secret",
@@ -225,14 +229,14 @@ class ServingStack(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self, provider=provider),
                 )
             )
-        if args["profile"].pod_rules:
+        if profile.pod_rules:
             first.append(
                 DiscoveryRole(
                     f"{name}-discovery",
                     {
                         "environment": args["environment"],
                         "stack": stack,
-                        "rules": args["profile"].pod_rules,
+                        "rules": profile.pod_rules,
                         "provider": provider,
                         "namespace": self.namespace,
                         "service_account": account.metadata["name"],
@@ -247,7 +251,12 @@ class ServingStack(pulumi.ComponentResource):
             upper=False,
             special=False,
             # What cannot be changed in place: placement and cliques of the graph.
-            keepers={"namespace": args["namespace"], "domain": args["domain"], "shape": layout.shape},
+            keepers={
+                "namespace": args["namespace"],
+                "domain": args["domain"],
+                "shape": layout.shape,
+                **({"gang": args["gang"]} if profile.min_available else {}),
+            },
             opts=pulumi.ResourceOptions(parent=self),
         )
         deployment = pulumi.Output.concat(stack, "-", suffix.result)
@@ -317,6 +326,7 @@ class ServingStack(pulumi.ComponentResource):
             sidecar=gcsfuse.sidecar(options["sidecar_requests"], options["sidecar_limits"]),
             security=options["security"],
             volumes=options["volumes"],
+            gang=args["gang"],
             nats_secret=None if login is None else login_secret(self, name, login, metadata, provider),
         )
         annotations: dict[str, pulumi.Input[str]] = {
@@ -326,19 +336,22 @@ class ServingStack(pulumi.ComponentResource):
             **_NEVER_WAIT,
         }
         stamped = pod_templates.stamp(
-            graph.spec(layout, placement, args["profile"]),
-            {"api": args["profile"].graph_api, "queue": args["queue"], **args["services"]},
+            self,
+            name,
+            graph.describe(layout, placement, profile),
+            {"api": profile.graph_api, "queue": args["queue"], **args["services"]},
+            profile,
         )
         deployed = DynamoGraphDeployment(
             f"{name}-graph",
-            api_version=args["profile"].graph_api,
+            api_version=profile.graph_api,
             metadata={
                 "name": deployment,
                 "namespace": self.namespace,
                 "labels": labels,
                 "annotations": annotations,
             },
-            spec=stamped.spec,
+            spec=graph_api.write(stamped.graph, profile.graph_api),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=provider,
@@ -371,7 +384,7 @@ class ServingStack(pulumi.ComponentResource):
         )
         self.deployment = deployed.metadata["name"]
         self.deployment_uid = deployed.metadata.apply(lambda metadata: str(metadata.get("uid", "")))
-        self.templates = stamped.hashes
+        self.templates = stamped.marks
         self.service_account = account.metadata["name"]
         self.url = pulumi.Output.format(
             "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT

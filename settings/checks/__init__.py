@@ -31,7 +31,7 @@ from settings.checks import (
     security,
     vulnerabilities,
 )
-from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, Settings, Stack
+from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, NoKai, Settings, Stack
 from validation.problems import Problem, refused
 from validation.unknown_keys import nearest
 
@@ -67,7 +67,8 @@ def warnings(settings: Settings) -> list[str]:
     found += network.warnings(settings)
     found.append(vulnerabilities.warning(settings))
     for i, stack in enumerate(settings.stacks):
-        found += rules.warnings(layout.resolve(stack.layout, profile, stack.overrides, _overrides(i)), profile)
+        own = settings.profile_of(stack)
+        found += rules.warnings(layout.resolve(stack.layout, own, stack.overrides, _overrides(i)), own)
     return [warning for warning in dict.fromkeys(found) if warning]
 
 
@@ -77,7 +78,7 @@ def outlook(settings: Settings) -> list[str]:
 
 
 def _outlook(settings: Settings, stack: Stack, index: int) -> str:
-    profile, domain = PROFILES[settings.dynamo.version], settings.domain(stack.domain)
+    profile, domain = settings.profile_of(stack), settings.domain(stack.domain)
     chosen = layout.resolve(stack.layout, profile, stack.overrides, _overrides(index))
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
     return estimate.line(chosen, arguments.of(profile), frontends, domain.price_per_gpu_hour if domain else None)
@@ -223,8 +224,30 @@ def _stack_readiness(settings: Settings) -> Iterator[Problem]:
             )
 
 
-def _stack_layouts(settings: Settings) -> Iterator[Problem]:
+def _stack_releases(settings: Settings) -> Iterator[Problem]:
+    """What only some releases can do for a stack, and what only an image of its own can have."""
     profile = PROFILES.get(settings.dynamo.version)
+    if profile is None:
+        return
+    for i, stack in enumerate(settings.stacks):
+        if stack.sglang not in (None, profile.sglang) and stack.image is None:
+            rule = f"the image of Dynamo {profile.version} has SGLang {profile.sglang}"
+            fix = f"remove it, or set stacks[{i}].image to one with SGLang {stack.sglang}"
+            yield Problem(f"stacks[{i}].sglang", stack.sglang, rule, fix)
+        if stack.gang != "whole":
+            continue
+        key = f"stacks[{i}].gang"
+        if not profile.min_available:
+            able = ", ".join(one.version for one in PROFILES.values() if one.min_available)
+            rule = f"on Dynamo {profile.version} no role says how many of its replicas start together"
+            yield Problem(key, stack.gang, rule, f"remove it, or set dynamo.version: {able}")
+        elif isinstance(settings.kai, NoKai):
+            rule = "KAI starts pods together, and kai.mode is none"
+            yield Problem(key, stack.gang, rule, "remove it, or choose another kai.mode")
+
+
+def _stack_layouts(settings: Settings) -> Iterator[Problem]:
+    known = settings.dynamo.version in PROFILES
     reported: list[Problem] = []
     for i, stack in enumerate(settings.stacks):
         try:
@@ -234,8 +257,9 @@ def _stack_layouts(settings: Settings) -> Iterator[Problem]:
                 key = f"stacks[{i}].layout" if problem.key == "layout" else f"stacks[{i}].layout: {problem.key}"
                 yield Problem(key, problem.value, problem.rule, problem.fix)
             continue
-        if profile is None:
+        if not known:
             continue
+        profile = settings.profile_of(stack)
         found = rules.check(chosen.overridden(stack.overrides, _overrides(i)).adapted(profile), profile)
         # Two stacks with one layout report its problems once.
         new = [problem for problem in found if problem not in reported]
@@ -309,6 +333,7 @@ CHECKS: tuple[Check, ...] = (
     isolation.rdma,
     isolation.rdma_firewall,
     _stack_readiness,
+    _stack_releases,
     _stack_layouts,
     _stack_domains,
     pod_capacity.check,

@@ -30,7 +30,7 @@ def test_0_7_switches_grove_on_as_a_sub_chart_and_kai_off() -> None:
 
 @pytest.mark.parametrize("kai", [True, False])
 def test_1_0_uses_the_kai_that_runs_installs_none_and_does_without_etcd(kai: bool) -> None:
-    values = _values("1.0.1", kai=kai)
+    values = _values("1.0.2", kai=kai)
     assert values["global"] == {
         "etcd": {"install": False},
         "grove": {"install": True, "enabled": True},
@@ -65,10 +65,9 @@ def test_the_pods_of_nats_and_etcd_get_the_labels_of_all_pods_and_nothing_withou
 def test_releases_name_the_sglang_of_their_images() -> None:
     assert {version: profile.sglang for version, profile in PROFILES.items()} == {
         "0.7.0": "0.5.4.post3",
-        "0.7.1": "0.5.4.post3",
-        "1.0.0": "0.5.9",
-        "1.0.1": "0.5.9",
         "1.0.2": "0.5.9",
+        "1.2.1": "0.5.11",
+        "1.5.1": "0.5.18",
     }
 
 
@@ -101,10 +100,10 @@ def _releases(version: str) -> dict[str, dict[str, Any]]:
 
 
 def test_only_0_7_has_a_chart_of_definitions() -> None:
-    assert "dynamo-crds" in _releases("0.7.1")
-    newer = _releases("1.0.1")
+    assert "dynamo-crds" in _releases("0.7.0")
+    newer = _releases("1.0.2")
     assert "dynamo-crds" not in newer
-    assert newer["dynamo-platform"]["chart"].endswith("dynamo-platform-1.0.1.tgz")
+    assert newer["dynamo-platform"]["chart"].endswith("dynamo-platform-1.0.2.tgz")
 
 
 def _arguments(recording: Recording, role: str) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from components.serving import pod_templates
-from manifests import graph
+from manifests import graph, graph_api
+from manifests.graph_api import Graph
 from readiness import config as readiness_config
 from readiness import package
 from reference import machines
+from reference.dynamo import PROFILES
 from reference.machines import A4X
 from reference.naming import TEMPLATE_ANNOTATION
 from reference.registry import PYTHON_IMAGE
@@ -24,86 +27,132 @@ from tests.recorder import Recording, Resource, run_program
 ROLES = tuple(graph.SERVICES)
 
 
-def _spec() -> dict[str, Any]:
-    return graphs.spec("deepseek-r1-fp8-10p8d")
+LARGE = "deepseek-r1-fp8-10p8d"
 
 
-def _hashes(spec: Mapping[str, Any], queue: str = "team") -> dict[str, str]:
+def _graph(version: str = "0.7.0") -> Graph:
+    """A graph of which every part can be changed."""
+    made = graphs.describe(LARGE, PROFILES[version])
+    return replace(made, components={role: copy.deepcopy(one) for role, one in made.components.items()})
+
+
+def _hashes(made: Graph, queue: str = "team", version: str = "0.7.0") -> dict[str, str]:
     async def resolve() -> dict[str, str]:
-        stamped = pod_templates.stamp(spec, {"queue": queue})
-        return {role: str(await value.future()) for role, value in stamped.hashes.items()}
+        parent: Any = None
+        stamped = pod_templates.stamp(parent, "r1", made, {"queue": queue}, PROFILES[version])
+        return {role: str(await value.future()) for role, value in stamped.marks.items()}
 
     return asyncio.run(resolve())
 
 
-def _main(service: dict[str, Any]) -> dict[str, Any]:
-    return service["extraPodSpec"]["mainContainer"]
+def _changed(made: Graph, role: str, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> Graph:
+    component: Any = made.components[role]
+    change(component.pod["spec"], component.main)
+    return made
 
 
-FIELDS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "image": lambda s: _main(s).update(image="image:3"),
-    "environment": lambda s: s.setdefault("envs", []).append({"name": "X", "value": "1"}),
-    "environment from a secret": lambda s: s.update(envFromSecret="other"),
-    "arguments": lambda s: s["extraPodSpec"]["volumes"].append({"name": "x", "configMap": {"name": "another-hash"}}),
-    "command": lambda s: _main(s).update(args=["exec true"]),
-    "liveness probe": lambda s: s.update(livenessProbe={"periodSeconds": 61}),
-    "readiness probe": lambda s: s.update(readinessProbe={"periodSeconds": 61}),
-    "startup probe": lambda s: _main(s).update(startupProbe={"periodSeconds": 31}),
-    "toleration": lambda s: s["extraPodSpec"]["tolerations"].append({"key": "x", "operator": "Exists"}),
-    "shared memory": lambda s: s.update(sharedMemory={"size": "81Gi"}),
-    "node selector": lambda s: s["extraPodSpec"]["nodeSelector"].update(x="y"),
-    "affinity": lambda s: s["extraPodSpec"].update(affinity={"podAntiAffinity": {}}),
-    "resource claim": lambda s: s["extraPodSpec"].update(resourceClaims=[{"name": "x"}]),
-    "resources": lambda s: s["resources"].update(limits={"cpu": "6"}),
-    "volume mount": lambda s: _main(s)["volumeMounts"].append({"name": "x", "mountPath": "/x"}),
-    "security context": lambda s: _main(s).update(securityContext={"privileged": "other"}),
-    "service account": lambda s: s["extraPodSpec"].update(serviceAccountName="other"),
-    "pull secret": lambda s: s["extraPodSpec"].update(imagePullSecrets=[{"name": "other"}]),
-    "priority": lambda s: s["extraPodSpec"].update(priorityClassName="other"),
-    "annotation": lambda s: s["extraPodMetadata"]["annotations"].update(x="y"),
-    "label": lambda s: s["extraPodMetadata"]["labels"].update(x="y"),
-    "nodes of a replica": lambda s: s.update(multinode={"nodeCount": 3}),
+PODS: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
+    "image": lambda _, main: main.update(image="image:3"),
+    "environment": lambda _, main: main.setdefault("env", []).append({"name": "X", "value": "1"}),
+    "environment from a secret": lambda _, main: main.update(envFrom=[{"secretRef": {"name": "other"}}]),
+    "arguments": lambda pod, _: pod["volumes"].append({"name": "x", "configMap": {"name": "another-hash"}}),
+    "command": lambda _, main: main.update(args=["exec true"]),
+    "liveness probe": lambda _, main: main.update(livenessProbe={"periodSeconds": 61}),
+    "readiness probe": lambda _, main: main.update(readinessProbe={"periodSeconds": 61}),
+    "startup probe": lambda _, main: main.update(startupProbe={"periodSeconds": 31}),
+    "toleration": lambda pod, _: pod["tolerations"].append({"key": "x", "operator": "Exists"}),
+    "node selector": lambda pod, _: pod["nodeSelector"].update(x="y"),
+    "affinity": lambda pod, _: pod.update(affinity={"podAntiAffinity": {}}),
+    "resource claim": lambda pod, _: pod.update(resourceClaims=[{"name": "x"}]),
+    "resources": lambda _, main: main["resources"].update(limits={"cpu": "6"}),
+    "volume mount": lambda _, main: main["volumeMounts"].append({"name": "x", "mountPath": "/x"}),
+    "security context": lambda _, main: main.update(securityContext={"privileged": "other"}),
+    "service account": lambda pod, _: pod.update(serviceAccountName="other"),
+    "pull secret": lambda pod, _: pod.update(imagePullSecrets=[{"name": "other"}]),
+    "priority": lambda pod, _: pod.update(priorityClassName="other"),
 }
+FIELDS: dict[str, Callable[[Graph, str], Graph]] = {
+    **{name: lambda made, role, change=change: _changed(made, role, change) for name, change in PODS.items()},
+    "annotation": lambda made, role: _metadata(made, role, "annotations"),
+    "label": lambda made, role: _metadata(made, role, "labels"),
+    "nodes of a replica": lambda made, role: _of_component(made, role, nodes=3),
+    "shared memory": lambda made, role: _of_component(made, role, shared_memory="81Gi"),
+    "runtime version": lambda made, role: _of_component(made, role, runtime_version="1.5.2"),
+}
+
+
+def _metadata(made: Graph, role: str, kind: str) -> Graph:
+    made.components[role].pod["metadata"][kind].update(x="y")
+    return made
+
+
+def _of_component(made: Graph, role: str, **fields: Any) -> Graph:
+    return replace(made, components={**made.components, role: replace(made.components[role], **fields)})
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_change_of_one_roles_pods_changes_its_hash_and_no_others(role: str, field: str) -> None:
-    before, changed = _hashes(_spec()), _spec()
-    FIELDS[field](changed["services"][graph.SERVICES[role]])
-    after = _hashes(changed)
+    before, after = _hashes(_graph()), _hashes(FIELDS[field](_graph(), role))
     assert {name for name in ROLES if before[name] != after[name]} == {role}
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_where_a_change_of_one_worker_rolls_both_the_hashes_of_both_change(role: str) -> None:
+    """N13: the check would else take the pods of the other role for new ones before they are replaced."""
+    before = _hashes(_graph("1.5.1"), version="1.5.1")
+    after = _hashes(FIELDS["image"](_graph("1.5.1"), role), version="1.5.1")
+    rolled = {"frontend"} if role == "frontend" else {"prefill", "decode"}
+    assert {name for name in ROLES if before[name] != after[name]} == rolled
+
+
 def test_replica_counts_change_no_hash() -> None:
-    changed = _spec()
-    for service in changed["services"].values():
-        service["replicas"] += 1
-    assert _hashes(changed) == _hashes(_spec())
+    for version in PROFILES:
+        if PROFILES[version].reverts_mix:
+            continue
+        made = _graph(version)
+        more = {role: replace(one, replicas=one.replicas + 1) for role, one in made.components.items()}
+        assert _hashes(replace(made, components=more), version=version) == _hashes(made, version=version)
 
 
 def test_what_all_pods_are_made_from_changes_every_hash() -> None:
-    before = _hashes(_spec())
-    spec = {**_spec(), "envs": [{"name": "X", "value": "1"}]}
-    for after in (_hashes(spec), _hashes(_spec(), queue="other")):
+    before = _hashes(_graph())
+    for after in (_hashes(replace(_graph(), priority_class="other")), _hashes(_graph(), queue="other")):
         assert not {*before.values()} & {*after.values()}
 
 
 def test_the_pods_carry_the_hash_and_all_else_stays() -> None:
-    spec = _spec()
-    untouched = copy.deepcopy(spec)
+    made, untouched = _graph(), _graph()
 
     async def annotations() -> dict[str, str]:
-        stamped = pod_templates.stamp(spec, {"queue": "team"})
+        parent: Any = None
+        stamped = pod_templates.stamp(parent, "r1", made, {"queue": "team"}, PROFILES["0.7.0"])
         found: dict[str, str] = {}
-        for role, name in graph.SERVICES.items():
-            mine = stamped.spec["services"][name]["extraPodMetadata"]["annotations"]
-            found[role] = str(await mine.pop(TEMPLATE_ANNOTATION).future())
-        assert stamped.spec == untouched
+        for role, component in stamped.graph.components.items():
+            found[role] = str(await component.pod["metadata"]["annotations"].pop(TEMPLATE_ANNOTATION).future())
+        assert stamped.graph == untouched
         return found
 
     assert asyncio.run(annotations()) == _hashes(untouched)
-    assert spec == untouched
+    assert made == untouched
+
+
+@pytest.mark.parametrize("version", PROFILES)
+def test_a_mark_never_comes_again_where_an_exact_revert_would_leave_two_kinds_of_pods(version: str) -> None:
+    """M11: the random part is drawn for every template, so that a template that comes back gets another mark."""
+    recording = run_program("dev", config={"dynamo": {"mode": "create", "version": version}})
+    drawn = [r for r in recording.of_type("RandomString") if r.name.endswith("-mark")]
+    if not PROFILES[version].reverts_mix:
+        assert not drawn
+        return
+    made = graph_api.components(recording.find("DynamoGraphDeployment").inputs["spec"])
+    marks = {role: one.pod["metadata"]["annotations"][TEMPLATE_ANNOTATION] for role, one in made.items()}
+    assert len(drawn) == len(ROLES)
+    for role, mark in marks.items():
+        [own] = [one for one in drawn if one.name.endswith(f"-{role}-mark")]
+        assert mark.partition("-")[0] == own.inputs["keepers"]["template"]
+        assert mark.partition("-")[2]
+    assert {role: one.template for role, one in _config(recording).roles.items()} == marks
 
 
 def _job(recording: Recording, name: str = "") -> Resource:
