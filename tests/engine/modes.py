@@ -11,19 +11,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from reference.dynamo import PROFILES
+from serving_rules import layout
 from tests import stacks
 
 VALUES: dict[str, tuple[str, ...]] = {
     "environment": ("dev", "prod"),
     "rdma": ("multi-network", "dranet"),
-    "dynamo": ("0.7.0", "1.0.2"),
+    "dynamo": tuple(PROFILES),
+    "layout": tuple(layout.available()),
     "kai": ("create", "adopt", "none"),
     "egress": ("open", "restricted", "private-googleapis"),
 }
 
 
-_STRANGERS = ({"rdma", "egress"}, {"kai", "egress"})
+_STRANGERS = ({"rdma", "egress"}, {"kai", "egress"}, {"layout", "egress"}, {"layout", "kai"})
 """Modes whose code never meets: the scheduler and the RDMA interfaces are under no policy."""
+
+OWN_IMAGE = "registry.example.com/team/sglang-deepep:gb200"
+"""Image of a stack that no stock image can serve; its tag is no release."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Modes:
     environment: str
     rdma: str
     dynamo: str
+    layout: str
     kai: str
     egress: str
 
@@ -42,7 +49,13 @@ class Modes:
     def config(self) -> dict[str, Any]:
         """What is laid over the environment's stack file."""
         shipped = stacks.config(self.environment)
+        [domain], [stack] = shipped["dynamo-a4x:domains"], shipped["dynamo-a4x:stacks"]
+        stack = {**stack, "name": "r1", "layout": self.layout}
+        if layout.load(self.layout).deepep and not PROFILES[self.dynamo].deepep_in_image:
+            stack["image"] = OWN_IMAGE
         return {
+            "dynamo-a4x:domains": [{**domain, "nodes": 18}],
+            "dynamo-a4x:stacks": [stack],
             "dynamo-a4x:cluster": {**shipped["dynamo-a4x:cluster"], "rdma": self.rdma},
             "dynamo-a4x:dynamo": {**shipped["dynamo-a4x:dynamo"], "version": self.dynamo},
             "dynamo-a4x:kai": {"mode": self.kai},

@@ -91,11 +91,11 @@ def test_a_part_that_nobody_runs_is_missed(chosen: dict[str, Any], kind: str, sa
 
 
 def test_an_operator_without_nats_is_no_platform() -> None:
-    driver = Driver(dynamo_version="1.0.1")
+    driver = Driver(dynamo_version="1.0.2")
     driver.cluster()
     driver.namespace("dynamo-cloud")
     values: dict[str, Any] = {"nats": {"enabled": False}, "global": {"grove": {"install": True, "enabled": True}}}
-    driver.release("dynamo-platform", "dynamo-cloud", "1.0.1", values=values)
+    driver.release("dynamo-platform", "dynamo-cloud", "1.0.2", values=values)
     (cluster,) = driver.state.find("gcp:container/cluster:Cluster")
     reasons = list(blockers.of(driver.state, cluster.id, {"metadata": {"name": "r1", "namespace": "r1"}}))
     assert any("nats is off, and the operator has no natsAddr" in reason for reason in reasons)

@@ -17,12 +17,10 @@ from rehearsal import policy_pack
 from rehearsal.__main__ import main as command
 from rehearsal.policy_pack import PACK, PolicyPackError, Violation
 from rehearsal.run import Phase, Rehearsal, RehearsalError
-from serving_rules import layout
 from tests import policy_cases, stacks
 from tests.engine import modes
 from tests.engine.modes import Modes
 from tests.engine.policy_program import AcceptingCloud
-from tests.engine.test_layouts import RELEASES, config_of
 from tests.policy_cases import Case
 from tests.resilience.proof import needs_engine, needs_policy_pack
 
@@ -121,20 +119,9 @@ def test_an_up_stops_before_what_is_refused_exists() -> None:
 @pytest.mark.whole
 @needs_engine
 @needs_policy_pack
-@pytest.mark.parametrize("chosen", modes.every(), ids=str)
+@pytest.mark.parametrize("chosen", sorted(modes.every_open(), key=str), ids=str)
 def test_no_mode_violates_a_mandatory_rule(chosen: Modes) -> None:
     _accepted(chosen.environment, chosen.config())
-
-
-@pytest.mark.whole
-@needs_engine
-@needs_policy_pack
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("name", layout.available())
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_no_layout_violates_a_mandatory_rule(stack: str, name: str, version: str) -> None:
-    # Protected, as a rehearsal of prod that is not taken down can be.
-    _accepted(stack, config_of(stack, name, version) | {"dynamo-a4x:protect": stack == "prod"})
 
 
 @pytest.mark.whole

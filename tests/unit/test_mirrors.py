@@ -308,7 +308,7 @@ def test_the_example_in_the_docs_leaves_no_image_out() -> None:
 def test_the_ssh_key_is_the_programs_own_exactly_where_the_hooks_images_would_be_mirrored() -> None:
     for version, mirrors, own in (
         ("0.7.0", ALL, True),
-        ("0.7.1", {"docker.io": "m.example/x"}, True),
+        ("0.7.0", {"docker.io": "m.example/x"}, True),
         ("0.7.0", {"nvcr.io": "m.example/x"}, False),
         ("1.0.2", ALL, False),
     ):

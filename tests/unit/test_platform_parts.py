@@ -38,7 +38,7 @@ def test_the_0_7_release_without_any_part_installs_its_operator_alone() -> None:
 
 
 def test_the_1_0_operator_uses_a_grove_that_runs_and_leaves_the_definitions_alone() -> None:
-    found = values("1.0.1", PlatformParts(grove=False, crds=False, nats=NATS))
+    found = values("1.0.2", PlatformParts(grove=False, crds=False, nats=NATS))
     assert found["global"]["grove"] == {"install": False, "enabled": True}
     assert found["dynamo-operator"]["upgradeCRD"] is False
     assert found["dynamo-operator"]["natsAddr"] == NATS
