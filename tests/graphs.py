@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from manifests import graph, graph_api
-from manifests.graph_api import Graph
+from manifests.graph_api import Component, Graph
 from reference.dynamo import PROFILES, DynamoProfile
 from serving_rules import layout
+from tests.recorder import Recording
 
 
 def describe(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> Graph:
@@ -26,6 +27,11 @@ def describe(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: A
         "config_maps": {"prefill": "p", "decode": "d"},
     }
     return graph.describe(layout.load(name), graph.Placement(**{**values, **changes}), profile)
+
+
+def recorded(recording: Recording) -> dict[str, Component]:
+    """The components of the only graph of a recording, by role."""
+    return graph_api.components(recording.find("DynamoGraphDeployment").inputs["spec"])
 
 
 def spec(name: str, profile: DynamoProfile = PROFILES["0.7.0"], **changes: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from manifests import graph_api
 from reference import egress, flows
 from reference.dynamo import PROFILES
 from reference.egress import Destination, Mode, WayOut
@@ -288,14 +289,12 @@ def _of(recording: Recording) -> Iterator[Actor]:
     for _, manifest in recording.manifests():
         kind, metadata, spec = manifest.get("kind"), manifest.get("metadata", {}), manifest.get("spec", {})
         space = metadata.get("namespace")
-        for role, service in spec.get("services", {}).items() if kind == "DynamoGraphDeployment" else ():
-            labels = {
-                **service["extraPodMetadata"]["labels"],
-                "nvidia.com/dynamo-component-type": service["componentType"],
-            }
-            party = "frontends" if service["componentType"] == "frontend" else "workers"
+        for role, component in graph_api.components(spec).items() if kind == "DynamoGraphDeployment" else ():
+            party = "frontends" if role == "frontend" else "workers"
+            # What else it says of workers differs from release to release.
+            labels = {**component.pod["metadata"]["labels"], "nvidia.com/dynamo-component-type": role}
             for pod in range(2):
-                yield Actor(f"{space} {role} {pod}", Pod(space, labels), party)
+                yield Actor(f"{space} {component.name} {pod}", Pod(space, labels), party)
         if kind in ("Job", "Deployment"):
             labels = spec["template"]["metadata"].get("labels", {})
             called = labels.get("app.kubernetes.io/name", "")

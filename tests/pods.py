@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from manifests import graph_api
 from tests.recorder import Recording
 
 
@@ -30,12 +31,9 @@ def described(recording: Recording) -> Iterator[DescribedPod]:
         if "template" in spec:
             template: dict[str, Any] = spec["template"]
             yield DescribedPod(*where, template.get("metadata", {}), template["spec"])
-        services: dict[str, Any] = spec.get("services", {})
-        for name, service in services.items():
-            pod = dict(service["extraPodSpec"])
-            container = {**pod.pop("mainContainer"), "name": "main", "env": service.get("envs", [])}
-            metadata = service["extraPodMetadata"]
-            yield DescribedPod(f"{where[0]}/{name}", where[1], metadata, {**pod, "containers": [container]})
+        for component in graph_api.components(spec).values():
+            name = f"{where[0]}/{component.name}"
+            yield DescribedPod(name, where[1], component.pod["metadata"], dict(component.pod["spec"]))
 
 
 def standard_of(recording: Recording, namespace: str) -> str:

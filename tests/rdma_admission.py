@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from manifests import gpu_pod
+from manifests import gpu_pod, graph_api
 from reference import namespaces
 from rehearsal.simulator.kubernetes import pods
 from tests.recorder import Recording, run_program
@@ -134,9 +134,10 @@ def _gpu_pods(recording: Recording) -> Iterator[tuple[str, dict[str, Any]]]:
     for _, manifest in recording.manifests():
         space = manifest.get("metadata", {}).get("namespace", "")
         if manifest.get("kind") == "DynamoGraphDeployment":
-            for role, service in manifest["spec"]["services"].items():
-                if "gpu" in service.get("resources", {}).get("limits", {}):
-                    yield space, pods.of_template(space, role, service["extraPodMetadata"], service["extraPodSpec"])
+            for component in graph_api.components(manifest["spec"]).values():
+                if graph_api.GPU in component.main["resources"].get("limits", {}):
+                    template = component.pod
+                    yield space, pods.of_template(space, component.name, template["metadata"], template["spec"])
         elif manifest.get("kind") == "Job" and "resourceClaims" in manifest["spec"]["template"]["spec"]:
             template = manifest["spec"]["template"]
             yield space, pods.of_template(space, "fabric", template["metadata"], template["spec"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reference import dynamo, nats
+from tests import graphs
 from tests.recorder import SECRETS, ProgramFailedError, Recording, run_program
 
 ADOPT: dict[str, Any] = {"kai": {"mode": "adopt"}, "draDriver": {"mode": "adopt"}}
@@ -34,14 +35,13 @@ def logins(recording: Recording) -> dict[str, dict[str, str]]:
 
 def variables(recording: Recording) -> dict[str, dict[str, Any]]:
     """What the pods of each role have of NATS, by variable."""
-    (graph,) = recording.of_type("DynamoGraphDeployment")
     return {
-        role: {
+        component.name: {
             entry["name"]: entry["valueFrom"]["secretKeyRef"]
-            for entry in service.get("envs", [])
+            for entry in component.main.get("env", [])
             if entry["name"].startswith("NATS_")
         }
-        for role, service in graph.inputs["spec"]["services"].items()
+        for component in graphs.recorded(recording).values()
     }
 
 
@@ -49,7 +49,7 @@ def server(recording: Recording) -> Any:
     return recording.find(name="dynamo-release").inputs["values"]["nats"]
 
 
-@pytest.mark.parametrize("version", dynamo.PROFILES)
+@pytest.mark.parametrize("version", [one.version for one in dynamo.PROFILES.values() if one.needs_nats])
 def test_server_and_pods_have_one_password_and_each_takes_it_from_its_own_namespace(version: str) -> None:
     recording = built(version=version)
     theirs = logins(recording)

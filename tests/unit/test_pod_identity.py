@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from manifests import graph
+from manifests import graph, graph_api
 from reference.dynamo import DISCOVERY_RULES, IMAGE_LOOKUP_OFF, PROFILES
 from reference.registry import NVCR
 from tests import graphs
@@ -22,32 +21,22 @@ def _run(version: str, stack: str = "dev", **config: Any) -> Recording:
     return run_program(stack, config={"dynamo": {"mode": "create", "version": version}, **config})
 
 
-def _services(recording: Recording) -> Mapping[str, Any]:
-    return recording.find("DynamoGraphDeployment").inputs["spec"]["services"]
-
-
 @pytest.mark.parametrize("version", PROFILES)
 def test_every_role_names_its_pull_secret_and_the_operator_looks_for_none(version: str) -> None:
-    services = _services(_run(version))
-    assert set(services) == set(graph.SERVICES.values())
-    for service in services.values():
-        assert service["extraPodSpec"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
-        assert service["annotations"] == {"nvidia.com/disable-image-pull-secret-discovery": "true"}
-
-
-def test_a_release_that_reads_the_pod_template_finds_the_switch_there() -> None:
-    profile = dataclasses.replace(PROFILES["1.0.2"], image_lookup_switch="pod")
-    spec = graphs.spec("deepseek-r1-fp8-1p1d", profile)
-    for service in spec["services"].values():
-        assert service["extraPodMetadata"]["annotations"][IMAGE_LOOKUP_OFF] == "true"
-        assert "annotations" not in service
+    components = graphs.recorded(_run(version))
+    assert set(components) == set(graph.SERVICES)
+    for component in components.values():
+        assert component.pod["spec"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
+        # M6: from 1.2 on the annotation is read from the pods alone.
+        on_pods = component.pod["metadata"]["annotations"].get(IMAGE_LOOKUP_OFF)
+        on_service = component.annotations.get(IMAGE_LOOKUP_OFF)
+        assert (on_service, on_pods) == ((None, "true") if version in {"1.2.1", "1.5.1"} else ("true", None))
 
 
 def _pods(manifest: Mapping[str, Any]) -> Iterator[tuple[list[str], Mapping[str, Any]]]:
     """Images and spec of each pod that an object describes."""
-    for service in manifest.get("spec", {}).get("services", {}).values():
-        pod = service["extraPodSpec"]
-        yield [pod["mainContainer"]["image"]], pod
+    for component in graph_api.components(manifest.get("spec", {})).values():
+        yield [component.main["image"]], component.pod["spec"]
     template = manifest.get("spec", {}).get("template", {})
     if "spec" in template:
         pod = template["spec"]
@@ -89,7 +78,7 @@ def test_pods_that_discover_through_kubernetes_may_do_so_before_they_start(versi
     subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
     assert binding["subjects"] == [subject]
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == account["namespace"]
-    assert {s["extraPodSpec"]["serviceAccountName"] for s in _services(run).values()} == {account["name"]}
+    assert {one.pod["spec"]["serviceAccountName"] for one in graphs.recorded(run).values()} == {account["name"]}
     assert run.depends_on_transitively(run.find("DynamoGraphDeployment"), _discovery(run, "binding"))
 
 

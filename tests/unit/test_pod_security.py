@@ -25,8 +25,8 @@ ENVIRONMENTS = ["dev", "prod"]
 PLAIN = Security()
 
 
-def services(security: Security = PLAIN, version: str = "0.7.0", **changes: Any) -> dict[str, Any]:
-    return graphs.spec(LAYOUT, PROFILES[version], security=security, **changes)["services"]
+def services(security: Security = PLAIN, **changes: Any) -> dict[str, Any]:
+    return graphs.spec(LAYOUT, security=security, **changes)["services"]
 
 
 def variables(service: Any) -> dict[str, Any]:
@@ -41,9 +41,8 @@ def with_security(**said: Any) -> Recording:
 
 @pytest.mark.parametrize("version", PROFILES)
 def test_a_pod_has_a_token_only_where_discovery_asks_the_api_server(version: str) -> None:
-    for service in services(version=version).values():
-        asks = bool(PROFILES[version].pod_rules)
-        assert service["extraPodSpec"]["automountServiceAccountToken"] is asks
+    for component in graphs.describe(LAYOUT, PROFILES[version]).components.values():
+        assert component.pod["spec"]["automountServiceAccountToken"] is bool(PROFILES[version].pod_rules)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -10,8 +10,8 @@ from program.replacement import CREATED_FIRST, delete_first
 from tests.recorder import Recording, Resource, record
 
 NAMED_ANEW = {"ConfigMap", "ComputeDomain"}
-"""Kinds whose every replacement has a name of its own: by content, or by the stack's suffix. Two maps keep theirs: a
-guard is known by its name, and the readiness check's goes with its Job."""
+"""Kinds whose every replacement has a name of its own: by content, or by the stack's suffix. Three maps keep theirs: a
+guard and the record of the release are known by their names, and the readiness check's goes with its Job."""
 MADE_FIRST = "foundation-devices-"
 """Networks of the NICs: named by cluster and zone, and never unknown to the pools that list them."""
 
@@ -27,7 +27,7 @@ def test_every_resource_that_keeps_its_name_is_deleted_before_it_is_replaced(dep
     ruled = [resource for resource in deployed.resources if _ruled(resource)]
     assert len(ruled) > 15
     for resource in ruled:
-        kept = resource.name.startswith("guard-") or resource.name.endswith("-readiness-config")
+        kept = resource.name.startswith(("guard-", "dynamo-record-")) or resource.name.endswith("-readiness-config")
         of_its_own = resource.type.rsplit(":", 1)[-1] in NAMED_ANEW and not kept
         anew = of_its_own or resource.name.startswith(MADE_FIRST) or resource.name.endswith(LOGIN)
         assert resource.delete_before_replace is (not anew), resource.name
