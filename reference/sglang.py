@@ -60,8 +60,12 @@ RELEASES: Final[Mapping[str, SglangRelease]] = {
     release.version: release
     for release in (
         SglangRelease(version="0.5.4.post3", decode_needs_round_robin_balance=True),
+        SglangRelease(version="0.5.8", migrations=_FROM_0_5_9),
         SglangRelease(version="0.5.9", migrations=_FROM_0_5_9),
+        SglangRelease(version="0.5.10.post1", migrations=_FROM_0_5_9),
         SglangRelease(version="0.5.11", migrations=_FROM_0_5_9),
+        SglangRelease(version="0.5.14", migrations=(*_FROM_0_5_9, _CUDA_GRAPH)),
+        SglangRelease(version="0.5.16", migrations=(*_FROM_0_5_9, _CUDA_GRAPH)),
         SglangRelease(version="0.5.18", migrations=(*_FROM_0_5_9, _CUDA_GRAPH)),
     )
 }

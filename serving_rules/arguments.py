@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reference.dynamo import DynamoProfile
+from reference.sglang import RELEASES
 from serving_rules import openings
 from serving_rules.layout import WORKER_ROLES, Argument, Arguments, Layout, WorkerRole
 from validation.problems import Problem
@@ -55,7 +56,7 @@ class ArgumentSpec:
     """One argument of a release."""
 
     name: str
-    """Its first name, which the rules use."""
+    """Its longest name, which the rules use."""
     action: str
     """`store`, `store_true`, or the name of argparse's or SGLang's own action."""
     type: str = "str"
@@ -63,7 +64,9 @@ class ArgumentSpec:
     json: bool = False
     """Whether the text must be JSON."""
     instead: str | None = None
-    """Replacement of a deprecated argument."""
+    """What to write for it: the replacement of a deprecated argument, or the old name where a file takes no other."""
+    refused: frozenset[str] = frozenset()
+    """Those of its names that the `--config` reader refuses."""
     owner: str = "SGLang"
 
     @property
@@ -82,19 +85,11 @@ class Catalog:
     """By name, aliases included."""
     environment: Mapping[str, Mapping[str, Any]]
     """By environment variable: `type`, and `unread` or `deprecated`."""
-    plain_only: bool
-    """Whether the `--config` reader rejects arguments that are neither a flag nor a plain value."""
 
     def canonical(self, name: str) -> str:
-        """First name of argument `name`; `name` itself where it is unknown."""
+        """Longest name of argument `name`; `name` itself where it is unknown."""
         known = self.arguments.get(name)
         return known.name if known else name
-
-
-@functools.cache
-def releases() -> tuple[str, ...]:
-    """SGLang releases with a catalog."""
-    return tuple(sorted(path.stem.removeprefix("sglang-") for path in CATALOG.glob("sglang-*.json")))
 
 
 @functools.cache
@@ -103,8 +98,7 @@ def catalog(sglang: str, dynamo: str) -> Catalog:
     server, own = _read(f"sglang-{sglang}"), _read(f"dynamo-{dynamo}")
     arguments = {**_arguments(own["arguments"], "Dynamo"), **_arguments(server["arguments"], "SGLang")}
     environment = {**own["environment"], **server["environment"]}
-    plain_only = server["header"]["configTakes"] != "any"
-    return Catalog(sglang, dynamo, arguments, environment, plain_only)
+    return Catalog(sglang, dynamo, arguments, environment)
 
 
 def of(profile: DynamoProfile) -> Catalog:
@@ -131,10 +125,10 @@ class Parallelism:
 
 @dataclass(frozen=True)
 class Values:
-    """Typed access to a role's arguments by their first names; a value of the wrong type counts as not set."""
+    """Typed access to a role's arguments by their longest names; a value of the wrong type counts as not set."""
 
     written: Mapping[str, tuple[str, Argument]]
-    """By first name: the name as written, and the value."""
+    """By longest name: the name as written, and the value."""
 
     def text(self, name: str) -> str | None:
         """Text of `name`."""
@@ -195,7 +189,8 @@ def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
     for role in WORKER_ROLES:
         for name in layout.arguments(role):
             entry = known.arguments.get(name)
-            if entry is not None and entry.action == "DeprecatedAction" and not known.plain_only:
+            # Where a file takes the old name only, there is nothing to do.
+            if entry is not None and entry.action == "DeprecatedAction" and name not in entry.refused:
                 instead = f"; use {entry.instead}" if entry.instead else ""
                 yield f"{layout.key(role, name)}: deprecated in SGLang {known.sglang}{instead}."
 
@@ -208,7 +203,7 @@ def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> 
         return opening
     if entry is None:
         return _unknown(name, known)
-    return _place(entry, profile) or _action(entry, known) or _value(entry, value)
+    return _place(entry, profile) or _reader(name, entry, known) or _value(entry, value)
 
 
 def _unknown(name: str, known: Catalog) -> tuple[str, str]:
@@ -220,12 +215,22 @@ def _unknown(name: str, known: Catalog) -> tuple[str, str]:
     dashed = name.replace("_", "-")
     if dashed in known.arguments:
         return rule, f"write {dashed}"
-    others = [other for other in releases() if other != known.sglang and name in _names(other)]
+    others = [other for other in RELEASES if other != known.sglang and name in _names(other)]
     close = difflib.get_close_matches(name, known.arguments, n=1, cutoff=0.6)
     guess = f"did you mean {close[0]!r}? or leave it out" if close else "leave it out"
     if others:
-        return f"{rule}, but {', '.join(others)} has", "leave it out, or choose a Dynamo release with that SGLang"
+        fix = "leave it out, or choose a Dynamo release or an image with such an SGLang"
+        return f"{rule}, but {_span(others)}", fix
     return rule, guess
+
+
+def _span(having: list[str]) -> str:
+    """Which releases have it: each one, or the first and the last where all between them do."""
+    known = list(RELEASES)
+    first, last = known.index(having[0]), known.index(having[-1])
+    if len(having) > 2 and having == known[first : last + 1]:
+        return f"{having[0]} to {having[-1]} have"
+    return f"{', '.join(having)} {'has' if len(having) == 1 else 'have'}"
 
 
 def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | None:
@@ -242,13 +247,17 @@ def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | Non
     return None
 
 
-def _action(entry: ArgumentSpec, known: Catalog) -> tuple[str, str] | None:
-    if entry.action in ("store", "store_true") or not known.plain_only:
+def _reader(name: str, entry: ArgumentSpec, known: Catalog) -> tuple[str, str] | None:
+    """Problem with a name that the `--config` reader refuses."""
+    if name not in entry.refused:
         return None
-    if entry.action == "DeprecatedAction":
-        rule = f"deprecated in SGLang {known.sglang}, whose --config reader refuses it"
-        return rule, f"write {entry.instead}" if entry.instead else "leave it out"
-    return f"the --config reader of SGLang {known.sglang} takes flags and values only", "leave it out"
+    others = sorted({other for other, spec in known.arguments.items() if spec == entry} - entry.refused)
+    fix = f"write {others[0] if others else entry.instead}" if others or entry.instead else "leave it out"
+    if entry.action.startswith("Deprecated"):
+        return f"deprecated in SGLang {known.sglang}, whose --config reader refuses it", fix
+    if entry.action in ("store", "store_true"):
+        return f"the --config reader of SGLang {known.sglang} refuses this name", fix
+    return f"the --config reader of SGLang {known.sglang} takes flags and values only", fix
 
 
 def _value(entry: ArgumentSpec, value: Argument) -> tuple[str, str] | None:
@@ -317,6 +326,7 @@ def _arguments(entries: Mapping[str, Mapping[str, Any]], owner: str) -> dict[str
             choices=tuple(entry.get("choices", ())),
             json=entry.get("json", False),
             instead=entry.get("instead"),
+            refused=frozenset(entry.get("refused", ())),
             owner=owner,
         )
         for alias in (name, *entry.get("aliases", ())):

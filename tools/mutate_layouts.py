@@ -33,7 +33,7 @@ from serving_rules.layout import WORKER_ROLES, Argument, Layout, Server, WorkerR
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")
-VERSIONS: Final = ("0.7.0", "1.0.1")
+VERSIONS: Final = ("0.7.0", "1.0.2")
 
 
 @dataclass(frozen=True)

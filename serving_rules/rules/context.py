@@ -42,7 +42,7 @@ class RoleContext:
         return self.values.text("moe-a2a-backend") == "deepep"
 
     def problem(self, name: str, rule: str, fix: str) -> Problem:
-        """A problem with the argument whose first name is `name`."""
+        """A problem with the argument whose longest name is `name`."""
         return Problem(self.layout.key(self.name, self.values.name(name)), self.values.raw(name), rule, fix)
 
 

@@ -33,8 +33,8 @@ _BALANCE_ALGORITHMS: Final = (
 def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
     """Prefill sends whole chunks (normal mode, no CUDA graphs), decode sends few tokens fast (low latency).
 
-    Source: `_handle_a2a_moe` disables CUDA graphs in normal mode; the low-latency dispatcher takes at most 1024 tokens
-    of a rank, fewer than a prefill chunk has.
+    Source: `_handle_a2a_moe` of every release disables CUDA graphs in normal mode, said or not; the low-latency
+    dispatcher takes at most 1024 tokens of a rank, fewer than a prefill chunk has.
     """
     for role in context.roles:
         if not role.deepep:
@@ -49,12 +49,6 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
                 "deepep-mode",
                 f"the low-latency dispatcher takes up to {DISPATCH_MAX} tokens of a rank, fewer than a prompt's chunk",
                 "set normal",
-            )
-        if mode == "normal" and not role.values.flag("disable-cuda-graph"):
-            yield role.problem(
-                "disable-cuda-graph",
-                "deepep-mode: normal runs without CUDA graphs, and the layout must say so",
-                "set disable-cuda-graph: true",
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from reference.dynamo import PROFILES
+from reference.sglang import RELEASES
 from serving_rules import arguments, environment, layout
 from serving_rules.layout import WORKER_ROLES, Layout, Overrides, Server, WorkerRole
 from tests.conformance import recipe
@@ -27,10 +28,10 @@ def _catalog(path: Path) -> dict[str, Any]:
 # The lists ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_profile_has_its_catalogs() -> None:
-    names = {f"sglang-{p.sglang}" for p in PROFILES.values()} | {f"dynamo-{p.version}" for p in PROFILES.values()}
+def test_every_release_has_its_catalog() -> None:
+    names = {f"sglang-{version}" for version in RELEASES} | {f"dynamo-{version}" for version in PROFILES}
     assert {path.stem for path in CATALOGS} == names
-    assert names == {f"sglang-{v}" for v in sglang_arguments.SGLANG} | {f"dynamo-{v}" for v in sglang_arguments.DYNAMO}
+    assert {profile.sglang for profile in PROFILES.values()} <= set(RELEASES)
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.stem)
@@ -52,11 +53,11 @@ def test_no_name_belongs_to_two_arguments(path: Path) -> None:
     names = [name for first, entry in entries.items() for name in (first, *entry.get("aliases", ()))]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) for name in names)
-    assert {entry["action"] for entry in entries.values()} <= {
+    assert {entry["action"] for entry in entries.values() if not set(entry.get("refused", ())) & set(names)} <= {
         "store",
         "store_true",
-        "DeprecatedAction",
         "LoRAPathAction",
+        "DeprecatedAliasStoreAction",
     }
     assert len(entries) > 250
 
@@ -69,7 +70,8 @@ class ServerArgs:
         parser.add_argument("--tensor-parallel-size", "--tp-size", type=int, default=ServerArgs.tp_size)
         parser.add_argument("--backend", type=str, choices=BACKENDS + ["c"])
         parser.add_argument("--fast", action="store_true")
-        parser.add_argument("--old", action=DeprecatedAction, help="Please use --new instead.")
+        parser.add_argument("--old", action=DeprecatedAction, help="Please use --nothing-of-this-name instead.")
+        parser.add_argument("--older", action=DeprecatedAction, help="Please use --fast instead.")
         parser.add_argument("--sizes", type=int, nargs="+")
         parser.add_argument("--extra", type=str, help="Extra settings in JSON format.")
         parser.add_argument("--open", choices=list(Parsers.keys()))
@@ -78,11 +80,93 @@ class ServerArgs:
         "tensor-parallel-size": {"action": "store", "type": "int", "aliases": ["tp-size"]},
         "backend": {"action": "store", "type": "str", "choices": ["a", "b", "c"]},
         "fast": {"action": "store_true"},
-        "old": {"action": "DeprecatedAction", "instead": "new"},
+        "old": {"action": "DeprecatedAction"},
+        "older": {"action": "DeprecatedAction", "instead": "fast"},
         "sizes": {"action": "store", "type": "int", "nargs": "+"},
         "extra": {"action": "store", "type": "str", "json": True},
         "open": {"action": "store", "type": "str"},
     }
+
+
+FIELDS = """
+KINDS = ["a", "b"]
+class Other:
+    lost: A[int, "Of another class."] = 1
+class ServerArgs:
+    tp_size: A[int, Arg(help="Size.", aliases=["--tensor-parallel-size"]), NS("parallel")] = 1
+    host: A[str, "The host."] = "127.0.0.1"
+    port: A[Optional[int], f"The port, {HOW}."] = None
+    fast: A[bool, "Faster."] = False
+    backend: A[str, Arg(help="It.", choices=KINDS, cli_name="--some-backend")] = "a"
+    mode: A[Optional[Literal["x", "y"]], "The mode."] = None
+    sizes: A[Optional[List[int]], "Sizes."] = None
+    length: A[int, Arg(type_parser=human_readable_int)] = 1
+    extra: A[Optional[List[str]], Arg(help="Extra.", type_parser=json_list_type)] = None
+    switch: A[bool, Arg(help="It.", action=argparse.BooleanOptionalAction)] = True
+    graph_size: A[int, "New name."] = 1
+    stream: A[bool, "New name of a flag."] = False
+    inner: A[str, Arg(no_cli=True)] = ""
+    unsaid: A[str, NS("nothing")] = ""
+    plain: int = 1
+    def add_cli_args(parser):
+        add_cli_args_from_dataclass(parser, ServerArgs)
+        parser.add_argument("--old-size", type=int, action=DeprecatedAliasStoreAction, dest="graph_size", new_flag="--graph-size")
+        parser.add_argument("--old-stream", action=DeprecatedStoreTrueAction, dest="stream", new_flag="--stream")
+"""  # noqa: E501
+
+
+def test_the_reader_of_sources_sees_arguments_that_are_annotated_fields_and_which_names_a_file_may_not_have() -> None:
+    assert sglang_arguments.server_arguments(FIELDS, selective=True) == {
+        "tensor-parallel-size": {"action": "store", "type": "int", "aliases": ["tp-size"]},
+        "host": {"action": "store", "type": "str"},
+        "port": {"action": "store", "type": "int"},
+        "fast": {"action": "store_true"},
+        "some-backend": {"action": "store", "type": "str", "choices": ["a", "b"]},
+        "mode": {"action": "store", "type": "str", "choices": ["x", "y"]},
+        "sizes": {"action": "store", "type": "int", "nargs": "+"},
+        "length": {"action": "store", "type": "human_readable_int"},
+        "extra": {"action": "store", "type": "json_list_type", "json": True},
+        "switch": {"action": "BooleanOptionalAction", "refused": ["switch"]},
+        # The reader knows arguments by the attribute that they set, which the deprecated name shares.
+        "graph-size": {"action": "store", "type": "int", "refused": ["graph-size"], "instead": "old-size"},
+        "old-size": {"action": "DeprecatedAliasStoreAction", "type": "int"},
+        "stream": {"action": "store_true", "refused": ["stream"]},
+        "old-stream": {"action": "DeprecatedStoreTrueAction", "refused": ["old-stream"]},
+    }
+
+
+def test_the_reader_of_sources_sees_renamed_variables_in_each_way_that_they_are_declared() -> None:
+    older = """
+def _print_deprecated_env(new_name, old_name): ...
+_print_deprecated_env("A_NEW", "A_OLD")
+"""
+    newer = """
+class Envs:
+    A_NEW = EnvBoolWithAlias(False, deprecated_name="A_OLDEST")
+def _print_deprecated_env(old_name, new_name=None): ...
+_print_deprecated_env("A_OLD", "A_NEW")
+_print_deprecated_env("A_GONE")
+"""
+    newest = """
+_DEPRECATED_ENVS: Dict[str, _DeprecatedEnv] = {
+    "A_OLD": _DeprecatedEnv(replacement="A_NEW", transform=_invert_bool),
+    "A_GONE": _DeprecatedEnv(),
+    "A_FLAG": _DeprecatedEnv(note="Please use '--a-flag=on' instead."),
+}
+"""
+    renamed, gone = {"type": "text", "deprecated": "A_NEW"}, {"type": "text", "unread": True}
+
+    def found(source: str) -> dict[str, Any]:
+        return sglang_arguments.variables(sglang_arguments.Wheel(Path("none.whl"), {"a.py": source}))
+
+    assert found(older) == {"A_OLD": renamed}
+    assert found(newer) == {
+        "A_NEW": {"type": "bool", "unread": True},
+        "A_OLDEST": renamed,
+        "A_OLD": renamed,
+        "A_GONE": gone,
+    }
+    assert found(newest) == {"A_OLD": renamed, "A_GONE": gone, "A_FLAG": {"type": "text", "deprecated": "a-flag: on"}}
 
 
 def test_the_reader_of_sources_sees_dynamos_own_arguments_in_each_way_that_they_are_declared() -> None:
@@ -152,7 +236,7 @@ def test_the_newer_release_refuses_one_argument_of_the_recipes_decode_roles(name
     made = _recipe_layout(name, role)
     other: WorkerRole = "prefill" if role == "decode" else "decode"
     made = made.with_server(other, Server({}, made.environment(other)))
-    found = [problem.key.rsplit(" ", 1)[-1] for problem in arguments.check(made, PROFILES["1.0.1"])]
+    found = [problem.key.rsplit(" ", 1)[-1] for problem in arguments.check(made, PROFILES["1.0.2"])]
     assert found == (["prefill-round-robin-balance"] if role == "decode" else [])
 
 
@@ -237,7 +321,7 @@ def test_null_leaves_a_value_out() -> None:
 
 @pytest.mark.parametrize("role", WORKER_ROLES)
 def test_a_layout_is_adapted_to_the_newer_release(role: layout.WorkerRole) -> None:
-    changed = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"])
+    changed = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.2"])
     assert "prefill-round-robin-balance" not in changed.arguments(role)
     assert changed.arguments(role)["fp8-gemm-backend"] == "flashinfer_trtllm"
     assert "SGLANG_ENABLE_FLASHINFER_GEMM" not in changed.environment(role)
@@ -248,14 +332,14 @@ def test_a_layout_is_adapted_to_the_newer_release(role: layout.WorkerRole) -> No
 def test_what_a_user_has_set_survives_the_adaptation() -> None:
     own = _overrides(decode={"arguments": {"fp8-gemm-backend": "auto"}})
     assert (
-        layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"], own).arguments("decode")["fp8-gemm-backend"] == "auto"
+        layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.2"], own).arguments("decode")["fp8-gemm-backend"] == "auto"
     )
 
 
 def test_an_override_that_the_newer_release_does_not_take_is_reported_not_dropped() -> None:
     own = _overrides(decode={"arguments": {"prefill-round-robin-balance": True}})
-    chosen = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.1"], own, "stacks[0].overrides")
-    assert [problem.key for problem in arguments.check(chosen, PROFILES["1.0.1"])] == [
+    chosen = layout.resolve("deepseek-r1-fp8-1p1d", PROFILES["1.0.2"], own, "stacks[0].overrides")
+    assert [problem.key for problem in arguments.check(chosen, PROFILES["1.0.2"])] == [
         "stacks[0].overrides.decode.arguments.prefill-round-robin-balance"
     ]
 
