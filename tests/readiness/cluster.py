@@ -183,7 +183,7 @@ class Site:
             "namespace": objects.NAMESPACE,
             "deployment": objects.DEPLOYMENT,
             "job": "readiness-check",
-            "roles": {role: {"pods": pods, "template": f"new-{role}"} for role, pods in roles.items()},
+            "roles": {role: {"replicas": pods, "template": f"new-{role}"} for role, pods in roles.items()},
             "url": self.url,
             "model": objects.MODEL,
             "next": "kubectl -n serving get pods",
