@@ -9,7 +9,7 @@ import pulumi
 from components.serving.benchmark import BenchmarkClient
 from components.serving.readiness_check import ReadinessCheck
 from components.serving.stack import BarrierPod, ServingStack, StackOptions
-from manifests import commands
+from manifests import commands, graph
 from manifests.graph import ExtraVolume
 from program.bucket_access import bucket_access
 from program.infrastructure import Infrastructure
@@ -94,6 +94,8 @@ def build_stack(
         "logs": commands.logs(stack.name, stack.space),
     }
     if stack.wait:
+        workers = {role: chosen.workers(role) for role in layout.WORKER_ROLES}
+        replicas = {"frontend": frontends, **{role: one.replicas for role, one in workers.items()}}
         ReadinessCheck(
             f"{stack.name}-readiness",
             {
@@ -103,7 +105,12 @@ def build_stack(
                 "namespace": built.namespace,
                 "deployment": built.deployment,
                 "deployment_uid": built.deployment_uid,
-                "pods": {"frontend": frontends, **{role: _pods(chosen, role) for role in layout.WORKER_ROLES}},
+                "replicas": replicas,
+                "pods_per_replica": {"frontend": 1, **{role: one.nodes_per_replica for role, one in workers.items()}},
+                "minimum": {
+                    role: graph.gang_replicas(role, count, stack.gang) if profile.min_available else count
+                    for role, count in replicas.items()
+                },
                 "templates": built.templates,
                 "url": built.url,
                 "model": chosen.model,
@@ -155,8 +162,3 @@ def _options(settings: Settings, stack: Stack) -> StackOptions:
             for volume in stack.volumes
         ],
     }
-
-
-def _pods(chosen: layout.Layout, role: layout.WorkerRole) -> int:
-    workers = chosen.workers(role)
-    return workers.replicas * workers.nodes_per_replica

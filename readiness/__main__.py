@@ -1,4 +1,4 @@
-"""`python3 -m readiness FILE`: 0 when the stack answers, else 1 with the reason as termination message."""
+"""`python3 -m readiness FILE`: 0 when the stack answers, else 1; the termination message says what is missing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -50,6 +51,8 @@ def _run(file: Path, service_account: Path) -> tuple[bool, str]:
     watch = Watch(read, api, JobEvent(api, read.namespace, read.job, os.environ.get("HOSTNAME", "")), _say)
     try:
         found = watch.run()
+        if isinstance(found, verdict.Answers) and found.degraded:
+            return True, failure(read, watch, replace(found.degraded, line=found.line))
         if isinstance(found, verdict.Answers):
             return True, message.head(f"ready after {watch.age}: {found.line}", message.LIMIT)
         return False, failure(read, watch, found)

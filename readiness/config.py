@@ -28,10 +28,22 @@ class ConfigError(Exception):
 class Role:
     """Desired state of one role."""
 
-    pods: int
-    """Replicas times nodes of a replica."""
+    replicas: int
     template: str
     """Value of `TEMPLATE_ANNOTATION` that its pods must have."""
+    pods_per_replica: int = 1
+    minimum: int = 0
+    """Replicas without which the stack does not serve; 0: all."""
+
+    @property
+    def pods(self) -> int:
+        """Pods of all replicas."""
+        return self.replicas * self.pods_per_replica
+
+    @property
+    def needed(self) -> int:
+        """Replicas without which the check fails."""
+        return self.minimum or self.replicas
 
 
 @dataclass(frozen=True)
@@ -140,8 +152,12 @@ def _roles(value: object) -> dict[str, Role]:
         raise ConfigError("roles: must be an object with at least one role")
     roles: dict[str, Role] = {}
     for name, entry in cast("Mapping[str, object]", value).items():
-        role = _object(entry, f"roles.{name}", ("pods", "template"), ())
-        roles[name] = Role(pods=_count(role, "pods", 0), template=_text(role, "template"))
+        role = _object(entry, f"roles.{name}", ("replicas", "template"), ("podsPerReplica", "minimum"))
+        replicas = _count(role, "replicas", 0)
+        minimum = _count(role, "minimum", replicas)
+        if minimum > replicas:
+            raise ConfigError(f"roles.{name}: minimum {minimum} is more than its {replicas} replicas")
+        roles[name] = Role(replicas, _text(role, "template"), _count(role, "podsPerReplica", 1), minimum)
     return roles
 
 

@@ -31,6 +31,8 @@ RULES: Final[tuple[PolicyRule, ...]] = (
     {"api_groups": [""], "resources": ["events"], "verbs": ["list", "create", "patch"]},
     {"api_groups": ["grove.io"], "resources": ["podcliques"], "verbs": ["list"]},
     {"api_groups": ["nvidia.com"], "resources": ["dynamographdeployments"], "verbs": ["get"]},
+    # why a gang is not placed
+    {"api_groups": ["scheduling.run.ai"], "resources": ["podgroups"], "verbs": ["list"]},
 )
 """All permissions of the check, in the namespace of its stack."""
 

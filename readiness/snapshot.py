@@ -7,8 +7,8 @@ before and during a rollout (seen on Dynamo 0.7.0 and 1.5).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
@@ -21,10 +21,15 @@ Placed = Literal["gated", "unseen", "refused", "placed"]
 
 _CLIQUE_LABEL: Final = "grove.io/podclique"
 _GROVE_HASH_LABEL: Final = "grove.io/pod-template-hash"
+_REPLICA_LABEL: Final = "grove.io/podcliquescalinggroup-replica-index"
+"""On pods and PodCliques of a role of several pods per replica; seen on both Grove releases."""
+_GROUP_ANNOTATION: Final = "pod-group-name"
+"""On pods: their PodGroup, made by Grove or by KAI's pod-grouper. The PodGroup's own labels differ between the two."""
 _CREATE_ERROR: Final = "ERR_CREATE_POD"
 _CREATE_EVENT: Final = "PodCreateFailed"
 _GRAPH_VERSIONS: Final = ("v1alpha1", "v1beta1")
-"""v1alpha1 is served by every release up to 1.6, though deprecated from 1.2 on."""
+"""v1alpha1 is served by every release up to 1.6, though deprecated from 1.2 on. From 1.5 on v1beta1 is stored, and
+v1alpha1 cannot be read while the conversion webhook is away (seen after an uninstall)."""
 
 HARMLESS: Final = frozenset(
     {
@@ -81,6 +86,10 @@ class Pod:
     template: str
     """Value of `TEMPLATE_ANNOTATION`; empty on pods that predate it."""
     clique: str
+    replica: str
+    """Number of its replica; empty if the replica is this pod alone."""
+    group: str
+    """Name of its PodGroup."""
     grove_hash: str
     """Grove's own hash of its template; differs from that of its PodClique until the pod is replaced."""
     created: float
@@ -102,6 +111,8 @@ class Clique:
 
     name: str
     role: str
+    replica: str
+    """Number of the replica that its pods belong to; empty if each of them is one."""
     pods: int
     """Desired number of pods."""
     grove_hash: str
@@ -142,6 +153,8 @@ class Snapshot:
     cliques: tuple[Clique, ...]
     notices: tuple[Notice, ...]
     graph: Graph
+    groups: Mapping[str, str] = field(default_factory=dict[str, str])
+    """PodGroups that KAI cannot place, by name, with its message."""
 
 
 def take(api: Kubernetes, deployment: str) -> Snapshot:
@@ -149,13 +162,21 @@ def take(api: Kubernetes, deployment: str) -> Snapshot:
     selector = f"{DEPLOYMENT_LABEL}={deployment}"
     return read(
         pods=api.list("v1", "pods", labelSelector=selector),
-        cliques=_clique_objects(api, selector),
+        cliques=_objects(api, "grove.io/v1alpha1", "podcliques", labelSelector=selector),
         events=api.list("v1", "events", fieldSelector="type=Warning"),
         graph=_graph_object(api, deployment),
+        groups=_objects(api, "scheduling.run.ai/v2alpha2", "podgroups"),
     )
 
 
-def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[Object], graph: Object) -> Snapshot:
+def read(
+    *,
+    pods: Iterable[Object],
+    cliques: Iterable[Object],
+    events: Iterable[Object],
+    graph: Object,
+    groups: Iterable[Object] = (),
+) -> Snapshot:
     """The snapshot from objects of the API server; `graph` is empty if there is none."""
     warnings = list(events)
     return Snapshot(
@@ -163,13 +184,14 @@ def read(*, pods: Iterable[Object], cliques: Iterable[Object], events: Iterable[
         cliques=tuple(sorted((_clique(clique, warnings) for clique in cliques), key=lambda clique: clique.name)),
         notices=tuple(_notices(warnings)),
         graph=_graph(graph),
+        groups={name: message for group in groups for name, message in _unplaced(group)},
     )
 
 
-def _clique_objects(api: Kubernetes, selector: str) -> list[Object]:
-    """The PodCliques; none if Grove is not installed."""
+def _objects(api: Kubernetes, group: str, kind: str, **query: str) -> list[Object]:
+    """The objects of a kind of Grove or KAI; none if that is not installed, or serves another version."""
     try:
-        return api.list("grove.io/v1alpha1", "podcliques", labelSelector=selector)
+        return api.list(group, kind, **query)
     except ApiError as error:
         if error.status != 404:
             raise
@@ -178,12 +200,17 @@ def _clique_objects(api: Kubernetes, selector: str) -> list[Object]:
 
 def _graph_object(api: Kubernetes, deployment: str) -> Object:
     """The graph, or nothing: without it the check only learns later why pods are missing."""
+    silent: ApiError | None = None
     for version in _GRAPH_VERSIONS:
         try:
             return api.get(f"nvidia.com/{version}", "dynamographdeployments", deployment)
         except ApiError as error:
-            if error.status in (0, 401, 403):
+            if error.status in (401, 403):
                 raise
+            # the API server may wait longer for a conversion webhook than the check for the API server
+            silent = silent if error.status else error
+    if silent:
+        raise silent
     return {}
 
 
@@ -199,6 +226,8 @@ def _pod(pod: Object) -> Pod:
         role=text(labels, ROLE_LABEL),
         template=text(pod, "metadata", "annotations", TEMPLATE_ANNOTATION),
         clique=text(labels, _CLIQUE_LABEL),
+        replica=text(labels, _REPLICA_LABEL),
+        group=text(pod, "metadata", "annotations", _GROUP_ANNOTATION),
         grove_hash=text(labels, _GROVE_HASH_LABEL),
         created=_time(text(pod, "metadata", "creationTimestamp")),
         terminating=bool(text(pod, "metadata", "deletionTimestamp")),
@@ -260,11 +289,19 @@ def _clique(clique: Object, events: Iterable[Object]) -> Clique:
     return Clique(
         name=name,
         role=text(clique, "metadata", "labels", ROLE_LABEL),
+        replica=text(clique, "metadata", "labels", _REPLICA_LABEL),
         pods=number(clique, "spec", "replicas"),
         grove_hash=text(clique, "metadata", "labels", _GROVE_HASH_LABEL),
         refused=words,
         refused_at=at,
     )
+
+
+def _unplaced(group: Object) -> Iterator[tuple[str, str]]:
+    """KAI takes the condition away when the gang is placed; its events stop after half a minute (seen on 0.17.0)."""
+    for condition in objects(group, "status", "schedulingConditions"):
+        if text(condition, "status") == "True" and text(condition, "reason") == "Unschedulable":
+            yield text(group, "metadata", "name"), _line(text(condition, "message"))
 
 
 def _refusal(words: str) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +47,10 @@ _CULPRIT: Final = re.compile(r"Resources were not found for pod [^\s/]+/(?P<pod>
 """KAI's message on the pods of a gang, which names the unschedulable one (seen on 0.17.0)."""
 
 
+Replica = tuple[str, str]
+"""Role, and number of the replica or name of its only pod."""
+
+
 @dataclass(frozen=True)
 class Symptom:
     """One sign that the deployment may never be ready."""
@@ -68,11 +73,18 @@ class Symptom:
     """Details such as a traceback; may have many lines."""
     log_of: tuple[str, str] | None = None
     """Pod and container whose log has the details, if `words` is empty."""
+    lost: frozenset[Replica] | None = None
+    """The replicas that never come if it is believed; None: nothing more comes."""
 
 
 def wanted(config: Config, snapshot: Snapshot, role: str) -> list[Pod]:
     """The live pods of `role` with the wanted template."""
     return [pod for pod in snapshot.pods if pod.role == role and _is_wanted(config, pod)]
+
+
+def replica_of(pod: Pod) -> Replica:
+    """The replica that `pod` belongs to."""
+    return pod.role, pod.replica or pod.name
 
 
 def left(config: Config, snapshot: Snapshot) -> list[Pod]:
@@ -106,10 +118,44 @@ def symptoms(config: Config, snapshot: Snapshot, started: float) -> Iterator[Sym
         for container in pod.containers:
             yield from _crash(config, pod, container)
             yield from _cannot_start(config, pod, container)
-    yield from _without_node(config, pending)
+    yield from _without_node(config, snapshot, pending)
     yield from _failed_graph(config, snapshot.graph, started)
-    if not any(pod.terminating for pod in snapshot.pods) and not pending:
-        yield from _idle(config, snapshot)
+
+
+def gated(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
+    """Pods that wait for the first gang: no cause, but if that never comes, they do not either."""
+    for role in config.roles:
+        for pod in wanted(config, snapshot, role):
+            if pod.placed == "gated":
+                lost = frozenset({replica_of(pod)})
+                yield Symptom(key=f"gated/{pod.uid}", mark="", cause="", patience=config.bounds.refused, lost=lost)
+
+
+def idle(config: Config, snapshot: Snapshot, lost: AbstractSet[Replica]) -> Iterator[Symptom]:
+    """Pods are missing or outdated, and none is starting or ending, apart from those of replicas that are `lost`."""
+    waiting = [pod for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready]
+    if any(pod.terminating for pod in snapshot.pods) or any(replica_of(pod) not in lost for pod in waiting):
+        return
+    missing = [
+        f"{role} has {len(pods)} of {need.pods} pods"
+        for role, need in config.roles.items()
+        if len(pods := wanted(config, snapshot, role)) < need.pods
+    ]
+    old = [pod.name for pod in left(config, snapshot)]
+    if old:
+        missing.append(f"{len(old)} of another template {'is' if len(old) == 1 else 'are'} left ({', '.join(old[:3])})")
+    if not missing:
+        return
+    said = [f"the graph says: {snapshot.graph.failed}"] if snapshot.graph.failed else []
+    said += [f"Grove says: {clique.refused}" for clique in snapshot.cliques if clique.refused]
+    yield Symptom(
+        key="idle",
+        mark="",
+        cause=f"no progress: {', '.join(missing)}, and no pod is being created, changed or removed; "
+        + (said[0] if said else "is the Dynamo operator running, and Grove?"),
+        patience=config.bounds.stalled,
+        while_idle=True,
+    )
 
 
 def minutes(seconds: float) -> str:
@@ -132,6 +178,7 @@ def _refused(config: Config, snapshot: Snapshot, clique: Clique) -> Iterator[Sym
     if not clique.refused or len(alive) >= clique.pods or any(pod.created > clique.refused_at for pod in pods):
         return
     bounds, silent = config.bounds, _WEBHOOK_SILENT.search(clique.refused)
+    missing = [clique.replica] if clique.replica else [f"{clique.name}/{n}" for n in range(len(alive), clique.pods)]
     yield Symptom(
         key=f"refused/{clique.name}",
         mark=f"{clique.refused_at}",
@@ -140,6 +187,7 @@ def _refused(config: Config, snapshot: Snapshot, clique: Clique) -> Iterator[Sym
         patience=bounds.webhook if silent else bounds.refused,
         attempts=1,
         unseen_patience=bounds.unseen_attempt + bounds.refused,
+        lost=frozenset((clique.role, one) for one in missing) if clique.role in config.roles else None,
     )
 
 
@@ -159,6 +207,7 @@ def _image(config: Config, snapshot: Snapshot, pod: Pod, container: Container) -
         # from back-off to a failed pull and back, or the other way round
         attempts=2,
         unseen_patience=bounds.unseen_pull,
+        lost=frozenset({replica_of(pod)}),
     )
 
 
@@ -181,6 +230,7 @@ def _crash(config: Config, pod: Pod, container: Container) -> Iterator[Symptom]:
         attempts=min(2, config.bounds.crashes - 1),
         words=message,
         log_of=None if message else (pod.name, container.name),
+        lost=frozenset({replica_of(pod)}),
     )
 
 
@@ -196,37 +246,42 @@ def _cannot_start(config: Config, pod: Pod, container: Container) -> Iterator[Sy
             cause=f"container {container.name} of pod {pod.name} ({pod.role}) cannot start: "
             f"{container.waiting}: {container.waiting_message}",
             patience=config.bounds.container,
+            lost=frozenset({replica_of(pod)}),
         )
 
 
-def _without_node(config: Config, pending: list[Pod]) -> Iterator[Symptom]:
+def _without_node(config: Config, snapshot: Snapshot, pending: list[Pod]) -> Iterator[Symptom]:
     waiting = [pod for pod in pending if pod.placed in ("refused", "unseen")]
-    refused = [pod for pod in waiting if pod.placed == "refused"]
     gated = sum(pod.placed == "gated" for pod in pending)
     for pod in waiting:
-        if pod.placed == "unseen":
+        gang = [one for one in waiting if one.group == pod.group]
+        said = snapshot.groups.get(pod.group, "")
+        if pod.placed == "unseen" and not said:
             cause = f"pod {pod.name} ({pod.role}) has not been considered by its scheduler {pod.scheduler}" + (
                 f": {pod.placing}" if pod.placing else ""
             )
         else:
-            cause = _no_place(pod, refused)
+            cause = _no_place(pod, gang, said)
         others = len(waiting) + gated - 1
         yield Symptom(
             key=f"node/{pod.uid}",
             mark="",
             cause=cause + (f" ({others} more {'pod waits' if others == 1 else 'pods wait'})" if others else ""),
             patience=config.unschedulable,
+            lost=frozenset({replica_of(pod)}),
         )
 
 
-def _no_place(pod: Pod, refused: list[Pod]) -> str:
-    """Names the unschedulable pod of the gang: KAI's message on the others says which one, on that one why."""
-    named = [found for found in (_CULPRIT.search(one.placing) for one in refused) if found]
+def _no_place(pod: Pod, gang: list[Pod], said: str) -> str:
+    """Names the unschedulable pod of the gang: KAI's message on the PodGroup, else on the other pods, says which one,
+    on that one why.
+    """
+    named = [found for found in map(_CULPRIT.search, [said] if said else [one.placing for one in gang]) if found]
     if not named:
-        return f"no node for pod {pod.name} ({pod.role}): {pod.placing}"
+        return f"no node for pod {pod.name} ({pod.role}): {said or pod.placing}"
     name = Counter(found["pod"] for found in named).most_common(1)[0][0]
-    for one in refused:
-        if one.name == name and not _CULPRIT.search(one.placing):
+    for one in gang:
+        if one.name == name and one.placing and not _CULPRIT.search(one.placing):
             return f"no node for pod {name} ({one.role}): {one.placing}"
     why = next(found["why"] for found in named if found["pod"] == name)
     return f"no node for pod {name}: {why.rstrip('.')}."
@@ -245,29 +300,5 @@ def _failed_graph(config: Config, graph: Graph, started: float) -> Iterator[Symp
         attempts=1,
         # the retry interval is about as long as it has been failing
         unseen_patience=min(max(least, started - graph.failed_since), most),
-        while_idle=True,
-    )
-
-
-def _idle(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
-    """Pods are missing or outdated, and none is starting or ending."""
-    missing = [
-        f"{role} has {len(pods)} of {need.pods} pods"
-        for role, need in config.roles.items()
-        if len(pods := wanted(config, snapshot, role)) < need.pods
-    ]
-    old = [pod.name for pod in left(config, snapshot)]
-    if old:
-        missing.append(f"{len(old)} of another template {'is' if len(old) == 1 else 'are'} left ({', '.join(old[:3])})")
-    if not missing:
-        return
-    said = [f"the graph says: {snapshot.graph.failed}"] if snapshot.graph.failed else []
-    said += [f"Grove says: {clique.refused}" for clique in snapshot.cliques if clique.refused]
-    yield Symptom(
-        key="idle",
-        mark="",
-        cause=f"no progress: {', '.join(missing)}, and no pod is being created, changed or removed; "
-        + (said[0] if said else "is the Dynamo operator running, and Grove?"),
-        patience=config.bounds.stalled,
         while_idle=True,
     )

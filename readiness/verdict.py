@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from readiness.config import Config
 from readiness.endpoint import Reply
 from readiness.progress import describe
+from readiness.replicas import coming, complete, enough, out_of_reach, short
 from readiness.snapshot import Pod, Snapshot
-from readiness.symptoms import NEVER, Symptom, left, minutes, outdated, symptoms, wanted
+from readiness.symptoms import NEVER, Replica, Symptom, gated, idle, minutes, outdated, symptoms, wanted
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,11 @@ class Waiting:
 
 @dataclass(frozen=True)
 class PodsReady:
-    """All pods exist, are ready and have the wanted template: the endpoint can be tested."""
+    """All pods exist, are ready and have the wanted template, or the minimum does: the endpoint can be tested."""
 
     line: str
+    degraded: Failed | None = None
+    """Why the rest does not come; None if nothing is missing."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Answers:
     """The endpoint answered: the stack serves."""
 
     line: str
+    degraded: Failed | None = None
+    """Why the rest of it does not come; None if nothing is missing."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ Verdict = Waiting | PodsReady | Failed
 Found = Waiting | Answers | Failed
 
 SPLIT_DOMAIN = "a split NVLink domain answers 200 without content"
+MINIMUM = "with the minimum that serves ready"
 
 
 @dataclass(frozen=True)
@@ -88,71 +94,96 @@ class Memory:
 
 def judge(config: Config, snapshot: Snapshot, memory: Memory, now: float) -> tuple[Verdict, Memory]:
     """The verdict on `snapshot`, taken at `now`, and the updated memory."""
-    found = list(symptoms(config, snapshot, memory.started_at))
-    complete = _complete(config, snapshot)
-    unsettled = _unsettled(config, snapshot) if complete else None
-    memory = _remember(config, snapshot, memory, found + ([unsettled] if unsettled else []), now)
-    line = describe(config, snapshot)
-    if complete and (unsettled is None or _believed(unsettled, memory, now)):
+    line, before, whole = describe(config, snapshot), memory.sightings, complete(config, snapshot)
+    found, behind = list(symptoms(config, snapshot, memory.started_at)), list(gated(config, snapshot))
+    unsettled = _unsettled(config, snapshot) if whole else []
+    memory = _progressed(config, snapshot, replace(memory, sightings={}), now)
+    memory = _sight(memory, before, [*found, *behind, *unsettled], now)
+    if whole and unsettled == _believed(unsettled, memory, now):
         return PodsReady(line), memory
-    memory = replace(memory, unusable=0)
-    for symptom in found:
-        if _believed(symptom, memory, now):
-            return Failed(symptom.cause, line, _words(config, snapshot, symptom), symptom.log_of), memory
-    if now - memory.started >= config.deadline:
-        return _too_late(config, snapshot, found, line), memory
-    return Waiting(line), memory
+    still = list(idle(config, snapshot, _lost(_believed(found, memory, now))))
+    memory, found = _sight(memory, before, still, now), found + still
+    fatal = _fatal(config, snapshot, _believed(found, memory, now), _lost(_believed(behind, memory, now)))
+    failed = None
+    if fatal:
+        failed = Failed(fatal[0].cause, line, _words(config, snapshot, fatal[0]), fatal[0].log_of)
+    elif now - memory.started >= config.deadline:
+        failed = _too_late(config, snapshot, found, line)
+    if not enough(config, snapshot):
+        return failed or Waiting(line), replace(memory, unusable=0)
+    if failed:
+        degraded = replace(failed, cause=f"degraded: {short(config, snapshot)}: {failed.cause}")
+        return PodsReady(line, degraded), memory
+    return Waiting(f"{line}; {MINIMUM}"), replace(memory, unusable=0)
 
 
-def weigh(config: Config, memory: Memory, reply: Reply, line: str, now: float) -> tuple[Found, Memory]:
-    """The verdict on an answer of the endpoint, and the updated memory; `line` is the state of the pods."""
+def weigh(config: Config, memory: Memory, reply: Reply, pods: PodsReady, now: float) -> tuple[Found, Memory]:
+    """The verdict on an answer of the endpoint, and the updated memory."""
     if reply.kind == "good":
-        return Answers(f"{line}; the model answers: {reply.text}"), memory
+        return Answers(f"{pods.line}; the model answers: {reply.text}", pods.degraded), memory
     count = memory.unusable + (reply.kind != "later")
     memory = replace(memory, unusable=count)
+    # a stack that is called degraded at the deadline has not been asked before
+    deadline = config.deadline + (config.bounds.settling if pods.degraded else 0)
     cause = ""
     if count >= config.bounds.unusable_answers and reply.kind == "empty":
         cause = f"the model gave {count} empty answers: {SPLIT_DOMAIN}; the last answer: {reply.text}"
     elif count >= config.bounds.unusable_answers and reply.kind == "unusable":
         cause = f"no answer of the model can be used, {count} times; the last one: {reply.text}"
-    elif now - memory.started >= config.deadline:
-        cause = f"not answering after {minutes(config.deadline)}, with all pods ready; the last answer: {reply.text}"
-    return (Failed(cause, line) if cause else Waiting(f"{line}; no answer yet: {reply.text}")), memory
+    elif now - memory.started >= deadline:
+        ready = MINIMUM if pods.degraded else "with all pods ready"
+        cause = f"not answering after {minutes(deadline)}, {ready}; the last answer: {reply.text}"
+    if not cause:
+        return Waiting(f"{pods.line}; no answer yet: {reply.text}"), memory
+    return Failed(cause, pods.line, pods.degraded.cause if pods.degraded else ""), memory
 
 
-def _complete(config: Config, snapshot: Snapshot) -> bool:
-    """Roles and numbers come from the config, so a role without any pods is not overlooked."""
-    if left(config, snapshot):
-        return False
-    return all(_ready(config, snapshot, role) >= need.pods for role, need in config.roles.items())
+def _fatal(config: Config, snapshot: Snapshot, believed: list[Symptom], behind: frozenset[Replica]) -> list[Symptom]:
+    """Those `believed` symptoms for which waiting is useless; `behind`: the replicas that wait for the first gang."""
+    lost, nothing_more = _lost(believed), any(symptom.lost is None for symptom in believed)
+    if enough(config, snapshot):
+        return [] if coming(config, snapshot, lost, made=nothing_more) else believed
+    if nothing_more or not believed:
+        return believed
+    roles = out_of_reach(config, lost | behind)
+    return [one for one in believed if roles & {role for role, _ in one.lost or ()}] or (believed if roles else [])
 
 
-def _ready(config: Config, snapshot: Snapshot, role: str) -> int:
-    return sum(pod.ready for pod in wanted(config, snapshot, role))
+def _believed(found: list[Symptom], memory: Memory, now: float) -> list[Symptom]:
+    return [symptom for symptom in found if _lasts(symptom, memory, now)]
 
 
-def _unsettled(config: Config, snapshot: Snapshot) -> Symptom | None:
+def _lost(believed: list[Symptom]) -> frozenset[Replica]:
+    """The replicas that never come."""
+    return frozenset[Replica]().union(*(one.lost or () for one in believed))
+
+
+def _unsettled(config: Config, snapshot: Snapshot) -> list[Symptom]:
     """All wanted pods are ready, but some are about to be removed: surplus, or of an older Grove template.
 
     That takes seconds if Grove acts on it; if it does not, all wanted pods are ready nevertheless.
     """
     more = [role for role, need in config.roles.items() if len(wanted(config, snapshot, role)) > need.pods]
     if not more and not outdated(snapshot):
-        return None
-    return Symptom(key="unsettled", mark="", cause="", patience=config.bounds.settling)
+        return []
+    return [Symptom(key="unsettled", mark="", cause="", patience=config.bounds.settling)]
 
 
-def _remember(config: Config, snapshot: Snapshot, memory: Memory, found: list[Symptom], now: float) -> Memory:
-    seen: dict[str, Sighting] = {}
+def _sight(memory: Memory, before: Mapping[str, Sighting], found: list[Symptom], now: float) -> Memory:
+    """Remembers `found` beside what was seen in this snapshot; `before` is of the one before it."""
+    seen = dict(memory.sightings)
     for symptom in found:
-        before = memory.sightings.get(symptom.key, Sighting(now, symptom.mark))
-        again = before.mark != symptom.mark
-        seen[symptom.key] = replace(before, mark=symptom.mark, attempts=before.attempts + again)
+        last = before.get(symptom.key, Sighting(now, symptom.mark))
+        again = last.mark != symptom.mark
+        seen[symptom.key] = replace(last, mark=symptom.mark, attempts=last.attempts + again)
+    return replace(memory, sightings=seen)
+
+
+def _progressed(config: Config, snapshot: Snapshot, memory: Memory, now: float) -> Memory:
     reached = _reached(config, snapshot)
     further = any(here > there for here, there in zip(reached, memory.reached, strict=True))
     return replace(
         memory,
-        sightings=seen,
         reached=tuple(max(pair) for pair in zip(reached, memory.reached, strict=True)),
         progressed=now if further else memory.progressed,
     )
@@ -168,7 +199,7 @@ def _reached(config: Config, snapshot: Snapshot) -> tuple[int, ...]:
     )
 
 
-def _believed(symptom: Symptom, memory: Memory, now: float) -> bool:
+def _lasts(symptom: Symptom, memory: Memory, now: float) -> bool:
     sighting = memory.sightings[symptom.key]
     since = max(sighting.since, memory.progressed) if symptom.while_idle else sighting.since
     patience = symptom.patience if sighting.attempts >= symptom.attempts else symptom.unseen_patience

@@ -47,6 +47,8 @@ class Watch:
         while True:
             found = self._look()
             if isinstance(found, verdict.Answers | verdict.Failed):
+                if isinstance(found, verdict.Answers) and found.degraded:
+                    self._show(found.degraded.cause)
                 return found
             self._line = found.line
             self._tell()
@@ -80,7 +82,7 @@ class Watch:
         now = time.monotonic()
         self._ask_at = now + self._config.bounds.answer_pause
         self._last_answer = reply.text
-        weighed, self._memory = verdict.weigh(self._config, self._memory, reply, found.line, now)
+        weighed, self._memory = verdict.weigh(self._config, self._memory, reply, found, now)
         return weighed
 
     def _with_answer(self, line: str) -> str:
@@ -107,7 +109,9 @@ class Watch:
         if self._line == self._shown or now - self._shown_at < config.bounds.progress:
             return
         self._shown, self._shown_at = self._line, now
-        line = f"{self._line}; {time_left(config.deadline - (now - self._memory.started))}"
+        self._show(f"{self._line}; {time_left(config.deadline - (now - self._memory.started))}")
+
+    def _show(self, line: str) -> None:
         self._say(line)
         try:
             self._event.say(line)

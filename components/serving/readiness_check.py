@@ -58,8 +58,14 @@ class ReadinessCheckArgs(TypedDict):
     deployment_uid: pulumi.Input[str]
     """Its uid: if it is deleted by hand and recreated, it is checked again."""
 
-    pods: Mapping[str, int]
-    """Number of pods of each role: replicas times nodes of a replica."""
+    replicas: Mapping[str, int]
+    """Replicas of each role."""
+
+    pods_per_replica: Mapping[str, int]
+    """Pods of one replica of each role: its nodes."""
+
+    minimum: Mapping[str, int]
+    """Replicas of each role without which the check fails; if only others are missing, the stack is degraded."""
 
     templates: Mapping[str, pulumi.Input[str]]
     """Hash on the pods of each role."""
@@ -87,7 +93,7 @@ class ReadinessCheckArgs(TypedDict):
 
 
 class ReadinessCheck(pulumi.ComponentResource):
-    """A Job that succeeds when every pod of a stack is ready and the stack has answered."""
+    """A Job that succeeds when the pods of a stack are ready, at least of its minimum, and the stack has answered."""
 
     def __init__(self, name: str, args: ReadinessCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo-a4x:serving:ReadinessCheck", name, {}, opts)
@@ -174,7 +180,15 @@ def _config(args: ReadinessCheckArgs) -> dict[str, Any]:
         "namespace": args["namespace"],
         "deployment": args["deployment"],
         "job": NAME,
-        "roles": {role: {"pods": pods, "template": args["templates"][role]} for role, pods in args["pods"].items()},
+        "roles": {
+            role: {
+                "replicas": replicas,
+                "podsPerReplica": args["pods_per_replica"][role],
+                "minimum": args["minimum"][role],
+                "template": args["templates"][role],
+            }
+            for role, replicas in args["replicas"].items()
+        },
         "url": args["url"],
         "model": args["model"],
         "deadlineSeconds": 60 * args["deadline_minutes"],

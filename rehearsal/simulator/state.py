@@ -102,6 +102,8 @@ class CloudState:
     """GB/s of NVLink by node pool id, if it is not that of a healthy one."""
     seats: dict[Key, dict[str, int]] = field(default_factory=dict["Key", "dict[str, int]"], repr=False)
     """Nodes of each graph's pods, by node pool."""
+    shown: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """The last warning event on a Job, by id: what Pulumi shows of one that succeeds (P4)."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     journal: list[Entry] = field(default_factory=list[Entry], repr=False)
     _resources: dict[Key, CloudResource] = field(default_factory=dict[Key, CloudResource], repr=False)

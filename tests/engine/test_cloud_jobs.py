@@ -16,7 +16,10 @@ from rehearsal.simulator.kubernetes.jobs import JOB
 from rehearsal.simulator.values import Props, props_from_plain
 from tests.engine.driver import GRAPH, NODE_POOL, Driver, graph_inputs, kube_inputs, role, urn
 
-_RULE: Props = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+_RULES: list[Props] = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": ["scheduling.run.ai"], "resources": ["podgroups"], "verbs": ["list"]},
+]
 _LABELS = {"dynamo-a4x/stack": "r1"}
 
 
@@ -39,9 +42,9 @@ CONFIG: Props = {
     "namespace": "serving",
     "deployment": "r1-abcd",
     "roles": {
-        "frontend": {"pods": 2, "template": "frontend-1"},
-        "prefill": {"pods": 1, "template": "prefill-1"},
-        "decode": {"pods": 1, "template": "decode-1"},
+        "frontend": {"replicas": 2, "template": "frontend-1"},
+        "prefill": {"replicas": 1, "template": "prefill-1"},
+        "decode": {"replicas": 1, "template": "decode-1"},
     },
     "url": "http://r1-frontend.serving.svc.cluster.local:8000",
     "model": "some/model",
@@ -54,7 +57,7 @@ def cloud() -> Driver:
     made = Driver()
     made.platform()
     made.kube("v1", "ServiceAccount", "check", "serving")
-    made.kube("rbac.authorization.k8s.io/v1", "Role", "check", "serving", rules=[_RULE])
+    made.kube("rbac.authorization.k8s.io/v1", "Role", "check", "serving", rules=_RULES)
     made.kube(
         "rbac.authorization.k8s.io/v1",
         "RoleBinding",
@@ -153,9 +156,15 @@ def test_another_job_is_no_readiness_check(cloud: Driver) -> None:
     [
         ({"deployment": "r1-efgh"}, 'dynamographdeployments.nvidia.com "r1-efgh" not found'),
         ({"url": "http://r2-frontend.serving.svc:8000"}, "r2-frontend.serving.svc: Name or service not known"),
-        ({"roles": {**CONFIG["roles"], "decode": {"pods": 2, "template": "decode-1"}}}, "decode: 2 pods wanted"),
-        ({"roles": {**CONFIG["roles"], "decode": {"pods": 1, "template": "decode-2"}}}, "decode: pods of template"),
-        ({"roles": {"frontend": CONFIG["roles"]["frontend"]}}, "decode: 0 pods wanted, the graph makes 1"),
+        (
+            {"roles": {**CONFIG["roles"], "decode": {"replicas": 2, "template": "decode-1"}}},
+            "decode: 2 times 1 pods wanted",
+        ),
+        ({"roles": {**CONFIG["roles"], "decode": {"replicas": 1, "template": "decode-2"}}}, "decode: pods of template"),
+        (
+            {"roles": {"frontend": CONFIG["roles"]["frontend"]}},
+            "decode: 0 times 1 pods wanted, the graph makes replicas of [1]",
+        ),
     ],
 )
 def test_a_check_that_waits_for_what_the_graph_does_not_make_fails(cloud: Driver, change: Props, message: str) -> None:

@@ -73,6 +73,8 @@ class Cluster:
 
     pods: list[Json] = field(default_factory=list)
     cliques: list[Json] = field(default_factory=list)
+    groups: list[Json] | None = field(default_factory=list)
+    """KAI's groups of pods; None: KAI is not installed."""
     warnings: list[Json] = field(default_factory=list)
     graph: Json | None = field(default_factory=objects.graph)
     logs: dict[str, str] = field(default_factory=dict)
@@ -112,10 +114,13 @@ class Cluster:
         if kind.startswith("pods/"):
             name = kind.split("/")[1]
             return (200, self.logs[name]) if name in self.logs else (400, _status("previous terminated container"))
-        if kind == "events":
-            return 200, {"items": self.warnings}
-        if request.path == f"/apis/grove.io/v1alpha1/namespaces/{objects.NAMESPACE}/podcliques":
-            return 200, {"items": self.cliques}
+        lists = {
+            f"/api/v1/namespaces/{objects.NAMESPACE}/events": self.warnings,
+            f"/apis/grove.io/v1alpha1/namespaces/{objects.NAMESPACE}/podcliques": self.cliques,
+            f"/apis/scheduling.run.ai/v2alpha2/namespaces/{objects.NAMESPACE}/podgroups": self.groups,
+        }
+        if lists.get(request.path) is not None:
+            return 200, {"items": lists[request.path]}
         graphs = f"/apis/nvidia.com/v1alpha1/namespaces/{objects.NAMESPACE}/dynamographdeployments/{objects.DEPLOYMENT}"
         if request.path == graphs and self.graph is not None:
             return 200, self.graph
@@ -183,7 +188,7 @@ class Site:
             "namespace": objects.NAMESPACE,
             "deployment": objects.DEPLOYMENT,
             "job": "readiness-check",
-            "roles": {role: {"pods": pods, "template": f"new-{role}"} for role, pods in roles.items()},
+            "roles": {role: {"replicas": pods, "template": f"new-{role}"} for role, pods in roles.items()},
             "url": self.url,
             "model": objects.MODEL,
             "next": "kubectl -n serving get pods",

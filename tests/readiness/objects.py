@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,14 +20,19 @@ IMAGE = "nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0"
 _numbers = itertools.count()
 
 
-def config(bounds: Bounds | None = None, **roles: int) -> Config:
-    """What to wait for: the roles with their numbers of pods, each of the template `new-<role>`."""
-    wanted = roles or {"frontend": 2, "prefill": 1, "decode": 2}
+def config(bounds: Bounds | None = None, **roles: int | tuple[int, int, int]) -> Config:
+    """What to wait for: the roles with their replicas, or with these, the pods of each and the minimum; each of the
+    template `new-<role>`.
+    """
+    wanted: Mapping[str, int | tuple[int, int, int]] = roles or {"frontend": 2, "prefill": 1, "decode": 2}
     return Config(
         namespace=NAMESPACE,
         deployment=DEPLOYMENT,
         job="readiness-check",
-        roles={role: Role(pods, f"new-{role}") for role, pods in wanted.items()},
+        roles={
+            role: Role(size, f"new-{role}") if isinstance(size, int) else Role(size[0], f"new-{role}", *size[1:])
+            for role, size in wanted.items()
+        },
         url="http://127.0.0.1:8000",
         model=MODEL,
         next="kubectl -n serving get pods",
@@ -40,9 +45,19 @@ def stamp(seconds: float = 0.0) -> str:
     return datetime.fromtimestamp(NOW + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def pod(role: str, *, template: str = "", name: str = "", made: float = 0.0, **status: Any) -> Json:
+def pod(
+    role: str,
+    *,
+    template: str = "",
+    name: str = "",
+    made: float = 0.0,
+    replica: str = "",
+    group: str = "",
+    **status: Any,
+) -> Json:
     """A pod that waits for nothing but its containers; `template` is `new-<role>` unless given."""
     number = next(_numbers)
+    several = {"grove.io/podcliquescalinggroup-replica-index": replica} if replica else {}
     return {
         "kind": "Pod",
         "metadata": {
@@ -55,8 +70,9 @@ def pod(role: str, *, template: str = "", name: str = "", made: float = 0.0, **s
                 ROLE_LABEL: role,
                 "grove.io/podclique": f"{DEPLOYMENT}-0-{role}",
                 "grove.io/pod-template-hash": "g1",
+                **several,
             },
-            "annotations": {TEMPLATE_ANNOTATION: template or f"new-{role}"},
+            "annotations": {TEMPLATE_ANNOTATION: template or f"new-{role}", "pod-group-name": group},
         },
         "spec": {
             "schedulerName": "kai-scheduler",
@@ -131,16 +147,17 @@ def ending(made: Json) -> Json:
     return made
 
 
-def clique(role: str, pods: int, *, errors: Iterable[Json] = (), grove_hash: str = "g1") -> Json:
+def clique(role: str, pods: int, *, errors: Iterable[Json] = (), grove_hash: str = "g1", replica: str = "") -> Json:
     """A PodClique."""
     return {
         "kind": "PodClique",
         "metadata": {
-            "name": f"{DEPLOYMENT}-0-{role}",
+            "name": f"{DEPLOYMENT}-0-{role}" + (f"-{replica}-{role}-wkr" if replica else ""),
             "labels": {
                 DEPLOYMENT_LABEL: DEPLOYMENT,
                 ROLE_LABEL: role,
                 "grove.io/pod-template-hash": grove_hash,
+                **({"grove.io/podcliquescalinggroup-replica-index": replica} if replica else {}),
             },
         },
         "spec": {"replicas": pods},
@@ -170,6 +187,16 @@ def warning(name: str, reason: str, message: str, at: float = 0.0) -> Json:
     }
 
 
+def pod_group(name: str, message: str = "", status: str = "True") -> Json:
+    """KAI's group of the pods of a gang; with a message it has no place."""
+    condition = {"type": "UnschedulableOnNodePool", "reason": "Unschedulable", "status": status, "message": message}
+    return {
+        "kind": "PodGroup",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "status": {"schedulingConditions": [condition] if message else []},
+    }
+
+
 def graph(state: str = "pending", message: str = "", since: float = 0.0, observed: int | None = None) -> Json:
     """The graph, with its Ready condition."""
     condition: Json = {
@@ -187,10 +214,16 @@ def graph(state: str = "pending", message: str = "", since: float = 0.0, observe
 
 
 def state(
-    pods: Iterable[Json], *, cliques: Iterable[Json] = (), events: Iterable[Json] = (), of: Json | None = None
+    pods: Iterable[Json],
+    *,
+    cliques: Iterable[Json] = (),
+    events: Iterable[Json] = (),
+    of: Json | None = None,
+    groups: Iterable[Json] = (),
 ) -> snapshot.Snapshot:
     """What the check makes of these objects."""
-    return snapshot.read(pods=pods, cliques=cliques, events=events, graph=of if of is not None else graph())
+    about = of if of is not None else graph()
+    return snapshot.read(pods=pods, cliques=cliques, events=events, graph=about, groups=groups)
 
 
 def all_ready() -> list[Json]:

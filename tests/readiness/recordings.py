@@ -42,16 +42,16 @@ def load(release: str, name: str) -> dict[str, Any]:
     return json.loads((FOLDER / release / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def wanted(release: str, name: str) -> dict[str, int]:
-    """Role to the number of pods that the program would have waited for."""
+def wanted(release: str, name: str) -> dict[str, tuple[int, int]]:
+    """Role to the replicas, and the pods of each, that the program would have waited for."""
     graphs = load(release, name)["DynamoGraphDeployment"]["items"]
     spec = graphs[0]["spec"] if graphs else {}
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, int]] = {}
     for service in [*spec.get("services", {}).values(), *spec.get("components", [])]:
         pod = service.get("extraPodMetadata") or service["podTemplate"]["metadata"]
         nodes = (service.get("multinode") or {}).get("nodeCount", 1)
-        found[pod["labels"][ROLE_LABEL]] = service.get("replicas", 1) * nodes
-    return found or dict.fromkeys(("frontend", "prefill", "decode"), 1)
+        found[pod["labels"][ROLE_LABEL]] = (service.get("replicas", 1), nodes)
+    return found or dict.fromkeys(("frontend", "prefill", "decode"), (1, 1))
 
 
 def started_at(release: str, name: str) -> float:
@@ -82,6 +82,7 @@ def seen(release: str, name: str) -> snapshot.Snapshot:
         cliques=found["PodClique"]["items"],
         events=[event for event in found["Event"]["items"] if event["type"] == "Warning"],
         graph=graphs[0] if graphs else {},
+        groups=found["PodGroup"]["items"],
     )
 
 

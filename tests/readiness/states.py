@@ -28,6 +28,7 @@ RELEASES = ("0.7.0", "1.5-dev")
 
 IMAGE = "nvcr.io/nvidia/ai-dynamo/sglang-runtime:0.7.0"
 _HASH, _OLDER_HASH = "new", "older"
+_GANG = "gang"
 
 _MAIN = Container(
     *("main", IMAGE),
@@ -40,7 +41,7 @@ _MAIN = Container(
     last=None,
 )
 _LOADING = Pod(
-    *("", "", "", "", "", _HASH, 0.0),
+    *("", "", "", "", "", "", "", _HASH, 0.0),
     terminating=False,
     over="",
     ready=False,
@@ -77,7 +78,7 @@ def wanted(release: str, name: str) -> Config:
         namespace="r1-1p1d",
         deployment=found["graph"],
         job="readiness-check",
-        roles={role: Role(pods, f"wanted-{role}") for role, pods in found["wanted"].items()},
+        roles={role: Role(replicas, f"wanted-{role}", pods) for role, (replicas, pods) in found["wanted"].items()},
         url="http://r1-frontend.r1.svc.cluster.local:8000",
         model="deepseek-ai/DeepSeek-R1",
         next="kubectl -n r1-1p1d get pods",
@@ -96,12 +97,14 @@ def seen(release: str, name: str) -> Snapshot:
 def decoded(state: Mapping[str, Any]) -> Snapshot:
     """The snapshot that a state stands for."""
     prefix = f"{state.get('prefix', state['graph'])}-0-"
-    pods = [_pod(prefix + name, one) for names, one in state["pods"].items() for name in names.split()]
+    gang = _GANG if "gang" in state else ""
+    pods = [_pod(prefix + name, one, gang) for names, one in state["pods"].items() for name in names.split()]
     return Snapshot(
         pods=tuple(sorted(pods, key=lambda pod: pod.name)),
         cliques=tuple(_clique(prefix + name, one) for name, one in state["cliques"].items()),
         notices=tuple(Notice(prefix + name, *rest) for name, *rest in state.get("notices", ())),
         graph=Graph(failed=state.get("failed", ""), marked="", failed_since=state.get("since", 0.0)),
+        groups={_GANG: state["gang"]} if gang else {},
     )
 
 
@@ -111,7 +114,7 @@ def encoded(snapshot: Snapshot, graph: str) -> dict[str, Any]:
     prefix = f"{short}-0-"
     pods: dict[str, tuple[list[str], Any]] = {}
     for pod in snapshot.pods:
-        form = _form(pod)
+        form = _form(pod, _GANG if snapshot.groups else "")
         pods.setdefault(json.dumps([pod.role, form]), ([], form))[0].append(pod.name.removeprefix(prefix))
     found: dict[str, Any] = {
         "graph": graph,
@@ -125,6 +128,8 @@ def encoded(snapshot: Snapshot, graph: str) -> dict[str, Any]:
     if snapshot.notices:
         told = snapshot.notices
         found["notices"] = [[one.name.removeprefix(prefix), one.reason, one.message, one.at] for one in told]
+    if snapshot.groups:
+        found["gang"] = snapshot.groups[_GANG]
     if snapshot.graph.failed:
         found |= {"failed": snapshot.graph.failed, "since": snapshot.graph.failed_since}
     return found
@@ -133,11 +138,14 @@ def encoded(snapshot: Snapshot, graph: str) -> dict[str, Any]:
 def canonical(snapshot: Snapshot, started: float) -> Snapshot:
     """What of a snapshot a verdict can depend on, with times since `started`."""
     hashes = {clique.name: clique.grove_hash for clique in snapshot.cliques}
+    groups = [name for name in snapshot.groups if any(pod.group == name for pod in snapshot.pods)]
+    assert len(groups) < 2, "states have one gang that waits"
     refused = {clique.name for clique in snapshot.cliques if clique.refused}
     pods = tuple(
         replace(
             pod,
             uid=pod.name,
+            group=_GANG if pod.group in groups else "",
             grove_hash=_HASH if hashes.get(pod.clique, pod.grove_hash) == pod.grove_hash else _OLDER_HASH,
             created=pod.created - started if pod.clique in refused else 0.0,
             containers=tuple(_plain(one) for one in pod.containers),
@@ -153,6 +161,7 @@ def canonical(snapshot: Snapshot, started: float) -> Snapshot:
         ),
         notices=tuple(_last_notices(snapshot, started)),
         graph=Graph(failed, "", snapshot.graph.failed_since - started if failed else 0.0),
+        groups=dict(zip([_GANG], map(snapshot.groups.__getitem__, groups), strict=False)),
     )
 
 
@@ -181,11 +190,18 @@ def _role(name: str) -> str:
     return next(role for role in ("frontend", "prefill", "decode") if f"-{role}-" in f"{name}-")
 
 
-def _pod(name: str, form: Any) -> Pod:
+def _replica(clique: str) -> str:
+    """Its number, in the name of the PodClique of a role of several pods per replica."""
+    found = re.search(r"-(\d+)-\w+-(?:ldr|wkr)$", clique)
+    return found[1] if found else ""
+
+
+def _pod(name: str, form: Any, gang: str) -> Pod:
     rest: dict[str, Any] = {} if isinstance(form, str) else dict(form)
     made = KINDS[rest.pop("is", form)]
-    role = _role(name)
-    made = replace(made, name=name, uid=name, role=role, template=f"wanted-{role}", clique=name.rpartition("-")[0])
+    role, clique = _role(name), name.rpartition("-")[0]
+    made = replace(made, name=name, uid=name, role=role, template=f"wanted-{role}", clique=clique, group=gang)
+    made = replace(made, replica=_replica(clique))
     if "container" in rest:
         changed = dict(rest.pop("container"))
         ends = {key: Ended(*changed.pop(key)) for key in ("ended", "last") if key in changed}
@@ -193,11 +209,11 @@ def _pod(name: str, form: Any) -> Pod:
     return replace(made, **rest)
 
 
-def _form(pod: Pod) -> Any:
+def _form(pod: Pod, gang: str) -> Any:
     """The shortest form of a pod: the kind with the fewest other fields beside it."""
     forms: list[dict[str, Any]] = []
     for kind in KINDS:
-        plain = _pod(pod.name, kind)
+        plain = _pod(pod.name, kind, gang)
         rest = {
             one.name: getattr(pod, one.name)
             for one in fields(Pod)
@@ -220,4 +236,4 @@ def _changed(container: Container) -> dict[str, Any]:
 
 def _clique(name: str, form: Any) -> Clique:
     pods, refused, at = (form, "", 0.0) if isinstance(form, int) else form
-    return Clique(name, _role(name), pods, _HASH, refused, at)
+    return Clique(name, _role(name), _replica(name), pods, _HASH, refused, at)

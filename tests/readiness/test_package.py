@@ -19,7 +19,7 @@ WHOLE: dict[str, Any] = {
     "namespace": "serving",
     "deployment": "r1",
     "job": "readiness-check",
-    "roles": {"frontend": {"pods": 2, "template": "f1"}, "decode": {"pods": 8, "template": "d1"}},
+    "roles": {"frontend": {"replicas": 2, "template": "f1"}, "decode": {"replicas": 8, "template": "d1"}},
     "url": "http://r1-frontend.serving.svc.cluster.local:8000",
     "model": "deepseek-ai/DeepSeek-R1",
     "deadlineSeconds": 10800,
@@ -71,7 +71,7 @@ def test_the_rights_only_read_but_for_the_progress_event() -> None:
 def test_the_configuration_is_read_whole() -> None:
     read = config.parse(json.dumps(WHOLE))
     assert (read.namespace, read.deployment, read.job) == ("serving", "r1", "readiness-check")
-    assert read.roles == {"frontend": config.Role(2, "f1"), "decode": config.Role(8, "d1")}
+    assert read.roles == {"frontend": config.Role(2, "f1", 1, 2), "decode": config.Role(8, "d1", 1, 8)}
     assert (read.deadline, read.unschedulable, read.pods) == (10800, 600, 10)
     assert read.bounds == config.Bounds()
 
@@ -87,8 +87,8 @@ def test_the_deadlines_have_defaults() -> None:
         ({"url": "r1-frontend:8000"}, "url: must be http"),
         ({"model": ""}, "model: must be a text"),
         ({"roles": {}}, "roles: must be an object"),
-        ({"roles": {"decode": {"pods": 0, "template": "d"}}}, "pods: must be a whole number above 0, is 0"),
-        ({"roles": {"decode": {"pods": 1}}}, "roles.decode: template is missing"),
+        ({"roles": {"decode": {"replicas": 0, "template": "d"}}}, "replicas: must be a whole number above 0, is 0"),
+        ({"roles": {"decode": {"replicas": 1}}}, "roles.decode: template is missing"),
         ({"deadlineSeconds": True}, "deadlineSeconds: must be a whole number above 0, is True"),
         ({"deadlineMinutes": 3}, "the file: deadlineMinutes is not known"),
         ({"bounds": {"poll": 0}}, "bounds.poll: must be a number above 0"),

@@ -505,7 +505,7 @@ def weigh(*replies: Reply, bounds: Bounds | None = None) -> verdict.Found:
     config, memory = o.config(bounds), verdict.Memory.begin(0.0, o.NOW)
     found: verdict.Found = verdict.Waiting("")
     for second, reply in enumerate(replies):
-        found, memory = verdict.weigh(config, memory, reply, "pods ready: all", 15.0 * second)
+        found, memory = verdict.weigh(config, memory, reply, verdict.PodsReady("pods ready: all"), 15.0 * second)
         if not isinstance(found, verdict.Waiting):
             break
     return found

@@ -31,12 +31,12 @@ def retried(state: Snapshot, now: float) -> Snapshot:
     """Grove, operator and kubelet try again, and fail again: the refusal and the condition are renewed every 16 s,
     a pull ends every 20 s, a crashing container starts every 60 s.
     """
-    return Snapshot(
+    return replace(
+        state,
         pods=tuple(_pod(pod, now) for pod in state.pods),
         cliques=tuple(
             replace(one, refused_at=one.refused_at + now // 16) if one.refused else one for one in state.cliques
         ),
-        notices=state.notices,
         graph=replace(state.graph, marked=f"{state.graph.marked} {now // 16}"),
     )
 

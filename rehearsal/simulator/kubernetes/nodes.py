@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from rehearsal.simulator.gcp.rules import MACHINE_A4X, NODE_POOL, short
 from rehearsal.simulator.kubernetes import pods
@@ -20,8 +21,16 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     what = serving.display_name(graph)
     for role in serving.roles(graph):
         yield from _placed(state, cluster, role, f"{what}, {role.name}")
+    yield from shortages(state, cluster, graph)
+
+
+def shortages(
+    state: CloudState, cluster: str, graph: Props, replicas: Mapping[str, int] | None = None
+) -> Iterator[str]:
+    """The pools with fewer free nodes than a graph wants, or would want with `replicas` of its roles."""
+    what = serving.display_name(graph)
     has = _seats(state, cluster).get(serving.key_of(graph, cluster), {})
-    for name, nodes in _wanted(state, cluster, graph).items():
+    for name, nodes in _wanted(state, cluster, graph, replicas or {}).items():
         pool = _pool(state, cluster, name)
         if pool is not None and has.get(name, 0) < nodes:
             yield (
@@ -86,8 +95,8 @@ def _matches(toleration: Props, key: str, value: str) -> bool:
     return text(toleration, "key") == key and text(toleration, "value") == value
 
 
-def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
-    """GPU nodes that a graph needs for all its pods, by node pool.
+def _wanted(state: CloudState, cluster: str, graph: Props, replicas: Mapping[str, int]) -> dict[str, int]:
+    """GPU nodes that a graph needs for all its pods, by node pool; `replicas` instead of its own, by role.
 
     Pods that name no pool, as the recipe's, may go to any A4X pool (read: NodeAffinity of kube-scheduler); here all of
     them go to the oldest.
@@ -99,13 +108,14 @@ def _wanted(state: CloudState, cluster: str, graph: Props) -> dict[str, int]:
         if not chosen:
             pools = _a4x_pools(state, cluster)
         if role.gpus and pools:
-            wanted[pools[0]] = wanted.get(pools[0], 0) + role.nodes
+            count = replace(role, replicas=replicas.get(role.name, role.replicas)).nodes
+            wanted[pools[0]] = wanted.get(pools[0], 0) + count
     return wanted
 
 
 def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
     """Nodes of each graph by pool: one round of the scheduler, which remembers the assignment."""
-    living = {graph.key: _wanted(state, cluster, graph.outputs) for graph in serving.graphs(state, cluster)}
+    living = {graph.key: _wanted(state, cluster, graph.outputs, {}) for graph in serving.graphs(state, cluster)}
     seats: dict[Key, dict[str, int]] = {key: {} for key in living}
     for name in {pool for wanted in living.values() for pool in wanted}:
         pool = _pool(state, cluster, name)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from rehearsal.simulator.kubernetes import config_maps, rights
+from rehearsal.simulator.kubernetes import config_maps, nodes, rights
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, dig, items, mapping, number, text
 from rehearsal.simulator.workloads import blockers, serving, traffic
@@ -25,11 +25,19 @@ _WORDS = 4096
 
 
 def last_words(state: CloudState, job: CloudResource) -> str | None:
-    """The termination message of a failing readiness check; None if it succeeds, or the Job is not one."""
+    """The termination message of a failing readiness check; None if it succeeds, or the Job is not one.
+
+    It succeeds degraded if nothing but nodes is missing, and only for replicas beyond the minimum of its config.
+    """
     config = config_of(state, job)
     if config is None:
         return None
     causes = list(dict.fromkeys(_causes(state, job, config)))
+    missing, short = _without(state, job, config)
+    state.shown.pop(job.id, None)
+    if short and set(causes) == short:
+        state.shown[job.id] = f"degraded: {missing}: {'; '.join(sorted(short))}"
+        return None
     return "\n".join([*causes, text(config, "next")])[:_WORDS] if causes else None
 
 
@@ -58,33 +66,60 @@ def _causes(state: CloudState, job: CloudResource, config: Props) -> Iterator[st
     yield from traffic.unanswered(state, job.scope, job, graph.outputs)
 
 
+def _without(state: CloudState, job: CloudResource, config: Props) -> tuple[str, set[str]]:
+    """The replicas that the check does not insist on and that have no node, and which nodes are missing."""
+    namespace, name = text(config, "namespace"), text(config, "deployment")
+    graph = state.get(serving.GRAPH, f"{namespace}/{name}", job.scope)
+    if graph is None:
+        return "", set()
+    short = set(nodes.shortages(state, job.scope, graph.outputs))
+    wanted, missing, count = mapping(config, "roles"), list[str](), dict[str, int]()
+    for role in serving.roles(graph.outputs):
+        label, count[role.name] = _label(graph.outputs, role), role.replicas
+        minimum = number(wanted, f"{label}.minimum", role.replicas)
+        while role.gpus and count[role.name] > minimum and any(nodes.shortages(state, job.scope, graph.outputs, count)):
+            count[role.name] -= 1
+        if count[role.name] < role.replicas:
+            missing.append(f"{label} {count[role.name]} of {role.replicas} replicas")
+    if any(nodes.shortages(state, job.scope, graph.outputs, count)):
+        return "", set()
+    return ", ".join(missing), short
+
+
+def _label(graph: Props, role: serving.Role) -> str:
+    labels = mapping(mapping(graph, "spec.services"), f"{role.name}.extraPodMetadata.labels")
+    return str(labels.get(_ROLE_LABEL))
+
+
 def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterator[str]:
-    """Whether the account may list pods."""
+    """Whether the account may list what tells the state: pods, and KAI's groups of them."""
     pod = mapping(job.inputs, "spec.template.spec")
     account = text(pod, "serviceAccountName")
     if not rights.has_token(state, job.scope, namespace, pod):
         yield f"no token of serviceaccount {namespace}/{account}"
-    if not rights.may(state, job.scope, namespace, account, rights.Permission("list", "", "pods")):
-        yield (
-            f'pods is forbidden: User "system:serviceaccount:{namespace}:{account}" cannot list resource "pods" in API '
-            f'group "" in the namespace "{namespace}"'
-        )
+    for group, kind in (("", "pods"), ("scheduling.run.ai", "podgroups")):
+        if not rights.may(state, job.scope, namespace, account, rights.Permission("list", group, kind)):
+            yield (
+                f'{kind} is forbidden: User "system:serviceaccount:{namespace}:{account}" cannot list resource '
+                f'"{kind}" in API group "{group}" in the namespace "{namespace}"'
+            )
 
 
 def _roles(graph: Props, wanted: Props) -> Iterator[str]:
     """Whether each role will have exactly the pods that the check waits for."""
     services = mapping(graph, "spec.services")
-    made: dict[str, tuple[int, set[str]]] = {}
+    made: dict[str, tuple[list[int], set[str]]] = {}
     for role in serving.roles(graph):
         metadata = mapping(services, f"{role.name}.extraPodMetadata")
-        label = str(mapping(metadata, "labels").get(_ROLE_LABEL))
-        pods, templates = made.get(label, (0, set()))
+        label = _label(graph, role)
+        pods, templates = made.get(label, ([], set()))
         template = str(mapping(metadata, "annotations").get(_TEMPLATE))
-        made[label] = (pods + role.replicas * role.nodes_each, templates | {template})
+        made[label] = (pods + [role.nodes_each] * role.replicas, templates | {template})
     for name in sorted({*made, *wanted}):
-        pods, templates = made.get(name, (0, set[str]()))
-        if pods != number(wanted, f"{name}.pods"):
-            yield f"{name}: {number(wanted, f'{name}.pods')} pods wanted, the graph makes {pods}"
+        pods, templates = made.get(name, (list[int](), set[str]()))
+        replicas, each = number(wanted, f"{name}.replicas"), number(wanted, f"{name}.podsPerReplica", 1)
+        if pods != [each] * replicas:
+            yield f"{name}: {replicas} times {each} pods wanted, the graph makes replicas of {pods}"
         if templates != {dig(wanted, f"{name}.template")}:
             yield f"{name}: pods of template {', '.join(sorted(templates)) or 'none'}, not of the one that is wanted"
 
