@@ -173,6 +173,7 @@ class Resource:
     property_dependencies: Mapping[str, frozenset[str]] = field(default_factory=dict)
     protect: bool | None = None
     delete_before_replace: bool | None = None
+    replacement_trigger: str | None = None
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
     custom_timeouts: Mapping[str, str] = field(default_factory=dict)
@@ -482,6 +483,7 @@ def _registered(request: Any, urn: str, identity: str, raw: Mapping[str, Any]) -
         property_dependencies={k: frozenset(v.urns) for k, v in request.propertyDependencies.items() if v.urns},
         protect=request.protect if request.HasField("protect") else None,
         delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+        replacement_trigger=request.replacement_trigger.string_value or None,
         ignore_changes=tuple(request.ignoreChanges),
         replace_on_changes=tuple(request.replaceOnChanges),
         custom_timeouts={k: v for k, v in timeouts.items() if v},

@@ -31,11 +31,11 @@ class Concern:
 
 def concern(settings: Settings) -> Concern | None:
     """What concerns the environment; None if nothing does. `settings` must have no problems."""
-    found, used = _releases(settings), _features(settings)
-    known = [one for one in vulnerabilities.of(found) if vulnerabilities.concerns(one, used)]
+    affected = _affected(settings)
+    known = [one for one, _ in affected]
     if not known:
         return None
-    worst = ", ".join(_named(one, found) for one in known[:_NAMED])
+    worst = ", ".join(_named(one, release) for one, release in affected[:_NAMED])
     more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     verb = "vulnerability concerns" if len(known) == 1 else "vulnerabilities concern"
     return Concern(
@@ -53,22 +53,29 @@ def warning(settings: Settings) -> str | None:
     return f"{found.finding}.\n  What protects: {found.protection}.\n  What to do: {found.fix}."
 
 
-def _releases(settings: Settings) -> dict[Component, str]:
+def _affected(settings: Settings) -> list[tuple[Vulnerability, str]]:
+    """What concerns the environment, the worst first, with the release that it is in. Stacks with images of their own
+    may have another SGLang.
+    """
     parts = settings.dynamo.parts if settings.dynamo.mode == "create" else None
     kai = settings.kai.version if isinstance(settings.kai, CreateKai) else None
-    return vulnerabilities.releases(PROFILES[settings.dynamo.version], parts, kai)
-
-
-def _features(settings: Settings) -> set[Feature]:
-    profile, used = PROFILES[settings.dynamo.version], set[Feature]()
+    runs = [(PROFILES[settings.dynamo.version], set[Feature]())] if not settings.stacks else []
     for stack in settings.stacks:
-        used.update(exposure.features(layout.resolve(stack.layout, profile, stack.overrides), profile))
-    return used
+        profile = settings.profile_of(stack)
+        chosen = layout.resolve(stack.layout, profile, stack.overrides)
+        runs.append((profile, set(exposure.features(chosen, profile))))
+    found: dict[str, tuple[Vulnerability, str]] = {}
+    for profile, used in runs:
+        releases = vulnerabilities.releases(profile, parts, kai)
+        for one in vulnerabilities.of(releases):
+            if vulnerabilities.concerns(one, used):
+                found.setdefault(one.id, (one, releases[one.component]))
+    return sorted(found.values(), key=lambda pair: -(pair[0].score or 0))
 
 
-def _named(one: Vulnerability, found: dict[Component, str]) -> str:
+def _named(one: Vulnerability, release: str) -> str:
     score = "" if one.score is None else f", {one.score}"
-    return f"{one.id} ({one.component} {found[one.component]}{score})"
+    return f"{one.id} ({one.component} {release}{score})"
 
 
 def _first(component: Component, first: str | None) -> str:
