@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rehearsal.simulator.workloads import graphs
 from tests.recorder import Recording
 
 
@@ -30,12 +31,8 @@ def described(recording: Recording) -> Iterator[DescribedPod]:
         if "template" in spec:
             template: dict[str, Any] = spec["template"]
             yield DescribedPod(*where, template.get("metadata", {}), template["spec"])
-        services: dict[str, Any] = spec.get("services", {})
-        for name, service in services.items():
-            pod = dict(service["extraPodSpec"])
-            container = {**pod.pop("mainContainer"), "name": "main", "env": service.get("envs", [])}
-            metadata = service["extraPodMetadata"]
-            yield DescribedPod(f"{where[0]}/{name}", where[1], metadata, {**pod, "containers": [container]})
+        for role in graphs.roles(resource.inputs):
+            yield DescribedPod(f"{where[0]}/{role.name}", where[1], role.metadata, role.pod)
 
 
 def standard_of(recording: Recording, namespace: str) -> str:

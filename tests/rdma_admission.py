@@ -9,6 +9,7 @@ from typing import Any, Final
 from manifests import gpu_pod
 from reference import namespaces
 from rehearsal.simulator.kubernetes import pods
+from rehearsal.simulator.workloads import graphs
 from tests.recorder import Recording, run_program
 from tests.unit.configs import shipped
 
@@ -134,9 +135,9 @@ def _gpu_pods(recording: Recording) -> Iterator[tuple[str, dict[str, Any]]]:
     for _, manifest in recording.manifests():
         space = manifest.get("metadata", {}).get("namespace", "")
         if manifest.get("kind") == "DynamoGraphDeployment":
-            for role, service in manifest["spec"]["services"].items():
-                if "gpu" in service.get("resources", {}).get("limits", {}):
-                    yield space, pods.of_template(space, role, service["extraPodMetadata"], service["extraPodSpec"])
+            for role in graphs.roles(manifest):
+                if role.gpus:
+                    yield space, pods.of_template(space, role.name, role.metadata, role.pod)
         elif manifest.get("kind") == "Job" and "resourceClaims" in manifest["spec"]["template"]["spec"]:
             template = manifest["spec"]["template"]
             yield space, pods.of_template(space, "fabric", template["metadata"], template["spec"])
