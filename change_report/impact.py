@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 from change_report.model import Impact, What
 from rehearsal import Step
 from rehearsal.simulator.gcp import rules as gcp
-from rehearsal.simulator.values import dig, mapping, number, text
+from rehearsal.simulator.values import number, text
 from rehearsal.simulator.workloads import serving
 from rehearsal.timeline import durations, graph, plan
 
@@ -90,16 +90,11 @@ def _down(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
     Seen on Dynamo 0.7.0 with Grove alpha.3, and on 1.2; a change of the number of replicas alone rolls nothing.
     """
-    before, after = mapping(old, "spec.services"), mapping(new, "spec.services")
-    for role, service in before.items():
-        if role not in after or _template(service) == _template(after[role]):
-            continue
-        if min(number(service, "replicas", 1), number(after[role], "replicas", 1)) == 1:
-            yield str(role)
-
-
-def _template(service: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in service.items() if key != "replicas"}
+    after = {role.name: role for role in serving.roles(dict(new))}
+    for role in serving.roles(dict(old)):
+        other = after.get(role.name)
+        if other is not None and role.template != other.template and min(role.replicas, other.replicas) == 1:
+            yield role.name
 
 
 def down_minutes(step: Step, changed: Sequence[Step], before: plan.Plan, after: plan.Plan) -> float | None:
@@ -111,7 +106,7 @@ def down_minutes(step: Step, changed: Sequence[Step], before: plan.Plan, after: 
     down = list(_down(old_inputs(step), new_inputs(step))) if step.op == "update" else []
     if not down:
         return None
-    loads = any(dig(new_inputs(step), f"spec.services.{role}.resources.limits.gpu") for role in down)
+    loads = any(role.gpus for role in serving.roles(new_inputs(step)) if role.name in down)
     return ENDING_MINUTES + (_load_minutes() if loads else 0.0)
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
 from rehearsal.simulator.gcp import networks
 from rehearsal.simulator.gcp import rules as gcp
-from rehearsal.simulator.kubernetes import helm
-from rehearsal.simulator.kubernetes.custom_kinds import DYNAMO_CRDS
+from rehearsal.simulator.kubernetes import crds, helm
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
-from rehearsal.simulator.workloads import kai, serving
+from rehearsal.simulator.workloads import kai, platforms, serving
 
 KAI_VERSION = "0.17.0"
 DRIVER_VERSION = "25.12.0"
@@ -298,21 +297,17 @@ def _kai(cloud: EmbeddedCloud, cluster: CloudResource) -> None:
         kai.settle(cloud.state, resource)
 
 
-_GROVE = {True: "0.1.0-alpha.3", False: "0.1.0-alpha.6"}
-"""The Grove of a Dynamo release, by whether that is early."""
-
-
 def _platform_parts(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any) -> None:
     """Namespaces that others have made, and parts of a platform that they have installed."""
     for foreign in settings.foreign_namespaces:
         _namespace(cloud, cluster, foreign.name)
     dynamo = settings.dynamo
-    early = helm.early(dynamo.version)
+    platform = platforms.of(dynamo.version)
     if dynamo.grove == "adopt":
-        grove = {"chart": serving.GROVE, "version": _GROVE[early], "namespace": "grove-system"}
+        grove = {"chart": serving.GROVE, "version": platform.grove, "namespace": "grove-system"}
         helm.seed(cloud.state, cluster.id, grove)
-    for api_version, kind in DYNAMO_CRDS if dynamo.crds == "adopt" else ():
-        helm.serve(cloud.state, cluster.id, api_version, kind)
+    if dynamo.crds == "adopt":
+        crds.serve(cloud.state, cluster.id, platform.kinds, dynamo.version)
     for part in (dynamo.nats, dynamo.etcd):
         host = str(getattr(part, "address", "")).rpartition("/")[2].partition(":")[0]
         if ".svc" in host:

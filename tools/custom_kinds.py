@@ -32,6 +32,8 @@ CRDS: Final = Path(os.environ.get("DYNAMO_A4X_CRDS") or ROOT.parent / "shared" /
 RELEASES: Final[Mapping[str, tuple[str, ...]]] = {
     "dynamo-0.7.0": ("nvidia.com_dynamographdeployments",),
     "dynamo-1.0.1": ("nvidia.com_dynamographdeployments",),
+    "dynamo-1.2-near": ("nvidia.com_dynamographdeployments",),
+    "dynamo-1.5-2026-08": ("nvidia.com_dynamographdeployments",),
     "dra-driver-25.12.0": ("resource.nvidia.com_computedomains",),
     "kai-0.17.0": ("kai.scheduler_configs", "kai.scheduler_schedulingshards", "scheduling.run.ai_queues"),
     "gke": ("networking.gke.io_gkenetworkparamsets", "networking.gke.io_networks"),

@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator
 from rehearsal.simulator.kubernetes.custom_kinds import kinds
 from tools import catalog_file, custom_kinds
 
+VERSIONS = ("0.7.0", "1.0.2", "1.2.1", "1.5.1")
 CATALOGS = sorted(custom_kinds.CATALOG.glob("*.json"))
-OPEN = {"dynamo-1.0.1": {"config"}}
+OPEN = {name: {"config"} for name in ("dynamo-1.0.1", "dynamo-1.2-near", "dynamo-1.5-2026-08")}
 """Types that a definition itself leaves open: the settings of an endpoint picker, which the program has none of."""
 
 
@@ -41,7 +42,7 @@ def test_a_catalog_is_as_its_tool_writes_it(path: Path) -> None:
 
 def test_every_catalog_is_one_that_the_embedded_cloud_reads() -> None:
     assert {path.stem for path in CATALOGS} == set(custom_kinds.RELEASES)
-    known = {f"{api}/{kind}" for version in ("0.7.0", "1.0.1") for api, kind in kinds(version)}
+    known = {f"{api}/{kind}" for version in VERSIONS for api, kind in kinds(version)}
     assert known == {name for path in CATALOGS for name in json.loads(path.read_text(encoding="utf-8"))["kinds"]}
 
 

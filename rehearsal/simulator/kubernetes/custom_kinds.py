@@ -19,8 +19,13 @@ CATALOG: Final = Path(__file__).parents[1] / "catalog"
 
 _BASE: Final = "https://kubernetes.io/api/"
 _OBJECT_META: Final = "/api/_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_DYNAMO: Final = {"0": "dynamo-0.7.0", "1": "dynamo-1.0.1"}
-"""Catalog of a Dynamo release, by major version."""
+_DYNAMO: Final = (
+    ((0, 0), "dynamo-0.7.0"),
+    ((1, 0), "dynamo-1.0.1"),
+    ((1, 2), "dynamo-1.2-near"),
+    ((1, 5), "dynamo-1.5-2026-08"),
+)
+"""Catalog of Dynamo's kinds from a release on."""
 _OTHERS: Final = ("dra-driver-25.12.0", "kai-0.17.0", "gke")
 _OF_GKE: Final = "gke"
 """Catalog of the kinds that GKE itself installs."""
@@ -34,19 +39,6 @@ KUEUE_TOPOLOGY = ("kueue.x-k8s.io/v1alpha1", "Topology")
 DEVICE_NETWORK = ("networking.gke.io/v1", "Network")
 PARAM_SET = ("networking.gke.io/v1", "GKENetworkParamSet")
 
-DYNAMO_CRDS = (
-    ("nvidia.com/v1alpha1", "DynamoGraphDeployment"),
-    ("nvidia.com/v1alpha1", "DynamoGraphDeploymentRequest"),
-    ("nvidia.com/v1alpha1", "DynamoComponentDeployment"),
-    ("nvidia.com/v1alpha1", "DynamoModel"),
-)
-"""CRDs of the chart dynamo-crds of 0.7; the operator needs all four (without the second it exits after two minutes)."""
-GROVE_CRDS = (
-    ("grove.io/v1alpha1", "PodCliqueSet"),
-    ("grove.io/v1alpha1", "PodClique"),
-    ("grove.io/v1alpha1", "PodCliqueScalingGroup"),
-    ("scheduler.grove.io/v1alpha1", "PodGang"),
-)
 KAI_CRDS = (
     QUEUE,
     ("scheduling.run.ai/v2alpha2", "PodGroup"),
@@ -71,7 +63,8 @@ class CustomKind:
 
 def catalogs(dynamo: str) -> tuple[str, ...]:
     """Names of the catalogs that apply to one Dynamo release."""
-    return (_DYNAMO[dynamo.split(".", maxsplit=1)[0]], *_OTHERS)
+    release = tuple(int(part) for part in dynamo.split(".")[:2])
+    return (next(name for first, name in reversed(_DYNAMO) if first <= release), *_OTHERS)
 
 
 @cache

@@ -9,20 +9,20 @@ from __future__ import annotations
 import copy
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rehearsal.simulator import sdk_schema
-from rehearsal.simulator.kubernetes import chart_images, finalizers, volumes
-from rehearsal.simulator.kubernetes.custom_kinds import DRA_CRDS, DYNAMO_CRDS, GROVE_CRDS
+from rehearsal.simulator.kubernetes import chart_images, crds, finalizers, volumes
+from rehearsal.simulator.kubernetes.custom_kinds import DRA_CRDS
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, dig, mapping, text
-from rehearsal.simulator.workloads import kai, nats_login, remains, serving
+from rehearsal.simulator.workloads import kai, nats_login, platforms, remains, serving
 
 RELEASE = serving.RELEASE
 early = serving.early
-CRD = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+CRD = crds.CRD
 _HOOK_QUEUES = ("dynamo-default", "dynamo")
 _LEASE = "kubernetes:coordination.k8s.io/v1:Lease"
 
@@ -42,16 +42,16 @@ class Chart:
 
     values: frozenset[str] | None = None
     """Top-level keys of its values; None: unknown, anything is accepted."""
-    kinds: tuple[tuple[str, str], ...] = field(default=())
+    kinds: tuple[tuple[str, str], ...] = ()
     """Custom kinds that it always installs. They outlive the release: Helm deletes no CRDs."""
 
 
 PLATFORM_VALUES = frozenset({"dynamo-operator", "grove", "kai-scheduler", "etcd", "nats", "global"})
 CHARTS: dict[str, Chart] = {
-    "dynamo-crds": Chart(frozenset(), DYNAMO_CRDS),
-    "dynamo-platform": Chart(PLATFORM_VALUES),
+    "dynamo-crds": Chart(frozenset(), platforms.of("0.7").kinds),
+    platforms.CHART: Chart(PLATFORM_VALUES),
     "nvidia-dra-driver-gpu": Chart(None, DRA_CRDS),
-    serving.GROVE: Chart(None, GROVE_CRDS),
+    serving.GROVE: Chart(None),
 }
 
 
@@ -153,16 +153,20 @@ def install(state: CloudState, release: CloudResource) -> None:
     """Create what the release's chart does: custom kinds, KAI's objects, and what the platform leaves behind."""
     chart, version = text(release.outputs, "status.chart"), text(release.outputs, "status.version")
     brought = kai.of_release(release)
-    kinds = [*CHARTS.get(chart, Chart()).kinds, *(brought.traits.kinds if brought else ())]
-    if chart == "dynamo-platform":
-        kinds += [*(GROVE_CRDS if serving.brings_grove(release.inputs, version) else ())]
-        if _applies_crds(version, release.inputs):
-            kinds += DYNAMO_CRDS
-    for api_version, kind in kinds:
-        serve(state, release.scope, api_version, kind)
+    cluster, values = release.scope, mapping(release.inputs, "values")
+    if chart == "dynamo-crds":
+        crds.serve(state, cluster, CHARTS[chart].kinds, version, over=True)
+    crds.serve(state, cluster, CHARTS.get(chart, Chart()).kinds)
+    crds.serve(state, cluster, brought.traits.kinds if brought else ())
+    grove = _grove_of(chart, version, values)
+    if grove:
+        crds.serve(state, cluster, platforms.grove_kinds(grove), grove, over=_replaces_kinds(grove, values))
+    if chart == platforms.CHART and _applies_crds(version, release.inputs):
+        platform = platforms.of(version)
+        crds.serve(state, cluster, (*platform.kinds, *platform.more_kinds), version, over=True)
     if brought is not None:
         kai.install(state, release, brought)
-    if chart == "dynamo-platform":
+    if chart == platforms.CHART:
         # R13: the operator's own, never deleted.
         _extra(state, release, _LEASE, "kube-system/dynamo.nvidia.com")
         if _makes_queues(state, release.scope, release.inputs, version):
@@ -171,12 +175,16 @@ def install(state: CloudState, release: CloudResource) -> None:
                 _extra(state, release, serving.QUEUE, name)
 
 
-def serve(state: CloudState, cluster: str, api_version: str, kind: str) -> None:
-    """Install a custom kind in a cluster, for good, as Helm deletes no CRDs."""
-    group = api_version.rsplit("/", 1)[0]
-    name = f"{_plural(kind)}.{group}"
-    if state.get(CRD, name, cluster) is None:
-        state.add(CloudResource(CRD, cluster, name, {}, {"metadata": {"name": name}}, origin="service"))
+def _grove_of(chart: str, version: str, values: Props) -> str:
+    """The Grove that a release of a chart installs; empty if none."""
+    if chart == platforms.CHART:
+        return platforms.of(version).grove if platforms.installs(version, values, "grove") else ""
+    return version if chart == serving.GROVE else ""
+
+
+def _replaces_kinds(grove: str, values: Props) -> bool:
+    """Whether Grove's chart replaces the kinds of another Grove: from alpha.13 on, by its own installer (read)."""
+    return platforms.alpha(grove) >= 13 and dig(values, "grove.crdInstaller.enabled") is not False
 
 
 def _applies_crds(version: str, inputs: Props) -> bool:
@@ -214,7 +222,7 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
 def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
     _, version = chart_of(inputs)
     if not _applies_crds(version, inputs):
-        missing = [kind for kind in DYNAMO_CRDS if not serves(state, cluster, *kind)]
+        missing = [kind for kind in platforms.of(version).kinds if not crds.serves(state, cluster, *kind)]
         if missing:
             names = ", ".join(kind for _, kind in missing)
             first = "dynamo-crds comes first" if early(version) else "upgradeCRD is off, so that they come first"
@@ -227,7 +235,7 @@ def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: Cl
     restricted = dig(inputs, "values.dynamo-operator.namespaceRestriction.enabled") is True
     if other is not None and other is not upgraded and not restricted:
         raise ApiError(f"Found existing cluster-wide Dynamo operator: release {other.id}")
-    for reason in nats_login.missing(state, cluster, inputs):
+    for reason in nats_login.missing(state, cluster, inputs, version):
         raise ApiError(reason)
     if early(version):
         _ssh_key(state, cluster, inputs)
@@ -248,17 +256,6 @@ def _ssh_key(state: CloudState, cluster: str, inputs: Props) -> None:
             f"the 0.7 operator reconciles no graph without the MPI ssh secret: {name} has no {', '.join(missing)}; "
             "leave mpiRun.sshKeygen on, or create it before the release"
         )
-
-
-def serves(state: CloudState, cluster: str, api_version: str, kind: str) -> bool:
-    """Whether a custom kind is installed in a cluster."""
-    group = api_version.rsplit("/", 1)[0]
-    return state.get(CRD, f"{_plural(kind)}.{group}", cluster) is not None
-
-
-def _plural(kind: str) -> str:
-    name = kind.lower()
-    return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
 
 
 def _outputs(inputs: Props, chart: str, version: str, revision: int) -> Props:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from rehearsal.simulator.gcp.rules import MACHINE_A4X, NODE_POOL, short
 from rehearsal.simulator.kubernetes import pods
 from rehearsal.simulator.state import CloudResource, CloudState, Key
-from rehearsal.simulator.values import Props, items, mapping, text
+from rehearsal.simulator.values import Props, items, text
 from rehearsal.simulator.workloads import serving
 from rehearsal.simulator.workloads.serving import Role
 
@@ -133,10 +134,9 @@ def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
     return seats
 
 
-def _templates(graph: Props) -> dict[str, Props]:
+def _templates(graph: Props) -> dict[str, Any]:
     """Pod templates of the GPU roles."""
-    services, gpu = mapping(graph, "spec.services"), {role.name for role in serving.roles(graph) if role.gpus}
-    return {name: {k: v for k, v in services[name].items() if k != "replicas"} for name in gpu}
+    return {role.name: role.template for role in serving.roles(graph) if role.gpus}
 
 
 def _a4x_pools(state: CloudState, cluster: str) -> list[str]:

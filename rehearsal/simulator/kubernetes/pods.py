@@ -21,13 +21,12 @@ class Needed:
 
 
 def of_template(namespace: str, name: str, metadata: Props, spec: Props) -> Props:
-    """The pod that a controller would create; an operator's main container is one of its containers."""
-    main = mapping(spec, "mainContainer")
+    """The pod that a controller would create."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {**metadata, "name": name, "namespace": namespace},
-        "spec": {**spec, "containers": [*items(spec, "containers"), *([main] if main else [])]},
+        "spec": spec,
     }
 
 
@@ -43,10 +42,7 @@ def references(pod: Props) -> Iterator[Needed]:
         if text(claim, "resourceClaimName"):
             yield Needed("resource.k8s.io/v1:ResourceClaim", text(claim, "resourceClaimName"))
     yield from _of_volumes(pod)
-    containers = [*items(pod, "initContainers"), *items(pod, "containers")]
-    if mapping(pod, "mainContainer"):
-        containers.append(mapping(pod, "mainContainer"))
-    for container in containers:
+    for container in (*items(pod, "initContainers"), *items(pod, "containers")):
         yield from env_references(items(container, "env"))
         for source in items(container, "envFrom"):
             yield from _of_source(mapping(source, "configMapRef"), mapping(source, "secretRef"))

@@ -16,12 +16,12 @@ from typing_extensions import override
 
 from rehearsal.simulator.faults import Call
 from rehearsal.simulator.gcp.rules import CLUSTER
-from rehearsal.simulator.kubernetes import admission, controllers, finalizers, helm, patches, schema, waiting
+from rehearsal.simulator.kubernetes import admission, controllers, crds, finalizers, helm, patches, schema, waiting
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Difference, Failure, Service
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, changes, has_unknown, items, mapping, text
-from rehearsal.simulator.workloads import remains
+from rehearsal.simulator.workloads import graphs, remains
 
 _AUTONAMED = "pulumi.com/autonamed"
 _UNREACHABLE = "configured Kubernetes cluster is unreachable"
@@ -118,7 +118,8 @@ class Kubernetes(Service):
         api_version, kind = str(inputs.get("apiVersion")), str(inputs.get("kind"))
         if self.schemas.namespaced(api_version, kind) and metadata.get("namespace") is None:
             metadata["namespace"] = self.config_of(call).get("namespace") or "default"
-        failures = self.schemas.failures(inputs, partial=patch) if self._judged(api_version, kind) else []
+        schemas = self._schemas_of(call)
+        failures = schemas.failures(inputs, partial=patch) if _judged(schemas, api_version, kind) else []
         return inputs, failures if patch else failures + admission.judge(inputs)
 
     def _require_patchable(self, call: Call, inputs: Props) -> None:
@@ -130,11 +131,11 @@ class Kubernetes(Service):
         if mapping(inputs, "metadata").get("name") is None:
             raise ApiError("patch resources require the `.metadata.name` field to be set")
 
-    def _judged(self, api_version: str, kind: str) -> bool:
-        """Custom kinds without a schema are accepted unchecked; misspelt built-in kinds are not."""
-        group = api_version.rsplit("/", 1)[0] if "/" in api_version else ""
-        builtin_group = "." not in group or group.endswith(".k8s.io")
-        return builtin_group or self.schemas.knows(api_version, kind)
+    def _schemas_of(self, call: Call) -> schema.Schemas:
+        """The schemas by which a cluster judges: those of the Dynamo whose kinds it has, if it is there and has any."""
+        cluster = cluster_at(self.state, server_of(self.config_of(call).get("kubeconfig")))
+        served = crds.dynamo(self.state, cluster.id) if cluster is not None else ""
+        return schema.schemas(self.version, served or self.dynamo)
 
     @override
     def diff(self, call: Call, id_: str, olds: Props, news: Props) -> Difference:
@@ -175,9 +176,9 @@ class Kubernetes(Service):
         id_ = self._id(inputs)
         if patches.is_patch(call.kind, inputs["kind"]):
             return id_, self._apply(call, cluster, id_, inputs)
-        resource = self.state.get(call.kind, id_, cluster.id) if self._upserts(call) else None
+        resource = self.state.get(graphs.stored(call.kind), id_, cluster.id) if self._upserts(call) else None
         if resource is None:
-            resource = self._make(call.kind, cluster, inputs, call.urn)
+            resource = self._make(graphs.stored(call.kind), cluster, inputs, call.urn)
         else:
             patches.take_over(resource, inputs, call.urn)
         controllers.written(self.state, resource)
@@ -221,14 +222,15 @@ class Kubernetes(Service):
         return outputs
 
     def _patched(self, call: Call, cluster: CloudResource, id_: str) -> CloudResource | None:
-        return self.state.get(patches.target(call.kind), id_, cluster.id)
+        return self.state.get(graphs.stored(patches.target(call.kind)), id_, cluster.id)
 
     def _made_by_patch(self, call: Call, cluster: CloudResource, inputs: Props) -> CloudResource:
         """Server-side apply of a missing object: created as given, if it is complete, and owned by the patch."""
-        if self._judged(str(inputs["apiVersion"]), str(inputs["kind"])):
-            for failure in self.schemas.failures(inputs):
+        schemas = self._schemas_of(call)
+        if _judged(schemas, str(inputs["apiVersion"]), str(inputs["kind"])):
+            for failure in schemas.failures(inputs):
                 raise ApiError(f"{call.kind} {self._id(inputs)} is invalid: {failure.property}: {failure.reason}")
-        resource = self._make(patches.target(call.kind), cluster, inputs, call.urn)
+        resource = self._make(graphs.stored(patches.target(call.kind)), cluster, inputs, call.urn)
         resource.inputs = patches.identity(inputs)
         return resource
 
@@ -239,7 +241,7 @@ class Kubernetes(Service):
             if self._patched(call, cluster, id_) is None:
                 raise _not_found(inputs)
             return self._apply(call, cluster, id_, inputs, dry_run=call.preview)
-        resource = self.state.get(call.kind, id_, cluster.id)
+        resource = self.state.get(graphs.stored(call.kind), id_, cluster.id)
         if resource is None:
             raise ApiError(f"{call.kind.rsplit(':', 1)[-1]} {id_} not found")
         if call.kind == helm.RELEASE:
@@ -267,7 +269,7 @@ class Kubernetes(Service):
         if patches.is_patch(call.kind, (call.outputs_before or {}).get("kind")):
             self._relinquish(call, cluster, id_)
             return
-        resource = self.state.get(call.kind, id_, cluster.id)
+        resource = self.state.get(graphs.stored(call.kind), id_, cluster.id)
         if resource is None:
             return
         if call.kind == helm.RELEASE:
@@ -286,7 +288,13 @@ class Kubernetes(Service):
     @override
     def read(self, call: Call, id_: str) -> tuple[Props, Props] | None:
         cluster = self._cluster(call)
-        resource = self.state.get(call.kind, id_, cluster.id)
+        resource = self.state.get(graphs.stored(call.kind), id_, cluster.id)
+        if resource is not None and call.kind in graphs.TOKENS:
+            version = call.kind.split(":")[1]
+            return (
+                graphs.in_version(patches.seen_by_maker(resource), version),
+                graphs.in_version(resource.outputs, version),
+            )
         if resource is not None:
             return patches.seen_by_maker(resource), resource.outputs
         patched = self._patched(call, cluster, id_) if call.kind.endswith("Patch") else None
@@ -300,6 +308,7 @@ class Kubernetes(Service):
     def seed(self, cluster: CloudResource, kind: str, body: Props) -> CloudResource:
         """Create an object that existed in a cluster before the program ran; returns it."""
         outputs = self._outputs(body, None)
+        kind = graphs.stored(kind)
         resource = self.state.add(CloudResource(kind, cluster.id, self._id(body), dict(body), outputs, origin="seed"))
         controllers.made(self.state, resource)
         return resource
@@ -315,6 +324,7 @@ class Kubernetes(Service):
         found = cluster_at(self.state, server)
         if found is None or found.id in self.state.unreachable:
             raise ApiError(f"{_UNREACHABLE}: no cluster answers at {server or '(no server)'}")
+        crds.require_conversion(self.state, found.id, patches.target(call.kind))
         finalizers.settle(self.state, found.id)
         if call.op != "delete":
             remains.time_passes(self.state, found.id)
@@ -323,7 +333,7 @@ class Kubernetes(Service):
     def _served(self, cluster: CloudResource, api_version: str, kind: str) -> bool:
         known = self.schemas.custom(api_version, kind)
         builtin = known.builtin if known else self.schemas.knows(api_version, kind)
-        return builtin or helm.serves(self.state, cluster.id, api_version, kind)
+        return builtin or crds.serves(self.state, cluster.id, api_version, kind)
 
     def _require_kind(self, cluster: CloudResource, api_version: str, kind: str) -> None:
         if not self._served(cluster, api_version, kind):
@@ -342,6 +352,13 @@ class Kubernetes(Service):
         metadata["resourceVersion"] = str(int(old.get("resourceVersion", 0)) + 1)
         controllers.complete(self.state, outputs, current)
         return outputs
+
+
+def _judged(schemas: schema.Schemas, api_version: str, kind: str) -> bool:
+    """Custom kinds without a schema are accepted unchecked; misspelt built-in kinds are not."""
+    group = api_version.rsplit("/", 1)[0] if "/" in api_version else ""
+    builtin_group = "." not in group or group.endswith(".k8s.io")
+    return builtin_group or schemas.knows(api_version, kind)
 
 
 def server_of(kubeconfig: Any) -> str:

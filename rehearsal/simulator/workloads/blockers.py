@@ -12,8 +12,18 @@ from typing import TypeAlias
 
 from rehearsal.simulator.kubernetes import nodes, pod_security, pods
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, mapping, text
-from rehearsal.simulator.workloads import bucket_access, kai, nats_login, nics, operator, placement, serving, traffic
+from rehearsal.simulator.values import Props, text
+from rehearsal.simulator.workloads import (
+    bucket_access,
+    kai,
+    nats_login,
+    nics,
+    operator,
+    placement,
+    platforms,
+    serving,
+    traffic,
+)
 from rehearsal.simulator.workloads.serving import Role
 
 Judge: TypeAlias = Callable[[CloudState, str, Props], Iterator[str]]
@@ -52,8 +62,8 @@ def _pod_specs(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]
 
 def _second_of_its_name(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     release = serving.operator(state, cluster)
-    early = release is not None and serving.version_of(release).startswith("0.")
-    if early and state.times_made(serving.key_of(graph, cluster)) > 1:
+    keeps = release is not None and not platforms.of_release(release).reuses_names
+    if keeps and state.times_made(serving.key_of(graph, cluster)) > 1:
         yield (
             f"{serving.display_name(graph)} stays pending for ever: a graph of this name was there before, and Grove "
             "alpha.3 keeps the old generation by name; a graph that is recreated needs a new name"
@@ -111,13 +121,12 @@ def _named_objects(state: CloudState, cluster: str, graph: Props) -> Iterator[st
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
         where = f"{serving.display_name(graph)}, {role.name}"
-        yield from pods.missing(state, cluster, namespace, serving.needs(graph, role), where)
+        yield from pods.missing(state, cluster, namespace, pods.references(role.pod), where)
 
 
 def _pod_security(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     for role in serving.roles(graph):
-        pod = {**role.pod, "containers": [mapping(role.pod, "mainContainer")]}
-        why = pod_security.refused(state, cluster, text(graph, "metadata.namespace"), pod)
+        why = pod_security.refused(state, cluster, text(graph, "metadata.namespace"), role.pod)
         if why:
             yield f"{role.name}: pods are forbidden: {why}"
 

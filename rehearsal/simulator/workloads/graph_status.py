@@ -6,7 +6,7 @@ from typing import Any
 
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, text
-from rehearsal.simulator.workloads import blockers, serving
+from rehearsal.simulator.workloads import blockers, platforms, serving
 
 _STUCK_BELOW = (1, 1)
 """First release (major, minor) whose operator is not known to get stuck: seen on 0.7.0 and 1.0.1, not near 1.2."""
@@ -37,8 +37,7 @@ def _gets_stuck(state: CloudState, cluster: str) -> bool:
     It does not happen every time. Here it does, so that nothing can rely on the status.
     """
     release = serving.operator(state, cluster)
-    parts = serving.version_of(release).split(".")[:2] if release is not None else []
-    return bool(parts) and tuple(int(part) for part in parts if part.isdigit()) < _STUCK_BELOW
+    return release is not None and platforms.minor(serving.version_of(release)) < _STUCK_BELOW
 
 
 def _status(state: str, reason: str, message: str) -> Props:

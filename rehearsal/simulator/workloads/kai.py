@@ -16,7 +16,7 @@ from rehearsal.simulator.kubernetes.custom_kinds import KAI_CONFIG, KAI_CRDS, KU
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import Props, dig, items, mapping, text
-from rehearsal.simulator.workloads import traffic
+from rehearsal.simulator.workloads import graphs, platforms, traffic
 
 CHART = "kai-scheduler"
 SCHEDULER = "kai-scheduler"
@@ -136,13 +136,12 @@ def brought_by(chart: str, version: str, inputs: Props) -> Kai | None:
     values = mapping(inputs, "values")
     if chart == CHART:
         return Kai(version, values)
-    if chart != "dynamo-platform":
+    if chart != platforms.CHART:
         return None
-    early = version.startswith("0.")
     # From 1.0 on the old name is silently ignored.
-    if dig(values, "kai-scheduler.enabled" if early else "global.kai-scheduler.install") is not True:
+    if not platforms.installs(version, values, CHART):
         return None
-    return Kai("0.9.4" if early else "0.13.0-rc1", mapping(values, "kai-scheduler"), bundled=True)
+    return Kai(platforms.of(version).kai, mapping(values, "kai-scheduler"), bundled=True)
 
 
 def of_release(release: CloudResource) -> Kai | None:
@@ -166,8 +165,7 @@ def operator_uses(state: CloudState, cluster: str, version: str, platform: Props
     """
     if version.startswith("0."):
         return state.get(_CRD, "queues.scheduling.run.ai", cluster) is not None
-    switches = mapping(platform, "values.global.kai-scheduler")
-    return switches.get("enabled") is True or switches.get("install") is True
+    return platforms.uses(version, mapping(platform, "values"), CHART)
 
 
 # Helm
@@ -374,9 +372,8 @@ def refuse_hook(state: CloudState, cluster: str, kai: Kai) -> None:
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """Why KAI would never start the pods of a graph that the operator assigns to it."""
-    services = mapping(graph, "spec.services")
-    pods = {name: mapping(service, "extraPodSpec") for name, service in services.items()}
-    if all(text(pod, "schedulerName") for pod in pods.values()):
+    roles = graphs.roles(graph)
+    if all(text(role.pod, "schedulerName") for role in roles):
         return
     found = installed(state, cluster)
     if found is None:
@@ -384,13 +381,13 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
         return
     kai = found[1]
     yield from _never_scheduled(state, cluster, kai)
-    gpu = [name for name in services if dig(services, f"{name}.resources.limits.gpu")]
+    gpu = [role.name for role in roles if role.gpus]
     if gpu and _runtime_class(state, cluster, kai):
         yield (
             f'pods of {gpu[0]} are refused: RuntimeClass "{kai.traits.runtime_class}" not found; KAI {kai.version} '
             f"asks for it (value {_CLASS_VALUE}: {kai.traits.no_class[0]!r})"
         )
-    minor, claims = _minor(state, cluster), any(items(pod, "resourceClaims") for pod in pods.values())
+    minor, claims = _minor(state, cluster), any(items(role.pod, "resourceClaims") for role in roles)
     if claims and minor >= _BINDING_MINOR and not kai.traits.binds_claims:
         yield f"KAI {kai.version} may not write resourceclaims/binding: no pod with a claim is bound on 1.{minor}"
 

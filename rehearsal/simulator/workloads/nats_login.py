@@ -14,8 +14,8 @@ from typing import Final
 
 from rehearsal.simulator.kubernetes import pods
 from rehearsal.simulator.state import CloudResource, CloudState
-from rehearsal.simulator.values import Props, dig, items, mapping, text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.values import Props, items, mapping, text
+from rehearsal.simulator.workloads import platforms, serving
 
 _USER, _PASSWORD = "NATS_AUTH_USERNAME", "NATS_AUTH_PASSWORD"
 _ANYBODY: Final = ("user", "user")
@@ -23,9 +23,9 @@ _ANYBODY: Final = ("user", "user")
 _VARIABLE: Final = re.compile(r"<<\s*\$(\w+)\s*>>")
 
 
-def missing(state: CloudState, cluster: str, inputs: Props) -> Iterator[str]:
+def missing(state: CloudState, cluster: str, inputs: Props, version: str) -> Iterator[str]:
     """Secrets that the NATS of a platform's release needs to start, and that are not there."""
-    if dig(inputs, "values.nats.enabled") is not False:
+    if platforms.installs(version, mapping(inputs, "values"), "nats"):
         wanted = pods.env_references(_server_variables(inputs))
         yield from pods.missing(state, cluster, text(inputs, "namespace"), wanted, "timed out waiting: nats")
 
@@ -37,22 +37,18 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     if release is None or wanted is None:
         return
     for role in serving.roles(graph):
-        said = _variables(state, cluster, text(graph, "metadata.namespace"), _environment(graph, role))
+        said = _variables(state, cluster, text(graph, "metadata.namespace"), items(role.main, "env"))
         login = (said.get(_USER), said.get(_PASSWORD))
         if (_ANYBODY if None in login else login) != wanted:
             what = "no login" if None in login else "another login"
             yield f"{role.name}: pods end: NATS of {release.id}: authorization violation: they have {what}"
 
 
-def _environment(graph: Props, role: serving.Role) -> list[Props]:
-    own = items(mapping(graph, f"spec.services.{role.name}"), "envs")
-    return [*items(graph, "spec.envs"), *own, *items(mapping(role.pod, "mainContainer"), "env")]
-
-
 def _asked_for(state: CloudState, release: CloudResource) -> tuple[str, str] | None:
     """User and password of the release's own NATS; None: it lets everybody in, or there is none."""
     asked = mapping(release.inputs, "values.nats.config.merge.authorization")
-    if not asked or dig(release.inputs, "values.nats.enabled") is False:
+    running, values = platforms.of_release(release), mapping(release.inputs, "values")
+    if not asked or not running.needs_nats or not platforms.installs(serving.version_of(release), values, "nats"):
         return None
     variables = _variables(state, release.scope, text(release.outputs, "namespace"), _server_variables(release.inputs))
 

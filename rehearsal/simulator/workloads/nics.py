@@ -32,7 +32,7 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What prevents pods of a graph from getting their NICs, each reason prefixed with its role."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
-        annotations = mapping(graph, f"spec.services.{role.name}.extraPodMetadata.annotations")
+        annotations = mapping(role.metadata, "annotations")
         yield from (f"{role.name}: {why}" for why in of_pod(state, cluster, namespace, role.pod, annotations))
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from rehearsal.simulator.kubernetes import rights
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, dig, items, mapping, text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.values import Props, items, mapping, text
+from rehearsal.simulator.workloads import platforms, serving
 
 SWITCH: Final = "nvidia.com/disable-image-pull-secret-discovery"
 _HUB: Final = "docker.io"
@@ -81,14 +81,15 @@ def services(state: CloudState, cluster: str, _graph: Props) -> Iterator[str]:
     """The NATS and etcd that pods never reach: neither the release's own, nor there at the address that it is given.
 
     Both are values of the platform's chart; the operator writes their addresses into every pod (its
-    `internal/dynamo/graph.go`). NATS is needed by every release that is modelled, etcd before 1.0.
+    `internal/dynamo/graph.go`). NATS is needed before 1.4, etcd before 1.0 (read).
     """
     release = serving.operator(state, cluster)
     if release is None:
         return
-    for name in ("nats", *(("etcd",) if _version(state, cluster) < (1, 0) else ())):
+    running, values = platforms.of_release(release), mapping(release.inputs, "values")
+    for name in (*(("nats",) if running.needs_nats else ()), *(("etcd",) if running.needs_etcd else ())):
         address = text(release.inputs, f"values.dynamo-operator.{name}Addr")
-        if not address and dig(release.inputs, f"values.{name}.enabled") is False:
+        if not address and not platforms.installs(serving.version_of(release), values, name):
             yield f"pods end: {name} is off, and the operator has no {name}Addr"
         inside = _IN_CLUSTER.search(address)
         if inside and state.get("kubernetes:core/v1:Service", f"{inside[2]}/{inside[1]}", cluster) is None:
@@ -98,10 +99,9 @@ def services(state: CloudState, cluster: str, _graph: Props) -> Iterator[str]:
 _IN_CLUSTER: Final = re.compile(r"(?:^|//)([a-z0-9-]+)\.([a-z0-9-]+)\.svc[.:]")
 
 
-def _version(state: CloudState, cluster: str) -> tuple[int, ...]:
+def _version(state: CloudState, cluster: str) -> platforms.Version:
     release = serving.operator(state, cluster)
-    version = text(release.outputs, "status.version") if release else ""
-    return tuple(int(part) for part in version.lstrip("v").split(".")[:2] if part.isdigit())
+    return platforms.minor(serving.version_of(release)) if release is not None else (0, 0)
 
 
 def _named(role: serving.Role) -> set[str]:
@@ -111,10 +111,10 @@ def _named(role: serving.Role) -> set[str]:
 def _found_by_itself(state: CloudState, cluster: str, graph: Props, role: serving.Role) -> set[str]:
     """Pull secrets that the operator discovers for a role by the registry of its image."""
     # Later releases read the annotation only from the pod template (M6).
-    switch = mapping(graph, f"spec.services.{role.name}.annotations").get(SWITCH)
+    switch = role.annotations.get(SWITCH)
     if str(switch).lower() == "true":
         return set()
-    registry = _registry(text(role.pod, "mainContainer.image"))
+    registry = _registry(text(role.main, "image"))
     namespace = text(graph, "metadata.namespace")
     secrets = state.find("kubernetes:core/v1:Secret", scope=cluster)
     return {

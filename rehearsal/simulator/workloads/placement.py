@@ -37,15 +37,15 @@ def refused(graph: Props) -> Iterator[str]:
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """What prevents pods of a graph from ever getting a node."""
     for role in serving.roles(graph):
-        yield from _too_many(state, cluster, role, mapping(graph, f"spec.services.{role.name}"))
+        yield from _too_many(state, cluster, role)
 
 
-def _too_many(state: CloudState, cluster: str, role: serving.Role, service: Props) -> Iterator[str]:
+def _too_many(state: CloudState, cluster: str, role: serving.Role) -> Iterator[str]:
     """A role with more pods than its node pool has room for."""
     for pool in state.find(NODE_POOL, where=lambda resource: resource.id.startswith(f"{cluster}/")):
         name, nodes = text(pool.outputs, "name"), serving.pool_size(pool)
         wanted = role.replicas * role.nodes_each
-        room = nodes * _each(text(pool.outputs, "nodeConfig.machineType"), service)
+        room = nodes * _each(text(pool.outputs, "nodeConfig.machineType"), role)
         if name in pods.pools_of(role.pod) and wanted > room:
             yield (
                 f"{role.name}: 0/{nodes} nodes are available: Insufficient cpu or memory: {wanted} pods wanted, "
@@ -53,13 +53,13 @@ def _too_many(state: CloudState, cluster: str, role: serving.Role, service: Prop
             )
 
 
-def _each(machine: str, service: Props) -> int:
-    """How many pods of a service fit on a machine."""
+def _each(machine: str, role: serving.Role) -> int:
+    """How many pods of a role fit on a machine."""
     size = next((size for prefix, size in MACHINES.items() if machine.startswith(prefix)), None)
     if size is None:
         return PODS
     cpus, memory = size
-    asked = mapping(service, "resources.requests")
+    asked = mapping(role.main, "resources.requests")
     each = [float(PODS)]
     if quantity(asked.get("cpu")):
         each.append(cpus / quantity(asked.get("cpu")))

@@ -18,7 +18,6 @@ from rehearsal.simulator.values import Props, dig, items, mapping, number, text
 from rehearsal.simulator.workloads import blockers, serving, traffic
 
 _SERVICE = "kubernetes:core/v1:Service"
-_COMPONENT = "nvidia.com/dynamo-component-type"
 _ROLE_LABEL, _TEMPLATE = "dynamo-a4x/role", "dynamo-a4x/pod-template"
 _WORDS = 4096
 """Bytes of a termination message."""
@@ -75,7 +74,7 @@ def _without(state: CloudState, job: CloudResource, config: Props) -> tuple[str,
     short = set(nodes.shortages(state, job.scope, graph.outputs))
     wanted, missing, count = mapping(config, "roles"), list[str](), dict[str, int]()
     for role in serving.roles(graph.outputs):
-        label, count[role.name] = _label(graph.outputs, role), role.replicas
+        label, count[role.name] = _label(role), role.replicas
         minimum = number(wanted, f"{label}.minimum", role.replicas)
         while role.gpus and count[role.name] > minimum and any(nodes.shortages(state, job.scope, graph.outputs, count)):
             count[role.name] -= 1
@@ -86,9 +85,8 @@ def _without(state: CloudState, job: CloudResource, config: Props) -> tuple[str,
     return ", ".join(missing), short
 
 
-def _label(graph: Props, role: serving.Role) -> str:
-    labels = mapping(mapping(graph, "spec.services"), f"{role.name}.extraPodMetadata.labels")
-    return str(labels.get(_ROLE_LABEL))
+def _label(role: serving.Role) -> str:
+    return str(mapping(role.metadata, "labels").get(_ROLE_LABEL))
 
 
 def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterator[str]:
@@ -107,13 +105,11 @@ def _forbidden(state: CloudState, job: CloudResource, namespace: str) -> Iterato
 
 def _roles(graph: Props, wanted: Props) -> Iterator[str]:
     """Whether each role will have exactly the pods that the check waits for."""
-    services = mapping(graph, "spec.services")
     made: dict[str, tuple[list[int], set[str]]] = {}
     for role in serving.roles(graph):
-        metadata = mapping(services, f"{role.name}.extraPodMetadata")
-        label = _label(graph, role)
+        label = _label(role)
         pods, templates = made.get(label, ([], set()))
-        template = str(mapping(metadata, "annotations").get(_TEMPLATE))
+        template = str(mapping(role.metadata, "annotations").get(_TEMPLATE))
         made[label] = (pods + [role.nodes_each] * role.replicas, templates | {template})
     for name in sorted({*made, *wanted}):
         pods, templates = made.get(name, (list[int](), set[str]()))
@@ -133,18 +129,18 @@ def _endpoint(state: CloudState, cluster: str, graph: Props, config: Props) -> I
         yield f"{host}: Name or service not known"
         return
     selector = mapping(service.outputs, "spec.selector")
-    if not any(_selects(selector, labels) for labels in _frontends(graph)):
+    if not any(_selects(selector, labels) for labels in _frontends(state, cluster, graph)):
         yield f"{host}: Connection refused: the Service selects none of the graph's frontends"
     models = set(_served(state, cluster, graph))
     if models and text(config, "model") not in models:
         yield f"/v1/models lists {', '.join(sorted(models))}, not {text(config, 'model')}"
 
 
-def _frontends(graph: Props) -> Iterator[Props]:
+def _frontends(state: CloudState, cluster: str, graph: Props) -> Iterator[Props]:
     """The labels of frontend pods, including the one that the operator adds."""
-    for service in mapping(graph, "spec.services").values():
-        if text(service, "componentType") == "frontend":
-            yield {**mapping(service, "extraPodMetadata.labels"), _COMPONENT: "frontend"}
+    for role in serving.roles(graph):
+        if role.type == "frontend":
+            yield serving.labels(state, cluster, role)
 
 
 def _selects(selector: Props, labels: Props) -> bool:

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rehearsal.simulator.kubernetes import pods
 from rehearsal.simulator.state import CloudResource, CloudState, Key
-from rehearsal.simulator.values import Props, dig, items, mapping, number, text
+from rehearsal.simulator.values import Props, dig, mapping, number, text
+from rehearsal.simulator.workloads import platforms
+from rehearsal.simulator.workloads.graphs import GPUS_PER_NODE, GRAPH, Role, roles
 
-GRAPH = "kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment"
+__all__ = ["GPUS_PER_NODE", "GRAPH", "Role", "roles"]
+
 COMPUTE_DOMAIN = "kubernetes:resource.nvidia.com/v1beta1:ComputeDomain"
 QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 GROVE = "grove-charts"
 """Grove's chart."""
 
-GPUS_PER_NODE = 4
-"""Of an A4X node; a pod with fewer still has the node's NICs to itself."""
+COMPONENT_TYPE = "nvidia.com/dynamo-component-type"
 DEFAULT_QUEUE = "dynamo"
 QUEUE_ANNOTATION = "nvidia.com/kai-scheduler-queue"
-
-
-@dataclass(frozen=True)
-class Role:
-    """One service of a graph, as the scheduler sees it."""
-
-    name: str
-    replicas: int
-    nodes_each: int
-    gpus: int
-    """GPUs of one pod."""
-    pod: Props
-    multinode: bool
-
-    @property
-    def nodes(self) -> int:
-        """GPU nodes of all replicas together."""
-        return self.replicas * self.nodes_each * math.ceil(self.gpus / GPUS_PER_NODE)
-
-
-def roles(graph: Props) -> list[Role]:
-    """The services of a graph."""
-    found: list[Role] = []
-    for name, service in mapping(graph, "spec.services").items():
-        gpus = dig(service, "resources.limits.gpu")
-        found.append(
-            Role(
-                name=name,
-                replicas=number(service, "replicas", 1),
-                nodes_each=number(service, "multinode.nodeCount", 1),
-                gpus=int(gpus) if isinstance(gpus, str) and gpus.isdigit() else 0,
-                pod=mapping(service, "extraPodSpec"),
-                multinode=bool(mapping(service, "multinode")),
-            )
-        )
-    return found
 
 
 def graphs(state: CloudState, cluster: str) -> list[CloudResource]:
@@ -77,9 +41,23 @@ def operator(state: CloudState, cluster: str) -> CloudResource | None:
     """The release that runs the Dynamo operator."""
     for release in state.find(RELEASE, scope=cluster):
         runs = dig(release.inputs, "values.dynamo-operator.enabled") is not False
-        if runs and text(release.outputs, "status.chart") == "dynamo-platform":
+        if runs and text(release.outputs, "status.chart") == platforms.CHART:
             return release
     return None
+
+
+def platform(state: CloudState, cluster: str) -> platforms.Platform | None:
+    """How the Dynamo operator of a cluster behaves."""
+    release = operator(state, cluster)
+    return platforms.of_release(release) if release is not None else None
+
+
+def labels(state: CloudState, cluster: str, role: Role) -> Props:
+    """The labels of a role's pods, with the one that the operator adds."""
+    running, kind = platform(state, cluster), role.type
+    if kind in ("prefill", "decode") and running is not None and not running.component_types:
+        kind = "worker"
+    return {**mapping(role.metadata, "labels"), COMPONENT_TYPE: kind}
 
 
 def early(version: str) -> bool:
@@ -87,19 +65,13 @@ def early(version: str) -> bool:
     return version.startswith("0.")
 
 
-def brings_grove(inputs: Props, version: str) -> bool:
-    """Whether a platform's release installs Grove."""
-    # Off by default in the chart. From 1.0 on the old name is silently ignored.
-    return dig(inputs, "values.grove.enabled" if early(version) else "values.global.grove.install") is True
-
-
 def runs_grove(state: CloudState, cluster: str) -> bool:
     """Whether Grove's operator runs, from the platform's release or from one of its own."""
     return any(
         text(release.outputs, "status.chart") == GROVE
         or (
-            text(release.outputs, "status.chart") == "dynamo-platform"
-            and brings_grove(release.inputs, version_of(release))
+            text(release.outputs, "status.chart") == platforms.CHART
+            and platforms.installs(version_of(release), mapping(release.inputs, "values"), "grove")
         )
         for release in state.find(RELEASE, scope=cluster)
     )
@@ -138,21 +110,6 @@ def version_of(release: CloudResource) -> str:
     return text(release.outputs, "status.version").lstrip("v")
 
 
-def needs(graph: Props, role: Role) -> list[pods.Needed]:
-    """The objects that the pods of a role need to start."""
-    service = mapping(graph, f"spec.services.{role.name}")
-    wanted = [*pods.references(role.pod), *pods.env_references(items(service, "envs"))]
-    wanted += pods.env_references(items(graph, "spec.envs"))
-    if text(service, "envFromSecret"):
-        wanted.append(pods.Needed("core/v1:Secret", text(service, "envFromSecret")))
-    wanted += [
-        pods.Needed("core/v1:PersistentVolumeClaim", text(claim, "name"))
-        for claim in items(graph, "spec.pvcs")
-        if claim.get("create") is not True
-    ]
-    return wanted
-
-
 def users_of(state: CloudState, resource: CloudResource) -> Iterator[str]:
     """The living graphs whose pods need this ConfigMap, Secret, service account, claim or queue."""
     namespace, _, name = resource.id.rpartition("/")
@@ -168,6 +125,6 @@ def users_of(state: CloudState, resource: CloudResource) -> Iterator[str]:
         if resource.kind == COMPUTE_DOMAIN:
             kind = "resource.k8s.io/v1:ResourceClaimTemplate"
             names = {text(resource.outputs, "spec.channel.resourceClaimTemplate.name")}
-        needed = [need for role in roles(graph.outputs) for need in needs(graph.outputs, role)]
+        needed = [need for role in roles(graph.outputs) for need in pods.references(role.pod)]
         if any(need.kind == kind and need.name in names for need in needed):
             yield f"DynamoGraphDeployment {graph.id}"

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from rehearsal.simulator.kubernetes.network_policies import Address, Pod, refused
 from rehearsal.simulator.state import CloudResource, CloudState
-from rehearsal.simulator.values import Props, dig, items, many, mapping, text
-from rehearsal.simulator.workloads import outside, serving
+from rehearsal.simulator.values import Props, items, many, mapping, text
+from rehearsal.simulator.workloads import outside, platforms, serving
 from rehearsal.simulator.workloads.outside import Need
 
 _WORKER_PORTS = (9090, 29500, 29501, 30001, 41234)
@@ -27,43 +27,39 @@ _CONTROL_PLANE = "172.16.0.2"
 """An address that no source list names."""
 _DOMAIN_LABEL = "resource.nvidia.com/computeDomain"
 _IMEX = 50000
-_COMPONENT = "nvidia.com/dynamo-component-type"
+_FRONTEND = "frontend"
 
 
-def pods_of(graph: Props) -> Iterator[tuple[str, Pod, bool]]:
-    """One pod of each role of a graph: the role, the pod, and whether it is a frontend."""
+def pods_of(state: CloudState, cluster: str, graph: Props) -> Iterator[tuple[serving.Role, Pod]]:
+    """One pod of each role of a graph."""
     namespace = text(graph, "metadata.namespace")
     for role in serving.roles(graph):
-        service = mapping(graph, f"spec.services.{role.name}")
-        frontend = text(service, "componentType") == "frontend"
-        labels = {**mapping(service, "extraPodMetadata.labels"), _COMPONENT: text(service, "componentType")}
-        yield role.name, Pod(namespace, labels), frontend
+        yield role, Pod(namespace, serving.labels(state, cluster, role))
 
 
 def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     """Connections of a graph's pods that never arrive."""
-    pods = list(pods_of(graph))
-    for source, one, _ in pods:
-        for target, other, frontend in pods:
-            for port in (_CALL_HOME,) if frontend else _WORKER_PORTS:
+    pods = list(pods_of(state, cluster, graph))
+    for source, one in pods:
+        for target, other in pods:
+            for port in (_CALL_HOME,) if target.type == _FRONTEND else _WORKER_PORTS:
                 why = refused(state, cluster, one, other, port)
                 if why:
-                    yield f"{source} to {target}: {why}"
+                    yield f"{source.name} to {target.name}: {why}"
         for why in filter(None, (refused(state, cluster, one, *its) for its in _services(state, cluster))):
-            yield f"{source}: {why}"
-    for name, pod, frontend in pods:
-        for why in outside.unmet(state, cluster, pod, _outgoing(state, cluster, graph, name, frontend=frontend)):
-            yield f"{name}: {why}"
+            yield f"{source.name}: {why}"
+    for role, pod in pods:
+        for why in outside.unmet(state, cluster, pod, _outgoing(state, cluster, role)):
+            yield f"{role.name}: {why}"
     yield from _imex(state, cluster)
 
 
-def _outgoing(state: CloudState, cluster: str, graph: Props, role: str, *, frontend: bool) -> Iterator[Need]:
+def _outgoing(state: CloudState, cluster: str, role: serving.Role) -> Iterator[Need]:
     """What a pod of a role needs of the outside."""
-    service = mapping(graph, f"spec.services.{role}")
     yield outside.names()
-    yield from outside.bucket(state, cluster, mapping(service, "extraPodSpec"))
-    if frontend:
-        yield from outside.site(items(service, "envs"), "huggingface.co", "HF_ENDPOINT")
+    yield from outside.bucket(state, cluster, role.pod)
+    if role.type == _FRONTEND:
+        yield from outside.site(items(role.main, "env"), "huggingface.co", "HF_ENDPOINT")
     release = serving.operator(state, cluster)
     if release is not None and not serving.early(serving.version_of(release)):
         yield outside.api_server(state, cluster)
@@ -74,9 +70,9 @@ def _services(state: CloudState, cluster: str) -> Iterator[tuple[Pod, int]]:
     release = serving.operator(state, cluster)
     if release is None:
         return
-    early = serving.early(serving.version_of(release))
-    for name in ("nats", "etcd") if early else ("nats",):
-        if dig(release.inputs, f"values.{name}.enabled") is not False:
+    running = platforms.of_release(release)
+    for name in (*(("nats",) if running.needs_nats else ()), *(("etcd",) if running.needs_etcd else ())):
+        if platforms.installs(serving.version_of(release), mapping(release.inputs, "values"), name):
             labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": text(release.outputs, "name")}
             yield Pod(text(release.outputs, "namespace"), labels), _SERVICES[name]
 
@@ -95,7 +91,7 @@ def unanswered(state: CloudState, cluster: str, job: CloudResource, graph: Props
     """Why a readiness check gets no answer, from the API server or from any frontend."""
     check = _pod(job)
     yield from outside.unmet(state, cluster, check, (outside.names(), outside.api_server(state, cluster)))
-    frontends = [pod for _, pod, frontend in pods_of(graph) if frontend]
+    frontends = [pod for role, pod in pods_of(state, cluster, graph) if role.type == _FRONTEND]
     reasons = [refused(state, cluster, check, frontend, _API) for frontend in frontends]
     if reasons and all(reasons):
         yield f"timed out: {reasons[0]}"
