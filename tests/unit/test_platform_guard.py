@@ -118,7 +118,9 @@ def test_a_parts_guard_is_deleted_before_the_part_and_while_the_policy_is_bound(
         assert not any("r1-" in name for name in needed)
 
 
-def test_another_namespace_or_line_of_releases_is_another_part_and_an_upgrade_within_one_is_not(deployed: Recording) -> None:
+def test_another_namespace_or_line_of_releases_is_another_part_and_an_upgrade_within_one_is_not(
+    deployed: Recording,
+) -> None:
     guard = guards(deployed)["guard-dynamo"]
     assert guard.inputs["data"] == {"guards": "dynamo", "namespace": "dynamo-cloud", "line": "0.7"}
     data = {urn.rsplit("::", 1)[-1] for urn in guard.property_dependencies["data"]}
