@@ -72,7 +72,7 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
                 pulumi.ResourceOptions(depends_on=infrastructure.pools),
             )
         )
-    platform.ReleaseRecord(
+    record = platform.ReleaseRecord(
         "dynamo-record",
         {
             "environment": settings.environment,
@@ -103,7 +103,7 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     if settings.dynamo.nats_user is not None:
         login = {"user": settings.dynamo.nats_user, "password": secrets.nats_password}
     if settings.dynamo.mode == "create":
-        installed = _dynamo(settings, secrets, infrastructure, scheduler)
+        installed = _dynamo(settings, secrets, infrastructure, [*scheduler, record])
         parts["dynamo"] = platform.OwnedPart([installed], installed.namespace_name, profile.line)
         login = installed.nats_login or login
     made = [resource for part in parts.values() for resource in part.resources]
@@ -167,7 +167,7 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
 
 
 def _dynamo(
-    settings: Settings, secrets: Secrets, infrastructure: Infrastructure, scheduler: Sequence[pulumi.Resource]
+    settings: Settings, secrets: Secrets, infrastructure: Infrastructure, before: Sequence[pulumi.Resource]
 ) -> platform.DynamoPlatform:
     dynamo, profile = settings.dynamo, PROFILES[settings.dynamo.version]
     return platform.DynamoPlatform(
@@ -186,7 +186,7 @@ def _dynamo(
             "parts": dynamo.parts,
             "nats_login": dynamo.nats_login if profile.nats_login else "none",
             "kai": not isinstance(settings.kai, NoKai),
-            "scheduler": scheduler,
+            "before": before,
             "namespace": dynamo.namespace,
             "create_namespace": settings.namespaces.create,
             "policies": isolation(settings, "dynamo", infrastructure),

@@ -53,8 +53,9 @@ class DynamoPlatformArgs(TypedDict):
     kai: bool
     """Whether KAI runs in the cluster."""
 
-    scheduler: Sequence[pulumi.Resource]
-    """KAI, if the program creates it: the release is installed after it and deleted before it."""
+    before: Sequence[pulumi.Resource]
+    """What the release is installed after and deleted before: KAI, if the program creates it, and what refuses another
+    release."""
 
     namespace: str
     """Namespace of the platform's own pods."""
@@ -115,7 +116,7 @@ class DynamoPlatform(pulumi.ComponentResource):
         )
         # Must exist before the operator starts; the release uses no output of these.
         isolation = network_policies(self, name, {"namespace": namespace, "labels": labels}, args["policies"], provider)
-        first: list[pulumi.Resource] = [*args["scheduler"], *isolation]
+        first: list[pulumi.Resource] = [*args["before"], *isolation]
         metadata: Any = {"namespace": namespace, "labels": labels}
         if args["ngc_api_key"] is not None:
             first.append(

@@ -204,6 +204,12 @@ RULES: tuple[Rule, ...] = (
     Rule("BenchmarkClient/Deployment", "*/Bucket", ITS, "it mounts the bucket"),
     Rule("BenchmarkClient/Deployment", "*/Secret", ITS, "it pulls with it"),
     # Guard of a platform that others use
+    Rule(
+        "DynamoPlatform/Release:dynamo-platform",
+        "ReleaseRecord/ConfigMap",
+        ALL,
+        "another release under running stacks is refused before the one that runs is touched",
+    ),
     Rule("*/ValidatingAdmissionPolicyBinding", "*/ValidatingAdmissionPolicy", ITS, "it binds this policy"),
     Rule(
         "RdmaAdmission/ValidatingAdmissionPolicy", "*/GkeNetwork", ALL, "it goes before the interfaces that it guards"
