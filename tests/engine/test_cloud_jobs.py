@@ -172,6 +172,33 @@ def test_a_check_that_waits_for_what_the_graph_does_not_make_fails(cloud: Driver
     assert message in last_words(cloud, {**CONFIG, **change})
 
 
+def test_replicas_beyond_the_minimum_without_a_node_leave_a_degraded_stack(cloud: Driver) -> None:
+    """P4: a warning event on the Job says so."""
+    inputs = graph_inputs()
+    inputs["spec"]["services"] = {**SERVICES, "Prefill": labelled("prefill", role(replicas=2))}
+    cloud.create(GRAPH, "r1-abcd", inputs)
+    prefill = {"replicas": 2, "minimum": 1, "template": "prefill-1"}
+    config = {**CONFIG, "roles": {**CONFIG["roles"], "prefill": prefill}}
+    assert check(cloud, config).outputs["status"]["succeeded"] == 1
+    (said,) = cloud.state.shown.values()
+    assert said.startswith("degraded: prefill 1 of 2 replicas: ")
+    assert "3 GPU nodes wanted in node pool a4x-0, 2 of 2 are free" in said
+
+
+def test_a_check_that_insists_on_all_replicas_or_misses_more_than_nodes_fails(cloud: Driver) -> None:
+    inputs = graph_inputs()
+    inputs["spec"]["services"] = {**SERVICES, "Prefill": labelled("prefill", role(replicas=2))}
+    cloud.create(GRAPH, "r1-abcd", inputs)
+    prefill = {"replicas": 2, "template": "prefill-1"}
+    config = {**CONFIG, "roles": {**CONFIG["roles"], "prefill": prefill}}
+    assert "3 GPU nodes wanted" in last_words(cloud, config)
+    config["roles"]["prefill"] = {**prefill, "minimum": 1}
+    for kind in (JOB, "kubernetes:core/v1:ConfigMap"):
+        cloud.state.remove(cloud.state.find(kind)[0].key)
+    assert "r3-frontend" in last_words(cloud, {**config, "url": "http://r3-frontend.serving.svc:8000"})
+    assert not cloud.state.shown
+
+
 def test_a_check_whose_account_may_not_list_pods_fails(cloud: Driver) -> None:
     graph(cloud)
     binding = cloud.state.find("kubernetes:rbac.authorization.k8s.io/v1:RoleBinding")[0]

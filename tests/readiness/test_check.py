@@ -61,6 +61,54 @@ def test_the_endpoint_is_not_asked_before_all_pods_are_ready(state: Site) -> Non
     assert state.finish(process).code == 0
 
 
+# A stack without all its replicas
+
+NO_NODE = "no node for pod p2 (prefill): no GPUs"
+SERVES = {
+    role: {"replicas": replicas, "template": f"new-{role}", "minimum": minimum}
+    for role, replicas, minimum in (("frontend", 2, 1), ("prefill", 2, 1), ("decode", 2, 2))
+}
+
+
+def test_a_degraded_stack_that_answers_is_a_success_that_says_what_is_missing(state: Site) -> None:
+    state.cluster.pods.append(o.without_node("prefill", "no GPUs", name="p2"))
+    ran = state.run(roles=SERVES)
+    assert ran.code == 0, ran.log
+    cause = f"degraded: prefill 1 of 2 replicas: {NO_NODE}"
+    pods = "pods ready: frontend 2 of 2, prefill 1 of 2 (1 without a node), decode 2 of 2"
+    assert ran.lines == [cause, f"{pods}; the model answers: 3 tokens, finish_reason stop", NEXT]
+    # what Pulumi shows of a Job that succeeds
+    assert state.cluster.shown[-1] == cause
+    assert [event["type"] for event in state.cluster.events.values()] == ["Warning"]
+    assert cause in ran.log
+
+
+def test_a_degraded_stack_that_does_not_answer_fails_and_says_what_is_missing(state: Site) -> None:
+    state.cluster.pods.append(o.without_node("prefill", "no GPUs", name="p2"))
+    state.endpoint.completion = lambda _body: (200, completion(""))
+    ran = state.run(roles=SERVES)
+    assert ran.code == 1
+    assert ran.lines[0].startswith("the model gave 3 empty answers: ")
+    assert f"degraded: prefill 1 of 2 replicas: {NO_NODE}" in ran.lines
+
+
+def test_a_degraded_stack_whose_event_cannot_be_written_is_a_success(state: Site) -> None:
+    state.cluster.pods.append(o.without_node("prefill", "no GPUs", name="p2"))
+    state.cluster.refuse = lambda request: (403, "events is forbidden") if request.method != "GET" else None
+    assert state.run(roles=SERVES).code == 0
+
+
+def test_everything_is_waited_for_while_it_may_come(state: Site) -> None:
+    state.cluster.pods.append(o.loading("prefill"))
+    process = state.start(roles=SERVES)
+    until(lambda: len(state.cluster.asked) > 40)
+    assert not state.endpoint.asked
+    state.cluster.pods[-1] = o.ready("prefill")
+    ran = state.finish(process)
+    assert ran.code == 0
+    assert ran.message.startswith("ready after ")
+
+
 # What the endpoint answers
 
 
@@ -285,6 +333,47 @@ def test_a_graph_that_is_not_there_is_no_error(state: Site) -> None:
 
 def test_a_cluster_without_grove_is_no_error(state: Site) -> None:
     state.cluster.refuse = lambda request: (404, "not found") if request.path.endswith("/podcliques") else None
+    assert state.run().code == 0
+
+
+def test_a_cluster_without_kai_is_no_error(state: Site) -> None:
+    state.cluster.groups = None
+    assert state.run().code == 0
+
+
+def test_the_message_of_the_gang_is_read(state: Site) -> None:
+    state.cluster.pods = [o.unseen("decode", name="d1", group="r1-0")]
+    state.cluster.groups = [o.pod_group("r1-0", "OverLimit: the queue has no more GPUs")]
+    assert state.run().lines[0] == "no node for pod d1 (decode): OverLimit: the queue has no more GPUs"
+
+
+CONVERSION = (
+    "conversion webhook for nvidia.com/v1beta1, Kind=DynamoGraphDeployment failed: Post "
+    '"https://dynamo-platform-webhook-service.dynamo-cloud.svc:443/convert?timeout=30s": '
+    'service "dynamo-platform-webhook-service" not found'
+)
+V1BETA1 = f"/apis/nvidia.com/v1beta1/namespaces/{o.NAMESPACE}/dynamographdeployments/{o.DEPLOYMENT}"
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["away", "not answering"])
+def test_a_conversion_webhook_that_is_away_does_not_hide_the_graph(state: Site, silent: bool) -> None:
+    """N16: the version that is not stored cannot be read, the other can."""
+
+    def refuse(request: Request) -> tuple[int, str] | None:
+        if "/v1alpha1/" not in request.path or "dynamographdeployments" not in request.path:
+            return None
+        if silent:
+            time.sleep(0.4)
+        return 500, CONVERSION
+
+    state.cluster.pods, state.cluster.refuse = [], refuse
+    state.cluster.more[V1BETA1] = o.graph("failed", "queue 'x' not found")
+    ran = state.run(bounds=FAST | {"api_request": 0.2 if silent else 1.0})
+    assert ran.lines[0] == "the graph r1 is failed: queue 'x' not found"
+
+
+def test_a_graph_that_cannot_be_read_at_all_does_not_end_the_wait(state: Site) -> None:
+    state.cluster.refuse = lambda request: (500, CONVERSION) if "dynamographdeployments" in request.path else None
     assert state.run().code == 0
 
 

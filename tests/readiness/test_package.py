@@ -72,6 +72,9 @@ def test_the_configuration_is_read_whole() -> None:
     read = config.parse(json.dumps(WHOLE))
     assert (read.namespace, read.deployment, read.job) == ("serving", "r1", "readiness-check")
     assert read.roles == {"frontend": config.Role(2, "f1", 1, 2), "decode": config.Role(8, "d1", 1, 8)}
+    part = {"replicas": 5, "podsPerReplica": 2, "minimum": 1, "template": "p1"}
+    read_part = config.parse(json.dumps({**WHOLE, "roles": {"prefill": part}})).roles["prefill"]
+    assert (read_part, read_part.pods, read_part.needed) == (config.Role(5, "p1", 2, 1), 10, 1)
     assert (read.deadline, read.unschedulable, read.pods) == (10800, 600, 10)
     assert read.bounds == config.Bounds()
 
@@ -89,6 +92,15 @@ def test_the_deadlines_have_defaults() -> None:
         ({"roles": {}}, "roles: must be an object"),
         ({"roles": {"decode": {"replicas": 0, "template": "d"}}}, "replicas: must be a whole number above 0, is 0"),
         ({"roles": {"decode": {"replicas": 1}}}, "roles.decode: template is missing"),
+        ({"roles": {"decode": {"pods": 1, "replicas": 1, "template": "d"}}}, "roles.decode: pods is not known"),
+        (
+            {"roles": {"decode": {"replicas": 2, "template": "d", "podsPerReplica": 0}}},
+            "podsPerReplica: must be a whole number above 0, is 0",
+        ),
+        (
+            {"roles": {"decode": {"replicas": 2, "template": "d", "minimum": 3}}},
+            "roles.decode: minimum 3 is more than its 2 replicas",
+        ),
         ({"deadlineSeconds": True}, "deadlineSeconds: must be a whole number above 0, is True"),
         ({"deadlineMinutes": 3}, "the file: deadlineMinutes is not known"),
         ({"bounds": {"poll": 0}}, "bounds.poll: must be a number above 0"),

@@ -9,6 +9,7 @@ import pytest
 
 from readiness import verdict
 from readiness.config import Role
+from readiness.replicas import whole
 from tests.readiness import states
 from tests.readiness.time_passes import hold, retried, unchanged
 
@@ -197,6 +198,42 @@ def test_each_state_comes_to_its_verdict(release: str, name: str) -> None:
         assert expected.after < end.at < expected.within
     else:
         assert isinstance(end.verdict, verdict.Waiting), end.verdict
+
+
+@pytest.mark.parametrize("release", states.RELEASES)
+def test_a_replica_without_a_node_beyond_the_minimum_is_a_degraded_stack(release: str) -> None:
+    name = "02-one-replica-unschedulable-1min"
+    config, state = states.wanted(release, name), states.seen(release, name)
+    prefill = replace(config.roles["prefill"], minimum=1)
+    end = hold(replace(config, roles={**config.roles, "prefill": prefill}), state, HOUR, retried)
+    assert isinstance(end.verdict, verdict.PodsReady)
+    assert end.verdict.degraded
+    assert re.match(f"degraded: prefill 1 of 2 replicas: {NO_PREFILL_NODE.cause}", end.verdict.degraded.cause), (
+        end.verdict.degraded.cause
+    )
+    assert end.at == config.unschedulable
+
+
+@pytest.mark.parametrize(("release", "name"), [one for one in ALL if "worker-unschedulable" in one[1]])
+def test_the_gangs_own_message_names_the_pod_without_a_node(release: str, name: str) -> None:
+    """Without what KAI writes on the pods."""
+    state = states.seen(release, name)
+    if not state.groups:
+        assert name.endswith("over")
+        return
+    silent = replace(state, pods=tuple(replace(pod, placed="unseen", placing="") for pod in state.pods))
+    end = hold(states.wanted(release, name), silent, HOUR)
+    assert isinstance(end.verdict, verdict.Failed)
+    assert re.match(r"no node for pod r1-1p1d-p02a-0-prefill-\w+: no nodes with enough", end.verdict.cause)
+
+
+@pytest.mark.parametrize("name", ["20-multinode-04-partially-ready", "20-multinode-05-all-ready"])
+@pytest.mark.parametrize("release", states.RELEASES)
+def test_the_pods_of_a_replica_are_told_by_groves_label(release: str, name: str) -> None:
+    config, state = states.wanted(release, name), states.seen(release, name)
+    assert {pod.replica for pod in state.pods if pod.role == "decode"} == {"0"}
+    assert {pod.replica for pod in state.pods if pod.role != "decode"} == {""}
+    assert whole(config, state, "decode") == (1 if name.endswith("all-ready") else 0)
 
 
 @pytest.mark.parametrize(("release", "name"), [one for one in ALL if ROLL.match(one[1])])

@@ -170,6 +170,7 @@ def test_the_check_wants_what_the_graph_is_reported_to_make(deployed: Recording)
     assert set(config.roles) == set(graph.SERVICES)
     for role, wanted in config.roles.items():
         service = made["spec"]["services"][graph.SERVICES[role]]
+        assert wanted.replicas == service["replicas"] == wanted.needed
         assert wanted.pods == service["replicas"] * service.get("multinode", {}).get("nodeCount", 1)
         assert wanted.template == service["extraPodMetadata"]["annotations"][TEMPLATE_ANNOTATION]
     stacks = deployed.outputs["stacks"]
@@ -177,6 +178,18 @@ def test_the_check_wants_what_the_graph_is_reported_to_make(deployed: Recording)
     assert (config.url, config.model) == (facts["endpoint"], facts["model"])
     assert config.job in facts["readiness"]
     assert config.next.startswith("pulumi up")
+
+
+@pytest.mark.parametrize(("gang", "prefill"), [("serving", 1), ("whole", 5)])
+def test_the_check_insists_on_the_replicas_that_start_together(gang: str, prefill: int) -> None:
+    stack = {"name": "r1", "layout": "deepseek-r1-fp8-10p8d", "domain": "a4x-0", "image": "example.com/w:1.5.1"}
+    domains = [{"name": "a4x-0", "mode": "adopt", "zone": "us-central1-b", "nodes": 18}]
+    config = {"dynamo": {"mode": "create", "version": "1.5.1"}, "stacks": [{**stack, "gang": gang}], "domains": domains}
+    recording = run_program("dev", config=config)
+    made = graph_api.components(recording.find("DynamoGraphDeployment").inputs["spec"])
+    roles = _config(recording).roles
+    assert {role: one.needed for role, one in roles.items()} == {"frontend": 1, "prefill": prefill, "decode": 1}
+    assert all(roles[role].needed == made[role].min_available for role in ("prefill", "decode"))
 
 
 def test_the_graph_itself_is_not_waited_for(deployed: Recording) -> None:
