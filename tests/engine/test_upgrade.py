@@ -92,6 +92,7 @@ def test_another_gang_replaces_the_graph() -> None:
     with Rehearsal("prod", config=config) as rehearsal:
         rehearsal.up()
         rehearsal.set_config({"dynamo-a4x:stacks": [{**stack, "image": OWN_IMAGE, "gang": "whole"}]})
-        changed = {step.name: step.op for step in rehearsal.up().changed}
-        assert changed["r1-10p8d-graph"] == "replace"
+        ops = {step.op for step in rehearsal.up().changed if step.name == "r1-10p8d-graph"}
+        assert "replace" in ops
+        assert "update" not in ops
         rehearsal.up_without_change()
