@@ -12,13 +12,11 @@ from validation.problems import Problem
 SYSTEM_PORT: Final = 9090
 START_PORT: Final = 29500
 
-_TRTLLM_CACHE: Final = ("fp8_e4m3", "fp4_e2m1", "auto")
-
 
 def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
     """A decode role with data parallelism knows how prefill distributes requests.
 
-    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does not need it (set in the profile).
+    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; later ones do not need it.
     """
     if not context.profile.server.decode_needs_round_robin_balance:
         return
@@ -118,17 +116,18 @@ def roles_share_the_cache(context: Context) -> Iterator[Problem]:
 
 
 def trtllm_attention_reads_the_cache(context: Context) -> Iterator[Problem]:
-    """TRT-LLM's MLA kernels support only these KV cache types.
+    """TRT-LLM's MLA kernels support only some KV cache types.
 
-    Source: `_handle_attention_backend_compatibility`.
+    Source: `_handle_attention_backend_compatibility` of each release.
     """
+    caches = context.profile.server.mla_caches
     for role in context.roles:
         cache = role.values.text("kv-cache-dtype") or "auto"
-        if role.values.text("attention-backend") == "trtllm_mla" and cache not in _TRTLLM_CACHE:
+        if role.values.text("attention-backend") == "trtllm_mla" and cache not in caches:
             yield role.problem(
                 "kv-cache-dtype",
                 "attention-backend: trtllm_mla does not read it",
-                f"set it to one of {', '.join(_TRTLLM_CACHE)}",
+                f"set it to one of {', '.join(caches)}",
             )
 
 
