@@ -15,6 +15,7 @@ from validation.problems import Problem
 DISPATCH: Final = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK"
 DISPATCH_DEFAULT: Final = 128
 DISPATCH_MAX: Final = 1024
+GRAPHS_DEFAULT: Final = 512
 
 _DEEPEP: Final = ("deepep-mode", "deepep-config")
 _DISPATCH_ALGORITHMS: Final = ("static", "dynamic")
@@ -48,7 +49,7 @@ def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
     """The largest batch with a CUDA graph fits into DeepEP's low-latency dispatch buffer on decode.
 
     Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024. Graphs are captured up to cuda-graph-max-bs
-    requests, each with one token, or with as many as speculative decoding drafts.
+    requests, or what `_handle_gpu_memory_settings` chooses for a GPU of 160 GB and more.
     """
     found = _low_latency(context)
     if found is None:
@@ -59,39 +60,45 @@ def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
         fix = "set it to cuda-graph-max-bs"
         yield Problem(key, value.get(DISPATCH), f"DeepEP takes 1 to {DISPATCH_MAX} tokens a rank", fix)
         return
-    graphs, most = role.values.integer("cuda-graph-max-bs"), buffer // tokens
-    if role.values.raw("cuda-graph-max-bs") is None:
+    if role.values.raw("cuda-graph-bs") is not None:
+        return
+    written = role.values.raw("cuda-graph-max-bs") is not None
+    graphs = role.values.integer("cuda-graph-max-bs") if written else GRAPHS_DEFAULT
+    if graphs is not None and graphs > buffer:
+        asked = "graphs up to this batch size" if written else f"by itself SGLang makes graphs up to {graphs}, which"
         yield role.problem(
             "cuda-graph-max-bs",
-            f"SGLang then chooses by the GPU's memory, and the dispatch buffer holds {buffer} tokens a rank",
-            f"set it to {most}",
-        )
-    elif graphs is not None and graphs > most:
-        each = "" if tokens == 1 else f", {tokens} for each request"
-        yield role.problem(
-            "cuda-graph-max-bs",
-            f"graphs up to this batch size dispatch through a buffer of {buffer} tokens a rank{each} ({DISPATCH})",
-            f"set it to {most} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
+            f"{asked} dispatch through a buffer of {buffer} tokens a rank ({DISPATCH})",
+            f"set it to {buffer // tokens} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
         )
 
 
 def dispatch_warnings(context: Context) -> Iterator[str]:
-    """More running requests on decode than DeepEP's low-latency dispatch buffer holds.
+    """More requests on decode than DeepEP's low-latency dispatch buffer holds.
 
-    Published recipes have it, with a load that never comes to so many; with such a load a rank ends.
+    A request has one token, or as many as speculative decoding drafts. Published recipes have more running requests,
+    with a load that never comes to so many, and one of them more in graphs too.
     """
     found = _low_latency(context)
     if found is None:
         return
     role, buffer, tokens = found
-    ranks = max(role.parallel.data, 1)
-    name, running = "max-running-requests", role.values.integer("max-running-requests")
-    batch, most = None if running is None else -(-running // ranks), buffer // tokens
+    ranks, most = max(role.parallel.data, 1), buffer // tokens
+    held = f"the dispatch buffer holds the tokens of {most} requests ({DISPATCH})"
+
+    def key(name: str) -> str:
+        return context.layout.key("decode", role.values.name(name))
+
+    graphs = role.values.integer("cuda-graph-max-bs")
+    if graphs is not None and most < graphs <= buffer:
+        yield f"{key('cuda-graph-max-bs')}: {held}, each with {tokens}; set it to {most}, or enlarge the buffer."
+    running = role.values.integer("max-running-requests")
+    batch = None if running is None else -(-running // ranks)
     if batch is None or batch > most:
         said = "SGLang chooses it by the GPU's memory" if batch is None else f"over {ranks} ranks it is {batch} a rank"
         yield (
-            f"{context.layout.key('decode', role.values.name(name))}: {said}, and the dispatch buffer holds the tokens "
-            f"of {most} requests ({DISPATCH}): a rank with more ends; {most * ranks} is the most that fits."
+            f"{key('max-running-requests')}: {said}, and {held}: a rank with more ends; {most * ranks} is the most "
+            "that fits."
         )
 
 

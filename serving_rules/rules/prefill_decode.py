@@ -106,12 +106,13 @@ def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
 def roles_share_the_cache(context: Context) -> Iterator[Problem]:
     """Format of the KV cache, transfer backend and weights are the same on both roles.
 
-    Source: SGLang transfers pages of the KV cache as raw memory; a layout sets these on both roles or on none.
+    Source: SGLang transfers pages of the KV cache as raw memory; a layout sets these on both roles or on none. The kind
+    of weights is otherwise read from the model's files, so it may be said of one role alone.
     """
     prefill, decode = context.role("prefill"), context.role("decode")
     for name in ("kv-cache-dtype", "page-size", "disaggregation-transfer-backend", "quantization", "attention-backend"):
         ours, theirs = decode.values.text(name), prefill.values.text(name)
-        if ours != theirs:
+        if ours != theirs and not (name == "quantization" and None in (ours, theirs)):
             yield decode.problem(name, f"both roles share it, and prefill's is {shown(theirs)}", "make the two equal")
 
 
