@@ -45,8 +45,21 @@ RENAMED: Final[Mapping[str, str]] = {
 }
 """Names of earlier releases and common short forms, with the right name."""
 
+GRAPHS: Final[Mapping[str, Mapping[str, str]]] = {
+    "cuda-graph-backend-prefill": {"prefill": "disabled"},
+    "disable-cuda-graph": {"decode": "disabled", "prefill": "disabled"},
+    "disable-piecewise-cuda-graph": {"prefill": "disabled"},
+    "enable-breakable-cuda-graph": {"prefill": "breakable"},
+    "enforce-piecewise-cuda-graph": {"prefill": "tc_piecewise"},
+}
+"""Kinds of CUDA graphs, by phase, that an argument asks for which the readers from 0.5.14 on refuse."""
+
 _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "int": (r"[+-]?[0-9]{1,18}", "a whole number"),
+    "human_readable_int": (
+        r"[+-]?[0-9]{1,18}|[0-9]{1,18}(\.[0-9]+)?[kMGT]|[0-9]{1,18}[KMGT]i",
+        "a whole number, or one with k, M, G, T, Ki, Mi, Gi or Ti",
+    ),
     "float": (r"[+-]?([0-9]{1,18}\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", "a number"),
 }
 
@@ -253,6 +266,9 @@ def _reader(name: str, entry: ArgumentSpec, known: Catalog) -> tuple[str, str] |
         return None
     others = sorted({other for other, spec in known.arguments.items() if spec == entry} - entry.refused)
     fix = f"write {others[0] if others else entry.instead}" if others or entry.instead else "leave it out"
+    if entry.name in GRAPHS and "cuda-graph-config" in known.arguments:
+        config = {phase: {"backend": kind} for phase, kind in GRAPHS[entry.name].items()}
+        fix = f"leave it out, or write cuda-graph-config: '{json.dumps(config)}'"
     if entry.action.startswith("Deprecated"):
         return f"deprecated in SGLang {known.sglang}, whose --config reader refuses it", fix
     if entry.action in ("store", "store_true"):

@@ -33,6 +33,7 @@ from serving_rules.layout import WORKER_ROLES, Argument, Layout, Server, WorkerR
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")
+WHOLE: Final = ("int", "human_readable_int")
 VERSIONS: Final = ("0.7.0", "1.0.2")
 
 
@@ -91,7 +92,7 @@ def _wrong_types(name: str, known: Catalog) -> list[Argument]:
     entry = known.arguments[name]
     if entry.flag:
         return ["false", 1]
-    if entry.choices or entry.type in ("int", "float"):
+    if entry.choices or entry.type in (*WHOLE, "float"):
         return ["none of these", True]
     return ["{broken"] if "config" in name else [True]
 
@@ -103,7 +104,7 @@ def _others(name: str, value: Argument, known: Catalog) -> list[Argument]:
     if entry.choices:
         choices = [str(choice) for choice in entry.choices]
         return [choices[(choices.index(str(value)) + 1) % len(choices)]]
-    if entry.type == "int":
+    if entry.type in WHOLE:
         number = int(value)
         return [other for other in dict.fromkeys((number // 2, number * 2, number + 1)) if other != number]
     if entry.type == "float":

@@ -1,8 +1,9 @@
 """Rules of a layout: values that a running server would reject, or would accept and then not work with.
 
 Each rule is one function from a `Context` to the problems it finds, with its source in the docstring: SGLang's
-`server_args.py` (both releases, 0.5.4.post3 and 0.5.9, unless one is named), its DeepEP dispatcher, Dynamo's operator,
-or plain arithmetic. `check` runs all of them, after the checks of single arguments and variables.
+`server_args.py` (of every release in `reference.sglang`, unless one is named), its DeepEP dispatcher, Dynamo's
+operator, or plain arithmetic. What differs between releases is data of `SglangRelease`. `check` runs all of them, after
+the checks of single arguments and variables.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ RULES: Final[tuple[Rule, ...]] = (
     experts.deepep_is_switched_on,
     experts.experts_are_dispatched,
     experts.expert_kernels_suit_the_weights,
+    experts.expert_kernels_suit_the_sizes,
     experts.dense_layers_are_not_cut,
     experts.deepep_config_is_complete,
     request_limits.context_holds_a_request,
@@ -61,5 +63,9 @@ def check(layout: Layout, profile: DynamoProfile) -> list[Problem]:
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> list[str]:
-    """What has no effect, or is deprecated."""
-    return [*arguments.warnings(layout, profile), *environment.warnings(layout, profile)]
+    """What has no effect, is deprecated, or fails under a load that may never come."""
+    return [
+        *arguments.warnings(layout, profile),
+        *environment.warnings(layout, profile),
+        *experts.dispatch_warnings(Context(layout, profile)),
+    ]

@@ -41,6 +41,11 @@ class RoleContext:
         """Whether tokens are sent to experts through DeepEP."""
         return self.values.text("moe-a2a-backend") == "deepep"
 
+    @property
+    def whole_experts(self) -> bool:
+        """Whether every GPU of a replica is a rank of the expert group, as with each way to send tokens to experts."""
+        return self.values.text("moe-a2a-backend") not in (None, "none", "ascend_tp")
+
     def problem(self, name: str, rule: str, fix: str) -> Problem:
         """A problem with the argument whose longest name is `name`."""
         return Problem(self.layout.key(self.name, self.values.name(name)), self.values.raw(name), rule, fix)

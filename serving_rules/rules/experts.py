@@ -6,28 +6,21 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from serving_rules.layout import Layout
-from serving_rules.rules.context import Context
+from reference.dynamo import PROFILES, DynamoProfile
+from serving_rules import arguments
+from serving_rules.layout import WORKER_ROLES, Layout
+from serving_rules.rules.context import Context, RoleContext
 from validation.problems import Problem
 
 DISPATCH: Final = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK"
 DISPATCH_DEFAULT: Final = 128
 DISPATCH_MAX: Final = 1024
+GRAPHS_DEFAULT: Final = 512
 
-_EXPERT_KERNELS: Final[Mapping[str, tuple[str | None, ...]]] = {
-    "flashinfer_trtllm": ("fp8", "modelopt_fp8", "modelopt_fp4"),
-    "flashinfer_cutlass": ("modelopt_fp8", "modelopt_fp4", None),
-}
 _DEEPEP: Final = ("deepep-mode", "deepep-config")
 _DISPATCH_ALGORITHMS: Final = ("static", "dynamic")
-_BALANCE_ALGORITHMS: Final = (
-    "auto",
-    "deepseek",
-    "deepseek_hierarchical",
-    "deepseek_vec",
-    "deepseek_vec_hierarchical",
-    "elasticity_aware",
-)
+_BUILD: Final = "GRACE_BLACKWELL=1 and NUM_CPU_TIMEOUT_SECS 1000"
+"""What makes SGLang's image build a DeepEP for GB200, and one that waits long enough at the start."""
 
 
 def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
@@ -53,54 +46,79 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
 
 
 def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
-    """A decode batch fits into DeepEP's low-latency dispatch buffer.
+    """The largest batch with a CUDA graph fits into DeepEP's low-latency dispatch buffer on decode.
 
-    Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024; a rank's batch is the number of running
-    requests divided by the data-parallel ranks, and CUDA graphs are captured up to cuda-graph-max-bs.
+    Source: the DeepEP dispatcher: default 128 tokens a rank, at most 1024. Graphs are captured up to cuda-graph-max-bs
+    requests, or what `_handle_gpu_memory_settings` chooses for a GPU of 160 GB and more.
     """
-    role = context.role("decode")
-    if not role.deepep or role.values.text("deepep-mode") == "normal":
+    found = _low_latency(context)
+    if found is None:
         return
-    key, buffer = context.layout.key("decode", DISPATCH, "environment"), _dispatch(context.layout)
-    if buffer is None:
-        return
-    value = context.layout.environment("decode").get(DISPATCH)
+    role, buffer, tokens = found
+    key, value = context.layout.key("decode", DISPATCH, "environment"), context.layout.environment("decode")
     if not 0 < buffer <= DISPATCH_MAX:
-        yield Problem(key, value, f"DeepEP takes 1 to {DISPATCH_MAX} tokens a rank", "set it to cuda-graph-max-bs")
+        fix = "set it to cuda-graph-max-bs"
+        yield Problem(key, value.get(DISPATCH), f"DeepEP takes 1 to {DISPATCH_MAX} tokens a rank", fix)
         return
-    ranks = max(role.parallel.data, 1)
-    for name, most in (("cuda-graph-max-bs", buffer), ("max-running-requests", buffer * ranks)):
-        if role.values.raw(name) is None:
-            yield role.problem(
-                name,
-                f"SGLang then chooses by the GPU's memory, and the dispatch buffer holds {buffer} tokens a rank",
-                f"set it to {most}",
-            )
-    graphs, running = role.values.integer("cuda-graph-max-bs"), role.values.integer("max-running-requests")
-    batch = None if running is None else -(-running // ranks)
-    if graphs is not None and graphs != buffer:
+    if role.values.raw("cuda-graph-bs") is not None:
+        return
+    written = role.values.raw("cuda-graph-max-bs") is not None
+    graphs = role.values.integer("cuda-graph-max-bs") if written else GRAPHS_DEFAULT
+    if graphs is not None and graphs > buffer:
+        asked = "graphs up to this batch size" if written else f"by itself SGLang makes graphs up to {graphs}, which"
         yield role.problem(
             "cuda-graph-max-bs",
-            f"graphs up to this batch size dispatch through a buffer of {buffer} tokens a rank ({DISPATCH})",
-            "make the two equal",
+            f"{asked} dispatch through a buffer of {buffer} tokens a rank ({DISPATCH})",
+            f"set it to {buffer // tokens} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
         )
-    if batch is not None and batch > buffer:
-        yield role.problem(
-            "max-running-requests",
-            f"over {ranks} ranks it is {batch} requests a rank, and the dispatch buffer holds {buffer} ({DISPATCH})",
-            f"set it to {buffer * ranks} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
+
+
+def dispatch_warnings(context: Context) -> Iterator[str]:
+    """More requests on decode than DeepEP's low-latency dispatch buffer holds.
+
+    A request has one token, or as many as speculative decoding drafts. Published recipes have more running requests,
+    with a load that never comes to so many, and one of them more in graphs too.
+    """
+    found = _low_latency(context)
+    if found is None:
+        return
+    role, buffer, tokens = found
+    ranks, most = max(role.parallel.data, 1), buffer // tokens
+    held = f"the dispatch buffer holds the tokens of {most} requests ({DISPATCH})"
+
+    def key(name: str) -> str:
+        return context.layout.key("decode", role.values.name(name))
+
+    graphs = role.values.integer("cuda-graph-max-bs")
+    if graphs is not None and most < graphs <= buffer:
+        yield f"{key('cuda-graph-max-bs')}: {held}, each with {tokens}; set it to {most}, or enlarge the buffer."
+    running = role.values.integer("max-running-requests")
+    batch = None if running is None else -(-running // ranks)
+    if batch is None or batch > most:
+        said = "SGLang chooses it by the GPU's memory" if batch is None else f"over {ranks} ranks it is {batch} a rank"
+        yield (
+            f"{key('max-running-requests')}: {said}, and {held}: a rank with more ends; {most * ranks} is the most "
+            "that fits."
         )
+
+
+def _low_latency(context: Context) -> tuple[RoleContext, int, int] | None:
+    """Decode, its dispatch buffer and the tokens that a request dispatches at once; None without such a buffer."""
+    role, buffer = context.role("decode"), _dispatch(context.layout)
+    if not role.deepep or role.values.text("deepep-mode") == "normal" or buffer is None:
+        return None
+    return role, buffer, max(role.values.integer("speculative-num-draft-tokens") or 1, 1)
 
 
 def deepep_is_switched_on(context: Context) -> Iterator[Problem]:
-    """DeepEP's own arguments are set only together with DeepEP.
+    """DeepEP's own arguments are set only where tokens are sent to experts.
 
-    Source: SGLang reads them in the DeepEP dispatcher, which `moe-a2a-backend: deepep` selects; without it they are
-    ignored and collectives are used.
+    Source: SGLang reads them in the DeepEP dispatcher, which `moe-a2a-backend: deepep` selects, and some in other
+    dispatchers; with none they are ignored and collectives are used.
     """
     for role in context.roles:
         own = [role.values.name(name) for name in _DEEPEP if name in role.values.written]
-        if own and not role.deepep:
+        if own and not role.whole_experts:
             yield role.problem(
                 "moe-a2a-backend",
                 f"SGLang reads {' and '.join(own)} only with moe-a2a-backend: deepep",
@@ -113,15 +131,18 @@ def experts_are_dispatched(context: Context) -> Iterator[Problem]:
 
     Source: `ExpertLocationDispatchInfo` (static, dynamic, or fake, which routes at random and is for measurements
     only; with none the redundant experts are idle) and `EplbAlgorithm` in SGLang's eplb package. SGLang's parser
-    accepts any text here.
+    accepts any text for the second, and to 0.5.11 for the first.
     """
+    known = arguments.of(context.profile).arguments["ep-dispatch-algorithm"].choices or _DISPATCH_ALGORITHMS
+    serving = [algorithm for algorithm in known if algorithm != "fake"]
+    balances = context.profile.server.balance_algorithms
     for role in context.roles:
         algorithm, balance = role.values.text("ep-dispatch-algorithm"), role.values.text("eplb-algorithm")
         redundant = role.values.integer("ep-num-redundant-experts") or 0
-        if algorithm is not None and algorithm not in _DISPATCH_ALGORITHMS:
+        if algorithm is not None and algorithm not in serving:
             yield role.problem(
                 "ep-dispatch-algorithm",
-                f"algorithms that serve are {', '.join(_DISPATCH_ALGORITHMS)}",
+                f"algorithms that serve are {', '.join(serving)}",
                 "set dynamic on prefill, static on decode, as the recipe",
             )
         elif algorithm is None and redundant > 0:
@@ -130,10 +151,10 @@ def experts_are_dispatched(context: Context) -> Iterator[Problem]:
                 f"without it no token reaches the {redundant} redundant experts, which take memory all the same",
                 "set dynamic on prefill, static on decode, as the recipe",
             )
-        if balance is not None and balance not in _BALANCE_ALGORITHMS:
+        if balance is not None and balance not in balances:
             yield role.problem(
                 "eplb-algorithm",
-                f"algorithms are {', '.join(_BALANCE_ALGORITHMS)}",
+                f"algorithms are {', '.join(balances)}",
                 "set deepseek as the recipe, or leave it out",
             )
 
@@ -149,7 +170,7 @@ def experts_divide(context: Context) -> Iterator[Problem]:
     for role in context.roles:
         experts = context.facts.routed_experts + (role.values.integer("ep-num-redundant-experts") or 0)
         parallel = role.parallel
-        ranks = parallel.tensor if role.deepep else parallel.expert
+        ranks = parallel.tensor if role.whole_experts else parallel.expert
         if ranks > 1 and parallel.tensor % ranks == 0 and experts % ranks:
             yield role.problem(
                 "ep-num-redundant-experts",
@@ -162,12 +183,11 @@ def experts_divide(context: Context) -> Iterator[Problem]:
 def expert_kernels_suit_the_weights(context: Context) -> Iterator[Problem]:
     """Some expert kernels support only some kinds of quantized weights.
 
-    Source: `_handle_moe_kernel_config`. For flashinfer_cutlass 0.5.4.post3 accepts modelopt_fp4 only; what 0.5.9
-    accepts as well is allowed on both.
+    Source: `_handle_moe_kernel_config` of each release.
     """
     for role in context.roles:
         backend, weights = role.values.text("moe-runner-backend"), role.values.text("quantization")
-        suited = _EXPERT_KERNELS.get(backend or "")
+        suited = context.profile.server.kernels.get(backend or "")
         if suited is not None and weights not in suited:
             named = ", ".join(kind for kind in suited if kind)
             yield role.problem(
@@ -177,14 +197,50 @@ def expert_kernels_suit_the_weights(context: Context) -> Iterator[Problem]:
             )
 
 
+def expert_kernels_suit_the_sizes(context: Context) -> Iterator[Problem]:
+    """Some expert kernels take only some expert-parallel sizes, and only some take tokens from FlashInfer's dispatch.
+
+    Source: `_handle_moe_kernel_config` and `_handle_a2a_moe` of each release. Where tokens are sent to experts, the
+    size is the tensor-parallel size anyhow (`expert_parallelism_is_whole`).
+    """
+    server = context.profile.server
+    for role in context.roles:
+        parallel, weights = role.parallel, role.values.text("quantization")
+        backend = role.values.text("moe-runner-backend")
+        alone = backend == "cutlass" and weights in ("fp8", "mxfp8")
+        sizes = (1,) if alone else (1, parallel.tensor) if backend in server.whole_kernels else (parallel.expert,)
+        if parallel.expert not in sizes and (alone or not role.whole_experts):
+            yield role.problem(
+                "expert-parallel-size",
+                f"moe-runner-backend: {backend} takes 1{'' if alone else ' or the tensor-parallel size'}",
+                f"set it to {sizes[-1]}, or choose another moe-runner-backend",
+            )
+        if role.values.text("moe-a2a-backend") != "flashinfer":
+            continue
+        if backend not in server.flashinfer_dispatch:
+            yield role.problem(
+                "moe-runner-backend",
+                f"moe-a2a-backend: flashinfer sends tokens to {' or '.join(server.flashinfer_dispatch)} only",
+                f"set {server.flashinfer_dispatch[0]}, or choose another moe-a2a-backend",
+            )
+        if server.flashinfer_dispatch_is_whole and not (parallel.attention and parallel.data == parallel.tensor):
+            yield role.problem(
+                "data-parallel-size",
+                "moe-a2a-backend: flashinfer takes data-parallel attention over all ranks only",
+                f"set enable-dp-attention and a data-parallel size of {parallel.tensor}",
+            )
+
+
 def dense_layers_are_not_cut(context: Context) -> Iterator[Problem]:
-    """The tensor-parallel size of dense layers is 1 or left out.
+    """The tensor-parallel size of dense layers is 1 or left out; later releases also take that of the role.
 
     Source: `check_server_args`.
     """
     for role in context.roles:
-        if role.values.integer("moe-dense-tp-size") not in (None, 1):
-            yield role.problem("moe-dense-tp-size", "SGLang takes 1 or nothing", "set it to 1, or leave it out")
+        own, whole = role.values.integer("moe-dense-tp-size"), role.parallel.tensor
+        if own not in (None, 1) and not (context.profile.server.dense_over_all and own == whole):
+            taken = f"1, {whole} or nothing" if context.profile.server.dense_over_all else "1 or nothing"
+            yield role.problem("moe-dense-tp-size", f"SGLang takes {taken}", "set it to 1, or leave it out")
 
 
 def deepep_config_is_complete(context: Context) -> Iterator[Problem]:
@@ -216,3 +272,29 @@ def _sms(half: Any) -> Any:
 def _dispatch(layout: Layout) -> int | None:
     text = layout.environment("decode").get(DISPATCH, str(DISPATCH_DEFAULT))
     return int(text) if text.lstrip("-").isdigit() else None
+
+
+def deepep_image(layout: Layout, profile: DynamoProfile, key: str, *, own_image: bool) -> Problem | str | None:
+    """A problem if `layout` needs a DeepEP that the stock image has not, and a warning if the image is a stack's own.
+
+    `key` is the config key of the stack's image.
+    """
+    known = arguments.of(profile)
+    uses = any(
+        arguments.values(layout.arguments(role), known).text("moe-a2a-backend") == "deepep" for role in WORKER_ROLES
+    )
+    if not uses or profile.deepep_in_image:
+        return None
+    if own_image:
+        return (
+            f"{key}: layout {layout.name} needs a DeepEP for GB200 in this image, built with {_BUILD}: nothing here "
+            "can tell whether it has one."
+        )
+    last = [other.version for other in PROFILES.values() if other.deepep_in_image][-1]
+    return Problem(
+        key,
+        None,
+        f"layout {layout.name} needs DeepEP, and the image of Dynamo {profile.version} has none for GB200",
+        f"set an image of your own with DeepEP (built with {_BUILD}), or choose a layout without it, or Dynamo {last}: "
+        "the last release whose image, with CUDA 12.9, has it",
+    )

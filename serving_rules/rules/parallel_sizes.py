@@ -13,8 +13,6 @@ from validation.problems import Problem
 PAGE: Final = 64
 """Tokens of a KV cache page that SGLang's trtllm_mla backend enforces, unless 32 is set."""
 
-_WHOLE_EXPERTS: Final = ("deepep", "mooncake")
-
 
 def parallelism_fills_the_nodes(context: Context) -> Iterator[Problem]:
     """One process for each GPU of every node of a replica.
@@ -62,21 +60,21 @@ def data_parallel_attention_divides(context: Context) -> Iterator[Problem]:
 
 
 def expert_parallelism_is_whole(context: Context) -> Iterator[Problem]:
-    """With DeepEP every GPU of the replica is a rank of the expert group.
+    """Where tokens are sent to experts, by DeepEP or otherwise, every GPU of the replica is a rank of the expert group.
 
-    Source: `_handle_a2a_moe` sets the expert-parallel size to the tensor-parallel size, whatever is given;
-    without it the size divides the tensor-parallel size.
+    Source: `_handle_a2a_moe` (from 0.5.16 on `_a2a_ep_size`) sets the expert-parallel size to the tensor-parallel size,
+    whatever is given; without it the size divides the tensor-parallel size.
     """
     for role in context.roles:
         parallel, backend = role.parallel, role.values.text("moe-a2a-backend")
         written = "expert-parallel-size" in role.values.written
-        if backend in _WHOLE_EXPERTS and written and parallel.expert != parallel.tensor:
+        if role.whole_experts and written and parallel.expert != parallel.tensor:
             yield role.problem(
                 "expert-parallel-size",
                 f"moe-a2a-backend: {backend} makes it the tensor-parallel size ({parallel.tensor}), whatever is given",
                 f"set it to {parallel.tensor}",
             )
-        elif backend not in _WHOLE_EXPERTS and parallel.expert > 0 and parallel.tensor % parallel.expert:
+        elif not role.whole_experts and parallel.expert > 0 and parallel.tensor % parallel.expert:
             yield role.problem(
                 "expert-parallel-size",
                 f"it divides the tensor-parallel size ({parallel.tensor})",

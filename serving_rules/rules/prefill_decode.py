@@ -12,13 +12,11 @@ from validation.problems import Problem
 SYSTEM_PORT: Final = 9090
 START_PORT: Final = 29500
 
-_TRTLLM_CACHE: Final = ("fp8_e4m3", "fp4_e2m1", "auto")
-
 
 def decode_balances_like_prefill(context: Context) -> Iterator[Problem]:
     """A decode role with data parallelism knows how prefill distributes requests.
 
-    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; 0.5.9 does not need it (set in the profile).
+    Source: `_handle_disaggregation` of SGLang 0.5.4.post3; later ones do not need it.
     """
     if not context.profile.server.decode_needs_round_robin_balance:
         return
@@ -108,27 +106,29 @@ def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
 def roles_share_the_cache(context: Context) -> Iterator[Problem]:
     """Format of the KV cache, transfer backend and weights are the same on both roles.
 
-    Source: SGLang transfers pages of the KV cache as raw memory; a layout sets these on both roles or on none.
+    Source: SGLang transfers pages of the KV cache as raw memory; a layout sets these on both roles or on none. The kind
+    of weights is otherwise read from the model's files, so it may be said of one role alone.
     """
     prefill, decode = context.role("prefill"), context.role("decode")
     for name in ("kv-cache-dtype", "page-size", "disaggregation-transfer-backend", "quantization", "attention-backend"):
         ours, theirs = decode.values.text(name), prefill.values.text(name)
-        if ours != theirs:
+        if ours != theirs and not (name == "quantization" and None in (ours, theirs)):
             yield decode.problem(name, f"both roles share it, and prefill's is {shown(theirs)}", "make the two equal")
 
 
 def trtllm_attention_reads_the_cache(context: Context) -> Iterator[Problem]:
-    """TRT-LLM's MLA kernels support only these KV cache types.
+    """TRT-LLM's MLA kernels support only some KV cache types.
 
-    Source: `_handle_attention_backend_compatibility`.
+    Source: `_handle_attention_backend_compatibility` of each release.
     """
+    caches = context.profile.server.mla_caches
     for role in context.roles:
         cache = role.values.text("kv-cache-dtype") or "auto"
-        if role.values.text("attention-backend") == "trtllm_mla" and cache not in _TRTLLM_CACHE:
+        if role.values.text("attention-backend") == "trtllm_mla" and cache not in caches:
             yield role.problem(
                 "kv-cache-dtype",
                 "attention-backend: trtllm_mla does not read it",
-                f"set it to one of {', '.join(_TRTLLM_CACHE)}",
+                f"set it to one of {', '.join(caches)}",
             )
 
 

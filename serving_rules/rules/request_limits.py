@@ -27,11 +27,9 @@ _COUNTS: Final = (
 
 
 def context_holds_a_request(context: Context) -> Iterator[Problem]:
-    """The context length is the same on both roles, holds the longest request of the benchmark load, and is supported
-    by the model.
+    """A context length holds the longest request of the benchmark load and is supported by the model; two are equal.
 
-
-    Reason: prompt and answer share the context; a request goes through both roles.
+    Reason: prompt and answer share the context; a request goes through both roles. Left out, it is the model's.
     """
     load = context.file.benchmark
     longest = load.input_tokens + load.output_tokens
@@ -52,7 +50,7 @@ def context_holds_a_request(context: Context) -> Iterator[Problem]:
                 f"the model was made for {context.facts.max_context} tokens",
                 f"set it to {context.facts.max_context} or fewer",
             )
-    if lengths["prefill"] != lengths["decode"]:
+    if None not in lengths.values() and lengths["prefill"] != lengths["decode"]:
         yield context.role("decode").problem(
             "context-length",
             f"a request goes through both roles, and prefill's is {shown(lengths['prefill'])}",

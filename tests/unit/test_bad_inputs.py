@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reference.dynamo import PROFILES
+from reference.dynamo import PROFILES, DynamoProfile
 from serving_rules import layout, rules
 from serving_rules.layout import WORKER_ROLES, Layout, Server
 from tests.unit import configs
@@ -38,6 +38,11 @@ def _messages(case: Case, changes: Mapping[str, Any]) -> list[str]:
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**values, **changes}.items() if value is not None}
+
+
+def profile_of(case: Case) -> DynamoProfile:
+    """What a case runs on."""
+    return PROFILES[case.get("dynamo", "0.7.0")].serving(case.get("sglang"))
 
 
 def wrong_layout(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
@@ -67,7 +72,7 @@ def test_no_case_is_hidden_by_another_one_of_its_name(file: str) -> None:
 
 @pytest.mark.parametrize(("base", "case"), LAYOUTS)
 def test_a_wrong_layout_is_reported_in_full(base: str, case: Case) -> None:
-    profile = PROFILES[case.get("dynamo", "0.7.0")]
+    profile = profile_of(case)
     wrong, changes = wrong_layout(layout.resolve(base, profile), case)
     expected = [f"sglang_configs/{base}/{message}" for message in _messages(case, changes)]
     assert [str(problem) for problem in rules.check(wrong, profile)] == expected

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.dynamo import PROFILES
+from reference.sglang import RELEASES
 from serving_rules import layout, rules
 from serving_rules.layout import Layout, LayoutFile, Server
-from tests.unit.test_bad_inputs import LAYOUTS, wrong_layout
+from tests.unit.test_bad_inputs import LAYOUTS, profile_of, wrong_layout
 
 PROFILE = PROFILES["0.7.0"]
 MODEL = "deepseek-ai/DeepSeek-R1"
@@ -104,7 +105,7 @@ def test_every_rule_is_broken_by_a_layout_of_the_table() -> None:
     broken = {
         rule
         for base, case in (row.values for row in LAYOUTS)
-        for profile in [PROFILES[case.get("dynamo", "0.7.0")]]
+        for profile in [profile_of(case)]
         for rule in rules.RULES
         if list(rule(rules.Context(wrong_layout(layout.resolve(base, profile), case)[0], profile)))
     }
@@ -119,10 +120,82 @@ def test_every_rule_names_its_source_or_reason() -> None:
 
 @pytest.mark.parametrize("name", layout.available())
 @pytest.mark.parametrize("version", PROFILES)
-def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, version: str) -> None:
-    chosen = layout.resolve(name, PROFILES[version])
-    assert rules.check(chosen, PROFILES[version]) == []
-    assert rules.warnings(chosen, PROFILES[version]) == []
+@pytest.mark.parametrize("sglang", RELEASES)
+def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, version: str, sglang: str) -> None:
+    profile = PROFILES[version].serving(sglang)
+    chosen = layout.resolve(name, profile)
+    assert rules.check(chosen, profile) == []
+    assert rules.warnings(chosen, profile) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"max-running-requests": 8193},
+            "over 32 ranks it is 257 a rank, and the dispatch buffer holds the tokens of 256",
+        ),
+        ({"max-running-requests": None}, "SGLang chooses it by the GPU's memory, and the dispatch buffer holds"),
+        ({"speculative-num-draft-tokens": 2, "cuda-graph-max-bs": 128}, "the tokens of 128 requests"),
+    ],
+    ids=["one too many", "left to SGLang", "each with two tokens"],
+)
+def test_more_requests_than_the_dispatch_buffer_holds_are_warned_about(changed: dict[str, Any], said: str) -> None:
+    """Published recipes have them, with a load that never comes to so many."""
+    shipped = layout.resolve("deepseek-r1-fp8-10p8d", PROFILE)
+    arguments = {name: v for name, v in {**shipped.arguments("decode"), **changed}.items() if v is not None}
+    made = shipped.with_server("decode", Server(arguments, shipped.environment("decode")))
+    assert rules.check(made, PROFILE) == []
+    (warning,) = rules.warnings(made, PROFILE)
+    assert said in warning
+
+
+@pytest.mark.parametrize("backend", ["mooncake", "nixl", "megamoe"])
+def test_other_ways_to_send_tokens_to_experts_are_as_whole_as_deepep(backend: str) -> None:
+    profile = PROFILES["1.5.1"]
+    made = layout.resolve("deepseek-r1-fp8-10p8d", profile)
+    for role in layout.WORKER_ROLES:
+        made = made.with_server(
+            role, Server({**made.arguments(role), "moe-a2a-backend": backend, "ep-size": 4}, made.environment(role))
+        )
+    assert [problem.rule for problem in rules.check(made, profile)] == [
+        f"moe-a2a-backend: {backend} makes it the tensor-parallel size ({size}), whatever is given" for size in (8, 32)
+    ]
+
+
+# DeepEP in the image -----------------------------------------------------------------------------------------------
+
+WIDE, NARROW = "deepseek-r1-fp8-10p8d", "deepseek-r1-fp8-1p1d"
+KEY = "stacks[0].image"
+
+
+def _image(name: str, version: str, *, own: bool) -> Any:
+    profile = PROFILES[version]
+    return rules.experts.deepep_image(layout.resolve(name, profile), profile, KEY, own_image=own)
+
+
+def test_a_layout_with_deepep_is_refused_where_the_stock_image_has_none() -> None:
+    assert str(_image(WIDE, "1.5.1", own=False)) == (
+        "stacks[0].image = (not set)\n"
+        "    rule: layout deepseek-r1-fp8-10p8d needs DeepEP, and the image of Dynamo 1.5.1 has none for GB200\n"
+        "    fix: set an image of your own with DeepEP (built with GRACE_BLACKWELL=1 and NUM_CPU_TIMEOUT_SECS 1000), "
+        "or choose a layout without it, or Dynamo 1.2.1: the last release whose image, with CUDA 12.9, has it"
+    )
+
+
+def test_a_layout_with_deepep_is_warned_about_where_the_image_is_a_stacks_own() -> None:
+    assert _image(WIDE, "1.5.1", own=True) == (
+        "stacks[0].image: layout deepseek-r1-fp8-10p8d needs a DeepEP for GB200 in this image, built with "
+        "GRACE_BLACKWELL=1 and NUM_CPU_TIMEOUT_SECS 1000: nothing here can tell whether it has one."
+    )
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(("name", "version"), [(NARROW, "1.5.1"), (WIDE, "1.2.1"), (WIDE, "0.7.0")])
+def test_nothing_is_said_of_layouts_without_deepep_and_of_images_that_have_it(
+    name: str, version: str, own: bool
+) -> None:
+    assert _image(name, version, own=own) is None
 
 
 def test_a_share_that_public_recipes_use_leaves_room_for_the_weights() -> None:
