@@ -1,9 +1,10 @@
 """Images of the Helm charts that the program installs, and the values that move each to a mirror.
 
 Read in the charts at the tags of the releases, and for Dynamo 0.7.0 and 1.0.1 in their published values: dynamo at
-efec27f9c and fc2d01d11, nats-io/k8s nats-1.3.2, bitnami etcd 12.0.18, grove v0.1.0-alpha.3 and alpha.6, KAI-Scheduler
-v0.16.8 and v0.17.0, k8s-dra-driver-gpu v25.12.0. KAI, DRA driver, Grove and NATS were rendered by Helm with these
-values: no image of hooks, operands and containers stayed behind.
+efec27f9c, fc2d01d11 (near 1.0.2), 788d3ccd (near 1.2.1) and 2a6da14c with the values of a fork of mid-September 2026
+(near 1.5.1), nats-io/k8s nats-1.3.2, bitnami etcd 12.0.18, grove v0.1.0-alpha.3, alpha.6, alpha.8 and fcc3b3bb (about
+alpha.13), KAI-Scheduler v0.16.8 and v0.17.0, k8s-dra-driver-gpu v25.12.0. All but 0.7.0's own and etcd were rendered by
+Helm with these values: no image of hooks, operands and containers stayed behind, and no value that nothing reads.
 """
 
 from __future__ import annotations
@@ -46,19 +47,27 @@ class ChartImage:
 
 
 def of_platform(profile: DynamoProfile, parts: PlatformParts = OWN) -> tuple[ChartImage, ...]:
-    """Images of `dynamo-platform` as the program installs it: with NATS and Grove, with etcd where the release uses it,
-    unless they are somebody else's; without KAI.
+    """Images of `dynamo-platform` as the program installs it: with Grove, NATS and etcd where the release uses
+    them, unless they are somebody else's; without KAI.
     """
     manager, operator = "dynamo-operator.controllerManager", "nvcr.io/nvidia/ai-dynamo/kubernetes-operator"
     found = [
         ChartImage(f"{operator}:{profile.version}", f"{manager}.manager.image.repository"),
-        ChartImage("gcr.io/kubebuilder/kube-rbac-proxy:v0.15.0", f"{manager}.kubeRbacProxy.image.repository"),
-        ChartImage(f"nats:{nats.TAG}", "nats.container.image.repository"),
-        ChartImage("natsio/nats-server-config-reloader:0.16.0", "nats.reloader.image.repository"),
-        ChartImage("natsio/nats-box:0.14.5", "nats.natsBox.container.image.repository", runs=False),
         ChartImage(f"{profile.grove}/grove-operator:{profile.grove_version}", "grove.image.repository"),
         ChartImage(f"{profile.grove}/grove-initc:{profile.grove_version}", "grove.deployment.env", "variable"),
     ]
+    if profile.metrics_proxy:
+        proxy = "gcr.io/kubebuilder/kube-rbac-proxy:v0.15.0"
+        found.append(ChartImage(proxy, f"{manager}.kubeRbacProxy.image.repository"))
+    if profile.installs_grove_crds:
+        installer = f"{profile.grove}/grove-install-crds:{profile.grove_version}"
+        found.append(ChartImage(installer, "grove.crdInstaller.image.repository"))
+    if profile.needs_nats:
+        found += [
+            ChartImage(f"nats:{nats.TAG}", "nats.container.image.repository"),
+            ChartImage("natsio/nats-server-config-reloader:0.16.0", "nats.reloader.image.repository"),
+            ChartImage("natsio/nats-box:0.14.5", "nats.natsBox.container.image.repository", runs=False),
+        ]
     if profile.values_style == "subcharts":
         found += [
             ChartImage("docker.io/bitnamilegacy/etcd:3.5.18-debian-12-r5", "etcd.image", "parts"),

@@ -88,8 +88,11 @@ class DynamoProfile:
     """Where the images of the chart's Grove are."""
     grove_version: str = "v0.1.0-alpha.6"
 
-    kai: tuple[int, int, int] = (0, 9, 0)
-    """First release of KAI that its operator and Grove take."""
+    kai: tuple[int, int, int] = (0, 9, 4)
+    """First release of KAI that its operator and Grove take, by NVIDIA's table of compatibility; for 0.7 that of its
+    chart. No last one is known."""
+    kai_run: tuple[str, ...] = ("0.17.0",)
+    """Releases of KAI that were run with this release, or with its line at a commit nearby."""
     line: str
     """Releases of one line replace each other in place, under running stacks; others only while there are none."""
 
@@ -106,9 +109,22 @@ class DynamoProfile:
 
     operator_webhooks: bool = True
     """Whether the operator serves admission webhooks."""
+    metrics_proxy: bool = True
+    """Whether a container of its own, kube-rbac-proxy, guards the operator's metrics; from 1.2 on the operator does."""
+    crds_name_operator: bool = False
+    """Whether the CRDs must name the operator's Service, which converts between the versions of a graph: the operator
+    writes only its certificate into them (from 1.3 on; before, it writes both)."""
 
     values_style: Literal["subcharts", "global"]
     """Where the chart's switches are: `grove.enabled`, or `global.grove.install` and `.enabled`."""
+    nats_switch: Literal["nats.enabled", "global.nats.install"] = "nats.enabled"
+    """The chart's switch of NATS. The template of a chart that has the second fails on the first, on `etcd.enabled` and
+    on `grove.enabled`."""
+    operator_pod_values: bool = False
+    """Whether the charts of the operator and of Grove have values for labels and annotations of their pods (Grove's
+    for annotations alone)."""
+    installs_grove_crds: bool = False
+    """Whether an init container of Grove's operator applies its CRDs; else Helm does, once and never again."""
 
     image_lookup_switch: Literal["service", "pod"] = "service"
     """Where the operator reads `IMAGE_LOOKUP_OFF`: in the annotations of the service (seen on 0.7.0 and 1.0.1) or
@@ -173,7 +189,11 @@ class DynamoProfile:
 
     def makes_volumes(self, parts: PlatformParts) -> bool:
         """Whether the release has a NATS or an etcd of its own, and so volumes."""
-        return parts.nats is None or (self.needs_etcd and parts.etcd is None)
+        return self.installs_nats(parts) or (self.needs_etcd and parts.etcd is None)
+
+    def installs_nats(self, parts: PlatformParts) -> bool:
+        """Whether the release has a NATS of its own."""
+        return self.needs_nats and parts.nats is None
 
     def chart(self, name: str, mirror: str | None) -> str:
         """Address of a chart of this release, at NVIDIA or in the mirror."""
@@ -193,8 +213,9 @@ class DynamoProfile:
     ) -> Mapping[str, Any]:
         """Helm values of `dynamo-platform`: Grove on, `tolerations` on every system pod, volumes of NATS and etcd in
         `storage_class` (a name or an output; None: the cluster's default). What `parts` leaves to others is off, and
-        the operator uses theirs. `pod_metadata` has labels and annotations for the pods of NATS and etcd; the charts of
-        the operator and of Grove take none. NATS asks for the login in `nats_secret`; None: for none.
+        the operator uses theirs. `pod_metadata` has labels and annotations for the pods of every chart that takes them.
+        NATS asks for the login in `nats_secret`; None: for none. Nothing is said about a part that is not installed,
+        but that it is not.
 
         Without `ssh_secret` the 0.7 chart's `mpiRun.sshKeygen` hook makes the ssh key: that operator reconciles no
         deployment while the secret is missing, with SGLang too. With the name of a secret (keys `private.key` and
@@ -202,30 +223,25 @@ class DynamoProfile:
         (`reference.kai`). `kai` says whether KAI runs: from 1.0 on it is a value for the operator; 0.7 looks for KAI's
         API group once, at start.
         """
+        pods = {kind.title(): dict(said) for kind, said in (pod_metadata or {}).items()}
+        manager: dict[str, Any] = {"tolerations": tolerations}
         operator: dict[str, Any] = {
             "imagePullSecrets": [{"name": pull_secret}] if pull_secret else [],
-            "controllerManager": {"tolerations": tolerations},
+            "controllerManager": manager,
         }
         if ssh_secret is not None:
             operator["dynamo"] = {"mpiRun": {"secretName": ssh_secret, "sshKeygen": {"enabled": False}}}
         operator |= {f"{name}Addr": address for name, address in parts.addresses.items()}
-        merged: dict[str, Any] = {"spec": {"tolerations": tolerations}}
-        grove: dict[str, Any] = {"tolerations": tolerations} if parts.grove else {}
-        # The chart's own NetworkPolicy lets everybody in, and what policies allow adds up (bitnami/charts etcd).
-        etcd: dict[str, Any] = {"tolerations": tolerations, "networkPolicy": {"enabled": False}}
-        for kind, said in (pod_metadata or {}).items():
-            merged.setdefault("metadata", {})[kind] = dict(said)
-            etcd[f"pod{kind.title()}"] = dict(said)
-        server = {"podTemplate": {"merge": merged}, **nats.server_values(nats_secret)}
-        values: dict[str, Any] = {
-            "dynamo-operator": operator,
-            "nats": server,
-            "grove": grove,
-        }
-        if storage_class is not None:
-            jetstream = {"fileStore": {"pvc": {"storageClassName": storage_class}}}
-            server["config"] = {**server.get("config", {}), "jetstream": jetstream}
-        if parts.nats is not None:
+        values: dict[str, Any] = {"dynamo-operator": operator}
+        if self.operator_pod_values:
+            manager |= {f"pod{kind}": said for kind, said in pods.items()}
+        if parts.grove:
+            values["grove"] = dict[str, Any](tolerations=tolerations)
+            if self.operator_pod_values and "Annotations" in pods:
+                values["grove"]["podAnnotations"] = pods["Annotations"]
+        if self.installs_nats(parts):
+            values["nats"] = _nats_values(tolerations, pod_metadata or {}, storage_class, nats_secret)
+        elif self.nats_switch == "nats.enabled":
             values["nats"] = {"enabled": False}
         if self.values_style == "global":
             operator["upgradeCRD"] = parts.crds
@@ -235,14 +251,33 @@ class DynamoProfile:
                 "grove": {"install": parts.grove, "enabled": True},
                 "kai-scheduler": {"install": False, "enabled": kai},
             }
+            if self.nats_switch == "global.nats.install":
+                values["global"]["nats"] = {"install": self.installs_nats(parts)}
             return values
+        # The chart's own NetworkPolicy lets everybody in, and what policies allow adds up (bitnami/charts etcd).
+        etcd: dict[str, Any] = {"tolerations": tolerations, "networkPolicy": {"enabled": False}}
+        etcd |= {f"pod{kind}": said for kind, said in pods.items()}
         if storage_class is not None:
             etcd["persistence"] = {"storageClass": storage_class}
         values["etcd"] = etcd if parts.etcd is None else {"enabled": False}
         # The operator looks for Grove's API group itself.
-        grove["enabled"] = parts.grove
+        values.setdefault("grove", {})["enabled"] = parts.grove
         values["kai-scheduler"] = {"enabled": False}
         return values
+
+
+def _nats_values(
+    tolerations: list[Toleration], pod_metadata: Mapping[str, Mapping[str, str]], storage_class: Any, secret: Any
+) -> dict[str, Any]:
+    """Values of the chart of NATS."""
+    merged: dict[str, Any] = {"spec": {"tolerations": tolerations}}
+    if pod_metadata:
+        merged["metadata"] = {kind: dict(said) for kind, said in pod_metadata.items()}
+    server: dict[str, Any] = {"podTemplate": {"merge": merged}, **nats.server_values(secret)}
+    if storage_class is not None:
+        jetstream = {"fileStore": {"pvc": {"storageClassName": storage_class}}}
+        server["config"] = {**server.get("config", {}), "jetstream": jetstream}
+    return server
 
 
 _CRDS_0_7: Final = (
@@ -252,9 +287,11 @@ _CRDS_0_7: Final = (
     "dynamomodels",
 )
 """Of the chart dynamo-crds; the operator needs all four (without the second it exits after two minutes: seen)."""
-_CRDS_ADDED_IN_1_0: Final = ("dynamographdeploymentscalingadapters", "dynamoworkermetadatas")
-"""What its operator watches too, and what its pods write for discovery. That it needs the others as 0.7 does is
-[inferred]."""
+_CRDS_1_5: Final = (*_CRDS_0_7, "dynamographdeploymentscalingadapters", "dynamoworkermetadatas")
+"""What its operator watches (`cmd/main.go`), and what its pods write for discovery. That it does not start without one
+of them is [inferred] from 0.7."""
+_CRDS_1_0: Final = (*_CRDS_1_5, "dynamocheckpoints")
+"""Until mid-September 2026 the operator watched them too, whatever its features."""
 
 
 def _before_1(version: str) -> DynamoProfile:
@@ -271,6 +308,7 @@ def _before_1(version: str) -> DynamoProfile:
         needs_etcd=True,
         engine_routes=False,
         nats_login=True,
+        kai_run=("0.13.4", "0.16.8", "0.17.0"),
         operator_webhooks=False,
         values_style="subcharts",
         grove="ghcr.io/nvidia/grove",
@@ -295,7 +333,8 @@ def _from_1(version: str) -> DynamoProfile:
         line="1.0",
         sglang="0.5.9",
         crds_chart=None,
-        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_1_0),
+        kai=(0, 13, 0),
         nats_login=True,
         values_style="global",
         pod_rules=DISCOVERY_RULES,
@@ -314,14 +353,18 @@ def _from_1_2(version: str) -> DynamoProfile:
         line="1.2",
         sglang="0.5.11",
         crds_chart=None,
-        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_1_0),
         graph_api="nvidia.com/v1beta1",
         reverts_mix=True,
         nats_login=True,
+        metrics_proxy=False,
         values_style="global",
+        nats_switch="global.nats.install",
+        operator_pod_values=True,
         image_lookup_switch="pod",
         grove_version="v0.1.0-alpha.8",
         kai=(0, 13, 4),
+        kai_run=("0.13.4", "0.17.0"),
         pod_rules=DISCOVERY_RULES,
         own_arguments_in_config=False,
         sglang_image=True,
@@ -340,13 +383,18 @@ def _from_1_5(version: str) -> DynamoProfile:
         line="1.5",
         sglang="0.5.18",
         crds_chart=None,
-        crds=tuple(f"{kind}.nvidia.com" for kind in (*_CRDS_0_7, *_CRDS_ADDED_IN_1_0)),
+        crds=tuple(f"{kind}.nvidia.com" for kind in _CRDS_1_5),
         graph_api="nvidia.com/v1beta1",
         min_available=True,
         runtime_version=True,
         one_worker_hash=True,
         needs_nats=False,
+        metrics_proxy=False,
+        crds_name_operator=True,
         values_style="global",
+        nats_switch="global.nats.install",
+        operator_pod_values=True,
+        installs_grove_crds=True,
         image_lookup_switch="pod",
         grove_version="v0.1.0-alpha.13",
         kai=(0, 17, 0),

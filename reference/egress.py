@@ -87,8 +87,10 @@ _SIDECAR: Final = "gcsfuse-csi docs/troubleshooting.md [s]"
 
 def of(profile: DynamoProfile) -> Iterator[WayOut]:
     """Everything that the pods of this Dynamo release connect to."""
-    runtime: list[Destination] = ["the stack's pods", *_BUCKET, "NATS"]
+    runtime: list[Destination] = ["the stack's pods", *_BUCKET]
     evidence = f"{_SIDECAR}; dynamo lib/runtime/src/transports [s]"
+    if profile.needs_nats:
+        runtime.append("NATS")
     if profile.needs_etcd:
         runtime.append("etcd")
     if profile.pod_rules:

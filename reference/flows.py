@@ -72,22 +72,28 @@ _WEBHOOK: Final = (
 
 def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
     """Every listener of an environment with this Dynamo release, of which `parts` are somebody else's."""
+    events, event_source = "", ""
+    if not profile.needs_nats:
+        # The port is the system's choice: the publisher binds port 0 and registers what it got.
+        events = "; without NATS also events over ZeroMQ, on random ports"
+        event_source = "; dynamo lib/runtime/src/transports/event_plane [s]"
     yield Flow(
         "stack",
         "workers",
         _STACK_PODS,
         (),
         "SGLang's rendezvous store (29500), sockets that unpickle what they receive (29501 to 29505, random ones), "
-        "prefill bootstrap (30001), KV transfer, Dynamo's system port (9090): six libraries choose ports at random",
-        "CVE-2026-93034; wheels sglang 0.5.4.post3 to 0.5.23 [v]",
+        "prefill bootstrap (30001), KV transfer, Dynamo's requests (from 1.0 on) and system port (9090): six libraries "
+        f"choose ports at random{events}",
+        f"CVE-2026-93034; wheels sglang 0.5.4.post3 to 0.5.23 [v]{event_source}",
     )
     yield Flow(
         "stack",
         "frontends",
         _STACK_PODS,
         (),
-        "response streams, for which a worker dials back to the frontend on a random port",
-        "dynamo pipeline/network/tcp/server.rs [s]",
+        f"response streams, for which a worker dials back to the frontend on a random port{events}",
+        f"dynamo pipeline/network/tcp/server.rs [s]{event_source}",
     )
     yield Flow(
         "stack",
@@ -100,14 +106,14 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
     yield Flow("stack", "benchmark client", (), (), "nothing listens", "components/serving/benchmark.py [v]")
     yield Flow("stack", "readiness check", (), (), "nothing listens", "components/serving/readiness_check.py [v]")
     yield Flow("stack", "teardown barrier", (), (), "nothing listens", "components/serving/teardown_barrier.py [v]")
-    if parts.nats is None:
+    if profile.installs_nats(parts):
         yield Flow(
             "dynamo",
             "NATS",
             ("stacks of any environment",),
             (NATS_PORT,),
-            "request plane of 0.7, events of 1.0, with a generated password unless `dynamo.nats.login` says otherwise; "
-            "its monitor (8222) has none and is for the kubelet only",
+            "request plane of 0.7, events from 1.0 on, with a generated password unless `dynamo.nats.login` says "
+            "otherwise; its monitor (8222) has none and is for the kubelet only",
             "chart nats 1.3.2, nats-server 2.12.15 and the clients of these releases [v]; advisories of NATS [d]",
         )
     if profile.needs_etcd and parts.etcd is None:
@@ -120,7 +126,11 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
             "operator cmd/main.go:430 [s]; bitnami/charts etcd networkpolicy.yaml [s]",
         )
     if profile.operator_webhooks:
-        yield Flow("dynamo", "Dynamo operator", ("anybody",), (WEBHOOK_PORT,), _WEBHOOK, _OPERATOR)
+        metrics = "8443" if profile.metrics_proxy else "8080, with authentication"
+        what = f"{_WEBHOOK}; metrics ({metrics}) and health (8081) are for nobody"
+        if profile.graph_api != "nvidia.com/v1alpha1":
+            what = f"conversion between the versions of a graph, and {what}"
+        yield Flow("dynamo", "Dynamo operator", ("anybody",), (WEBHOOK_PORT,), what, _OPERATOR)
     else:
         shut = "no webhook before 1.0; metrics (8443) and health (8081) are for the kubelet alone"
         yield Flow("dynamo", "Dynamo operator", (), (), shut, _OPERATOR)

@@ -307,7 +307,6 @@ def _charts(version: str) -> Iterator[Actor]:
     """Pods of the charts, by the labels that these give them (reference.chart_pods says where they were rendered)."""
     name = "app.kubernetes.io/name"
     found = [
-        ("NATS", "dynamo-cloud", {name: "nats", "app.kubernetes.io/component": "nats"}),
         ("Dynamo operator", "dynamo-cloud", {name: "dynamo-operator", "control-plane": "controller-manager"}),
         ("Grove operator", "dynamo-cloud", {name: "grove-operator"}),
         ("KAI", "kai-scheduler", {"app": "admission"}),
@@ -316,6 +315,8 @@ def _charts(version: str) -> Iterator[Actor]:
         ("IMEX daemons", "nvidia-dra-driver-gpu", {"resource.nvidia.com/computeDomain": "b"}),
         ("DRA driver", "nvidia-dra-driver-gpu", {name: "nvidia-dra-driver-gpu"}),
     ]
+    if PROFILES[version].needs_nats:
+        found.append(("NATS", "dynamo-cloud", {name: "nats", "app.kubernetes.io/component": "nats"}))
     if PROFILES[version].needs_etcd:
         found.append(("etcd", "dynamo-cloud", {name: "etcd"}))
     for party, namespace, labels in found:

@@ -20,7 +20,7 @@ DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "
 _BEGIN: Final = "## Who may connect\n"
 _OUT: Final = "## What pods may connect to\n"
 _END: Final = "## "
-_RELEASES: Final = ("0.7.0", "1.0.2")
+_RELEASES: Final = tuple(PROFILES)
 _PLACES: Final[Mapping[Part, str]] = {
     "stack": "each stack's",
     "dynamo": "the Dynamo platform's",

@@ -125,9 +125,9 @@ def _platform(site: Site, cluster: Cluster) -> Iterator[Finding]:
     space, policies = site.settings.dynamo.namespace, list[NetworkPolicy]()
     if site.settings.dynamo.mode == "adopt":
         policies = [p for p in site.cloud.network_policies(cluster, space) if _isolates(p, "Ingress")]
-    ports = {"nats": flows.NATS_PORT}
-    if PROFILES[site.settings.dynamo.version].needs_etcd:
-        ports["etcd"] = flows.ETCD_PORT
+    profile = PROFILES[site.settings.dynamo.version]
+    used = {"nats": (profile.needs_nats, flows.NATS_PORT), "etcd": (profile.needs_etcd, flows.ETCD_PORT)}
+    ports = {name: port for name, (needed, port) in used.items() if needed}
     for pod in site.pods(cluster) if policies else ():
         port = ports.get(pod.labels.get(NAME_LABEL, "")) if pod.namespace == space else None
         chosen = [p for p in policies if selects(p.spec.get("podSelector"), pod.labels)]

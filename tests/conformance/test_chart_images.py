@@ -1,4 +1,4 @@
-"""The table of the charts' images against the charts themselves, rendered by Helm with this program's values.
+"""The table of the charts' images, and the platform's values, against the charts themselves, rendered by Helm.
 
 Needs `helm` on PATH and the publishers' hosts, or a folder or registry with the charts in DYNAMO_A4X_CHARTS; without,
 the tests skip and say so.
@@ -7,6 +7,7 @@ the tests skip and say so.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from reference import chart_images, charts, dra_driver, images, kai
 from reference.chart_images import ChartImage
 from reference.dynamo import CHARTS, PROFILES
 from reference.mirrors import ImageMirrors
+from reference.platform_parts import PlatformParts
 
 SOURCE = "DYNAMO_A4X_CHARTS"
 MIRROR = "mirror.example/"
@@ -73,6 +75,66 @@ def test_each_rendered_chart_has_exactly_the_images_of_the_table_all_in_the_mirr
         pytest.skip(
             f"{len(unreached)} of {len(RELEASES)} charts not rendered; {SOURCE} may name a mirror: {unreached[0]}"
         )
+
+
+def test_each_value_of_the_platform_is_one_that_a_template_reads(tmp_path: Path) -> None:
+    """Another value renders something else, or not at all."""
+    if shutil.which("helm") is None:
+        pytest.skip("no helm on PATH: no value of the platform is tried")
+    unreached: list[str] = []
+    for version, profile in PROFILES.items():
+        archive = _fetched(CHARTS, profile.platform_chart, version, tmp_path)
+        if isinstance(archive, str):
+            unreached.append(archive)
+            continue
+        shapes: list[dict[str, Any]] = [
+            {"storage_class": "fast", "pod_metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}},
+            {"kai": False, "parts": PlatformParts(grove=False, crds=False, nats="nats://n:4222")},
+        ]
+        for shape in shapes:
+            values = profile.platform_values("secret", [{"key": "k", "operator": "Exists"}], **shape)
+            rendered = _platform(archive, values, tmp_path)
+            assert rendered, (version, shape)
+            unread = {
+                ".".join(path)
+                for path, value in _leaves(values)
+                if _platform(archive, _with(values, path, _another(value)), tmp_path) == rendered
+            }
+            # What is installed is enabled.
+            assert unread <= {"global.grove.enabled"}, (version, shape)
+    if unreached:
+        pytest.skip(f"{len(unreached)} of {len(PROFILES)} charts not tried; {SOURCE} may name a mirror: {unreached[0]}")
+
+
+def _platform(archive: Path, values: Mapping[str, Any], folder: Path) -> str:
+    """What the chart renders, without hashes of the text itself; nothing, if it fails."""
+    chosen = folder / "tried.yaml"
+    chosen.write_text(yaml.safe_dump(dict(values)), encoding="utf-8")
+    done = _helm("template", "x", str(archive), "--namespace", "n", "--values", str(chosen), "--kube-version", "1.34.0")
+    return re.sub(r"checksum/\S+: .*", "", done.stdout) if done.returncode == 0 else ""
+
+
+def _leaves(values: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(values, Mapping) and values:
+        for key, inner in cast("Mapping[str, object]", values).items():
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path, values
+
+
+def _with(values: Mapping[str, Any], path: tuple[str, ...], value: object) -> dict[str, Any]:
+    first, *rest = path
+    return {**values, first: _with(values[first], tuple(rest), value) if rest else value}
+
+
+def _another(value: object) -> object:
+    match value:
+        case bool():
+            return not value
+        case str():
+            return f"{value}-x"
+        case _:
+            return [{"name": "another", "key": "another", "operator": "Exists"}]
 
 
 def _fetched(publisher: str, chart: str, version: str, target: Path) -> Path | str:

@@ -19,11 +19,12 @@ from tests.recorder import Recording, run_program
 from tests.unit.configs import shipped
 from tools import isolation_reference
 
-VERSIONS = ("0.7.0", "1.0.2")
+VERSIONS = ("0.7.0", "1.0.2", "1.5.1")
 SITES: tuple[tuple[str, Mode], ...] = (
     *((version, "open") for version in VERSIONS),
     ("0.7.0", "restricted"),
     ("1.0.2", "private-googleapis"),
+    ("1.5.1", "restricted"),
 )
 
 

@@ -81,7 +81,7 @@ def test_without_mirrors_no_value_of_a_chart_names_an_image(version: str) -> Non
 
 
 @pytest.mark.parametrize("registry", ["nvcr.io", "ghcr.io", "docker.io", "gcr.io"])
-@pytest.mark.parametrize("version", ["0.7.0", "1.0.2"])
+@pytest.mark.parametrize("version", PROFILES)
 def test_one_mirror_moves_the_images_of_its_registry_and_no_others(version: str, registry: str) -> None:
     found = chart_images.of_platform(PROFILES[version])
     values = chart_images.moved({}, found, ImageMirrors({registry: "m.example/x"}))
@@ -132,7 +132,7 @@ def _mirrored(version: str) -> dict[str, Any]:
     return {"images": {"mirrors": ALL, "onlyMirrors": True}, "dynamo": {"mode": "create", "version": version}}
 
 
-@pytest.fixture(scope="module", params=[("dev", "1.0.2"), ("prod", "0.7.0")])
+@pytest.fixture(scope="module", params=[("dev", "1.0.2"), ("prod", "0.7.0"), ("dev", "1.5.1")])
 def mirrored(request: pytest.FixtureRequest) -> Recording:
     environment, version = request.param
     return run_program(environment, config=_mirrored(version))

@@ -47,18 +47,26 @@ def test_every_system_pod_gets_the_tolerations_and_the_pull_secret(version: str)
     values = _values(version)
     assert values["dynamo-operator"]["controllerManager"]["tolerations"] == TAINTS
     assert values["dynamo-operator"]["imagePullSecrets"] == [{"name": "nvcr-secret"}]
-    assert values["nats"]["podTemplate"]["merge"]["spec"]["tolerations"] == TAINTS
     assert values["grove"]["tolerations"] == TAINTS
+    if PROFILES[version].needs_nats:
+        assert values["nats"]["podTemplate"]["merge"]["spec"]["tolerations"] == TAINTS
 
 
 @pytest.mark.parametrize("version", PROFILES)
-def test_the_pods_of_nats_and_etcd_get_the_labels_of_all_pods_and_nothing_without_them(version: str) -> None:
+def test_pods_of_charts_that_take_them_get_the_labels_of_all_pods_and_nothing_without_them(version: str) -> None:
     said = {"labels": {"sidecar.istio.io/inject": "false"}, "annotations": {"example.com/scrape": "no"}}
-    values = _values(version, pod_metadata=said)
-    assert values["nats"]["podTemplate"]["merge"] == {"metadata": said, "spec": {"tolerations": TAINTS}}
-    if "etcd" in values:
-        assert values["etcd"]["podLabels"] == said["labels"]
-        assert values["etcd"]["podAnnotations"] == said["annotations"]
+    values, profile = _values(version, pod_metadata=said), PROFILES[version]
+    charts = [values["etcd"]] if profile.needs_etcd else []
+    if profile.needs_nats:
+        assert values["nats"]["podTemplate"]["merge"] == {"metadata": said, "spec": {"tolerations": TAINTS}}
+    if profile.operator_pod_values:
+        charts.append(values["dynamo-operator"]["controllerManager"])
+        assert values["grove"] == {"tolerations": TAINTS, "podAnnotations": said["annotations"]}
+    else:
+        assert set(values["dynamo-operator"]["controllerManager"]) == {"tolerations"}
+    for chart in charts:
+        assert chart["podLabels"] == said["labels"]
+        assert chart["podAnnotations"] == said["annotations"]
     assert _values(version, pod_metadata={}) == _values(version)
 
 

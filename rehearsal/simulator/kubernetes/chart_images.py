@@ -1,8 +1,9 @@
 """Images of the pods that the real charts make, as their templates put them together from values.
 
-Read in the charts' templates and default values: dynamo-platform 0.7.0 (dynamo at efec27f9c) and 1.0.1 (fc2d01d11) with
-nats 1.3.2, bitnami etcd 12.0.18 and grove v0.1.0-alpha.3 and alpha.6; kai-scheduler v0.16.8 and v0.17.0;
-nvidia-dra-driver-gpu 25.12.0. KAI, the DRA driver, Grove and NATS were also rendered by Helm and compared.
+Read in the charts' templates and default values: dynamo-platform 0.7.0 (dynamo at efec27f9c), near 1.0.2 (fc2d01d11),
+near 1.2.1 (788d3ccd) and near 1.5.1 (2a6da14c, and values of a fork of mid-September 2026) with nats 1.3.2, bitnami
+etcd 12.0.18 and grove v0.1.0-alpha.3, alpha.6, alpha.8, fcc3b3bb (about alpha.13); kai-scheduler v0.16.8 and v0.17.0;
+nvidia-dra-driver-gpu 25.12.0. All but 0.7.0's own and etcd were also rendered by Helm and compared.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ _KAI = (
     *("admission", "binder", "crd-upgrader", "nodescaleadjuster", "numa-placement-exporter", "operator"),
     *("podgroupcontroller", "podgrouper", "queuecontroller", "resourcereservation", "scalingpod", "scheduler"),
 )
+_GROVE = {
+    "0.7": ("nvidia", "v0.1.0-alpha.3"),
+    "1.0": ("ai-dynamo", "v0.1.0-alpha.6"),
+    "1.2": ("ai-dynamo", "v0.1.0-alpha.8"),
+    "1.5": ("ai-dynamo", "v0.1.0-alpha.13"),
+}
+"""Folder below ghcr.io, and release, of the Grove in the charts of each line of Dynamo."""
 _ETCD_ORIGINAL = ("docker.io", "bitnamilegacy/")
 """Of the etcd chart's own list only the registry and the legacy folder pass (its common.errors.insecureImages)."""
 
@@ -51,28 +59,37 @@ def refuse_unrecognized(version: str, values: Props) -> None:
 
 
 def _platform(version: str, values: Props) -> Iterator[str]:
-    early = version.startswith("0.")
-    grove, tag = ("nvidia", "v0.1.0-alpha.3") if early else ("ai-dynamo", "v0.1.0-alpha.6")
+    line = ".".join(version.split(".")[:2])
+    early, switch_moved, without_nats = line == "0.7", line in ("1.2", "1.5"), line == "1.5"
+    folder, tag = _GROVE[line]
+    grove = f"ghcr.io/{folder}/grove"
     manager = {"repository": "nvcr.io/nvidia/ai-dynamo/kubernetes-operator"}
     proxy = {"repository": "gcr.io/kubebuilder/kube-rbac-proxy", "tag": "v0.15.0"}
     below = "dynamo-operator.controllerManager"
-    # Also the hook of 1.0 that applies the CRDs.
+    # Also the init container that applies the CRDs from 1.0 on.
     yield _joined(_merged(manager, mapping(values, f"{below}.manager.image")), version)
-    yield _joined(_merged(proxy, mapping(values, f"{below}.kubeRbacProxy.image")))
+    if not switch_moved:
+        # From 1.2 on the operator guards its metrics itself.
+        yield _joined(_merged(proxy, mapping(values, f"{below}.kubeRbacProxy.image")))
+    nats = dig(values, "global.nats.install" if switch_moved else "nats.enabled")
     for part, repository, own in (
         ("container", "nats", "2.10.21-alpine"),
         ("reloader", "natsio/nats-server-config-reloader", "0.16.0"),
     ):
-        if dig(values, "nats.enabled") is False:
+        if nats is False or (nats is None and without_nats):
             continue
         image = _merged({"repository": repository, "tag": own}, mapping(values, f"nats.{part}.image"))
         registry = text(image, "registry") or text(values, "nats.global.image.registry")
         yield f"{registry}/{_joined(image)}" if registry else _joined(image)
     enabled = "grove.enabled" if early else "global.grove.install"
     if dig(values, enabled) is True:
-        operator = {"repository": f"ghcr.io/{grove}/grove/grove-operator", "tag": tag}
+        operator = {"repository": f"{grove}/grove-operator", "tag": tag}
         yield _joined(_merged(operator, mapping(values, "grove.image")))
-        variables: Any = dig(values, "grove.deployment.env") or [{"value": f"ghcr.io/{grove}/grove/grove-initc"}]
+        if without_nats:
+            # Dynamo's own values switch the init container on that applies Grove's CRDs.
+            installer = {"repository": f"{grove}/grove-install-crds", "tag": tag}
+            yield _joined(_merged(installer, mapping(values, "grove.crdInstaller.image")))
+        variables: Any = dig(values, "grove.deployment.env") or [{"value": f"{grove}/grove-initc"}]
         # The operator appends its own version.
         yield from (f"{variable['value']}:{tag}" for variable in variables)
     if early:
