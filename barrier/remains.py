@@ -54,14 +54,23 @@ def _names(api: Kubernetes, kind: Kind, stack: str) -> Iterator[str]:
 
 
 def _objects(api: Kubernetes, kind: Kind) -> list[Object]:
-    """The objects of a kind, in whichever version the cluster serves it; none if it does not have the kind."""
+    """The objects of a kind, in whichever version the cluster answers; none if it does not have the kind.
+
+    A version that is not the stored one needs the conversion webhook of the kind's operator, which may be gone.
+    """
     try:
         return api.list(kind.api, kind.plural)
     except ApiError as error:
-        if error.status != 404:
-            raise
-    version = next(api.serves(kind.group, kind.plural), None)
-    return [] if version is None else api.list(version, kind.plural)
+        failed = error
+    others = [version for version in api.serves(kind.group, kind.plural) if version != kind.api] if kind.group else []
+    for version in others:
+        try:
+            return api.list(version, kind.plural)
+        except ApiError as error:
+            failed = error
+    if failed.status == 404 and not others:
+        return []
+    raise failed
 
 
 def _is_graph(name: str, stack: str) -> bool:

@@ -22,6 +22,8 @@ from rehearsal.simulator.values import Props
 Origin = Literal["program", "seed", "service"]
 Key = tuple[str, str, str]
 """kind (type token), scope (a Kubernetes cluster, or empty for Google Cloud), id."""
+Seats = dict[tuple[str, str], int]
+"""Nodes by node pool and role."""
 
 
 class ApiError(Exception):
@@ -43,6 +45,8 @@ class CloudResource:
     """The owner, with which this object is deleted."""
     applied: dict[str, dict[tuple[str, ...], Any]] = field(default_factory=dict[str, dict[tuple[str, ...], Any]])
     """Kubernetes: fields that are not owned by the creator, by field manager (`patches.py`)."""
+    fixed: Props = field(default_factory=dict[str, Any])
+    """Kubernetes: what its controllers do not change after its creation (`graph_admission.py`)."""
     dying: bool = False
     """Kubernetes: its deletion was requested, and a finalizer blocks it (`finalizers.py`)."""
     born: int = 0
@@ -80,7 +84,7 @@ class Checkpoint:
     """What existed at one moment."""
 
     resources: dict[Key, CloudResource]
-    seats: dict[Key, dict[str, int]]
+    seats: dict[Key, Seats]
     made: Counter[Key]
 
 
@@ -98,10 +102,12 @@ class CloudState:
     """Ids of clusters whose control plane does not answer."""
     cordoned: dict[str, int] = field(default_factory=dict[str, int])
     """Number of cordoned nodes (`kubectl cordon`) by node pool id."""
+    stopped: set[str] = field(default_factory=set[str])
+    """Ids of Helm releases whose pods do not run (`kubectl scale --replicas=0`)."""
     fabric: dict[str, float] = field(default_factory=dict[str, float])
     """GB/s of NVLink by node pool id, if it is not that of a healthy one."""
-    seats: dict[Key, dict[str, int]] = field(default_factory=dict["Key", "dict[str, int]"], repr=False)
-    """Nodes of each graph's pods, by node pool."""
+    seats: dict[Key, Seats] = field(default_factory=dict["Key", "Seats"], repr=False)
+    """Nodes of each graph's pods."""
     shown: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """The last warning event on a Job, by id: what Pulumi shows of one that succeeds (P4)."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)

@@ -141,6 +141,27 @@ def test_a_kind_that_is_served_in_another_version_is_waited_for(state: Site, bar
     until(lambda: bool(released(state)))
 
 
+def test_a_version_that_nobody_converts_any_more_is_asked_for_in_the_one_that_is_stored(state: Site) -> None:
+    """Dynamo 1.5 stores graphs as v1beta1; with the platform gone v1alpha1 is not answered."""
+    asked_first, stored = (
+        PATHS["dynamographdeployments"],
+        PATHS["dynamographdeployments"].replace("v1alpha1", "v1beta1"),
+    )
+    versions = [{"groupVersion": "nvidia.com/v1alpha1"}, {"groupVersion": "nvidia.com/v1beta1"}]
+    state.cluster.more["/apis/nvidia.com"] = {"versions": versions}
+    state.cluster.more["/apis/nvidia.com/v1beta1"] = {"resources": [{"name": "dynamographdeployments"}]}
+    state.cluster.more["/apis/nvidia.com/v1alpha1"] = {"resources": [{"name": "dynamographdeployments"}]}
+    state.cluster.more[stored] = {"items": [named("r1-abcd")]}
+    state.cluster.refuse = lambda request: (500, "conversion webhook failed") if request.path == asked_first else None
+    barrier = state.process(package.command(str(state.folder / "config")))
+    delete(state)
+    until(lambda: sum(request.path == stored for request in state.cluster.asked) > 3)
+    assert released(state) == []
+    state.cluster.more[stored] = {"items": []}
+    until(lambda: bool(released(state)))
+    assert "dynamographdeployments/r1-abcd" in state.stop(barrier).log
+
+
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_an_api_that_does_not_answer_never_looks_empty(
     state: Site, barrier: subprocess.Popen[str], status: int

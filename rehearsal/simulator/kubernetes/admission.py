@@ -11,7 +11,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Failure
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import Props, has_unknown, items, mapping, text
-from rehearsal.simulator.workloads import kai, remains, serving
+from rehearsal.simulator.workloads import graph_admission, kai, remains, serving
 from rehearsal.simulator.workloads.nics import DEVICE_NETWORK, PARAM_SET
 
 COMPUTE_DOMAIN = serving.COMPUTE_DOMAIN
@@ -99,6 +99,8 @@ def at_update(state: CloudState, resource: CloudResource, inputs: Props, _previe
             f'ComputeDomain.resource.nvidia.com "{name}" is invalid: spec: Invalid value: "object": '
             "A computeDomain.spec is immutable"
         )
+    if resource.kind == serving.GRAPH and not has_unknown(inputs):
+        graph_admission.at_update(state, resource, inputs)
     if resource.kind in rights.BINDINGS:
         rights.refuse_binding(state, resource.scope, inputs)
 
@@ -156,6 +158,7 @@ def _param_set(state: CloudState, cluster: str, inputs: Props) -> None:
 
 
 _AT_CREATE: dict[str, Callable[[CloudState, str, Props], None]] = {
+    serving.GRAPH: graph_admission.at_create,
     COMPUTE_DOMAIN: _compute_domain,
     serving.QUEUE: _queue,
     PARAM_SET: _param_set,

@@ -7,12 +7,14 @@ import base64
 from rehearsal.simulator.kubernetes import finalizers, jobs, nodes
 from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, mapping, text
-from rehearsal.simulator.workloads import graph_status, kai, remains, serving
+from rehearsal.simulator.workloads import graph_admission, graph_parts, graph_status, kai, remains, serving
 
 
 def made(state: CloudState, resource: CloudResource) -> None:
     """Effects of controllers on a new object; `NotReadyError` for a Job that fails."""
     if resource.kind == serving.GRAPH:
+        resource.fixed = graph_admission.made_with(resource.outputs)
+        graph_parts.make(state, resource)
         resource.outputs["status"] = graph_status.after_create(state, resource)
     if resource.kind == jobs.JOB:
         jobs.run(state, resource)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rehearsal.simulator import sdk_schema
@@ -24,6 +25,7 @@ RELEASE = serving.RELEASE
 early = serving.early
 CRD = crds.CRD
 _HOOK_QUEUES = ("dynamo-default", "dynamo")
+_SECRET = "kubernetes:core/v1:Secret"
 _LEASE = "kubernetes:coordination.k8s.io/v1:Lease"
 
 
@@ -169,10 +171,21 @@ def install(state: CloudState, release: CloudResource) -> None:
     if chart == platforms.CHART:
         # R13: the operator's own, never deleted.
         _extra(state, release, _LEASE, "kube-system/dynamo.nvidia.com")
+        for kind, name in _left_behind(version, values):
+            _extra(state, release, kind, f"{text(release.outputs, 'namespace')}/{name}")
         if _makes_queues(state, release.scope, release.inputs, version):
             # Created by hooks of the chart, so Helm never deletes them.
             for name in _HOOK_QUEUES:
                 _extra(state, release, serving.QUEUE, name)
+
+
+def _left_behind(version: str, values: Props) -> Iterator[tuple[str, str]]:
+    """What operators make in the platform's namespace for themselves (N17, M15)."""
+    if not early(version):
+        yield _SECRET, "mpi-run-ssh-secret"
+        yield _SECRET, "webhook-server-cert"
+        if platforms.installs(version, values, "grove"):
+            yield _LEASE, "grove-operator-leader-election"
 
 
 def _grove_of(chart: str, version: str, values: Props) -> str:
@@ -208,7 +221,7 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
             kai.refuse_hook(state, cluster, brought)
     if chart == "dynamo-platform":
         _platform_needs(state, cluster, inputs, upgraded)
-        volumes.refuse(state, cluster, inputs, upgraded)
+        volumes.refuse(state, cluster, inputs, version, upgraded)
     if chart == "nvidia-dra-driver-gpu":
         namespace = text(inputs, "namespace")
         quotas = state.find("kubernetes:core/v1:ResourceQuota", scope=cluster)
@@ -221,8 +234,11 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
 
 def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
     _, version = chart_of(inputs)
+    platform, values = platforms.of(version), mapping(inputs, "values")
+    _refuse_values(version, values)
+    _refuse_kinds(state, cluster, version, values)
     if not _applies_crds(version, inputs):
-        missing = [kind for kind in platforms.of(version).kinds if not crds.serves(state, cluster, *kind)]
+        missing = [kind for kind in platform.kinds if not crds.serves(state, cluster, *kind)]
         if missing:
             names = ", ".join(kind for _, kind in missing)
             first = "dynamo-crds comes first" if early(version) else "upgradeCRD is off, so that they come first"
@@ -239,7 +255,44 @@ def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: Cl
         raise ApiError(reason)
     if early(version):
         _ssh_key(state, cluster, inputs)
-    chart_images.refuse_unrecognized(version, mapping(inputs, "values"))
+    chart_images.refuse_unrecognized(version, values)
+
+
+def _refuse_values(version: str, values: Props) -> None:
+    """Values on which the templates of a release fail (read: templates/validate-values.yaml)."""
+    for path in platforms.removed_values(version, values):
+        raise ApiError(
+            f"execution error at (dynamo-platform/templates/validate-values.yaml): '{path}' has been removed "
+            f"(dynamo-platform {version})"
+        )
+    both = all(platforms.installs(version, values, part) for part in (kai.CHART, "grove"))
+    grace = mapping(values, "kai-scheduler.scheduler.args").get("default-staleness-grace-period")
+    if both and platforms.of(version).gang_priority and grace != "-1s":
+        raise ApiError(
+            "execution error at (dynamo-platform/templates/validate-values.yaml): bundled KAI Scheduler must disable "
+            'stale PodGroup eviction: kai-scheduler.scheduler.args.default-staleness-grace-period: "-1s"'
+        )
+
+
+def _refuse_kinds(state: CloudState, cluster: str, version: str, values: Props) -> None:
+    """Kinds that another release has left: neither was run, both are known not to be supported.
+
+    Helm leaves an older Grove's as they are (see `crds`). An older Dynamo would have to take versions away in which
+    objects are stored, which the API server refuses (`status.storedVersions`), or the storage version back.
+    """
+    found = crds.dynamo(state, cluster)
+    if found and platforms.minor(found) > platforms.minor(version):
+        raise ApiError(
+            f"the Dynamo operator {version} does not start: the CRDs are of Dynamo {found}, which is newer; delete "
+            f"them: kubectl delete crd {crds.name_of(*platforms.of(found).kinds[0])} and the others of nvidia.com"
+        )
+    grove = _grove_of(platforms.CHART, version, values)
+    left = crds.release_of(state, cluster, *platforms.GROVES[0][1][0])
+    if grove and left and left != grove and not _replaces_kinds(grove, values):
+        raise ApiError(
+            f"Grove {grove} finds the CRDs of Grove {left}, which Helm does not change; delete them: kubectl delete "
+            f"crd {' '.join(crds.name_of(*kind) for kind in platforms.grove_kinds(left))}"
+        )
 
 
 def _ssh_key(state: CloudState, cluster: str, inputs: Props) -> None:

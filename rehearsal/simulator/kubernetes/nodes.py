@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from rehearsal.simulator.gcp.rules import MACHINE_A4X, NODE_POOL, short
 from rehearsal.simulator.kubernetes import pods
-from rehearsal.simulator.state import CloudResource, CloudState, Key
+from rehearsal.simulator.state import CloudResource, CloudState, Key, Seats
 from rehearsal.simulator.values import Props, items, text
-from rehearsal.simulator.workloads import serving
+from rehearsal.simulator.workloads import kai, rolls, serving
 from rehearsal.simulator.workloads.serving import Role
 
 TAINTS = (("kubernetes.io/arch", "arm64"), ("nvidia.com/gpu", "present"))
@@ -30,26 +29,49 @@ def shortages(
 ) -> Iterator[str]:
     """The pools with fewer free nodes than a graph wants, or would want with `replicas` of its roles."""
     what = serving.display_name(graph)
-    has = _seats(state, cluster).get(serving.key_of(graph, cluster), {})
-    for name, nodes in _wanted(state, cluster, graph, replicas or {}).items():
+    seats = _seats(state, cluster)
+    has = seats.get(serving.key_of(graph, cluster), {})
+    wanted = _wanted(state, cluster, graph, replicas or {})
+    for name in dict.fromkeys(pool for pool, _ in wanted):
         pool = _pool(state, cluster, name)
-        if pool is not None and has.get(name, 0) < nodes:
+        mine = {seat: count for seat, count in wanted.items() if seat[0] == name}
+        if pool is None or all(has.get(seat, 0) >= count for seat, count in mine.items()):
+            continue
+        size, total = serving.pool_size(pool), sum(mine.values())
+        others = sum(sum(_of_pool(its, name)) for key, its in seats.items() if key != serving.key_of(graph, cluster))
+        free = max(sum(_of_pool(has, name)), size - others - state.cordoned.get(pool.id, 0))
+        gang = sum(_of_pool(_gang(state, cluster, graph), name))
+        if not any(_of_pool(has, name)) and gang:
+            # M3, N4
             yield (
-                f"{what} stays pending: {nodes} GPU nodes wanted in node pool {name}, {has.get(name, 0)} of "
-                f"{serving.pool_size(pool)} are free"
+                f"{what} stays pending: nothing starts: its gang has to get {gang} GPU nodes of node pool {name} at "
+                f"once, {free} of {size} are free"
             )
+        else:
+            yield f"{what} stays pending: {total} GPU nodes wanted in node pool {name}, {free} of {size} are free"
 
 
 def in_use(state: CloudState, cluster: str, pool: str) -> int:
     """Nodes of a pool that are used by pods of graphs."""
-    return sum(seats.get(pool, 0) for seats in _seats(state, cluster).values())
+    return sum(sum(_of_pool(seats, pool)) for seats in _seats(state, cluster).values())
+
+
+def running(state: CloudState, graph: CloudResource) -> dict[str, int]:
+    """Whole replicas of each GPU role of a graph that have their nodes."""
+    seats = _seats(state, graph.scope).get(graph.key, {})
+    found: dict[str, int] = {}
+    for role in serving.roles(graph.outputs):
+        if role.gpus:
+            nodes = sum(count for (_, name), count in seats.items() if name == role.name)
+            found[role.name] = nodes // role.nodes_of_replica
+    return found
 
 
 def rolled(state: CloudState, graph: CloudResource, before: Props) -> None:
-    """Release the nodes of a graph whose GPU pods a change recreates: cordoned nodes take no new ones."""
-    olds, news = _templates(before), _templates(graph.outputs)
-    if any(olds.get(name) != template for name, template in news.items()):
-        state.seats.pop(graph.key, None)
+    """Release the nodes of those GPU pods of a graph that a change recreates: cordoned nodes take no new ones."""
+    gone = rolls.rolled(state, graph.scope, before, graph.outputs)
+    seats = state.seats.get(graph.key, {})
+    state.seats[graph.key] = {seat: count for seat, count in seats.items() if seat[1] not in gone}
 
 
 def _placed(state: CloudState, cluster: str, role: Role, where: str) -> Iterator[str]:
@@ -96,47 +118,76 @@ def _matches(toleration: Props, key: str, value: str) -> bool:
     return text(toleration, "key") == key and text(toleration, "value") == value
 
 
-def _wanted(state: CloudState, cluster: str, graph: Props, replicas: Mapping[str, int]) -> dict[str, int]:
-    """GPU nodes that a graph needs for all its pods, by node pool; `replicas` instead of its own, by role.
+def _wanted(state: CloudState, cluster: str, graph: Props, replicas: Mapping[str, int]) -> Seats:
+    """GPU nodes that a graph needs for all its pods; `replicas` instead of its own, by role.
 
     Pods that name no pool, as the recipe's, may go to any A4X pool (read: NodeAffinity of kube-scheduler); here all of
     them go to the oldest.
     """
-    wanted: dict[str, int] = {}
+    wanted: Seats = {}
     for role in serving.roles(graph):
         chosen = pods.pools_of(role.pod)
         pools = [name for name in chosen if _pool(state, cluster, name) is not None]
         if not chosen:
             pools = _a4x_pools(state, cluster)
         if role.gpus and pools:
-            count = replace(role, replicas=replicas.get(role.name, role.replicas)).nodes
-            wanted[pools[0]] = wanted.get(pools[0], 0) + count
+            wanted[pools[0], role.name] = replace(role, replicas=replicas.get(role.name, role.replicas)).nodes
     return wanted
 
 
-def _seats(state: CloudState, cluster: str) -> dict[Key, dict[str, int]]:
-    """Nodes of each graph by pool: one round of the scheduler, which remembers the assignment."""
-    living = {graph.key: _wanted(state, cluster, graph.outputs, {}) for graph in serving.graphs(state, cluster)}
-    seats: dict[Key, dict[str, int]] = {key: {} for key in living}
-    for name in {pool for wanted in living.values() for pool in wanted}:
+def _gang(state: CloudState, cluster: str, graph: Props) -> Seats:
+    """GPU nodes that a graph gets at once or not at all; none if its pods start one by one.
+
+    M3, N3, N4: from 1.1 on all pods of as many replicas of each role as it says; of one if it does not say. Before, one
+    pod of each clique (R12).
+    """
+    platform, release = serving.platform(state, cluster), serving.operator(state, cluster)
+    if platform is None or release is None or not platform.whole_cliques or kai.installed(state, cluster) is None:
+        return {}
+    if not kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
+        return {}
+    least = {role.name: min(role.replicas, role.min_available or 1) for role in serving.roles(graph)}
+    return _wanted(state, cluster, graph, least)
+
+
+def _seats(state: CloudState, cluster: str) -> dict[Key, Seats]:
+    """Nodes of each graph: one round of the scheduler, which remembers the assignment."""
+    graphs = {graph.key: graph.outputs for graph in serving.graphs(state, cluster)}
+    living = {key: _wanted(state, cluster, graph, {}) for key, graph in graphs.items()}
+    seats: dict[Key, Seats] = {key: {} for key in living}
+    for name in {pool for wanted in living.values() for pool, _ in wanted}:
         pool = _pool(state, cluster, name)
         free = serving.pool_size(pool) if pool is not None else 0
         for key, wanted in living.items():
-            seats[key][name] = min(state.seats.get(key, {}).get(name, 0), wanted.get(name, 0), free)
-            free -= seats[key][name]
+            for seat in (seat for seat in wanted if seat[0] == name):
+                seats[key][seat] = min(state.seats.get(key, {}).get(seat, 0), wanted[seat], free)
+                free -= seats[key][seat]
         # Running pods stay on a cordoned node, new ones do not get it.
         free -= state.cordoned.get(pool.id, 0) if pool is not None else 0
         for key, wanted in living.items():
-            more = max(0, min(wanted.get(name, 0) - seats[key][name], free))
-            seats[key][name] += more
-            free -= more
+            gang = {seat: count for seat, count in _gang(state, cluster, graphs[key]).items() if seat[0] == name}
+            missing = {seat: max(0, count - seats[key][seat]) for seat, count in gang.items()}
+            if sum(missing.values()) > max(free, 0):
+                continue
+            for seat, count in missing.items():
+                seats[key][seat] += count
+                free -= count
+            for seat in (seat for seat in wanted if seat[0] == name):
+                # What is more than the gang starts a whole replica at a time.
+                each = _replica(graphs[key], seat[1]) if gang else 1
+                more = max(0, min(wanted[seat] - seats[key][seat], free)) // each * each
+                seats[key][seat] += more
+                free -= more
     state.seats = {**{key: value for key, value in state.seats.items() if key[1] != cluster}, **seats}
     return seats
 
 
-def _templates(graph: Props) -> dict[str, Any]:
-    """Pod templates of the GPU roles."""
-    return {role.name: role.template for role in serving.roles(graph) if role.gpus}
+def _replica(graph: Props, name: str) -> int:
+    return next(role.nodes_of_replica for role in serving.roles(graph) if role.name == name)
+
+
+def _of_pool(seats: Seats, pool: str) -> list[int]:
+    return [count for (name, _), count in seats.items() if name == pool]
 
 
 def _a4x_pools(state: CloudState, cluster: str) -> list[str]:

@@ -21,7 +21,7 @@ from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.service import Difference, Failure, Service
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
 from rehearsal.simulator.values import UNKNOWN, Props, Unknown, changes, has_unknown, items, mapping, text
-from rehearsal.simulator.workloads import graphs, remains
+from rehearsal.simulator.workloads import graph_admission, graphs, remains
 
 _AUTONAMED = "pulumi.com/autonamed"
 _UNREACHABLE = "configured Kubernetes cluster is unreachable"
@@ -180,10 +180,18 @@ class Kubernetes(Service):
         if resource is None:
             resource = self._make(graphs.stored(call.kind), cluster, inputs, call.urn)
         else:
-            patches.take_over(resource, inputs, call.urn)
+            self._take_over(resource, inputs, call.urn)
         controllers.written(self.state, resource)
         waiting.refuse_unready(id_, resource.outputs)
         return id_, resource.outputs
+
+    def _take_over(self, resource: CloudResource, inputs: Props, urn: str) -> None:
+        if resource.kind == graphs.GRAPH:
+            before = resource.outputs
+            graph_admission.at_update(self.state, resource, inputs)
+            resource.outputs = graphs.in_version(before, graphs.version_of(inputs))
+            inputs = graph_admission.damaged(inputs, before)
+        patches.take_over(resource, inputs, urn)
 
     def _upserts(self, call: Call) -> bool:
         """Whether the provider adopts existing objects (its option `upsertExistingObjects`)."""
@@ -247,6 +255,8 @@ class Kubernetes(Service):
         if call.kind == helm.RELEASE:
             return helm.update(self.state, resource, inputs, call.preview)
         admission.at_update(self.state, resource, inputs, call.preview)
+        if resource.kind == graphs.GRAPH:
+            inputs = graph_admission.damaged(inputs, resource.outputs)
         patches.refuse_conflicts(resource, patches.MAKER, dict(patches.leaves(inputs)))
         outputs = patches.keep(resource, self._outputs(inputs, resource))
         if not call.preview:

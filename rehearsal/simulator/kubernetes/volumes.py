@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rehearsal.simulator.gcp import keys
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState
-from rehearsal.simulator.values import Props, dig, mapping, text
+from rehearsal.simulator.values import Props, mapping, text
+from rehearsal.simulator.workloads import platforms
 
 _STORAGE_CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
 _KEY = "disk-encryption-kms-key"
@@ -14,10 +15,10 @@ _OF_GKE = ("standard", "standard-rwo", "premium-rwo")
 """Classes that every cluster has (GKE: "Persistent volumes and dynamic provisioning")."""
 
 
-def refuse(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
+def refuse(state: CloudState, cluster: str, inputs: Props, version: str, upgraded: CloudResource | None) -> None:
     """Raise `ApiError` if the platform's volumes would not be made, or would have to change their class."""
     for path in _CLASSES:
-        if dig(inputs, f"values.{path.split('.')[1]}.enabled") is False:
+        if not platforms.installs(version, mapping(inputs, "values"), path.split(".")[1]):
             continue
         name = text(inputs, path)
         if upgraded is not None and text(upgraded.inputs, path) != name:

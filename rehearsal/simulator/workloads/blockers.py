@@ -12,9 +12,11 @@ from typing import TypeAlias
 
 from rehearsal.simulator.kubernetes import nodes, pod_security, pods
 from rehearsal.simulator.state import CloudState
-from rehearsal.simulator.values import Props, text
+from rehearsal.simulator.values import Props, mapping, text
 from rehearsal.simulator.workloads import (
     bucket_access,
+    graph_admission,
+    graphs,
     kai,
     nats_login,
     nics,
@@ -54,6 +56,11 @@ def _grove(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     release = serving.operator(state, cluster)
     if release is not None and not serving.runs_grove(state, cluster):
         yield f"{serving.display_name(graph)} stays pending: no Grove runs in the cluster"
+    elif release is not None and not platforms.uses(
+        serving.version_of(release), mapping(release.inputs, "values"), "grove"
+    ):
+        # Read: without it the operator makes no PodCliqueSet.
+        yield f"{serving.display_name(graph)} stays pending: value global.grove.enabled is off"
 
 
 def _pod_specs(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
@@ -70,7 +77,10 @@ def _second_of_its_name(state: CloudState, cluster: str, graph: Props) -> Iterat
         )
 
 
-def _names(_state: CloudState, _cluster: str, graph: Props) -> Iterator[str]:
+def _names(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
+    running = serving.platform(state, cluster)
+    if running is not None and running.shortens_names:
+        return
     for role in serving.roles(graph):
         yield from _name_fits(serving.display_name(graph), text(graph, "metadata.name"), role)
 
@@ -102,15 +112,15 @@ def _queue(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 def _scheduler(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     release = serving.operator(state, cluster)
     if release is not None and kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
-        for reason in kai.blockers(state, cluster, graph):
+        needed = platforms.of_release(release).kai_from
+        for reason in (*kai.too_old(state, cluster, needed), *kai.blockers(state, cluster, graph)):
             yield f"{serving.display_name(graph)} stays pending: {reason}"
 
 
 def _priority_class(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     classes = serving.priority_classes(state, cluster)
     for role in serving.roles(graph):
-        priority = text(role.pod, "priorityClassName")
-        if priority and priority not in classes:
+        for priority in {text(role.pod, "priorityClassName"), graphs.gang_priority(graph)} - {"", *classes}:
             yield (
                 f"{serving.display_name(graph)}, {role.name}: no PriorityClass with name {priority} was found; has KAI "
                 "been installed?"
@@ -141,7 +151,7 @@ def _named(judge: Judge) -> Judge:
     return reasons
 
 
-REFUSED_BY_OPERATORS: tuple[Judge, ...] = (_names, _queue, _named(_pod_specs))
+REFUSED_BY_OPERATORS: tuple[Judge, ...] = (_names, _queue, _named(_pod_specs), graph_admission.changed_cliques)
 REFUSED_TO_PODS: tuple[Judge, ...] = (
     _operator,
     _grove,

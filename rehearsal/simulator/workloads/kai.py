@@ -16,7 +16,7 @@ from rehearsal.simulator.kubernetes.custom_kinds import KAI_CONFIG, KAI_CRDS, KU
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.state import ApiError, CloudResource, CloudState, now
 from rehearsal.simulator.values import Props, dig, items, mapping, text
-from rehearsal.simulator.workloads import graphs, platforms, traffic
+from rehearsal.simulator.workloads import graphs, platforms, serving, traffic
 
 CHART = "kai-scheduler"
 SCHEDULER = "kai-scheduler"
@@ -163,7 +163,7 @@ def operator_uses(state: CloudState, cluster: str, version: str, platform: Props
 
     From 1.0 on a value decides; the operator of 0.7 does if KAI's API group is served in the cluster.
     """
-    if version.startswith("0."):
+    if not platforms.of(version).global_switches:
         return state.get(_CRD, "queues.scheduling.run.ai", cluster) is not None
     return platforms.uses(version, mapping(platform, "values"), CHART)
 
@@ -390,6 +390,21 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     minor, claims = _minor(state, cluster), any(items(role.pod, "resourceClaims") for role in roles)
     if claims and minor >= _BINDING_MINOR and not kai.traits.binds_claims:
         yield f"KAI {kai.version} may not write resourceclaims/binding: no pod with a claim is bound on 1.{minor}"
+
+
+def too_old(state: CloudState, cluster: str, first: tuple[int, int, int]) -> Iterator[str]:
+    """A KAI below the first release that the platform's table of compatible releases has (read; not run)."""
+    found = installed(state, cluster)
+    if found is not None and _parsed(found[1].version)[:3] < first:
+        yield f"KAI {found[1].version} is older than {'.'.join(map(str, first))}, the first that this Dynamo supports"
+
+
+def rank(state: CloudState, cluster: str, graph: Props) -> str:
+    """The priority class by which KAI ranks a graph's gangs; `train` is preemptible (V8, N3)."""
+    running = serving.platform(state, cluster)
+    pods = [text(role.pod, "priorityClassName") for role in graphs.roles(graph)]
+    of_gang = running is not None and running.gang_priority
+    return (graphs.gang_priority(graph) if of_gang else next(filter(None, pods), "")) or _PRIORITIES[0]
 
 
 def _never_scheduled(state: CloudState, cluster: str, kai: Kai) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rehearsal.simulator.kubernetes import rights
-from rehearsal.simulator.state import CloudState
+from rehearsal.simulator.state import CloudResource, CloudState
 from rehearsal.simulator.values import Props, items, mapping, text
 from rehearsal.simulator.workloads import platforms, serving
 
@@ -41,15 +41,14 @@ def restart(state: CloudState, cluster: str) -> list[Rolled]:
 
     Its index of pull secrets is empty when it starts: it writes every pod template without the secrets in the index,
     and a minute later with them. Each difference rolls the role (R5; seen on 0.7.0 and 1.0.1). Later releases wait for
-    the index, and there only a secret that is newer than the graph makes a difference (N8), which is not modelled.
+    the index, and there only a secret that is newer than the graph makes a difference (N8, M6).
     """
-    if _version(state, cluster) >= (1, 1):
-        return []
+    waits = _version(state, cluster) >= (1, 1)
     return [
         Rolled(graph.id, role.name)
         for graph in serving.graphs(state, cluster)
         for role in serving.roles(graph.outputs)
-        if _found_by_itself(state, cluster, graph.outputs, role) - _named(role)
+        if _found_by_itself(state, graph, role, newer=waits) - _named(role)
     ]
 
 
@@ -108,19 +107,23 @@ def _named(role: serving.Role) -> set[str]:
     return {text(secret, "name") for secret in items(role.pod, "imagePullSecrets")}
 
 
-def _found_by_itself(state: CloudState, cluster: str, graph: Props, role: serving.Role) -> set[str]:
-    """Pull secrets that the operator discovers for a role by the registry of its image."""
-    # Later releases read the annotation only from the pod template (M6).
-    switch = role.annotations.get(SWITCH)
+def _found_by_itself(state: CloudState, graph: CloudResource, role: serving.Role, *, newer: bool) -> set[str]:
+    """Pull secrets that the operator discovers for a role by the registry of its image; with `newer` only those that
+    are younger than the graph.
+    """
+    running = serving.platform(state, graph.scope)
+    in_pod = running is not None and running.reads_pod_switch
+    switch = (mapping(role.metadata, "annotations") if in_pod else role.annotations).get(SWITCH)
     if str(switch).lower() == "true":
         return set()
     registry = _registry(text(role.main, "image"))
-    namespace = text(graph, "metadata.namespace")
-    secrets = state.find("kubernetes:core/v1:Secret", scope=cluster)
+    namespace = text(graph.outputs, "metadata.namespace")
     return {
         text(secret.outputs, "metadata.name")
-        for secret in secrets
-        if text(secret.outputs, "metadata.namespace") == namespace and registry in _registries(secret.outputs)
+        for secret in state.find("kubernetes:core/v1:Secret", scope=graph.scope)
+        if text(secret.outputs, "metadata.namespace") == namespace
+        and registry in _registries(secret.outputs)
+        and (secret.born > graph.born or not newer)
     }
 
 

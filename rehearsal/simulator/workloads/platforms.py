@@ -71,8 +71,12 @@ class Platform:
     """N7, M5: workers have the component type `prefill` or `decode`; before, `worker`."""
     whole_cliques: bool = False
     """M3, N3: a gang has all pods of a clique; before, one (R12)."""
+    fixes_components: bool = False
+    """N19: the webhook refuses other components, another framework, and multinode added or removed."""
     judges_images: bool = False
     """Whether every component needs the runtime's release (read)."""
+    reads_pod_switch: bool = False
+    """M6: the annotation that turns the discovery of pull secrets off is read from the pod template."""
     gang_priority: bool = False
     """N3: Grove makes the PodGroups itself, and the pods' priority class does not count."""
     one_worker_hash: bool = False
@@ -103,6 +107,8 @@ _1_2 = replace(
     versions=(V1ALPHA1, V1BETA1),
     renamed_nats=True,
     component_types=True,
+    fixes_components=True,
+    reads_pod_switch=True,
     shortens_names=True,
 )
 _1_4 = replace(
@@ -128,7 +134,7 @@ PLATFORMS: Final = (_EARLY, _1_0, _1_1, _1_2, _1_4, _1_5)
 
 GROVES: Final[tuple[tuple[str, tuple[Kind, ...]], ...]] = (
     ("0.1.0-alpha.3", _GROVE),
-    ("0.1.0-alpha.6", (*_GROVE, ("grove.io/v1alpha1", "ClusterTopology"))),
+    ("0.1.0-alpha.8", (*_GROVE, ("grove.io/v1alpha1", "ClusterTopology"))),
     ("0.1.0-alpha.12", (*_GROVE, ("grove.io/v1alpha1", "ClusterTopologyBinding"))),
 )
 """Kinds of Grove from a release on."""
@@ -178,8 +184,10 @@ def installs(version: str, values: Props, part: str) -> bool:
 
 
 def uses(version: str, values: Props, part: str) -> bool:
-    """Whether the operator of a release from 1.0 on works with `grove` or `kai-scheduler`."""
-    return installs(version, values, part) or mapping(values, f"global.{part}").get("enabled") is True
+    """Whether the operator of a release works with `grove` or `kai-scheduler`; before 1.0 it looks for them itself."""
+    if not of(version).global_switches or installs(version, values, part):
+        return True
+    return mapping(values, f"global.{part}").get("enabled") is True
 
 
 def grove_kinds(version: str) -> tuple[Kind, ...]:

@@ -37,11 +37,13 @@ def users_of_pool(state: CloudState, cluster: str, pool: str) -> list[str]:
     ]
 
 
-def operator(state: CloudState, cluster: str) -> CloudResource | None:
-    """The release that runs the Dynamo operator."""
+def operator(state: CloudState, cluster: str, *, stopped: bool = False) -> CloudResource | None:
+    """The release that runs the Dynamo operator; with `stopped` also if its pods are scaled to none."""
     for release in state.find(RELEASE, scope=cluster):
         runs = dig(release.inputs, "values.dynamo-operator.enabled") is not False
-        if runs and text(release.outputs, "status.chart") == platforms.CHART:
+        if not runs or text(release.outputs, "status.chart") != platforms.CHART:
+            continue
+        if stopped or release.id not in state.stopped:
             return release
     return None
 
