@@ -188,11 +188,6 @@ class Layout:
         return self.nodes * A4X.gpus
 
     @property
-    def deepep(self) -> bool:
-        """Whether a role sends tokens to its experts through DeepEP."""
-        return any(self.arguments(role).get("moe-a2a-backend") == "deepep" for role in WORKER_ROLES)
-
-    @property
     def shape(self) -> str:
         """Replicas and nodes per replica, abbreviated; a different shape is a different graph."""
         return "-".join(f"{w.replicas}x{w.nodes_per_replica}{role[0]}" for role, w in self.file.roles.items())

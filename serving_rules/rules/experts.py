@@ -296,5 +296,5 @@ def deepep_image(layout: Layout, profile: DynamoProfile, key: str, *, own_image:
         None,
         f"layout {layout.name} needs DeepEP, and the image of Dynamo {profile.version} has none for GB200",
         f"set an image of your own with DeepEP (built with {_BUILD}), or choose a layout without it, or Dynamo {last}: "
-        "the last release whose image, with CUDA 12.9, has it",
+        "the last release whose image has CUDA 12.9, for which there is one",
     )

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from reference import gke, kai, naming
-from reference.dynamo import PROFILES, REFUSED
+from reference.dynamo import PROFILES, REFUSED, DynamoProfile
 from reference.machines import A4X
 from serving_rules import arguments, estimate, layout, rules
+from serving_rules.rules import experts
 from settings.checks import (
     encryption,
     identities,
@@ -68,7 +69,10 @@ def warnings(settings: Settings) -> list[str]:
     found.append(vulnerabilities.warning(settings))
     for i, stack in enumerate(settings.stacks):
         own = settings.profile_of(stack)
-        found += rules.warnings(layout.resolve(stack.layout, own, stack.overrides, _overrides(i)), own)
+        chosen = layout.resolve(stack.layout, own, stack.overrides, _overrides(i))
+        found += rules.warnings(chosen, own)
+        if isinstance(said := _deepep(chosen, own, stack, i), str):
+            found.append(said)
     return [warning for warning in dict.fromkeys(found) if warning]
 
 
@@ -260,11 +264,18 @@ def _stack_layouts(settings: Settings) -> Iterator[Problem]:
         if not known:
             continue
         profile = settings.profile_of(stack)
-        found = rules.check(chosen.overridden(stack.overrides, _overrides(i)).adapted(profile), profile)
+        chosen = chosen.overridden(stack.overrides, _overrides(i)).adapted(profile)
+        if isinstance(lacking := _deepep(chosen, profile, stack, i), Problem):
+            yield lacking
+        found = rules.check(chosen, profile)
         # Two stacks with one layout report its problems once.
         new = [problem for problem in found if problem not in reported]
         reported += new
         yield from new
+
+
+def _deepep(chosen: layout.Layout, profile: DynamoProfile, stack: Stack, index: int) -> Problem | str | None:
+    return experts.deepep_image(chosen, profile, f"stacks[{index}].image", own_image=stack.image is not None)
 
 
 def _stack_domains(settings: Settings) -> Iterator[Problem]:

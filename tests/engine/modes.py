@@ -13,6 +13,7 @@ from typing import Any
 
 from reference.dynamo import PROFILES
 from serving_rules import layout
+from serving_rules.rules import experts
 from tests import stacks
 
 VALUES: dict[str, tuple[str, ...]] = {
@@ -51,7 +52,7 @@ class Modes:
         shipped = stacks.config(self.environment)
         [domain], [stack] = shipped["dynamo-a4x:domains"], shipped["dynamo-a4x:stacks"]
         stack = {**stack, "name": "r1", "layout": self.layout}
-        if layout.load(self.layout).deepep and not PROFILES[self.dynamo].deepep_in_image:
+        if experts.deepep_image(layout.load(self.layout), PROFILES[self.dynamo], "image", own_image=False):
             stack["image"] = OWN_IMAGE
         return {
             "dynamo-a4x:domains": [{**domain, "nodes": 18}],
