@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reference.dynamo import PROFILES, REFUSED
+from tests import graphs
 from tests.recorder import ROOT, Recording, run_program
 
 TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
@@ -136,3 +137,19 @@ def test_a_preview_says_what_each_stack_will_be() -> None:
     assert "168 of 199 GB weights a GPU" in said
     assert "84.00 an hour at 10.5 a GPU hour" in said
     assert "8 GPUs" not in "\n".join(str(entry) for entry in run_program("dev").logs)
+
+
+@pytest.mark.parametrize(("sglang", "kept"), [(None, True), ("0.5.9", False), ("0.5.18", False)])
+def test_a_stack_with_an_image_of_its_own_gets_the_arguments_of_its_sglang(sglang: str | None, kept: bool) -> None:
+    stack = {"name": "r1-1p1d", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0", "image": "example.com/own:1"}
+    recording = run_program("dev", config={"stacks": [stack if sglang is None else {**stack, "sglang": sglang}]})
+    assert ("prefill-round-robin-balance" in str(_arguments(recording, "decode")["data"])) is kept
+
+
+def test_an_image_of_ones_own_is_said_to_have_the_release_of_the_platform_where_that_is_asked() -> None:
+    stack = {"name": "r1", "layout": "deepseek-r1-fp8-1p1d", "domain": "a4x-0", "image": "example.com/own:latest"}
+    for version, profile in PROFILES.items():
+        dynamo = {"mode": "create", "version": version}
+        components = graphs.recorded(run_program("dev", config={"stacks": [stack], "dynamo": dynamo}))
+        said = {component.runtime_version for component in components.values()}
+        assert said == ({version} if profile.runtime_version else {None})
