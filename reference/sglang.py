@@ -25,8 +25,9 @@ class Migration:
     """Replacement variables."""
 
 
-Kernels = Mapping[str, tuple[str | None, ...]]
-"""Kinds of quantized weights by the expert kernels (`moe-runner-backend`) that run them; None: not said."""
+Kernels = Mapping[str, tuple[str, ...]]
+"""Kinds of quantized weights by the expert kernels (`moe-runner-backend`) that run them. Where a layout names none, the
+model's files decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +81,12 @@ _BALANCE_0_5_4: Final = (*_BALANCE, "elasticity_aware")
 _BALANCE_0_5_10: Final = (*_BALANCE_0_5_4, "elasticity_aware_hierarchical")
 
 _TRTLLM: Final = ("fp8", "modelopt_fp8", "modelopt_fp4")
-_TRTLLM_0_5_8: Final = (*_TRTLLM, "compressed-tensors", None)
-_CUTLASS: Final = ("modelopt_fp8", "modelopt_fp4", None)
+_TRTLLM_0_5_8: Final = (*_TRTLLM, "compressed-tensors")
+_CUTLASS: Final = ("modelopt_fp8", "modelopt_fp4")
 # From 0.5.9 on mxfp8 goes with every kernel: SGLang replaces one that cannot run it.
 _TRTLLM_0_5_10: Final = ("mxfp8", "modelopt_mixed", *_TRTLLM_0_5_8)
 _CUTLASS_0_5_10: Final = ("mxfp8", "modelopt_mixed", *_CUTLASS)
-_ROUTED: Final = ("fp8", "mxfp8", None)
+_ROUTED: Final = ("fp8", "mxfp8")
 _TRTLLM_0_5_14: Final = (*_TRTLLM_0_5_10, "nvfp4_online")
 _ROUTED_0_5_14: Final = (*_ROUTED, "modelopt_fp4", "nvfp4_online")
 _NEWEST: Final[Kernels] = {

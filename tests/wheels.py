@@ -1,12 +1,17 @@
-"""NVIDIA's own wheels of Dynamo, fetched once into the project's cache (`DYNAMO_A4X_CACHE`)."""
+"""The released wheels of Dynamo and of SGLang, fetched once into the project's cache (`DYNAMO_A4X_CACHE`)."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -14,6 +19,8 @@ from typing import Final
 import pytest
 
 from rehearsal.engine import cache_folder
+from serving_rules import arguments
+from tools import sglang_arguments
 
 # The wheels alone, and what their frontend and mocker import: 1.6.1 also wants a simulator that is on no public index.
 NEEDS: Final = (
@@ -27,6 +34,8 @@ NEEDS: Final = (
     "uvloop==0.23.0",
 )
 INSTALL_SECONDS: Final = 600
+NO_NETWORK: Final = re.compile(r"Retrying|timed out|from versions: none")
+"""What pip says when it cannot reach an index, or has none."""
 
 
 def of_dynamo(release: str) -> str:
@@ -59,4 +68,33 @@ def _installed(name: str, *packages: str, whole: bool) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
             pytest.skip(f"pip cannot fetch {', '.join(packages)}: {ran.stderr.strip()[-400:]}")
         partial.rename(folder)
+    return folder
+
+
+@cache
+def of_sglang(release: str, files: re.Pattern[str]) -> Path:
+    """The folder with those of a release's `files` that its wheel has: the one that its catalog was made from.
+
+    The test is skipped where the wheel cannot be fetched.
+    """
+    folder = cache_folder() / f"sglang-{release}-{hashlib.sha256(files.pattern.encode()).hexdigest()[:8]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "sglang.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            try:
+                wheel = sglang_arguments.download(f"sglang=={release}", Path(temporary))
+            except subprocess.CalledProcessError as error:
+                if NO_NETWORK.search(error.stderr):
+                    pytest.skip(f"no network, so no SGLang {release}: {error.stderr.strip()[-300:]}")
+                raise AssertionError(error.stderr) from error
+            header = json.loads((arguments.CATALOG / f"sglang-{release}.json").read_text(encoding="utf-8"))["header"]
+            found = {"wheel": wheel.name, "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+            assert found == header, "not the wheel that the catalog was made from"
+            extracted = Path(temporary) / "files"
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(extracted, [name for name in archive.namelist() if files.fullmatch(name)])
+            extracted.rename(folder)
     return folder

@@ -183,16 +183,15 @@ def experts_divide(context: Context) -> Iterator[Problem]:
 def expert_kernels_suit_the_weights(context: Context) -> Iterator[Problem]:
     """Some expert kernels support only some kinds of quantized weights.
 
-    Source: `_handle_moe_kernel_config` of each release.
+    Source: `_handle_moe_kernel_config` of each release. Where the kind is left out, the model's files decide.
     """
     for role in context.roles:
         backend, weights = role.values.text("moe-runner-backend"), role.values.text("quantization")
         suited = context.profile.server.kernels.get(backend or "")
-        if suited is not None and weights not in suited:
-            named = ", ".join(kind for kind in suited if kind)
+        if suited is not None and weights is not None and weights not in suited:
             yield role.problem(
                 "quantization",
-                f"moe-runner-backend: {backend} runs experts in {named} only",
+                f"moe-runner-backend: {backend} runs experts in {', '.join(suited)} only",
                 "set quantization to one of these, or choose another moe-runner-backend",
             )
 
