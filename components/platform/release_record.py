@@ -13,7 +13,6 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.update_hooks import Inputs
 from manifests.graph_api import part
 from reference import naming
 from reference.dynamo import DynamoProfile
@@ -84,7 +83,7 @@ class ReleaseRecord(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def refusal(old: Inputs, new: Inputs) -> str | None:
+def refusal(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Why the release cannot change now, from the old and new inputs of the record; None if it does not, or may."""
     before, after = _annotations(old), _annotations(new)
     running = str(before.get(_STACKS) or "").split()
@@ -97,5 +96,5 @@ def refusal(old: Inputs, new: Inputs) -> str | None:
     )
 
 
-def _annotations(inputs: Inputs) -> Mapping[str, Any]:
+def _annotations(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     return part(part(inputs, "metadata"), "annotations")
