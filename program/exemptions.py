@@ -10,6 +10,7 @@ import pulumi
 
 from manifests import graph_api
 from reference import chart_pods, pod_policies
+from reference.dynamo import PROFILES
 from settings import Settings
 from settings.model import CreateDraDriver, CreateKai
 
@@ -47,7 +48,8 @@ def _of_charts(settings: Settings) -> Iterator[tuple[str, chart_pods.ChartPod]]:
     if isinstance(settings.kai, CreateKai):
         yield from ((namespaces.kai, pod) for pod in chart_pods.KAI)
     if dynamo.mode == "create":
-        parts = {"grove": dynamo.parts.grove, "nats": dynamo.parts.nats is None}
+        nats = PROFILES[dynamo.version].installs_nats(dynamo.parts)
+        parts = {"operator": True, "grove": dynamo.parts.grove, "nats": nats}
         yield from ((dynamo.namespace, chart_pods.PLATFORM[part]) for part, ours in parts.items() if ours)
 
 

@@ -1,8 +1,9 @@
 """What common admission policies object to in the pods of the charts, which the program does not describe itself.
 
 Rendered by Helm with the program's values: KAI-Scheduler v0.16.8 and v0.17.0 (alike), k8s-dra-driver-gpu v25.12.0,
-Grove v0.1.0-alpha.3 and alpha.6 (alike), nats-io/k8s nats-1.3.2 with the values of Dynamo's chart. Not known: the pods
-of Dynamo's operator and of etcd, whose charts were not to be had, and those that KAI's operator starts.
+Grove v0.1.0-alpha.3, alpha.6, alpha.8 and fcc3b3bb (about alpha.13), alike, nats-io/k8s nats-1.3.2 with the values of
+Dynamo's chart, and Dynamo's operator near 1.0.2, 1.2.1 and 1.5.1 (alike; that of 0.7.0 is taken for the same [i]). Not
+known: the pods of etcd, whose chart was not to be had, and those that KAI's operator starts.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ DRA_DRIVER: Final = (
     ChartPod("Deployment", "nvidia-dra-driver-gpu-controller", _PLAIN),
 )
 PLATFORM: Final[Mapping[str, ChartPod]] = {
+    "operator": ChartPod(
+        "Deployment",
+        "dynamo-platform-dynamo-operator-controller-manager",
+        ("require-requests-limits", "restrict-automount-sa-token"),
+    ),
     "grove": ChartPod("Deployment", "grove-operator", _AS_ROOT),
     "nats": ChartPod("StatefulSet", "dynamo-platform-nats", _PLAIN),
 }

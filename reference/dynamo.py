@@ -174,6 +174,11 @@ class DynamoProfile:
         return f"{self.runtime_image}:{self.version}"
 
     @property
+    def webhook_service(self) -> str:
+        """The operator's Service, in the platform's namespace."""
+        return f"{self.platform_chart}-dynamo-operator-webhook-service"
+
+    @property
     def server(self) -> SglangRelease:
         """The SGLang release."""
         return RELEASES[self.sglang]

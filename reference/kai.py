@@ -24,9 +24,7 @@ Mode = Literal["create", "adopt", "none"]
 
 DEFAULT_VERSION: Final = "0.17.0"
 RUN: Final = ("0.16.8", "0.17.0")
-"""Releases that `check` accepts and that were run."""
-RUN_ADOPTED: Final = ("0.13.4",)
-"""Releases that were run and that this program does not install."""
+"""Releases that `check` accepts and that were run with one Dynamo release at least (`DynamoProfile.kai_run`)."""
 
 CHART: Final = "kai-scheduler"
 REGISTRY: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler"
@@ -120,11 +118,19 @@ def check(version: str, key: str = "kai.version") -> None:
         raise RuleError(key, version, refused, f"set {DEFAULT_VERSION}, or run it yourself and set kai.mode: adopt")
 
 
-def warning(version: str, key: str = "kai.version") -> str | None:
-    """A warning about a release that `check` accepts."""
-    if plain(version) in RUN:
+def warning(version: str, dynamo: str, run: Sequence[str], key: str = "kai.version") -> str | None:
+    """A warning about a release that `check` accepts; with the release `dynamo`, `run` were run."""
+    if plain(version) in run:
         return None
-    return f"{key} = {version}: this release was not run; {' and '.join(RUN)} were."
+    known = ", ".join(one for one in run if one in RUN)
+    return f"{key} = {version}: this release was not run with Dynamo {dynamo} (run: {known})."
+
+
+def too_old(version: str, dynamo: str, first: Version) -> str | None:
+    """Why the release `dynamo`, which takes KAI from `first` on, does not work with a KAI; None, if it does."""
+    if parse(version) >= first:
+        return None
+    return f"Dynamo {dynamo} and its Grove take KAI {'.'.join(map(str, first))} and newer"
 
 
 def plain(version: str) -> str:

@@ -88,9 +88,17 @@ def check_etcd(address: str) -> None:
 
 
 def prerequisites(
-    parts: PlatformParts, release: str, grove_version: str, crds: tuple[str, ...], nats_user: str | None = None
+    parts: PlatformParts,
+    release: str,
+    grove_version: str,
+    crds: tuple[str, ...],
+    *,
+    nats_user: str | None = None,
+    converter: str | None = None,
 ) -> Iterator[Prerequisite]:
-    """What a platform team provides for Dynamo `release`, with the CRDs `crds`; pods log in to NATS as `nats_user`."""
+    """What a platform team provides for Dynamo `release`, with the CRDs `crds`; pods log in to NATS as `nats_user`.
+    The CRDs name the Service `converter`, unless the operator writes its name into them.
+    """
     if not parts.grove:
         yield Prerequisite(
             "dynamo.grove",
@@ -101,12 +109,14 @@ def prerequisites(
         )
     if not parts.crds:
         names = ", ".join(crds)
+        if converter is not None:
+            names += f"; their conversion webhook names the Service {converter}, not the one of the published files"
         yield Prerequisite(
             "dynamo.crds",
             f"the CRDs of Dynamo {release}, whole: {names}",
             f"kubectl apply --server-side -f CRDS_OF_DYNAMO_{release}",
             CRDS_CHECK,
-            "values of dynamo-operator: upgradeCRD; chart dynamo-crds",
+            "values of dynamo-operator: upgradeCRD; chart dynamo-crds; operator internal/cert/cert.go",
         )
     for name, address in parts.addresses.items():
         jetstream = ", with JetStream and a payload of 10 MB or more" if name == "nats" else ""

@@ -52,8 +52,14 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
     profile = PROFILES[settings.dynamo.version]
     if settings.dynamo.mode == "create":
         dynamo = settings.dynamo
+        converter = f"{profile.webhook_service} in {dynamo.namespace}" if profile.crds_name_operator else None
         yield from platform_parts.prerequisites(
-            dynamo.parts, profile.version, profile.grove_version, profile.crds, dynamo.nats_user
+            dynamo.parts,
+            profile.version,
+            profile.grove_version,
+            profile.crds,
+            nats_user=dynamo.nats_user,
+            converter=converter,
         )
 
 

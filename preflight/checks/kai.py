@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from preflight.cloud import Kai
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import kai, vulnerabilities
+from reference.dynamo import PROFILES, DynamoProfile
 from reference.vulnerabilities import Vulnerability
 from validation.problems import RuleError
 
@@ -35,7 +37,7 @@ def scheduler(site: Site) -> Outcome:
         case "create":
             return _free(site, found)
         case "adopt":
-            return _adopted(found)
+            return _adopted(found, PROFILES[site.settings.dynamo.version])
         case "none":
             return _none(site, found)
 
@@ -63,21 +65,25 @@ def _free(site: Site, found: Kai) -> Outcome:
     return passed("no other KAI is in the way")
 
 
-def _adopted(found: Kai) -> Outcome:
+def _adopted(found: Kai, profile: DynamoProfile) -> Outcome:
     """A KAI that can schedule the pods is running."""
     if not found.namespace:
         return failed("no KAI runs in the cluster", "install it, or set kai.mode: create (none: another scheduler)")
     what = f"KAI {found.version} in {found.namespace}"
-    broken = list(_broken(found))
+    broken = list(_broken(found, profile))
     if broken:
         return failed(f"{what}: {'; '.join(text for text, _ in broken)}", "; ".join(fix for _, fix in broken))
-    doubts = list(_doubts(found))
+    doubts = list(_doubts(found, profile))
     if doubts:
         return warned(f"{what}: {'; '.join(text for text, _ in doubts)}", "; ".join(fix for _, fix in doubts))
     return passed(f"{what}: ready, with SchedulingShard {', '.join(sorted(found.shards))}")
 
 
-def _broken(found: Kai) -> Iterator[Finding]:
+def _broken(found: Kai, profile: DynamoProfile) -> Iterator[Finding]:
+    with suppress(RuleError):
+        old = kai.too_old(found.version, profile.version, profile.kai)
+        if old is not None:
+            yield old, f"install {kai.DEFAULT_VERSION}"
     if found.waits_for_cluster_policy:
         yield "its operator waits for the kind ClusterPolicy, which is not there", f"install {kai.DEFAULT_VERSION}"
     elif not found.ready:
@@ -91,14 +97,15 @@ def _broken(found: Kai) -> Iterator[Finding]:
         yield "no SchedulingShard is there, so no scheduler runs", "kubectl get schedulingshards.kai.scheduler"
 
 
-def _doubts(found: Kai) -> Iterator[Finding]:
+def _doubts(found: Kai, profile: DynamoProfile) -> Iterator[Finding]:
     try:
-        run = kai.plain(found.version) in (*kai.RUN, *kai.RUN_ADOPTED)
+        run = kai.plain(found.version) in profile.kai_run
     except RuleError:
         run = False
     if not run:
-        known = ", ".join((*kai.RUN_ADOPTED, *kai.RUN))
-        yield f"this release was not run with this program; {known} were", f"{kai.DEFAULT_VERSION} is the default"
+        known = ", ".join(profile.kai_run)
+        text = f"this release was not run with Dynamo {profile.version} (run: {known})"
+        yield text, f"{kai.DEFAULT_VERSION} is the default"
     holes = _vulnerabilities(found.version)
     if holes:
         yield f"it has known vulnerabilities: {', '.join(one.id for one in holes)}", f"install {kai.DEFAULT_VERSION}"

@@ -62,7 +62,7 @@ def warnings(settings: Settings) -> list[str]:
         found += part.warnings(settings)
     profile = PROFILES[settings.dynamo.version]
     if isinstance(settings.kai, CreateKai):
-        found.append(kai.warning(settings.kai.version))
+        found.append(kai.warning(settings.kai.version, profile.version, profile.kai_run))
     if isinstance(settings.cluster, CreateCluster):
         found.append(gke.version_window(profile).warning(settings.cluster.version))
     found += network.warnings(settings)
@@ -200,6 +200,11 @@ def _kai(settings: Settings) -> Iterator[Problem]:
             "a platform that is adopted was installed after its scheduler, and finds KAI only when it starts",
             "set kai.mode: adopt for the KAI that runs there, or none where there is none",
         )
+    profile = PROFILES.get(settings.dynamo.version)
+    if isinstance(settings.kai, CreateKai) and profile is not None:
+        rule = kai.too_old(settings.kai.version, profile.version, profile.kai)
+        if rule is not None:
+            yield Problem("kai.version", settings.kai.version, rule, f"set {kai.DEFAULT_VERSION}")
 
 
 def _dynamo(settings: Settings) -> Iterator[Problem]:

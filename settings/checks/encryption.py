@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from reference import encryption
 from reference.dynamo import PROFILES
 from reference.encryption import Use
+from reference.platform_parts import OWN
 from settings.model import CreateCluster, CreateModelBucket, Settings
 from validation.problems import Problem, refused
 
@@ -43,6 +44,8 @@ def _no_volumes(settings: Settings) -> str:
     profile = PROFILES.get(settings.dynamo.version)
     if settings.dynamo.mode == "adopt":
         return "the Dynamo platform exists, and so do its volumes"
+    if profile is not None and not profile.makes_volumes(OWN):
+        return f"Dynamo {profile.version} has neither NATS nor etcd, and so no volumes"
     if profile is not None and not profile.makes_volumes(settings.dynamo.parts):
         return "the platform's NATS and etcd are somebody else's, and so are their volumes"
     return ""

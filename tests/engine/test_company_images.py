@@ -37,7 +37,9 @@ def outside(rehearsal: Rehearsal) -> dict[str, list[str]]:
     return {image: users for image, users in pulled.items() if not image.startswith(MIRROR)}
 
 
-@pytest.mark.parametrize(("environment", "version"), [("dev", "1.0.2"), ("prod", "0.7.0")])
+@pytest.mark.parametrize(
+    ("environment", "version"), [("dev", "1.0.2"), ("dev", "1.2.1"), ("dev", "1.5.1"), ("prod", "0.7.0")]
+)
 def test_with_all_mirrors_an_environment_without_a_key_of_nvidia_names_nothing_outside(
     environment: str, version: str
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from reference import kai
 from reference.dynamo import PROFILES
 from tests.recorder import ProgramFailedError, Recording, run_program
+from tests.unit.configs import problems, put, shipped
 from validation.problems import RuleError
 
 TAINTS: list[Any] = [{"key": "k", "operator": "Exists"}]
@@ -57,11 +58,33 @@ def test_any_other_release_is_refused_with_its_reason(version: str, why: str) ->
 
 
 def test_a_release_that_was_not_run_passes_with_a_warning() -> None:
-    assert kai.warning("0.17.1") == "kai.version = 0.17.1: this release was not run; 0.16.8 and 0.17.0 were."
-    assert kai.warning("v0.17.0") is None
+    run = ("0.13.4", "0.16.8", "0.17.0")
+    # What this program does not install is no advice.
+    said = "kai.version = 0.17.1: this release was not run with Dynamo 0.7.0 (run: 0.16.8, 0.17.0)."
+    assert kai.warning("0.17.1", "0.7.0", run) == said
+    assert kai.warning("v0.17.0", "0.7.0", run) is None
+    assert kai.warning("0.16.8", "1.2.1", ("0.17.0",)) is not None
 
 
-def test_the_default_release_was_run() -> None:
+@pytest.mark.parametrize(("version", "refused"), [("0.16.8", True), ("v0.17.0", False), ("0.18.0", False)])
+def test_a_release_older_than_dynamo_takes_is_refused_before_anything_is_made(version: str, refused: bool) -> None:
+    config = shipped("dev")
+    config["dynamo-a4x:kai"] = {"mode": "create", "version": version}
+    put(config, "dynamo.version", "1.5.1")
+    found = [problem for problem in problems(config, "dev") if problem.key == "kai.version"]
+    assert len(found) == refused
+    for problem in found:
+        assert problem.rule == "Dynamo 1.5.1 and its Grove take KAI 0.17.0 and newer"
+        assert problem.fix == "set 0.17.0"
+
+
+def test_each_dynamo_release_takes_the_kai_that_is_installed_and_was_run_with_it() -> None:
+    for profile in PROFILES.values():
+        assert kai.DEFAULT_VERSION in profile.kai_run
+        assert [one for one in profile.kai_run if kai.too_old(one, profile.version, profile.kai)] == []
+
+
+def test_the_default_release_is_accepted() -> None:
     assert kai.DEFAULT_VERSION in kai.RUN
     kai.check(kai.DEFAULT_VERSION)
 

@@ -9,7 +9,7 @@ import pytest
 from reference import chart_images, platform_parts
 from reference.dynamo import PROFILES
 from reference.platform_parts import PlatformParts
-from settings import artifacts, parse
+from settings import artifacts, parse, prerequisites
 from tests.recorder import Recording, run_program
 from tests.unit.configs import shipped
 
@@ -106,6 +106,15 @@ def test_whoever_provides_the_parts_is_told_each() -> None:
     assert "dynamographdeployments.nvidia.com" in found[1].what
     assert NATS in found[2].what
     assert list(platform_parts.prerequisites(platform_parts.OWN, profile.version, "", profile.crds)) == []
+
+
+@pytest.mark.parametrize("version", ["1.2.1", "1.5.1"])
+def test_definitions_of_others_name_the_service_that_converts_where_the_operator_does_not(version: str) -> None:
+    config = shipped("dev")
+    config["dynamo-a4x:dynamo"] |= {"version": version, "crds": "adopt", "namespace": "platform"}
+    (found,) = [one for one in prerequisites.of(parse(config, "dev")) if one.key == "dynamo.crds"]
+    service = "dynamo-platform-dynamo-operator-webhook-service in platform"
+    assert (service in found.what) is (version == "1.5.1")
 
 
 @pytest.mark.parametrize("address", ["nats:4222", "nats://nats", "http://nats:4222", "nats://a:4222,nats://b:4222"])

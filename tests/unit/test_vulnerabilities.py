@@ -51,8 +51,9 @@ def test_a_release_is_affected_until_the_first_one_of_its_line_that_is_fixed(
     assert {release for release in (*affected, *clean) if known.affects(release)} == set(affected)
 
 
-def test_the_bulletin_of_august_concerns_every_release_of_ours_and_ends_with_1_3() -> None:
-    assert all(_ids(version) == BULLETIN for version in PROFILES)
+def test_the_bulletin_of_august_concerns_0_7_and_1_0_whole_and_ends_with_1_3() -> None:
+    assert {version for version in PROFILES if _ids(version) == BULLETIN} == {"0.7.0", "1.0.2"}
+    assert {version for version in PROFILES if not _ids(version)} == {"1.5.1"}
     assert _ids("1.1.1") == BULLETIN - {"CVE-2026-24254", "CVE-2026-24253", "CVE-2026-24255", "CVE-2026-47612"}
     assert _ids("1.2.1") == {"CVE-2026-47620", "CVE-2026-47622"}
     assert _ids("1.3.0") == set()
@@ -77,6 +78,7 @@ def test_releases_of_an_environment_are_those_of_its_profile_its_images_and_its_
         "KAI": "0.17.0",
     }
     assert set(vulnerabilities.releases(new)) == {"SGLang", "Dynamo", "NATS"}
+    assert set(vulnerabilities.releases(PROFILES["1.5.1"])) == {"SGLang", "Dynamo"}
     theirs = PlatformParts(nats="nats://nats.platform:4222", etcd="http://etcd.platform:2379")
     assert set(vulnerabilities.releases(old, theirs)) == {"SGLang", "Dynamo"}
     assert set(vulnerabilities.releases(old, None)) == {"SGLang", "Dynamo"}
@@ -104,11 +106,16 @@ def _concern(config: Config, environment: str = "prod") -> said.Concern:
 
 @pytest.mark.parametrize("version", PROFILES)
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_every_environment_of_ours_warns_once_with_the_bulletin_and_the_page(environment: str, version: str) -> None:
+def test_every_environment_of_ours_warns_once_with_the_page_and_the_bulletin_that_concerns_it(
+    environment: str, version: str
+) -> None:
     config = put(shipped(environment), "dynamo.version", version)
+    if not PROFILES[version].deepep_in_image:
+        put(config, "stacks[0].image", f"registry.example/sglang:{version}")
     [text] = [text for text in warnings(parse(config, environment)) if "CVE-" in text]
-    assert f"(Dynamo {version}, 8.2)" in text or text.count(", 9.8)") == 3
-    assert "NVIDIA's bulletin 5842 of 2026-08-04" in text
+    # Three are named, the worst first.
+    assert f"(Dynamo {version}, 8.2)" in text or "CVE-2026-86793 (SGLang" in text
+    assert ("NVIDIA's bulletin 5842 of 2026-08-04" in text) is bool(_ids(version))
     assert "docs/reference/vulnerabilities.md" in text
     assert len(text.splitlines()) == 3
 
