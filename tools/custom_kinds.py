@@ -111,7 +111,8 @@ def catalog(folder: Path, files: Sequence[str]) -> dict[str, Any]:
         found |= dict(kinds(yaml.load(raw, loader)))  # noqa: S506 - one of the two safe loaders
     types = _Types()
     for name, kind in found.items():
-        kind["spec"] = types.collected(kind["spec"], (name.rpartition("/")[2],))
+        # With the version: two of a kind have forms of the same path.
+        kind["spec"] = types.collected(kind["spec"], tuple(name.split("/")[-2:]))
     names = types.names()
     return {
         "header": header,

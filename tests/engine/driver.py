@@ -12,6 +12,7 @@ from pulumi.provider.experimental import provider as sdk
 from rehearsal.simulator import CloudResource, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import inputs_on_record
 from rehearsal.simulator.values import Props, dig, props_from_plain, props_to_plain
+from rehearsal.simulator.workloads import graphs
 
 PROJECT, REGION, ZONE = "my-project", "us-central1", "us-central1-b"
 CLUSTER = "gcp:container/cluster:Cluster"
@@ -19,9 +20,15 @@ NODE_POOL = "gcp:container/nodePool:NodePool"
 NAMESPACE = "kubernetes:core/v1:Namespace"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 GRAPH = "kubernetes:nvidia.com/v1alpha1:DynamoGraphDeployment"
+BETA_GRAPH = "kubernetes:nvidia.com/v1beta1:DynamoGraphDeployment"
 DOMAIN = "kubernetes:resource.nvidia.com/v1beta1:ComputeDomain"
 QUEUE = "kubernetes:scheduling.run.ai/v2:Queue"
 CONFIG_PATCH = "kubernetes:kai.scheduler/v1:ConfigPatch"
+CURRENT_VALUES = {
+    "grove": {"install": True, "enabled": True},
+    "kai-scheduler": {"install": False, "enabled": True},
+}
+"""Below `global` in the values of a platform from 1.0 on."""
 
 
 class CheckError(Exception):
@@ -56,7 +63,8 @@ class Driver:
         checked = self.check(kind, name, inputs)
         request = sdk.CreateRequest(urn(kind, name), props_from_plain(checked), 0, preview=False)
         response = asyncio.run(self.cloud.create(request))
-        found = self.state.find(kind, where=lambda resource: resource.id == response.resource_id)
+        stored = graphs.stored(kind)
+        found = self.state.find(stored, where=lambda resource: resource.id == response.resource_id)
         assert found, f"{kind} {response.resource_id} is not in the world"
         return found[-1]
 
@@ -164,6 +172,18 @@ class Driver:
         self.kube("scheduling.run.ai/v2", "Queue", "root", spec={})
         self.kube("scheduling.run.ai/v2", "Queue", "team", spec={"parentQueue": "root"})
 
+    def current(self, version: str, nodes: int = 2, **values: Any) -> CloudResource:
+        """As `platform`, on Dynamo from 1.0 on; returns the platform's release."""
+        self.cluster()
+        self.pool(nodes=nodes)
+        self.kai()
+        self.namespace("dynamo-cloud")
+        release = self.release("dynamo-platform", "dynamo-cloud", version, values={"global": CURRENT_VALUES, **values})
+        self.driver()
+        self.namespace("serving")
+        self.kube("scheduling.run.ai/v2", "Queue", "team", spec={})
+        return release
+
     def kai(self, version: str = "0.17.0", **values: Any) -> CloudResource:
         """KAI as the program installs it: its release without a shard, its operands, and a shard."""
         self.namespace("kai-scheduler")
@@ -196,6 +216,10 @@ class Driver:
 
     def graph(self, name: str = "r1-abcd", **changes: Any) -> CloudResource:
         return self.create(GRAPH, name, graph_inputs(name, **changes))
+
+    def beta(self, name: str = "r1-abcd", *components: Props, **spec: Any) -> CloudResource:
+        """A graph in v1beta1: of one prefill and one decode node, unless other components are given."""
+        return self.create(BETA_GRAPH, name, beta_inputs(name, *components, **spec))
 
 
 def urn(kind: str, name: str) -> str:
@@ -257,7 +281,7 @@ def role(replicas: int = 1, nodes: int = 1, pool: str = "a4x-0", **pod: Any) -> 
             "priorityClassName": "inference",
             "nodeSelector": {"cloud.google.com/gke-nodepool": pool},
             "tolerations": TOLERATIONS,
-            "mainContainer": {"image": "example/worker:1"},
+            "mainContainer": {"image": "example/worker:1.0.0"},
             **pod,
         },
     }
@@ -271,6 +295,26 @@ def graph_inputs(name: str = "r1-abcd", queue: str = "team", **services: Any) ->
     inputs = kube_inputs("nvidia.com/v1alpha1", "DynamoGraphDeployment", name, "serving")
     inputs["metadata"]["annotations"] = {"nvidia.com/kai-scheduler-queue": queue}
     inputs["spec"] = {"services": services or {"Prefill": role(), "Decode": role()}}
+    return inputs
+
+
+def component(name: str, replicas: int = 1, nodes: int = 1, pool: str = "a4x-0", **more: Any) -> Props:
+    """One component of a graph in v1beta1; GPUs for all but a frontend."""
+    worker = name != "Frontend"
+    pod: Props = {
+        "containers": [{"name": "main", "image": "example/worker:1.5.1"}],
+        **({"nodeSelector": {"cloud.google.com/gke-nodepool": pool}, "tolerations": TOLERATIONS} if worker else {}),
+    }
+    if worker:
+        pod["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "4"}}
+    made: Props = {"name": name, "type": name.lower(), "replicas": replicas, "podTemplate": {"spec": pod}, **more}
+    return {**made, "multinode": {"nodeCount": nodes}} if nodes > 1 else made
+
+
+def beta_inputs(name: str = "r1-abcd", *components: Props, **spec: Any) -> Props:
+    inputs = kube_inputs("nvidia.com/v1beta1", "DynamoGraphDeployment", name, "serving")
+    inputs["metadata"]["annotations"] = {"nvidia.com/kai-scheduler-queue": "team"}
+    inputs["spec"] = {"components": list(components or (component("Prefill"), component("Decode"))), **spec}
     return inputs
 
 

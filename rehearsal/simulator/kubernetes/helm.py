@@ -212,6 +212,10 @@ def _makes_queues(state: CloudState, cluster: str, inputs: Props, version: str) 
 
 def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None = None) -> None:
     chart, version = chart_of(inputs)
+    if chart == platforms.CHART:
+        _refuse_values(version, mapping(inputs, "values"))
+    if chart in (platforms.CHART, "dynamo-crds"):
+        _refuse_newer_kinds(state, cluster, version)
     if chart != "dynamo-crds":
         kai.refuse_pod(state, cluster, f"release {text(inputs, 'name')}: timed out waiting")
     brought = kai.brought_by(chart, version, inputs)
@@ -235,8 +239,7 @@ def _needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResour
 def _platform_needs(state: CloudState, cluster: str, inputs: Props, upgraded: CloudResource | None) -> None:
     _, version = chart_of(inputs)
     platform, values = platforms.of(version), mapping(inputs, "values")
-    _refuse_values(version, values)
-    _refuse_kinds(state, cluster, version, values)
+    _refuse_groves_kinds(state, cluster, version, values)
     if not _applies_crds(version, inputs):
         missing = [kind for kind in platform.kinds if not crds.serves(state, cluster, *kind)]
         if missing:
@@ -274,18 +277,22 @@ def _refuse_values(version: str, values: Props) -> None:
         )
 
 
-def _refuse_kinds(state: CloudState, cluster: str, version: str, values: Props) -> None:
-    """Kinds that another release has left: neither was run, both are known not to be supported.
+def _refuse_newer_kinds(state: CloudState, cluster: str, version: str) -> None:
+    """Dynamo's kinds that a newer release has left [inferred; only that there is no support for it was read].
 
-    Helm leaves an older Grove's as they are (see `crds`). An older Dynamo would have to take versions away in which
-    objects are stored, which the API server refuses (`status.storedVersions`), or the storage version back.
+    The operator of 0.7 and 1.0 would take away a version that is in the definition's `status.storedVersions`, which the
+    API server refuses, and 1.2 would take the storage version back. Helm does not adopt what an operator has applied.
     """
     found = crds.dynamo(state, cluster)
     if found and platforms.minor(found) > platforms.minor(version):
         raise ApiError(
-            f"the Dynamo operator {version} does not start: the CRDs are of Dynamo {found}, which is newer; delete "
-            f"them: kubectl delete crd {crds.name_of(*platforms.of(found).kinds[0])} and the others of nvidia.com"
+            f"Dynamo {version} does not start: the CRDs are of Dynamo {found}, which is newer; delete them: kubectl "
+            f"delete crd {' '.join(crds.name_of(*kind) for kind in platforms.of(found).kinds)}"
         )
+
+
+def _refuse_groves_kinds(state: CloudState, cluster: str, version: str, values: Props) -> None:
+    """Kinds of another Grove, which Helm leaves as they are (see `crds`); what its operator does then was not run."""
     grove = _grove_of(platforms.CHART, version, values)
     left = crds.release_of(state, cluster, *platforms.GROVES[0][1][0])
     if grove and left and left != grove and not _replaces_kinds(grove, values):

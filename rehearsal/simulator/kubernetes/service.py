@@ -189,8 +189,9 @@ class Kubernetes(Service):
         if resource.kind == graphs.GRAPH:
             before = resource.outputs
             graph_admission.at_update(self.state, resource, inputs)
-            resource.outputs = graphs.in_version(before, graphs.version_of(inputs))
             inputs = graph_admission.damaged(inputs, before)
+            if graphs.version_of(inputs) != graphs.version_of(before):
+                resource.outputs = {**before, "apiVersion": inputs["apiVersion"], "spec": inputs["spec"]}
         patches.take_over(resource, inputs, urn)
 
     def _upserts(self, call: Call) -> bool:

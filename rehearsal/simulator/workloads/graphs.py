@@ -25,7 +25,7 @@ GPUS_PER_NODE: Final = 4
 """Of an A4X node; a pod with fewer still has the node's NICs to itself."""
 _MAIN: Final = "main"
 _GPU: Final = "nvidia.com/gpu"
-_OF_MAIN: Final = ("livenessProbe", "readinessProbe", "volumeMounts")
+_OF_MAIN: Final = ("livenessProbe", "readinessProbe")
 """Fields of a service of v1alpha1 that are its main container's."""
 
 
@@ -166,12 +166,18 @@ def _component(spec: Props, name: str, service: Props) -> Props:
         resources["limits"][_GPU] = gpus
     if "claims" in own:
         resources["claims"] = own["claims"]
-    main["resources"] = {key: value for key, value in resources.items() if value}
+    main.pop("resources", None)
+    if any(resources.values()):
+        main["resources"] = {key: value for key, value in resources.items() if value}
+    mounts = [
+        {"name": text(one, "name"), "mountPath": text(one, "mountPoint")} for one in items(service, "volumeMounts")
+    ]
+    mounts = [*items(main, "volumeMounts"), *mounts]
     envs = [*items(spec, "envs"), *items(service, "envs"), *items(main, "env")]
     sources = items(main, "envFrom")
     if text(service, "envFromSecret"):
         sources = [*sources, {"secretRef": {"name": text(service, "envFromSecret")}}]
-    main |= {key: value for key, value in (("env", envs), ("envFrom", sources)) if value}
+    main |= {key: value for key, value in (("env", envs), ("envFrom", sources), ("volumeMounts", mounts)) if value}
     claims = [
         {"name": text(claim, "name"), "persistentVolumeClaim": {"claimName": text(claim, "name")}}
         for claim in items(spec, "pvcs")
