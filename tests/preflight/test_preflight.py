@@ -284,6 +284,17 @@ def test_without_kai_its_kinds_are_in_the_way_of_an_operator_that_looks_for_them
     assert judged(name, "kai", kai=kai, dynamo=dynamo).status == status
 
 
+@pytest.mark.parametrize(("version", "status"), [("0.7.0", "pass"), ("1.2.1", "warn"), ("1.5.1", "fail")])
+def test_a_kai_of_others_older_than_dynamo_takes_fails(version: str, status: str) -> None:
+    settings, key = read("mixed", DATA), "GET gke-1a2b3c4d.us-central1.gke.goog/apis/apps/v1/deployments"
+    runs = json.dumps(load("kai-of-an-unknown-release")["responses"][key]["body"]).replace(":nightly", ":v0.16.8")
+    dynamo = settings.dynamo.model_copy(update={"version": version})
+    outcome = judged("healthy-mixed", "kai", {key: {"status": 200, "body": json.loads(runs)}}, dynamo=dynamo)
+    assert outcome.status == status, outcome
+    if status == "fail":
+        assert f"Dynamo {version} and its Grove take KAI 0.17.0 and newer" in outcome.finding
+
+
 def test_a_version_that_was_not_run_warns() -> None:
     cluster = read("prod", DATA).cluster.model_copy(update={"version": "1.36", "channel": "RAPID"})
     outcome = judged("healthy-prod", "gke version", cluster=cluster)
