@@ -7,10 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
+from manifests import graph_api
+from manifests.graph_api import V1BETA1
+from reference.dynamo import PROFILES
+from rehearsal.simulator.workloads import graphs as simulated
+from serving_rules import layout
+from tests import graphs
 from tests.conformance import schemas
 from tests.conftest import STACKS, recorded
 from tests.recorder import Recording, run_program
+from tools import custom_kinds
 
 pytestmark = pytest.mark.conformance
 
@@ -40,14 +48,53 @@ def test_every_custom_object_fits_its_definition(deployed: Recording) -> None:
     assert not found, "\n".join(found)
 
 
-def test_every_custom_object_of_the_newer_dynamo_fits_its_definition() -> None:
-    found = wrong(
-        run_program("dev", config={"dynamo": {"mode": "create", "version": "1.0.1"}}),
-        "1.34",
-        builtin=False,
-        dynamo="1.0.1",
-    )
+@pytest.mark.parametrize("version", PROFILES)
+def test_every_custom_object_fits_the_definition_of_its_dynamo(version: str) -> None:
+    recording = run_program("dev", config={"dynamo": {"mode": "create", "version": version}})
+    found = wrong(recording, "1.34", builtin=False, dynamo=version)
     assert not found, "\n".join(found)
+    assert recording.find("DynamoGraphDeployment").inputs["apiVersion"] == PROFILES[version].graph_api
+
+
+def graph_of(name: str, version: str, api: str | None = None) -> dict[str, Any]:
+    """A layout's graph in the API version of a release, or in another one."""
+    profile = PROFILES[version]
+    described = graphs.describe(name, profile, frontend_nodes="system", service_account="account")
+    api = api or profile.graph_api
+    metadata = {"name": "r1-abcd", "namespace": "r1"}
+    spec = graph_api.write(described, api)
+    return {"apiVersion": api, "kind": "DynamoGraphDeployment", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize("version", PROFILES)
+@pytest.mark.parametrize("name", layout.available())
+def test_every_graph_fits_the_definition_of_its_dynamo(name: str, version: str) -> None:
+    assert schemas.problems(graph_of(name, version), "1.34", dynamo=version) == []
+
+
+@pytest.mark.parametrize("version", [version for version in PROFILES if PROFILES[version].graph_api == V1BETA1])
+@pytest.mark.parametrize("name", layout.available())
+def test_a_graph_says_the_same_in_both_versions(name: str, version: str) -> None:
+    """The first one, too, is what this release takes, and the embedded cloud reads the same from both."""
+    first, second = (graph_of(name, version, api) for api in (graph_api.V1ALPHA1, V1BETA1))
+    assert schemas.problems(first, "1.34", dynamo=version) == []
+    assert simulated.roles(first) == simulated.roles(second)
+    assert simulated.gang_priority(first) == simulated.gang_priority(second)
+
+
+SERVED = custom_kinds.CRDS / "graph-10p8d-v1beta1.yaml"
+
+
+@pytest.mark.skipif(not SERVED.is_file(), reason=f"no graph at {SERVED} (set DYNAMO_A4X_CRDS to its folder)")
+def test_a_graph_that_was_served_is_taken_by_both_releases_that_served_it() -> None:
+    served = yaml.safe_load(SERVED.read_text(encoding="utf-8"))
+    for version in ("1.2.1", "1.5.1"):
+        assert schemas.problems(served, "1.34", dynamo=version) == []
+    assert {role.name: (role.type, role.nodes, role.gpus) for role in simulated.roles(served)} == {
+        "Frontend": ("frontend", 0, 0),
+        "Decode": ("decode", 8, 4),
+        "Prefill": ("prefill", 10, 4),
+    }
 
 
 def test_the_kinds_that_serving_stands_on_are_among_the_objects(deployed: Recording) -> None:
@@ -96,20 +143,21 @@ def planted(manifest: dict[str, Any], at: Path, value: Any) -> dict[str, Any]:
     return spoiled
 
 
-def unnoticed(manifest: dict[str, Any]) -> list[str]:
+def unnoticed(manifest: dict[str, Any], dynamo: str = "0.7.0") -> list[str]:
     """Places of `manifest` where a foreign field, or a value of a wrong type, is taken without a word."""
     nonsense = [[{}]]
     passed: list[str] = []
     for at, value in places(manifest):
         path = ".".join(map(str, at))
         if isinstance(value, Mapping):
-            if not schemas.problems(planted(manifest, (*at, "plantedField"), nonsense), schemas.KUBERNETES[0]):
+            spoiled = planted(manifest, (*at, "plantedField"), nonsense)
+            if not schemas.problems(spoiled, schemas.KUBERNETES[0], dynamo=dynamo):
                 passed.append(f"{path}.plantedField")
         elif (
             at
             and not isinstance(value, list)
             and at[0] not in {"kind", "apiVersion"}
-            and not schemas.problems(planted(manifest, at, nonsense), schemas.KUBERNETES[0])
+            and not schemas.problems(planted(manifest, at, nonsense), schemas.KUBERNETES[0], dynamo=dynamo)
         ):
             passed.append(path)
     return passed
@@ -125,6 +173,11 @@ def test_nothing_can_be_planted_into_a_custom_object() -> None:
     objects = [m for m in one_of_each_kind().values() if not schemas.is_builtin(m)]
     assert objects
     assert [(schemas.kind_of(m), p) for m in objects for p in unnoticed(m)] == []
+
+
+@pytest.mark.parametrize("version", PROFILES)
+def test_nothing_can_be_planted_into_a_graph_of_any_release(version: str) -> None:
+    assert unnoticed(graph_of("deepseek-r1-fp8-10p8d", version), version) == []
 
 
 def test_a_kind_that_nobody_serves_is_refused() -> None:
