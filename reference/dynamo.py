@@ -103,7 +103,7 @@ class DynamoProfile:
 
     engine_routes: bool = True
     """Whether workers have routes `/engine/*` on their system port, which load other weights, without authentication
-    (read in the wheels: 1.0.2 has them, 0.7.0 does not)."""
+    (read in the wheels: 1.0.2, 1.2.1 and 1.5.1 have them, 0.7.0 does not)."""
     nats_login: bool = False
     """Whether its client was seen to log in to NATS with a password (see `reference.nats`)."""
 

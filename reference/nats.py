@@ -4,7 +4,7 @@ By NATS' own advisories, up to 2026-28 of 2026-06-29 (nats-io/advisories), every
 2.14.3 on. The chart's 2.10.21 is open to most of it, and 2.11.17, the last of its line, to nine of its advisories.
 
 Seen on loopback (nats-server 2.10.21, 2.11.17 and 2.12.15 from source, with a configuration written after what chart
-nats 1.3.2 renders; etcd 3.6): the runtime of Dynamo 0.7.0, 0.7.1, 1.0.0, 1.0.1 and 1.0.2 (async-nats 0.40.0, 0.45.0)
+nats 1.3.2 renders; etcd 3.6): the runtime of Dynamo 0.7.x, 1.0.x and 1.2.1 (async-nats 0.40.0, 0.45.0)
 serves an endpoint and answers over NATS with the two variables below. Without them it tries `user`/`user`; that, and a
 wrong password, end the process ("authorization violation"). Frontend and mocker of 0.7.0, 0.7.1 and 1.0.2 answer
 completions, with the router's KV events in JetStream on 0.7. A server without a login accepts clients that have one.

@@ -55,12 +55,15 @@ GIVEN: Final[Mapping[str, str]] = {
         "this program sets the login of NATS where there is one (dynamo.natsUser)",
     ),
     "DYN_NAMESPACE": "the Dynamo operator sets it",
+    "DYN_NAMESPACE_WORKER_SUFFIX": "the Dynamo operator sets it",
     "DYN_COMPONENT": "the Dynamo operator sets it",
+    "DYN_DISCOVERY_BACKEND": "the Dynamo operator sets it",
     "DYN_PARENT_DGD_K8S_NAME": "the Dynamo operator sets it",
     "DYN_PARENT_DGD_K8S_NAMESPACE": "the Dynamo operator sets it",
     "DYN_SYSTEM_PORT": "the Dynamo operator sets it, and the probes go there",
     "POD_NAME": "the Dynamo operator sets it",
     "POD_NAMESPACE": "the Dynamo operator sets it",
+    "POD_UID": "the Dynamo operator sets it",
 }
 """Variables that pods already have."""
 

@@ -1,7 +1,7 @@
 """Server arguments and variables that are refused because they open a hole that nothing of a stack needs open.
 
-None of them is in Google's recipe or in NVIDIA's srt-slurm recipes for GB200. Read in the wheels of SGLang 0.5.4.post3
-and 0.5.9 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they open nothing:
+None of them is in Google's recipe or in NVIDIA's srt-slurm recipes for GB200. Read in the wheels of SGLang 0.5.4.post3,
+0.5.9, 0.5.11 and 0.5.18 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they open nothing:
 
 - `kv-events-config`: publishes events of the KV cache, which Dynamo's KV router reads; nothing is unpickled;
 - `remote-instance-weight-loader-*`: its seed is asked over SGLang's HTTP server, which dynamo.sglang does not start;
@@ -35,13 +35,17 @@ class Opening:
 
 _ROUTES: Final = "port 9090 of every worker then has further methods of SGLang, without authentication"
 _INSECURE: Final = "the peers of TLS connections are then not verified"
-_RL: Final = "in Dynamo 1.2 port 9090 then calls any method of SGLang's tokenizer manager, without authentication"
+_RL: Final = (
+    "in Dynamo 1.2 port 9090 then calls any method of SGLang's tokenizer manager, without authentication, and in 1.5 a "
+    "request says to which address or file a worker writes"
+)
 
 ARGUMENTS: Final[Mapping[str, str]] = {
     "enable-custom-logit-processor": "a request then brings code, which dill runs (CVE-2026-7304)",
     "language-only": "workers then unpickle what anybody sends to a random port (CVE-2026-3060)",
     "engine-route": _ROUTES,
     "enable-rl": _RL,
+    "nats-tls-insecure": _INSECURE,
     "tcp-tls-insecure": _INSECURE,
 }
 """By name, what an argument opens."""
@@ -57,13 +61,17 @@ VARIABLES: Final[Mapping[str, Opening]] = {
     "SGLANG_DUMPER_SERVER_PORT": Opening(_DUMPER, _NO_PORT),
     "DUMPER_SERVER_PORT": Opening(_DUMPER, _NO_PORT),
     "DYN_LORA_ENABLED": Opening(
-        "port 9090 of every worker then loads adapters for anybody, without authentication (CVE-2026-47620)"
+        "port 9090 of every worker then loads adapters for anybody, without authentication (to 1.2 also CVE-2026-47620)"
     ),
     "DYN_SGLANG_ENGINE_ROUTES": Opening(_ROUTES, frozenset({""})),
     "DYN_SGL_ENABLE_RL": Opening(_RL),
     "DYN_TCP_TLS_INSECURE": Opening(_INSECURE),
+    "NATS_TLS_INSECURE": Opening(_INSECURE),
 }
-"""By name. `DUMPER_SERVER_PORT` is the name from SGLang 0.5.10 on; Dynamo's are of 1.0 (LoRA), 1.2 and 1.5."""
+"""By name. `DUMPER_SERVER_PORT` is the name from SGLang 0.5.10 on; Dynamo's are of 1.0 (LoRA), 1.2 and 1.5. With the
+first, the runtimes of 1.0.2, 1.2.1 and 1.5.1 were seen to pass `POST /v1/loras` of anybody to the worker's handler, and
+without it to answer 404; SGLang's handler loads what it is sent in 1.2.1 and 1.5.1. None is harmless in a later
+release, so all are refused on each."""
 
 
 def of_argument(name: str) -> tuple[str, str] | None:

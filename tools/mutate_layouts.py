@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,6 @@ from serving_rules.layout import WORKER_ROLES, Argument, Layout, Server, WorkerR
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "mutations.md"
 KINDS: Final = ("misspelt", "type", "left out", "changed")
 WHOLE: Final = ("int", "human_readable_int")
-VERSIONS: Final = ("0.7.0", "1.0.2")
 
 
 @dataclass(frozen=True)
@@ -112,13 +111,19 @@ def _others(name: str, value: Argument, known: Catalog) -> list[Argument]:
     return ["{}"] if str(value).startswith("{") else ["another"]
 
 
-def table(results: Sequence[Result]) -> list[str]:
-    """Counts by kind of mutation, as a Markdown table."""
-    total, caught = Counter(r.mutation.kind for r in results), Counter(r.mutation.kind for r in results if r.caught)
-    rows = ["| mutation | made | caught | not caught |", "|---|---|---|---|"]
-    rows += [f"| {kind} | {total[kind]} | {caught[kind]} | {total[kind] - caught[kind]} |" for kind in KINDS]
-    everything, all_caught = sum(total.values()), sum(caught.values())
-    rows.append(f"| all | {everything} | {all_caught} | {everything - all_caught} |")
+def table(results: Mapping[str, Sequence[Result]]) -> list[str]:
+    """Caught mutations of all that were made, by release and kind, as a Markdown table."""
+    rows = [
+        f"| Dynamo | SGLang | {' | '.join(KINDS)} | all | not caught |",
+        f"|---|---|{'---|' * len(KINDS)}---|---|",
+    ]
+    for version, found in results.items():
+        total, caught = Counter(r.mutation.kind for r in found), Counter(r.mutation.kind for r in found if r.caught)
+        counts = [f"{caught[kind]} of {total[kind]}" for kind in KINDS]
+        rows.append(
+            f"| {version} | {PROFILES[version].sglang} | {' | '.join(counts)} | {caught.total()} of {total.total()} | "
+            f"{total.total() - caught.total()} |"
+        )
     return rows
 
 
@@ -140,9 +145,9 @@ def missed(results: Sequence[Result]) -> list[str]:
     return rows
 
 
-def document(results: dict[str, list[Result]]) -> str:
+def document(results: Mapping[str, Sequence[Result]]) -> str:
     """The content of docs/reference/mutations.md."""
-    first = results[VERSIONS[0]]
+    version, first = next(iter(results.items()))
     lines = [
         "# Mutations of the layouts",
         "",
@@ -156,11 +161,12 @@ def document(results: dict[str, list[Result]]) -> str:
         "- *changed*: another value that SGLang accepts (half, double, one more, the next choice, another text)",
         "",
     ]
-    for version, found in results.items():
-        profile = PROFILES[version]
-        lines += [f"## Dynamo {version}, SGLang {profile.sglang}", "", *table(found), ""]
     lines += [
-        f"## What is not caught on Dynamo {VERSIONS[0]}",
+        "## By release",
+        "",
+        *table(results),
+        "",
+        f"## What is not caught on Dynamo {version}",
         "",
         "Most of it is valid: an optional flag, another limit or interval, an argument with SGLang's own default. The",
         "rest affects speed or GPU memory: the size of chunks, the number of running requests, the number of copies of",
@@ -178,9 +184,8 @@ def main(command: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}")
     write: bool = parser.parse_args(command).write
-    results = {version: run(PROFILES[version]) for version in VERSIONS}
-    for version, found in results.items():
-        sys.stdout.write("\n".join([f"Dynamo {version}", *table(found), ""]) + "\n")
+    results = {version: run(profile) for version, profile in PROFILES.items()}
+    sys.stdout.write("\n".join([*table(results), ""]))
     if write:
         DOCUMENT.write_text(document(results), encoding="utf-8")
 

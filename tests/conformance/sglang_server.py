@@ -195,6 +195,16 @@ class Judge:
             found.append({"names": names, "kind": kind, "choices": list(action.choices or ()), "refused": refused})
         return found
 
+    def environment(self) -> dict[str, str]:
+        """Every variable that the release declares, and the type of its reader."""
+        known = sys.modules["sglang.srt.environ"]
+        kinds = {"bool": known.EnvBool, "int": known.EnvInt, "float": known.EnvFloat}
+        declared = {name: f for name, f in vars(known.Envs).items() if isinstance(f, known.EnvField)}
+        return {
+            name: next((kind for kind, owner in kinds.items() if isinstance(field, owner)), "text")
+            for name, field in declared.items()
+        }
+
     def _takes(self, name: str, action: argparse.Action) -> bool:
         values = [True] if action.nargs == 0 else list(action.choices or ("1", "{}", "[]", "a"))[:4]
         return any("argv" in self.judge({"text": json.dumps({name: value}), "nodes": 0}) for value in values)
@@ -237,7 +247,8 @@ def main(command: Sequence[str]) -> None:
         # Profiles have many files in common.
         once = {json.dumps(file): judge.judge(file) for file in {json.dumps(f): f for f in files.values()}.values()}
         answers = {name: once[json.dumps(file)] for name, file in files.items()}
-        json.dump({"arguments": judge.arguments(), "answers": answers}, sys.stdout)
+        found = {"arguments": judge.arguments(), "environment": judge.environment(), "answers": answers}
+        json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -208,6 +208,14 @@ def test_the_catalog_has_the_arguments_of_the_parser(sglang: str) -> None:
 
 
 @pytest.mark.parametrize("sglang", RELEASES)
+def test_the_catalog_has_the_variables_that_the_release_declares(sglang: str) -> None:
+    known = arguments.of(_any(sglang)).environment
+    declared = _answers(sglang)["environment"]
+    assert len(declared) > 90
+    assert {name: known.get(name, {}).get("type") for name in declared} == declared
+
+
+@pytest.mark.parametrize("sglang", RELEASES)
 def test_what_is_to_be_written_for_graphs_that_are_off_is_taken(sglang: str) -> None:
     known = arguments.of(_any(sglang)).arguments
     refused = "disable-cuda-graph" in known["disable-cuda-graph"].refused
