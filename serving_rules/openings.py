@@ -1,7 +1,8 @@
 """Server arguments and variables that are refused because they open a hole that nothing of a stack needs open.
 
 None of them is in Google's recipe or in NVIDIA's srt-slurm recipes for GB200. Read in the wheels of SGLang 0.5.4.post3,
-0.5.9, 0.5.11 and 0.5.18 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they open nothing:
+0.5.9, 0.5.11 and 0.5.18 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they
+open nothing:
 
 - `kv-events-config`: publishes events of the KV cache, which Dynamo's KV router reads; nothing is unpickled;
 - `remote-instance-weight-loader-*`: its seed is asked over SGLang's HTTP server, which dynamo.sglang does not start;
