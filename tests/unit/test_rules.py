@@ -179,7 +179,8 @@ def test_a_layout_with_deepep_is_refused_where_the_stock_image_has_none() -> Non
         "stacks[0].image = (not set)\n"
         "    rule: layout deepseek-r1-fp8-10p8d needs DeepEP, and the image of Dynamo 1.5.1 has none for GB200\n"
         "    fix: set an image of your own with DeepEP (built with GRACE_BLACKWELL=1 and NUM_CPU_TIMEOUT_SECS 1000), "
-        "or choose a layout without it, or Dynamo 1.2.1: the last release whose image, with CUDA 12.9, has it"
+        "or choose a layout without it, or Dynamo 1.2.1: the last release whose image has CUDA 12.9, for which there "
+        "is one"
     )
 
 
