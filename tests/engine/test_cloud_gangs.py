@@ -50,6 +50,10 @@ def test_where_all_replicas_start_together_one_dead_node_keeps_everything_from_s
     assert nodes.running(cloud.state, graph) == {"Prefill": 0, "Decode": 0}
     assert "nothing starts: its gang has to get 18 GPU nodes" in _said(cloud, graph)
     assert "17 of 18 are free" in _said(cloud, graph)
+    # The graph's own status never says so.
+    [ready] = graph.outputs["status"]["conditions"]
+    assert (ready["reason"], ready["status"]) == ("mixed_not_ready_reasons", "False")
+    assert "GPU" not in ready["message"]
     cloud.state.cordoned.clear()
     assert nodes.running(cloud.state, graph) == {"Prefill": 5, "Decode": 1}
 

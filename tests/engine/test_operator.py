@@ -11,7 +11,7 @@ from rehearsal import engine as engines
 from rehearsal.run import Rehearsal
 from rehearsal.simulator import CloudResource
 from rehearsal.simulator.values import Props
-from rehearsal.simulator.workloads import blockers, operator
+from rehearsal.simulator.workloads import blockers, graphs, kai, operator
 from tests.engine.driver import GRAPH, Driver, role
 
 
@@ -134,7 +134,10 @@ def test_on_1_0_half_the_rights_or_anothers_are_none(
 
 @pytest.mark.engine
 @pytest.mark.skipif(engines.find() is None, reason=f"no Pulumi engine on PATH or at {engines.cached()}")
-@pytest.mark.parametrize(("version", "identity"), [("0.7.0", "direct"), ("1.0.2", "serviceAccount")])
+@pytest.mark.parametrize(
+    ("version", "identity"),
+    [("0.7.0", "direct"), ("1.0.2", "serviceAccount"), ("1.2.1", "serviceAccount"), ("1.5.1", "direct")],
+)
 def test_a_restart_of_the_operator_leaves_every_pod_of_the_program_alone(version: str, identity: str) -> None:
     config = {
         "dynamo-a4x:dynamo": {"mode": "create", "version": version},
@@ -143,8 +146,24 @@ def test_a_restart_of_the_operator_leaves_every_pod_of_the_program_alone(version
     with Rehearsal("dev", config=config) as rehearsal:
         rehearsal.up()
         graph = rehearsal.state.find(GRAPH)[0]
+        # From 1.1 on only a secret that is younger than the graph counts.
+        for secret in rehearsal.state.find("kubernetes:core/v1:Secret"):
+            secret.born += graph.born
         assert operator.restart(rehearsal.state, graph.scope) == []
         # The same graph without the switch: the model does see what it is asked about.
-        for service in graph.outputs["spec"]["services"].values():
-            del service["annotations"], service["extraPodSpec"]["imagePullSecrets"]
+        graph.outputs = graphs.in_version(graph.outputs, graphs.V1BETA1)
+        for component in graph.outputs["spec"]["components"]:
+            component.pop("annotations", None)
+            component["podTemplate"]["metadata"]["annotations"].pop(operator.SWITCH, None)
+            del component["podTemplate"]["spec"]["imagePullSecrets"]
         assert len(operator.restart(rehearsal.state, graph.scope)) == 3
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(engines.find() is None, reason=f"no Pulumi engine on PATH or at {engines.cached()}")
+@pytest.mark.parametrize("version", ["0.7.0", "1.2.1", "1.5.1"])
+def test_the_programs_gangs_are_not_preemptible(version: str) -> None:
+    with Rehearsal("dev", config={"dynamo-a4x:dynamo": {"mode": "create", "version": version}}) as rehearsal:
+        rehearsal.up()
+        graph = rehearsal.state.find(GRAPH)[0]
+        assert kai.rank(rehearsal.state, graph.scope, graph.outputs) == "inference"

@@ -10,6 +10,8 @@ from rehearsal.simulator.workloads import blockers, platforms, serving
 
 _STUCK_BELOW = (1, 1)
 """First release (major, minor) whose operator is not known to get stuck: seen on 0.7.0 and 1.0.1, not near 1.2."""
+_MIXED_FROM = (1, 4)
+"""First release with these reasons (read; seen on the development line of 1.5)."""
 
 
 def after_create(state: CloudState, graph: CloudResource) -> Props:
@@ -18,7 +20,7 @@ def after_create(state: CloudState, graph: CloudResource) -> Props:
     for reason in blockers.makes_it_fail(state, scope, body):
         return _status("failed", "failed_to_reconcile_the_resources", reason)
     for reason in blockers.of(state, scope, body):
-        return _status("pending", "some_resources_are_not_ready", reason)
+        return _pending(state, graph, reason)
     stuck = [role.name.lower() for role in serving.roles(body) if role.multinode]
     if stuck and _gets_stuck(state, scope):
         name = f"pcsg/{text(body, 'metadata.name')}-0-{stuck[0]}"
@@ -29,6 +31,15 @@ def after_create(state: CloudState, graph: CloudResource) -> Props:
 def after_update(state: CloudState, graph: CloudResource, before: Props) -> Props:
     """The status right after a change: for up to 3 s the previous one (R7)."""
     return before if before.get("state") == "successful" else after_create(state, graph)
+
+
+def _pending(state: CloudState, graph: CloudResource, reason: str) -> Props:
+    """N5: from 1.4 on, reasons that mean nothing: neither what is missing nor where."""
+    release = serving.operator(state, graph.scope)
+    if release is None or platforms.minor(serving.version_of(release)) < _MIXED_FROM:
+        return _status("pending", "some_resources_are_not_ready", reason)
+    stale = "; ".join(f"{role.name}: desired={role.replicas}, updated=0" for role in serving.roles(graph.outputs))
+    return _status("pending", "mixed_not_ready_reasons", stale)
 
 
 def _gets_stuck(state: CloudState, cluster: str) -> bool:
