@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reference import chart_images, vulnerabilities
+from reference import chart_images, nats, vulnerabilities
 from reference.dynamo import PROFILES
 from reference.platform_parts import PlatformParts
 from reference.vulnerabilities import Feature, Vulnerability
@@ -69,11 +69,11 @@ def test_records_are_told_apart_and_ordered_by_score() -> None:
 
 def test_releases_of_an_environment_are_those_of_its_profile_its_images_and_its_kai() -> None:
     old, new = PROFILES["0.7.0"], PROFILES["1.0.2"]
-    [nats] = [image.image for image in chart_images.of_platform(old) if image.image.startswith("nats:")]
+    [server] = [image.image for image in chart_images.of_platform(old) if image.image.startswith("nats:")]
     assert vulnerabilities.releases(old, kai="0.17.0") == {
         "SGLang": old.sglang,
         "Dynamo": "0.7.0",
-        "NATS": nats.removeprefix("nats:").partition("-")[0],
+        "NATS": server.removeprefix("nats:").partition("-")[0],
         "etcd": "3.5.18",
         "KAI": "0.17.0",
     }
@@ -151,11 +151,11 @@ def test_an_environment_without_a_known_vulnerability_warns_of_nothing(monkeypat
     assert [text for text in warnings(found) if "vulnerabilit" in text] == []
 
 
-def test_what_a_platform_of_others_runs_is_not_judged() -> None:
-    found = parse(put(put(shipped("dev"), "dynamo.mode", "adopt"), "kai", {"mode": "adopt"}), "dev")
-    concern = said.concern(found)
-    assert concern is not None
-    assert "NATS" not in concern.finding + concern.fix
+def test_what_a_platform_of_others_runs_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats, "TAG", "2.10.21-alpine")
+    assert "NATS 2.1" in _concern(shipped("dev"), "dev").fix
+    theirs = _concern(put(put(shipped("dev"), "dynamo.mode", "adopt"), "kai", {"mode": "adopt"}), "dev")
+    assert "NATS" not in theirs.finding + theirs.fix
 
 
 def test_every_feature_is_needed_by_some_vulnerability_and_every_refusal_names_what_it_opens() -> None:
