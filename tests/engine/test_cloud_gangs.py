@@ -38,6 +38,8 @@ def test_a_rack_with_one_dead_node_serves_without_one_prefill_replica(version: s
     cloud = _rack(version, 17)
     graph = _ten_and_eight(cloud, least=least)
     assert nodes.running(cloud.state, graph) == {"Prefill": 4, "Decode": 1}
+    # Half a replica starts nothing.
+    assert nodes.in_use(cloud.state, graph.scope, "a4x-0") == 16
     assert "18 GPU nodes wanted in node pool a4x-0, 17 of 18 are free" in _said(cloud, graph)
     cloud.state.cordoned.clear()
     assert nodes.running(cloud.state, graph) == {"Prefill": 5, "Decode": 1}

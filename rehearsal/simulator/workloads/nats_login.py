@@ -47,8 +47,8 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 def _asked_for(state: CloudState, release: CloudResource) -> tuple[str, str] | None:
     """User and password of the release's own NATS; None: it lets everybody in, or there is none."""
     asked = mapping(release.inputs, "values.nats.config.merge.authorization")
-    running, values = platforms.of_release(release), mapping(release.inputs, "values")
-    if not asked or not running.needs_nats or not platforms.installs(serving.version_of(release), values, "nats"):
+    values = mapping(release.inputs, "values")
+    if not asked or not platforms.installs(serving.version_of(release), values, "nats"):
         return None
     variables = _variables(state, release.scope, text(release.outputs, "namespace"), _server_variables(release.inputs))
 
