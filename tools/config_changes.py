@@ -237,7 +237,7 @@ CASES: tuple[Case, ...] = (
     Case("modelBucket.download", True, only="dev"),
     Case("modelBucket.download", False, only="prod"),
     Case("modelBucket.forceDestroy", False, only="prod"),
-    Case("dynamo.version", "1.5.1"),
+    Case("dynamo.version", "1.2.1"),
     Case("dynamo.chartSource", "https://charts.example.com/dynamo"),
     Case("dynamo.chartLogin", True),
     Case("dynamo.systemTolerations", True),
