@@ -106,6 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule("*/DaemonSet", "*/Cluster", ALL, _API),
     Rule("*/StorageClass", "*/Cluster", ALL, _API),
     Rule("*/ValidatingAdmissionPolicy*", "*/Cluster", ALL, _API),
+    Rule("ReleaseRecord/ConfigMap", "*/Cluster", ALL, _API),
     Rule("*", "*/Namespace", ITS, "it lies in the namespace"),
     Rule("*/Deployment", "*/ServiceAccount", ITS, "its pods run as this account"),
     Rule("*/Job", "*/ServiceAccount", ITS, "its pods run as this account"),
