@@ -40,9 +40,9 @@ def shortages(
         size, total = serving.pool_size(pool), sum(mine.values())
         others = sum(sum(_of_pool(its, name)) for key, its in seats.items() if key != serving.key_of(graph, cluster))
         free = max(sum(_of_pool(has, name)), size - others - state.cordoned.get(pool.id, 0))
-        gang = sum(_of_pool(_gang(state, cluster, graph), name))
-        if not any(_of_pool(has, name)) and gang:
+        if _at_once(state, cluster) and not any(_of_pool(has, name)):
             # M3, N4
+            gang = sum(_of_pool(_base(state, cluster, graph), name))
             yield (
                 f"{what} stays pending: nothing starts: its gang has to get {gang} GPU nodes of node pool {name} at "
                 f"once, {free} of {size} are free"
@@ -135,19 +135,24 @@ def _wanted(state: CloudState, cluster: str, graph: Props, replicas: Mapping[str
     return wanted
 
 
-def _gang(state: CloudState, cluster: str, graph: Props) -> Seats:
-    """GPU nodes that a graph gets at once or not at all; none if its pods start one by one.
+def _base(state: CloudState, cluster: str, graph: Props) -> Seats:
+    """GPU nodes of the replicas that come first: as many of each role as it says, or one.
 
-    M3, N3, N4: from 1.1 on all pods of as many replicas of each role as it says; of one if it does not say. Before, one
-    pod of each clique (R12).
+    The pods of later replicas stay gated until these run (V19, M3, N3, N4).
+    """
+    least = {role.name: min(role.replicas, role.min_available or 1) for role in serving.roles(graph)}
+    return _wanted(state, cluster, graph, least)
+
+
+def _at_once(state: CloudState, cluster: str) -> bool:
+    """Whether KAI starts all pods of the first replicas together or none, and each later replica whole.
+
+    From 1.1 on (M3, N3). Before, a gang holds one pod of each clique (R12), and with KAI 0.9 one pod (V8).
     """
     platform, release = serving.platform(state, cluster), serving.operator(state, cluster)
     if platform is None or release is None or not platform.whole_cliques or kai.installed(state, cluster) is None:
-        return {}
-    if not kai.operator_uses(state, cluster, serving.version_of(release), release.inputs):
-        return {}
-    least = {role.name: min(role.replicas, role.min_available or 1) for role in serving.roles(graph)}
-    return _wanted(state, cluster, graph, least)
+        return False
+    return kai.operator_uses(state, cluster, serving.version_of(release), release.inputs)
 
 
 def _seats(state: CloudState, cluster: str) -> dict[Key, Seats]:
@@ -155,6 +160,7 @@ def _seats(state: CloudState, cluster: str) -> dict[Key, Seats]:
     graphs = {graph.key: graph.outputs for graph in serving.graphs(state, cluster)}
     living = {key: _wanted(state, cluster, graph, {}) for key, graph in graphs.items()}
     seats: dict[Key, Seats] = {key: {} for key in living}
+    whole = _at_once(state, cluster)
     for name in {pool for wanted in living.values() for pool, _ in wanted}:
         pool = _pool(state, cluster, name)
         free = serving.pool_size(pool) if pool is not None else 0
@@ -165,16 +171,16 @@ def _seats(state: CloudState, cluster: str) -> dict[Key, Seats]:
         # Running pods stay on a cordoned node, new ones do not get it.
         free -= state.cordoned.get(pool.id, 0) if pool is not None else 0
         for key, wanted in living.items():
-            gang = {seat: count for seat, count in _gang(state, cluster, graphs[key]).items() if seat[0] == name}
-            missing = {seat: max(0, count - seats[key][seat]) for seat, count in gang.items()}
-            if sum(missing.values()) > max(free, 0):
+            first = {seat: count for seat, count in _base(state, cluster, graphs[key]).items() if seat[0] == name}
+            missing = {seat: max(0, count - seats[key][seat]) for seat, count in first.items()}
+            if whole and sum(missing.values()) > max(free, 0):
                 continue
             for seat, count in missing.items():
-                seats[key][seat] += count
-                free -= count
+                more = max(0, min(count, free))
+                seats[key][seat] += more
+                free -= more
             for seat in (seat for seat in wanted if seat[0] == name):
-                # What is more than the gang starts a whole replica at a time.
-                each = _replica(graphs[key], seat[1]) if gang else 1
+                each = _replica(graphs[key], seat[1]) if whole else 1
                 more = max(0, min(wanted[seat] - seats[key][seat], free)) // each * each
                 seats[key][seat] += more
                 free -= more
