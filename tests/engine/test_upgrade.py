@@ -82,7 +82,9 @@ def test_another_release_under_running_stacks_is_refused_with_the_steps_and_chan
             assert "stacks: []" in cause
         assert _everything(rehearsal) == before
         rehearsal.set_config({**_on("0.7.0"), "dynamo-a4x:stacks": DEV["dynamo-a4x:stacks"]})
+        rehearsal.up("as it was")
         rehearsal.up_without_change()
+        assert _everything(rehearsal) == before
 
 
 def test_another_gang_replaces_the_graph() -> None:
