@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-V1ALPHA1: Final = "nvidia.com/v1alpha1"
-V1BETA1: Final = "nvidia.com/v1beta1"
+from reference.dynamo import GraphApi
+
+V1ALPHA1: Final[GraphApi] = "nvidia.com/v1alpha1"
+V1BETA1: Final[GraphApi] = "nvidia.com/v1beta1"
 
 MAIN: Final = "main"
 """Name of the container that serves."""
@@ -61,7 +63,7 @@ class Graph:
     """Priority class of its gangs; None: the release takes that of the pods."""
 
 
-def write(graph: Graph, api: str) -> dict[str, Any]:
+def write(graph: Graph, api: GraphApi) -> dict[str, Any]:
     """The spec of a DynamoGraphDeployment."""
     return _WRITERS[api](graph)
 
@@ -198,7 +200,7 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-_WRITERS: Final[Mapping[str, Callable[[Graph], dict[str, Any]]]] = {
+_WRITERS: Final[Mapping[GraphApi, Callable[[Graph], dict[str, Any]]]] = {
     V1ALPHA1: _write_v1alpha1,
     V1BETA1: _write_v1beta1,
 }

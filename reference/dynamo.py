@@ -22,6 +22,9 @@ from reference.sglang import RELEASES, Migration, SglangRelease
 CHARTS: Final = "https://helm.ngc.nvidia.com/nvidia/ai-dynamo/charts"
 """NVIDIA's repository of the Dynamo charts, readable without an account."""
 
+GraphApi = Literal["nvidia.com/v1alpha1", "nvidia.com/v1beta1"]
+"""Versions of the API of graphs."""
+
 Gang = Literal["serving", "whole"]
 """Which replicas of a stack start together or not at all: what it needs to serve, every decode replica and one prefill
 replica, or all of them. With the first, a stack on a rack with one dead node serves with what is left."""
@@ -66,7 +69,7 @@ class DynamoProfile:
     runtime_image: str = "nvcr.io/nvidia/ai-dynamo/sglang-runtime"
     """Image of workers and frontends, without a tag."""
 
-    graph_api: Literal["nvidia.com/v1alpha1", "nvidia.com/v1beta1"] = "nvidia.com/v1alpha1"
+    graph_api: GraphApi = "nvidia.com/v1alpha1"
     """API version of the graphs. From 1.2 on v1alpha1 is deprecated, and a graph in another version is another object:
     in place 1.2 refuses it, and 1.5 damages it (seen)."""
     min_available: bool = False

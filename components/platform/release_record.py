@@ -13,12 +13,10 @@ from typing import Any, Final, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.platform.platform_guard import NAMESPACE
 from manifests.graph_api import part
 from reference import naming
 from reference.dynamo import DynamoProfile
-
-NAMESPACE: Final = "default"
-"""Namespace of the record, as of the guards: it always exists."""
 
 _RELEASE: Final = f"{naming.PROJECT}/dynamo-release"
 _LINE: Final = f"{naming.PROJECT}/dynamo-line"

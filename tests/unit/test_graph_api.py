@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifests import graph_api
-from reference.dynamo import PROFILES, DynamoProfile
+from reference.dynamo import PROFILES, DynamoProfile, GraphApi
 from serving_rules import layout
 from tests import graphs
 
@@ -29,7 +29,7 @@ EVERYTHING: dict[str, Any] = {
 @pytest.mark.parametrize("version", PROFILES)
 @pytest.mark.parametrize("name", layout.available())
 @pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
-def test_what_is_written_is_read_back(api: str, version: str, name: str, changes: dict[str, Any]) -> None:
+def test_what_is_written_is_read_back(api: GraphApi, version: str, name: str, changes: dict[str, Any]) -> None:
     described = graphs.describe(name, PROFILES[version], **changes)
     read = graph_api.components(graph_api.write(described, api))
     for role, component in described.components.items():
