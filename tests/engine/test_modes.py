@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_selection_holds_every_pair_of_values_that_the_settings_accept() -> 
 @needs_engine
 @pytest.mark.parametrize("chosen", modes.pairwise(), ids=str)
 def test_an_environment_lives_and_comes_up_again_where_it_was_destroyed(chosen: Modes) -> None:
-    _live(chosen)
+    _live(chosen, changed_in=("first",))
 
 
 @pytest.mark.engine
@@ -40,17 +41,25 @@ def test_an_environment_lives_and_comes_up_again_where_it_was_destroyed(chosen: 
 @needs_engine
 @pytest.mark.parametrize("chosen", sorted(modes.every_open() - set(modes.pairwise()), key=str), ids=str)
 def test_every_other_combination_lives_as_well(chosen: Modes) -> None:
-    _live(chosen)
+    _live(chosen, changed_in=("first", "second"))
 
 
-def _live(chosen: Modes) -> None:
+@pytest.mark.engine
+@pytest.mark.whole
+@needs_engine
+@pytest.mark.parametrize("chosen", modes.pairwise(), ids=str)
+def test_the_second_life_can_be_changed_as_the_first(chosen: Modes) -> None:
+    _live(chosen, changed_in=("second",))
+
+
+def _live(chosen: Modes, changed_in: Sequence[str]) -> None:
     with Rehearsal(chosen.environment, config=chosen.config()) as rehearsal:
         rehearsal.preview()
         for life in ("first", "second"):
             rehearsal.up(f"{life} up")
             rehearsal.up_without_change()
             stacks = rehearsal.config["dynamo-a4x:stacks"]
-            for what, change in CHANGES.items():
+            for what, change in CHANGES.items() if life in changed_in else ():
                 changed = copy.deepcopy(stacks)
                 changed[0] |= change
                 rehearsal.set_config({"dynamo-a4x:stacks": changed})
