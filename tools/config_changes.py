@@ -282,6 +282,8 @@ CASES: tuple[Case, ...] = (
     Case("stacks[0].name", "r1-other", replaces=(_GRAPH,)),
     Case("stacks[0].layout", "deepseek-r1-fp8-1p1d", replaces=(_GRAPH,), only="prod"),
     Case("stacks[0].image", "example.com/worker:2"),
+    Case("stacks[0].sglang", "0.5.11", note="; with an image, new arguments replace their ConfigMap and roll the graph"),
+    Case("stacks[0].gang", "whole", note="; on 1.5 another gang **replaces** the graph", replaces=(_GRAPH,)),
     Case("stacks[0].frontend.replicas", 3),
     Case("stacks[0].frontend.placement", "system"),
     Case("stacks[0].frontend.image", "example.com/frontend:2"),

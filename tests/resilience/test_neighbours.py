@@ -184,7 +184,7 @@ def test_two_users_with_one_name_for_their_stacks_are_reported_what_exists_alrea
         life.rehearse("dev", SECOND, cloud=alice.cloud) as bob,
     ):
         _give_login(alice, bob)
-        assert 'queues.scheduling.run.ai "dynamo-a4x-dev" already exists' in _causes(bob.up)
+        assert 'configmaps "dynamo-a4x-release.dev" already exists' in _causes(bob.up)
         bob.destroy()
         life.require_clean(alice, "after the second user gave up")
         alice.destroy()

@@ -65,6 +65,8 @@ class Platform:
     """Whether NATS is on unless the values say otherwise."""
     needs_nats: bool = True
     needs_etcd: bool = False
+    asks_hub: bool = True
+    """Whether frontends ask the model hub for the tokenizer; from 1.4 on, workers serve it (lib/llm/src/hub.rs)."""
     webhooks: bool = True
     """Whether graphs are judged by webhooks of the operator, which fail closed (recordings, state 14)."""
     component_types: bool = False
@@ -117,6 +119,7 @@ _1_4 = replace(
     grove="0.1.0-alpha.12-rc1",
     installs_nats=False,
     needs_nats=False,
+    asks_hub=False,
     judges_images=True,
 )
 _1_5 = replace(

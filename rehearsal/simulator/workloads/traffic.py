@@ -42,10 +42,11 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
     pods = list(pods_of(state, cluster, graph))
     for source, one in pods:
         for target, other in pods:
-            for port in (_CALL_HOME,) if target.type == _FRONTEND else _WORKER_PORTS:
-                why = refused(state, cluster, one, other, port)
-                if why:
-                    yield f"{source.name} to {target.name}: {why}"
+            ports = (_CALL_HOME,) if target.type == _FRONTEND else _WORKER_PORTS
+            dropped = {port: why for port in ports if (why := refused(state, cluster, one, other, port))}
+            for why in list(dropped.values())[:1]:
+                more = ", ".join(map(str, list(dropped)[1:]))
+                yield f"{source.name} to {target.name}: {why}{f' (ports {more} too)' if more else ''}"
         for why in filter(None, (refused(state, cluster, one, *its) for its in _services(state, cluster))):
             yield f"{source.name}: {why}"
     for role, pod in pods:
@@ -56,11 +57,11 @@ def blockers(state: CloudState, cluster: str, graph: Props) -> Iterator[str]:
 
 def _outgoing(state: CloudState, cluster: str, role: serving.Role) -> Iterator[Need]:
     """What a pod of a role needs of the outside."""
+    release = serving.operator(state, cluster)
     yield outside.names()
     yield from outside.bucket(state, cluster, role.pod)
-    if role.type == _FRONTEND:
+    if role.type == _FRONTEND and (release is None or platforms.of_release(release).asks_hub):
         yield from outside.site(items(role.main, "env"), "huggingface.co", "HF_ENDPOINT")
-    release = serving.operator(state, cluster)
     if release is not None and not serving.early(serving.version_of(release)):
         yield outside.api_server(state, cluster)
 
