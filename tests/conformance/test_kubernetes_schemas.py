@@ -11,7 +11,7 @@ import yaml
 
 from manifests import graph_api
 from manifests.graph_api import V1BETA1
-from reference.dynamo import PROFILES
+from reference.dynamo import PROFILES, GraphApi
 from rehearsal.simulator.workloads import graphs as simulated
 from serving_rules import layout
 from tests import graphs
@@ -56,7 +56,7 @@ def test_every_custom_object_fits_the_definition_of_its_dynamo(version: str) -> 
     assert recording.find("DynamoGraphDeployment").inputs["apiVersion"] == PROFILES[version].graph_api
 
 
-def graph_of(name: str, version: str, api: str | None = None) -> dict[str, Any]:
+def graph_of(name: str, version: str, api: GraphApi | None = None) -> dict[str, Any]:
     """A layout's graph in the API version of a release, or in another one."""
     profile = PROFILES[version]
     described = graphs.describe(name, profile, frontend_nodes="system", service_account="account")

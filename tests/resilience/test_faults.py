@@ -166,7 +166,7 @@ def _whole_life(environment: str, faults: Sequence[Fault], *, one_at_a_time: boo
     return creates + deletes
 
 
-@pytest.mark.parametrize("environment", ["dev", f"dev{life.DRANET}"])
+@pytest.mark.parametrize("environment", ["dev", *life.whole([f"dev{life.DRANET}"])])
 def test_every_create_and_delete_may_fail_once(environment: str, record_property: RecordProperty) -> None:
     record_property("tried", _whole_life(environment, BEFORE))
 

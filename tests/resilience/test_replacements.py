@@ -36,7 +36,7 @@ _CLOSING = "the client connection is closing"
 (docs/contributing/surprises.md)."""
 
 
-@pytest.mark.parametrize(("environment", "every"), [("dev", 5), *life.whole((name, 1) for name in life.EVERY)])
+@pytest.mark.parametrize(("environment", "every"), [("dev", 9), *life.whole((name, 1) for name in life.EVERY)])
 def test_a_replacement_that_stops_half_way_and_is_given_up_leaves_nothing_missing(
     environment: str, every: int, record_property: RecordProperty
 ) -> None:
