@@ -74,6 +74,8 @@ class ArgumentSpec:
     """`store`, `store_true`, or the name of argparse's or SGLang's own action."""
     type: str = "str"
     choices: tuple[Any, ...] = ()
+    several: bool = False
+    """Whether it takes a list of values."""
     json: bool = False
     """Whether the text must be JSON."""
     instead: str | None = None
@@ -146,7 +148,7 @@ class Values:
     def text(self, name: str) -> str | None:
         """Text of `name`."""
         found = self.written.get(name)
-        return None if found is None or isinstance(found[1], bool) else str(found[1])
+        return None if found is None or isinstance(found[1], (bool, tuple)) else str(found[1])
 
     def number(self, name: str) -> float | None:
         """Number of `name`."""
@@ -157,6 +159,12 @@ class Values:
         """Whole number of `name`."""
         text = self.text(name)
         return int(text) if text is not None and re.fullmatch(_NUMBERS["int"][0], text) else None
+
+    def largest(self, name: str) -> int | None:
+        """Largest whole number of `name`, which takes several."""
+        found = self.raw(name)
+        numbers = [str(one) for one in (found if isinstance(found, tuple) else (found,))]
+        return max(map(int, numbers)) if all(re.fullmatch(_NUMBERS["int"][0], one) for one in numbers) else None
 
     def flag(self, name: str) -> bool:
         """Whether flag `name` is set."""
@@ -278,14 +286,22 @@ def _reader(name: str, entry: ArgumentSpec, known: Catalog) -> tuple[str, str] |
 
 def _value(entry: ArgumentSpec, value: Argument) -> tuple[str, str] | None:
     if entry.flag:
-        if isinstance(value, bool):
-            return None
-        return "a flag takes no value", "write true to set it, or leave it out"
+        return None if isinstance(value, bool) else ("a flag takes no value", "write true to set it, or leave it out")
+    if isinstance(value, tuple):
+        return _listed(entry, value)
     if isinstance(value, bool):
         if entry.action == "DeprecatedAction":
             return None
         return "it takes a value, not true or false", f"give {_expected(entry)}, or leave it out"
     return _typed(entry, str(value))
+
+
+def _listed(entry: ArgumentSpec, values: tuple[str | int | float, ...]) -> tuple[str, str] | None:
+    if not entry.several:
+        return "it takes one value, not a list", f"give {_expected(entry)}, or leave it out"
+    if not values:
+        return "a list without values sets nothing: SGLang's reader skips it", "leave it out"
+    return next(filter(None, (_typed(entry, str(one)) for one in values)), None)
 
 
 def _typed(entry: ArgumentSpec, text: str) -> tuple[str, str] | None:
@@ -340,6 +356,7 @@ def _arguments(entries: Mapping[str, Mapping[str, Any]], owner: str) -> dict[str
             action=entry["action"],
             type=entry.get("type", "str"),
             choices=tuple(entry.get("choices", ())),
+            several=entry.get("nargs") in ("+", "*"),
             json=entry.get("json", False),
             instead=entry.get("instead"),
             refused=frozenset(entry.get("refused", ())),

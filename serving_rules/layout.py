@@ -14,7 +14,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 import yaml
 from pydantic import Field, ValidationError
@@ -31,7 +31,9 @@ LAYOUTS: Final = Path(__file__).resolve().parents[1] / "sglang_configs"
 WorkerRole = Literal["prefill", "decode"]
 WORKER_ROLES: Final[tuple[WorkerRole, ...]] = get_args(WorkerRole)
 
-Argument = str | int | float | bool
+Scalar = str | int | float | bool
+Argument = Scalar | tuple[str | int | float, ...]
+"""One value, or the several that an argument takes, such as the batch sizes of `cuda-graph-bs`."""
 Arguments = Mapping[str, Argument]
 Environment = Mapping[str, str]
 
@@ -325,12 +327,21 @@ def _read_arguments(path: Path, shown: str) -> Arguments:
     arguments: dict[str, Argument] = {}
     problems: list[Problem] = []
     for key, value in _read(path, shown).items():
-        if isinstance(key, str) and isinstance(value, (str, int, float, bool)):
-            arguments[key] = value
+        argument = _argument(value)
+        if isinstance(key, str) and argument is not None:
+            arguments[key] = argument
         else:
-            rule = "an argument is a name with one text, number or `true`"
+            rule = "an argument is a name with one text, number or `true`, or with a list of texts or numbers"
             fix = "quote nested JSON as one string; leave an argument out to get SGLang's default"
             problems.append(Problem(f"{shown}: {key}", value, rule, fix))
     if problems:
         raise LayoutError(problems)
     return arguments
+
+
+def _argument(value: Any) -> Argument | None:
+    if not isinstance(value, list):
+        return value if isinstance(value, (str, int, float, bool)) else None
+    items = cast("list[object]", value)
+    found = tuple(one for one in items if isinstance(one, (str, int, float)) and not isinstance(one, bool))
+    return found if 0 < len(found) == len(items) else None

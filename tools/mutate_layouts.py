@@ -100,6 +100,8 @@ def _others(name: str, value: Argument, known: Catalog) -> list[Argument]:
     entry = known.arguments[name]
     if entry.flag:
         return []
+    if isinstance(value, tuple):
+        return [(*value[:-1], last) for last in _others(name, value[-1], known) if not isinstance(last, (bool, tuple))]
     if entry.choices:
         choices = [str(choice) for choice in entry.choices]
         return [choices[(choices.index(str(value)) + 1) % len(choices)]]

@@ -237,7 +237,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
 def _shown(value: object) -> str:
     if value is None:
         return "(not set)"
-    text = repr(value)
+    text = repr(list(value) if isinstance(value, tuple) else value)  # pyright: ignore[reportUnknownArgumentType]
     if _SECRET.search(text):
         return repr(HIDDEN)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -45,6 +45,10 @@ def deepep_mode_suits_the_role(context: Context) -> Iterator[Problem]:
             )
 
 
+_GRAPHS: Final = "cuda-graph-bs"
+_MOST_GRAPHS: Final = "cuda-graph-max-bs"
+
+
 def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
     """The largest batch with a CUDA graph fits into DeepEP's low-latency dispatch buffer on decode.
 
@@ -60,16 +64,14 @@ def dispatch_buffer_holds_a_batch(context: Context) -> Iterator[Problem]:
         fix = "set it to cuda-graph-max-bs"
         yield Problem(key, value.get(DISPATCH), f"DeepEP takes 1 to {DISPATCH_MAX} tokens a rank", fix)
         return
-    if role.values.raw("cuda-graph-bs") is not None:
-        return
-    written = role.values.raw("cuda-graph-max-bs") is not None
-    graphs = role.values.integer("cuda-graph-max-bs") if written else GRAPHS_DEFAULT
+    name, graphs = _graphs(role)
+    written = name is not None
     if graphs is not None and graphs > buffer:
         asked = "graphs up to this batch size" if written else f"by itself SGLang makes graphs up to {graphs}, which"
         yield role.problem(
-            "cuda-graph-max-bs",
+            name or _MOST_GRAPHS,
             f"{asked} dispatch through a buffer of {buffer} tokens a rank ({DISPATCH})",
-            f"set it to {buffer // tokens} or fewer, or enlarge the buffer (up to {DISPATCH_MAX})",
+            f"{_no_more(name, buffer // tokens)}, or enlarge the buffer (up to {DISPATCH_MAX})",
         )
 
 
@@ -89,9 +91,9 @@ def dispatch_warnings(context: Context) -> Iterator[str]:
     def key(name: str) -> str:
         return context.layout.key("decode", role.values.name(name))
 
-    graphs = role.values.integer("cuda-graph-max-bs")
-    if graphs is not None and most < graphs <= buffer:
-        yield f"{key('cuda-graph-max-bs')}: {held}, each with {tokens}; set it to {most}, or enlarge the buffer."
+    name, graphs = _graphs(role)
+    if name is not None and graphs is not None and most < graphs <= buffer:
+        yield f"{key(name)}: {held}, each with {tokens}; {_no_more(name, most)}, or enlarge the buffer."
     running = role.values.integer("max-running-requests")
     batch = None if running is None else -(-running // ranks)
     if batch is None or batch > most:
@@ -100,6 +102,21 @@ def dispatch_warnings(context: Context) -> Iterator[str]:
             f"{key('max-running-requests')}: {said}, and {held}: a rank with more ends; {most * ranks} is the most "
             "that fits."
         )
+
+
+def _graphs(role: RoleContext) -> tuple[str | None, int | None]:
+    """The argument that says for how many requests there are CUDA graphs, and the most; without one, SGLang's default.
+
+    Source: `_handle_gpu_memory_settings`: a list decides alone.
+    """
+    for name, most in ((_GRAPHS, role.values.largest), (_MOST_GRAPHS, role.values.integer)):
+        if role.values.raw(name) is not None:
+            return name, most(name)
+    return None, GRAPHS_DEFAULT
+
+
+def _no_more(name: str | None, most: int) -> str:
+    return f"leave out what is above {most}" if name == _GRAPHS else f"set it to {most} or fewer"
 
 
 def _low_latency(context: Context) -> tuple[RoleContext, int, int] | None:

@@ -63,6 +63,9 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 """Changes to the prefill role of the large layout, each refused by the server itself."""
 
 
+_SIZES = (1, 2, 4, 512)
+
+
 def _kernels(sglang: str) -> dict[str, tuple[Layout, DynamoProfile]]:
     """The small layout with every pair of expert kernels and weights that the parser knows."""
     profile = _any(sglang)
@@ -105,6 +108,7 @@ def _questions(sglang: str) -> dict[str, dict[str, Any]]:
     asked |= {pair: file(made.arguments("decode"), 1) for pair, (made, _) in _kernels(sglang).items()}
     config = {"cuda-graph-config": json.dumps({"decode": {"backend": "disabled"}, "prefill": {"backend": "disabled"}})}
     asked["graphs off"] = file({**config, "served-model-name": "m", "disable-radix-cache": True}, 1)
+    asked["list"] = file({**layout.resolve(SMALL, _any(sglang)).arguments("decode"), "cuda-graph-bs": _SIZES}, 1)
     asked["other ending"] = {**file({"host": "::"}), "name": "serving-configuration"}
     return asked
 
@@ -222,6 +226,14 @@ def test_what_is_to_be_written_for_graphs_that_are_off_is_taken(sglang: str) -> 
     answer = _answer(sglang, "graphs off")
     assert ("argv" in answer, answer.get("checked")) == (refused, None)
     assert ("cuda-graph-config" in known) == refused
+
+
+@pytest.mark.parametrize("sglang", RELEASES)
+def test_a_list_of_batch_sizes_reaches_the_parser_as_one_argument(sglang: str) -> None:
+    argv, checked = _answer(sglang, "list")["argv"], _answer(sglang, "list")["checked"]
+    at = argv.index("--cuda-graph-bs") + 1
+    assert argv[at : at + len(_SIZES)] == [str(size) for size in _SIZES]
+    assert checked is None
 
 
 @pytest.mark.parametrize("name", sorted(recipe.LAYOUTS.values()))

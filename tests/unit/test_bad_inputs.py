@@ -40,6 +40,11 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
+def _read(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments as a layout has them when its file is read."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+
+
 def profile_of(case: Case) -> DynamoProfile:
     """What a case runs on."""
     return PROFILES[case.get("dynamo", "0.7.0")].serving(case.get("sglang"))
@@ -52,7 +57,7 @@ def wrong_layout(made: Layout, case: Case) -> tuple[Layout, dict[str, Any]]:
         arguments = case.get(f"{role} arguments", case.get("both arguments", {}))
         environment = case.get(f"{role} environment", {})
         made = made.with_server(
-            role, Server(_merged(made.arguments(role), arguments), _merged(made.environment(role), environment))
+            role, Server(_merged(made.arguments(role), _read(arguments)), _merged(made.environment(role), environment))
         )
         changes |= {f"{role}.yaml: {name}": value for name, value in arguments.items()}
         changes |= {f"layout.yaml: workers.environment.{name}": value for name, value in environment.items()}

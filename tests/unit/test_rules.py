@@ -137,8 +137,9 @@ def test_the_layouts_that_ship_break_no_rule_and_warn_of_nothing(name: str, vers
         ),
         ({"max-running-requests": None}, "SGLang chooses it by the GPU's memory, and the dispatch buffer holds"),
         ({"speculative-num-draft-tokens": 2, "cuda-graph-max-bs": 128}, "the tokens of 128 requests"),
+        ({"max-running-requests": 8193, "cuda-graph-bs": (1, 8, 256), "cuda-graph-max-bs": None}, "256 requests"),
     ],
-    ids=["one too many", "left to SGLang", "each with two tokens"],
+    ids=["one too many", "left to SGLang", "each with two tokens", "a list of graphs"],
 )
 def test_more_requests_than_the_dispatch_buffer_holds_are_warned_about(changed: dict[str, Any], said: str) -> None:
     """Published recipes have them, with a load that never comes to so many."""

@@ -13,10 +13,12 @@ import yaml
 
 from manifests import commands, launch
 from reference import machines, naming
-from serving_rules import layout
+from reference.dynamo import PROFILES
+from serving_rules import layout, rules
 from tests import graphs
 
 LAYOUTS = layout.available()
+SMALL = "deepseek-r1-fp8-1p1d"
 SCRIPT = launch.script(privileged=True)
 
 # What the Dynamo operator looks for in a container's first argument, to put the rank flags behind it.
@@ -52,7 +54,10 @@ def test_a_new_folder_is_a_new_layout(tmp_path: Path) -> None:
         ({"layout": {**_layout_file(), "modle": "x"}}, "did you mean 'model'?"),
         ({"layout": {**_layout_file(), "prefill": {"replicas": 0, "nodesPerReplica": 1}}}, "prefill.replicas = 0"),
         ({"layout": {**_layout_file(), "model": "no-owner"}}, "a Hugging Face model id"),
-        ({"prefill": {"tp-size": [4]}}, "quote nested JSON as one string"),
+        ({"prefill": {"deepep-config": {"a": 1}}}, "quote nested JSON as one string"),
+        ({"prefill": {"cuda-graph-bs": []}}, "a list of texts or numbers"),
+        ({"prefill": {"cuda-graph-bs": [1, True]}}, "a list of texts or numbers"),
+        ({"prefill": {"cuda-graph-bs": [[1]]}}, "a list of texts or numbers"),
         ({"decode": ""}, "must be a mapping"),
     ],
 )
@@ -60,6 +65,19 @@ def test_a_broken_layout_is_reported_by_file_and_key(tmp_path: Path, files: dict
     with pytest.raises(layout.LayoutError) as caught:
         layout.load("mine", _folder(tmp_path, **files))
     assert message in str(caught.value)
+
+
+def test_an_argument_with_several_values_is_a_list_from_the_layout_to_the_server(tmp_path: Path) -> None:
+    """The form of the public recipes, in a layout and in a stack's overrides."""
+    written = {**layout.load(SMALL).arguments("decode"), "cuda-graph-bs": [1, 2, 4]}
+    made = layout.load("mine", _folder(tmp_path, decode=written))
+    assert yaml.safe_load(launch.arguments_file(made.arguments("decode")))["cuda-graph-bs"] == [1, 2, 4]
+    assert rules.check(made, PROFILES["0.7.0"]) == []
+    raw = {"decode": {"arguments": {"cuda-graph-bs": [8, 16]}}}
+    overrides = layout.Overrides.model_validate_json(json.dumps(raw))
+    changed = made.overridden(overrides)
+    assert yaml.safe_load(launch.arguments_file(changed.arguments("decode")))["cuda-graph-bs"] == [8, 16]
+    assert rules.check(changed, PROFILES["0.7.0"]) == []
 
 
 def test_a_missing_argument_file_is_reported(tmp_path: Path) -> None:
