@@ -195,6 +195,18 @@ class NetworkPolicy:
 
 
 @dataclass(frozen=True)
+class Definition:
+    """A custom resource definition."""
+
+    served: frozenset[str]
+    """Versions that the API server takes."""
+    stored: frozenset[str] = frozenset()
+    """Versions that objects are, or once were, stored in."""
+    converter: str = ""
+    """The Service that converts between versions, as `NAME in NAMESPACE`; empty if none does."""
+
+
+@dataclass(frozen=True)
 class Kai:
     """The KAI scheduler in a cluster, or what an uninstalled one has left."""
 
@@ -415,8 +427,8 @@ class Cloud(Protocol):
         """Policies of other kinds in a namespace, as `kind name`; those of the whole cluster, if the name is empty."""
         ...
 
-    def crds(self, cluster: Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """The served versions of those of the custom resource definitions that exist, from the Kubernetes API."""
+    def crds(self, cluster: Cluster, names: Sequence[str]) -> Mapping[str, Definition]:
+        """Those of the custom resource definitions that exist, from the Kubernetes API."""
         ...
 
     def bucket(self, name: str) -> Bucket:

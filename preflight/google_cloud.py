@@ -351,11 +351,11 @@ class GoogleCloud:
             found += [f"{plural} {item['metadata']['name']}" for item in items]
         return found
 
-    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, cloud.Definition]:
         """Custom resource definitions, from the cluster; one request each, because all of them are megabytes."""
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         found = (self._kubernetes(cluster, path, fieldSelector=f"metadata.name={name}") for name in names)
-        return {name: kubernetes.served(items[0]) for name, items in zip(names, found, strict=True) if items}
+        return {name: kubernetes.definition(items[0]) for name, items in zip(names, found, strict=True) if items}
 
     def _kubernetes(self, cluster: cloud.Cluster, path: str, **selector: str) -> list[Any]:
         with tempfile.TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from preflight.cloud import Deployment, Namespace, NetworkPolicy, Node, Pod
+from preflight.cloud import Definition, Deployment, Namespace, NetworkPolicy, Node, Pod
 from reference.capacity import PODS_PER_NODE, quantity
 
 GPU: Final = "nvidia.com/gpu"
@@ -67,9 +67,15 @@ def namespace(item: Mapping[str, Any], quotas: Sequence[Any], ranges: Sequence[A
     )
 
 
-def served(item: Mapping[str, Any]) -> frozenset[str]:
-    """Versions that a custom resource definition serves."""
-    return frozenset(version["name"] for version in item["spec"]["versions"] if version.get("served"))
+def definition(item: Mapping[str, Any]) -> Definition:
+    """A custom resource definition."""
+    spec = item["spec"]
+    service = spec.get("conversion", {}).get("webhook", {}).get("clientConfig", {}).get("service")
+    return Definition(
+        served=frozenset(version["name"] for version in spec["versions"] if version.get("served")),
+        stored=frozenset(item.get("status", {}).get("storedVersions", ())),
+        converter=f"{service['name']} in {service['namespace']}" if service else "",
+    )
 
 
 def _asked(spec: Mapping[str, Any], resource: str) -> float:

@@ -177,6 +177,11 @@ class DynamoProfile:
         return f"{self.runtime_image}:{self.version}"
 
     @property
+    def graph_versions(self) -> tuple[str, ...]:
+        """The versions that its definition of a graph has: v1alpha1 in every release, and the one that is written."""
+        return tuple(dict.fromkeys(("v1alpha1", self.graph_api.rpartition("/")[2])))
+
+    @property
     def webhook_service(self) -> str:
         """The operator's Service, in the platform's namespace."""
         return f"{self.platform_chart}-dynamo-operator-webhook-service"

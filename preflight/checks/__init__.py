@@ -35,6 +35,7 @@ from preflight.site import Site
 from reference import cluster as requirements
 from reference import cluster_options, network_prerequisites, shared_vpc
 from reference import platform_parts as requirements_of_platform
+from reference.dynamo import PROFILES
 from reference.mirrors import check_name
 from reference.namespaces import CHECK as NAMESPACES_CHECK
 from settings.artifacts import used_mirrors
@@ -249,6 +250,9 @@ def _platform_checks(site: Site) -> list[Check]:
         checks.append(Check(requirements_of_platform.GROVE_CHECK, partial(platform_parts.grove, site), needs))
     if not parts.crds:
         checks.append(Check(requirements_of_platform.CRDS_CHECK, partial(platform_parts.crds, site), kinds))
+    elif site.settings.dynamo.mode == "create" and len(PROFILES[site.settings.dynamo.version].graph_versions) == 1:
+        # Releases with both versions know every stored one.
+        checks.append(Check("crds left", partial(platform_parts.left_crds, site), kinds))
     if site.settings.foreign_namespaces:
         needs = "container.namespaces.list, container.resourceQuotas.list and container.limitRanges.list"
         checks.append(Check(NAMESPACES_CHECK, partial(namespaces.foreign, site), needs))

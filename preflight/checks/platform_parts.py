@@ -24,8 +24,8 @@ def grove(site: Site) -> Outcome:
     found = site.cloud.deployments(cluster, GROVE_OPERATOR)
     if not found:
         return failed(f"no Deployment {GROVE_OPERATOR} runs in the cluster", fix)
-    served = site.cloud.crds(cluster, GROVE_CRDS)
-    missing = [name for name in GROVE_CRDS if _GROVE_API not in served.get(name, ())]
+    found_kinds = site.cloud.crds(cluster, GROVE_CRDS)
+    missing = [name for name in GROVE_CRDS if name not in found_kinds or _GROVE_API not in found_kinds[name].served]
     if missing:
         return failed(f"Grove's CRDs {', '.join(missing)} are not served in {_GROVE_API}", fix)
     namespace, tag = found[0].namespace, images.tag(found[0].image)
@@ -44,17 +44,49 @@ def grove(site: Site) -> Outcome:
 
 
 def crds(site: Site) -> Outcome:
-    """Dynamo's custom resource definitions are there, and the graph's is served in the version of the graph."""
+    """Dynamo's custom resource definitions are there, served as graphs are written, and its operator converts them."""
     cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
     profile = PROFILES[site.settings.dynamo.version]
     fix = f"kubectl apply --server-side -f CRDS_OF_DYNAMO_{profile.version}, or set dynamo.crds: create"
-    served = site.cloud.crds(cluster, profile.crds)
-    missing = [name for name in profile.crds if name not in served]
+    found = site.cloud.crds(cluster, profile.crds)
+    missing = [name for name in profile.crds if name not in found]
     if missing:
         return failed(f"the cluster has no CRDs {', '.join(missing)}", fix)
-    graph, version = profile.crds[0], profile.graph_api.rpartition("/")[2]
-    if version not in served[graph]:
-        return failed(f"{graph} is not served in {version}, but in {', '.join(sorted(served[graph]))}", fix)
+    graph, version = profile.crds[0], profile.graph_versions[-1]
+    if version not in found[graph].served:
+        return failed(f"{graph} is not served in {version}, but in {', '.join(sorted(found[graph].served))}", fix)
+    own = f"{profile.webhook_service} in {site.settings.dynamo.namespace}"
+    others = {name: one.converter for name, one in found.items() if one.converter not in ("", own)}
+    if others and profile.crds_name_operator:
+        return failed(
+            f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} converted by the Service "
+            f"{' and '.join(dict.fromkeys(others.values()))}, and the operator's is {own}",
+            "write the operator's Service into spec.conversion.webhook.clientConfig.service of each: the operator of "
+            f"Dynamo {profile.version} writes only its certificate there",
+        )
     return passed(f"the CRDs of Dynamo {profile.version} are there; whether they are its own, only their fields tell")
+
+
+def left_crds(site: Site) -> Outcome:
+    """No custom resource definition of a later Dynamo is left where an older one is created.
+
+    The API server takes no definition without a version that objects were stored in (kubernetes.io, "Versions in
+    CustomResourceDefinitions"): the older release cannot write its own over it.
+    """
+    cluster = site.own_cluster()
+    if cluster is None:
+        return skipped(NO_CLUSTER)
+    profile = PROFILES[site.settings.dynamo.version]
+    known = set(profile.graph_versions)
+    name = profile.crds[0]
+    left = site.cloud.crds(cluster, [name]).get(name)
+    later = ", ".join(sorted((left.stored | left.served) - known)) if left else ""
+    if left and later:
+        judged = failed if left.stored - known else warned
+        return judged(
+            f"{name} of a later Dynamo is there, with {later}; {profile.version} has {', '.join(known)}",
+            "delete Dynamo's CRDs, once no graph is left: docs/how-to/upgrade-dynamo.md",
+        )
+    return passed(f"no CRD of a later Dynamo than {profile.version} is left")

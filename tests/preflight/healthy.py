@@ -226,8 +226,11 @@ class HealthyCloud:
     def other_policies(self, cluster: cloud.Cluster, namespace: str) -> list[str]:
         return []
 
-    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        return dict.fromkeys(names, frozenset({"v1alpha1"}))
+    def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, cloud.Definition]:
+        profile = PROFILES[self.settings.dynamo.version]
+        versions = frozenset({"v1alpha1", profile.graph_api.rpartition("/")[2]})
+        service = f"{profile.webhook_service} in {self.settings.dynamo.namespace}" if len(versions) > 1 else ""
+        return dict.fromkeys(names, cloud.Definition(versions, versions, service))
 
     def bucket(self, name: str) -> cloud.Bucket:
         if self.settings.model_bucket.mode == "create":

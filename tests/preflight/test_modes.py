@@ -13,7 +13,18 @@ import pytest
 
 import settings
 from preflight.checks import plan
-from preflight.cloud import Bucket, Cloud, CloudError, Image, NetworkPolicy, OrgPolicy, Project, Quota, Versions
+from preflight.cloud import (
+    Bucket,
+    Cloud,
+    CloudError,
+    Definition,
+    Image,
+    NetworkPolicy,
+    OrgPolicy,
+    Project,
+    Quota,
+    Versions,
+)
 from preflight.results import Outcome
 from preflight.run import run
 from preflight.site import Site
@@ -161,7 +172,7 @@ def looked(found: Settings, cloud: Cloud) -> dict[str, Outcome]:
 
 ALLOWED: Final = {
     "model deepseek-ai/DeepSeek-R1": "is not there yet, and the program does not download it",
-    "vulnerabilities": "known vulnerabilities concern this environment",
+    "vulnerabilities": "this environment",
 }
 """What a healthy cloud is warned of all the same: a bucket that is created and that nobody fills, and the releases."""
 
@@ -241,6 +252,7 @@ def _of_ranges(**ranges: str) -> Callable[[Any], Any]:
     return lambda found: replace(found, secondary={**found.secondary, **ranges} if found.secondary else {})
 
 
+BETA = frozenset({"v1beta1"})
 WRONGS: Final = [
     Wrong("credentials", "login", _raise("login")),
     Wrong("project", "project", lambda _: Project("999", "ACTIVE")),
@@ -326,7 +338,9 @@ WRONGS: Final = [
     Wrong("grove", "deployments", lambda found: [replace(one, image=f"{one.image}-rc1") for one in found], "warn"),
     Wrong("grove", "crds", lambda _: {}),
     Wrong("crds", "crds", lambda _: {}),
-    Wrong("crds", "crds", lambda found: {name: frozenset({"v1"}) for name in found}),
+    Wrong("crds", "crds", lambda found: {name: Definition(frozenset({"v1"})) for name in found}),
+    Wrong("crds left", "crds", lambda found: {n: replace(one, stored=one.stored | BETA) for n, one in found.items()}),
+    Wrong("crds left", "crds", lambda found: {n: replace(one, served=BETA) for n, one in found.items()}, "warn"),
     Wrong("network policies", "network_policies", lambda _: [NetworkPolicy("shut", {}, {"podSelector": {}})]),
     Wrong("network policies", "other_policies", lambda _: ["adminnetworkpolicies fence"], "warn"),
     Wrong("bucket", "bucket", lambda _: Bucket("US", False, {})),
@@ -364,6 +378,19 @@ def test_every_kind_of_check_has_something_wrong_that_it_sees() -> None:
     kinds = {kind(name) for found in combinations() for name in looked(found, HealthyCloud(found))}
     # It asks no cloud.
     assert kinds - {"vulnerabilities"} == {wrong.check for wrong in WRONGS}
+
+
+@pytest.mark.parametrize("version", ["1.2.1", "1.5.1"])
+def test_definitions_that_another_service_converts_fail_where_the_operator_does_not_write_its_own(version: str) -> None:
+    chosen = next(found for found in combinations() if not found.dynamo.parts.crds)
+    later = chosen.model_copy(update={"dynamo": chosen.dynamo.model_copy(update={"version": version})})
+    others = Wrong("crds", "crds", lambda found: {n: replace(one, converter="x in y") for n, one in found.items()})
+    assert looked(later, HealthyCloud(later))["crds"].status == "pass"
+    told = looked(later, spoilt(later, others))["crds"]
+    assert told.status == ("fail" if version == "1.5.1" else "pass")
+    assert ("the operator's is dynamo-platform-dynamo-operator-webhook-service in" in told.finding) is (
+        version == "1.5.1"
+    )
 
 
 def test_the_nodes_of_a_fabric_test_are_counted_where_the_stacks_take_fewer() -> None:

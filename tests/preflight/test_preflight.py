@@ -38,7 +38,7 @@ import settings
 from preflight import google_cloud, kubernetes, registry, scheduler
 from preflight.__main__ import main, read
 from preflight.checks import nodes, plan
-from preflight.cloud import CloudError, Deployment, Node, Pod
+from preflight.cloud import CloudError, Definition, Deployment, Node, Pod
 from preflight.google_cloud import GoogleCloud
 from preflight.results import Outcome
 from preflight.run import run
@@ -383,7 +383,13 @@ def test_deployments_and_definitions_are_read_as_the_api_server_writes_them() ->
     assert kubernetes.deployment(item) == Deployment("grove", container["image"], available=False)
     assert kubernetes.deployment({**item, "status": {"availableReplicas": 1}}).available
     versions = [{"name": "v1alpha1", "served": True}, {"name": "v1beta1", "served": False}]
-    assert kubernetes.served({"spec": {"versions": versions}}) == {"v1alpha1"}
+    assert kubernetes.definition({"spec": {"versions": versions}}) == Definition(frozenset({"v1alpha1"}))
+    service = {"name": "webhook", "namespace": "dynamo", "path": "/convert", "port": 443}
+    conversion = {"strategy": "Webhook", "webhook": {"clientConfig": {"service": service}}}
+    full = {"spec": {"versions": versions, "conversion": conversion}, "status": {"storedVersions": ["v1beta1"]}}
+    assert kubernetes.definition(full) == Definition(
+        frozenset({"v1alpha1"}), frozenset({"v1beta1"}), "webhook in dynamo"
+    )
 
 
 @pytest.mark.parametrize("challenge", ['Bearer realm="http://registry.example.com/token"', 'Basic realm="x"', ""])
