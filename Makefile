@@ -15,7 +15,7 @@ POLICY_INSTALLED = policy/.venv/.installed
 SELECT = not whole
 RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
 # Two files at a time: a rehearsal keeps about one core busy.
-RUN_PARALLEL = $(RUN_PYTEST) --numprocesses 2 --dist loadfile
+RUN_PARALLEL = $(RUN_PYTEST) --numprocesses 2 --dist loadgroup
 GET_ENGINE = $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'
 PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 
