@@ -139,7 +139,7 @@ class Output:
     """One stack output."""
 
     value: Any
-    """None for a secret, of which the engine says no more."""
+    """None for a secret: see `Rehearsal.secret`."""
     secret: bool
 
     @classmethod
@@ -337,6 +337,10 @@ class Rehearsal:
         content = json.loads(target.read_text(encoding="utf-8"))
         target.unlink()
         return content
+
+    def secret(self, output: str) -> Any:
+        """The value of a secret stack output, of which a phase says only that it is one."""
+        return json.loads(self.cli(["stack", "output", output, "--json", "--show-secrets"]))
 
     def moment(self) -> Moment:
         """This moment, to go back to."""

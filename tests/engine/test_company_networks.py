@@ -73,7 +73,7 @@ def test_a_cluster_in_a_shared_vpc_uses_what_is_there_and_leaves_it(rdma: str) -
         private = running.outputs["privateClusterConfig"]
         assert private["privateEndpointSubnetwork"] == f"{HOST}/regions/us-central1/subnetworks/corp-control-plane"
         assert "masterIpv4CidrBlock" not in private
-        config = json.loads(outputs["kubeconfig"].value)["clusters"][0]["cluster"]
+        config = json.loads(rehearsal.secret("kubeconfig"))["clusters"][0]["cluster"]
         assert config["server"] == f"https://{private['privateEndpoint']}"
         assert config["certificate-authority-data"]
 

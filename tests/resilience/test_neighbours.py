@@ -108,7 +108,8 @@ def test_two_users_share_a_cluster_and_neither_can_break_the_other(record_proper
 
 def _give_login(owner: Rehearsal, *users: Rehearsal) -> None:
     """Deploy the owner's environment, and put its NATS' password into the config of the users."""
-    password: str = owner.up().outputs["natsLogin"].value["password"]
+    owner.up()
+    password: str = owner.secret("natsLogin")["password"]
     for user in users:
         user.cli(["config", "set", "--secret", "natsPassword"], text=password)
 
