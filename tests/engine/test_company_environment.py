@@ -136,7 +136,7 @@ def _with(key: str, value: Any) -> dict[str, Any]:
     return {full: changed}
 
 
-@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.whole)])
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.whole)])
 def test_a_living_environment_takes_each_setting_as_its_reference_says(every: int) -> None:
     with Rehearsal("prod", config={"dynamo-a4x:protect": False}) as rehearsal:
         rehearsal.up()
