@@ -299,8 +299,6 @@ def _value(entry: ArgumentSpec, value: Argument) -> tuple[str, str] | None:
 def _listed(entry: ArgumentSpec, values: tuple[str | int | float, ...]) -> tuple[str, str] | None:
     if not entry.several:
         return "it takes one value, not a list", f"give {_expected(entry)}, or leave it out"
-    if not values:
-        return "a list without values sets nothing: SGLang's reader skips it", "leave it out"
     return next(filter(None, (_typed(entry, str(one)) for one in values)), None)
 
 

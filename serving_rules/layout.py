@@ -14,15 +14,15 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, cast, get_args
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PlainValidator, ValidationError
 
 from reference.dynamo import DynamoProfile
 from reference.machines import A4X
 from validation.plain_values import to_json
-from validation.problems import Problem, from_pydantic
+from validation.problems import Problem, broken, from_pydantic
 from validation.strict_model import StrictModel
 from validation.unknown_keys import nearest
 
@@ -31,8 +31,7 @@ LAYOUTS: Final = Path(__file__).resolve().parents[1] / "sglang_configs"
 WorkerRole = Literal["prefill", "decode"]
 WORKER_ROLES: Final[tuple[WorkerRole, ...]] = get_args(WorkerRole)
 
-Scalar = str | int | float | bool
-Argument = Scalar | tuple[str | int | float, ...]
+Argument = str | int | float | bool | tuple[str | int | float, ...]
 """One value, or the several that an argument takes, such as the batch sizes of `cuda-graph-bs`."""
 Arguments = Mapping[str, Argument]
 Environment = Mapping[str, str]
@@ -49,6 +48,25 @@ class LayoutError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+_RULE = "an argument is a name with one text, number or `true`, or with a list of texts or numbers"
+_FIX = "quote nested JSON as one string; leave an argument out to get SGLang's default"
+
+
+def _argument(value: Any) -> Argument | None:
+    if not isinstance(value, list):
+        return value if isinstance(value, (str, int, float, bool)) else None
+    items = cast("list[object]", value)
+    found = tuple(one for one in items if isinstance(one, (str, int, float)) and not isinstance(one, bool))
+    return found if 0 < len(found) == len(items) else None
+
+
+def _overridden(value: Any) -> Argument | None:
+    argument = _argument(value)
+    if argument is None and value is not None:
+        raise broken(_RULE, _FIX)
+    return argument
 
 
 class Frontend(StrictModel):
@@ -108,9 +126,10 @@ class ModelFacts(StrictModel):
 class RoleOverrides(StrictModel):
     """Single values of a layout that a stack overrides, for one role."""
 
-    arguments: dict[str, Argument | None] = Field(
+    # One message for a wrong value, where a union has one for each member.
+    arguments: dict[str, Annotated[Argument | None, PlainValidator(_overridden)]] = Field(
         default_factory=dict[str, "Argument | None"],
-        description="server arguments, name to value; null leaves one out",
+        description="server arguments, name to value or list of values; null leaves one out",
     )
     environment: dict[str, str | None] = Field(
         default_factory=dict[str, "str | None"],
@@ -331,17 +350,7 @@ def _read_arguments(path: Path, shown: str) -> Arguments:
         if isinstance(key, str) and argument is not None:
             arguments[key] = argument
         else:
-            rule = "an argument is a name with one text, number or `true`, or with a list of texts or numbers"
-            fix = "quote nested JSON as one string; leave an argument out to get SGLang's default"
-            problems.append(Problem(f"{shown}: {key}", value, rule, fix))
+            problems.append(Problem(f"{shown}: {key}", value, _RULE, _FIX))
     if problems:
         raise LayoutError(problems)
     return arguments
-
-
-def _argument(value: Any) -> Argument | None:
-    if not isinstance(value, list):
-        return value if isinstance(value, (str, int, float, bool)) else None
-    items = cast("list[object]", value)
-    found = tuple(one for one in items if isinstance(one, (str, int, float)) and not isinstance(one, bool))
-    return found if 0 < len(found) == len(items) else None

@@ -228,7 +228,7 @@ class HealthyCloud:
 
     def crds(self, cluster: cloud.Cluster, names: Sequence[str]) -> Mapping[str, cloud.Definition]:
         profile = PROFILES[self.settings.dynamo.version]
-        versions = frozenset({"v1alpha1", profile.graph_api.rpartition("/")[2]})
+        versions = frozenset(profile.graph_versions)
         service = f"{profile.webhook_service} in {self.settings.dynamo.namespace}" if len(versions) > 1 else ""
         return dict.fromkeys(names, cloud.Definition(versions, versions, service))
 

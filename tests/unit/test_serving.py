@@ -16,6 +16,7 @@ from reference import machines, naming
 from reference.dynamo import PROFILES
 from serving_rules import layout, rules
 from tests import graphs
+from tests.unit import configs
 
 LAYOUTS = layout.available()
 SMALL = "deepseek-r1-fp8-1p1d"
@@ -78,6 +79,13 @@ def test_an_argument_with_several_values_is_a_list_from_the_layout_to_the_server
     changed = made.overridden(overrides)
     assert yaml.safe_load(launch.arguments_file(changed.arguments("decode")))["cuda-graph-bs"] == [8, 16]
     assert rules.check(changed, PROFILES["0.7.0"]) == []
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [], [1, True], [[1]]])
+def test_a_wrong_value_among_overrides_has_one_message(value: object) -> None:
+    key = "stacks[0].overrides.decode.arguments.cuda-graph-bs"
+    [problem] = configs.problems(configs.put(configs.shipped("dev"), key, value), "dev")
+    assert (problem.key, problem.fix.partition(";")[0]) == (key, "quote nested JSON as one string")
 
 
 def test_a_missing_argument_file_is_reported(tmp_path: Path) -> None:
