@@ -21,25 +21,20 @@ import json
 import os
 import re
 import runpy
-import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 import yaml
 from pulumi import automation as auto
-from pulumi.automation._stack import StackInitMode
-from typing_extensions import override
 
-from rehearsal import policy_pack, sdk, seeds
+from rehearsal import sdk, seeds
 from rehearsal.command import EngineCommand
 from rehearsal.engine import Engine, EngineError, ensure
 from rehearsal.loops import EventLoops
@@ -48,12 +43,12 @@ from rehearsal.simulator import CloudServer, CloudState, EmbeddedCloud
 from rehearsal.simulator.provider import kind_of, name_of
 from rehearsal.simulator.state import Checkpoint
 from rehearsal.simulator.values import mapping
+from rehearsal.workspace import Workspace, is_encrypted
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project: where Pulumi.yaml and `__main__.py` are."""
 STACK_FILES = "DYNAMO_A4X_STACK_FILES"
 """Variable with a folder that has stack files in place of the project's, in the same subfolders: the tests' own."""
-PASSPHRASE = "rehearsal"
 _QUIET = frozenset({"same", "read", "refresh"})
 """Operations without a change."""
 _REPLACEMENT = frozenset({"replace", "create-replacement", "delete-replaced"})
@@ -207,11 +202,14 @@ class Rehearsal:
         engine: Engine | None = None,
         name: str | None = None,
         cloud: EmbeddedCloud | None = None,
+        checkpoints: bool = False,
     ) -> None:
         """`root` has Pulumi.yaml and the stack files. `program` runs in place of its `__main__.py`. `config` overrides
         the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for all secrets of
         the program's settings). `engine` defaults to the one that is found, `name` of the Pulumi stack to that of the
         stack file. `cloud` is that of another rehearsal, to share it: no seeds are planted, what is adopted must exist.
+        With `checkpoints` the engine saves its state after every step, as it does for a user, and not at the end of a
+        run only, which takes two thirds of the time: whoever kills the engine needs them.
         """
         self.file = stack
         self.name = name or stack
@@ -231,8 +229,8 @@ class Rehearsal:
         self.engine = engine
         self.command: EngineCommand | None = None
         self._server = CloudServer(self.cloud)
-        self._folder: Path | None = None
-        self._stack: auto.Stack | None = None
+        self._checkpoints = checkpoints
+        self._workspace: Workspace | None = None
         self._loops = EventLoops()
 
     @property
@@ -243,16 +241,12 @@ class Rehearsal:
     @property
     def stack(self) -> auto.Stack:
         """The engine's stack, for what has no method here."""
-        if self._stack is None:
-            raise RuntimeError("the rehearsal has not been entered")
-        return self._stack
+        return self._files.stack
 
     @property
     def folder(self) -> Path:
         """The engine's files: project, state and home. Deleted at the end of the rehearsal."""
-        if self._folder is None:
-            raise RuntimeError("the rehearsal has not been entered")
-        return self._folder
+        return self._files.folder
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -268,6 +262,12 @@ class Rehearsal:
     def protected(self) -> bool:
         """Whether the environment's config protects it from a destroy."""
         return bool(getattr(self.settings, "protect", False))
+
+    @property
+    def _files(self) -> Workspace:
+        if self._workspace is None:
+            raise RuntimeError("the rehearsal has not been entered")
+        return self._workspace
 
     def __enter__(self) -> Self:
         try:
@@ -288,9 +288,9 @@ class Rehearsal:
             self.command.stop()
         self._server.stop()
         self._loops.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
 
     def preview(self, name: str = "preview", **options: Any) -> Phase:
         """Preview; `options` go to the Automation API's `preview`."""
@@ -360,11 +360,7 @@ class Rehearsal:
 
         `text` goes to its standard input, `variables` into its environment. Raises the Automation API's `CommandError`.
         """
-        if self.command is None:
-            raise RuntimeError("the rehearsal has not been entered")
-        workspace = self.stack.workspace
-        environment = {**workspace.env_vars, "PULUMI_HOME": workspace.pulumi_home or "", **(variables or {})}
-        return self.command.run([*arguments, "--stack", self.name], workspace.work_dir, environment, text=text).stdout
+        return self._files.cli(arguments, text=text, variables=variables)
 
     def set_config(self, changes: Mapping[str, Any]) -> None:
         """Change the environment's config for the following phases; None removes a key.
@@ -374,11 +370,7 @@ class Rehearsal:
         raw = _overridden(self._raw, changes)
         self.settings = self._parse(raw)
         self._raw = raw
-        path = self._stack_file()
-        content = cast("dict[str, Any]", yaml.safe_load(path.read_text(encoding="utf-8")))
-        recorded = cast("dict[str, Any]", content["config"])
-        content["config"] = {**raw, **{key: value for key, value in recorded.items() if _is_encrypted(value)}}
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        self._files.write_config(raw)
 
     def move_to(self, root: Path, secrets: Mapping[str, str] | None = None) -> None:
         """Run the program of another checkout from now on, over what the one before has deployed.
@@ -399,10 +391,10 @@ class Rehearsal:
         self._secrets = {**made_up, **(secrets or {})}
         if self.settings is not None:
             seeds.replant(self.cloud, self.settings)
-        shutil.copy(root / "Pulumi.yaml", self.folder / "project")
+        self._files.set_project(root / "Pulumi.yaml")
         self.set_config({})
         try:
-            self._set_secrets()
+            self._files.set_secrets(self._secrets)
         except auto.CommandError as error:
             raise RehearsalError("config", [_last_line(str(error))]) from None
 
@@ -425,7 +417,7 @@ class Rehearsal:
         except (yaml.YAMLError, ValueError) as error:
             text = " ".join(str(error).split())
             raise ConfigError(text if reader else f"{path.name} is no YAML: {text}") from None
-        plain = {key: value for key, value in config.items() if not _is_encrypted(value)}
+        plain = {key: value for key, value in config.items() if not is_encrypted(value)}
         return _overridden(plain, changes)
 
     def _of_program(self, module: str) -> Any:
@@ -470,43 +462,18 @@ class Rehearsal:
         if self.settings is not None and not self._shared:
             seeds.plant(self.cloud, self.settings)
         self._server.start()
-        self._folder = folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
-        for name in ("project", "state", "home"):
-            (folder / name).mkdir()
-        policy_pack.install(folder / "home")
-        shutil.copy(self.root / "Pulumi.yaml", folder / "project")
-        self._stack_file().write_text(yaml.safe_dump({"config": self._raw}, sort_keys=False), encoding="utf-8")
-        self.command = EngineCommand(self.engine)
-        workspace = auto.LocalWorkspace(
-            work_dir=str(folder / "project"),
-            pulumi_home=str(folder / "home"),
-            program=self._run_program,
-            env_vars={
-                "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-                "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-                "PULUMI_DEBUG_PROVIDERS": self._server.attach,
-                "PULUMI_SKIP_UPDATE_CHECK": "true",
-                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-                "PULUMI_SUPPRESS_NEO_LINK": "true",
-                "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-                # The engine is short-lived: a seventh of its time was garbage collection.
-                "GOGC": "800",
-            },
-            pulumi_command=self.command,
-        )
+        self._workspace = Workspace(self.root / "Pulumi.yaml", self.name)
         try:
-            self._stack = _Stack(self.name, workspace, StackInitMode.CREATE)
-            self._set_secrets()
+            self.command = self._workspace.create(
+                self.engine,
+                self._run_program,
+                self._server.attach,
+                self._raw,
+                self._secrets or {},
+                checkpoints=self._checkpoints,
+            )
         except auto.CommandError as error:
             raise EngineError(f"the engine cannot set up the stack: {_last_line(str(error))}") from None
-
-    def _set_secrets(self) -> None:
-        """Through standard input: every user of the machine can read the arguments of a process."""
-        for key, value in (self._secrets or {}).items():
-            self.cli(["config", "set", "--secret", key], text=value)
-
-    def _stack_file(self) -> Path:
-        return self.folder / "project" / f"Pulumi.{self.name}.yaml"
 
     def _run_program(self) -> None:
         self._loops.add(asyncio.get_running_loop())
@@ -559,20 +526,6 @@ class Rehearsal:
                 cause = _blamed(said.urn, _cause(text))
                 if cause not in phase.errors:
                     phase.errors.append(cause)
-
-
-class _Stack(auto.Stack):
-    """Asks the engine neither for outputs, which its events have, nor for the history after every run: a third of the
-    time of an `up`.
-    """
-
-    @override
-    def outputs(self) -> auto.OutputMap:
-        return {}
-
-    @override
-    def info(self, show_secrets: bool = True) -> auto.UpdateSummary:
-        return auto.UpdateSummary("", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 def _violation(event: auto.PolicyEvent) -> Violation:
@@ -632,10 +585,6 @@ def write_export(content: dict[str, Any], target: Path) -> None:
 def _overridden(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**raw, **changes}
     return {key: value for key, value in merged.items() if value is not None}
-
-
-def _is_encrypted(value: Any) -> bool:
-    return "secure" in mapping({"value": value}, "value")
 
 
 def _op(op: Any) -> str:

@@ -20,7 +20,8 @@ import yaml
 
 from bootstrap import move as moves
 from bootstrap.move import Move, MoveError, State
-from rehearsal.run import PASSPHRASE, ROOT, Rehearsal
+from rehearsal.run import ROOT, Rehearsal
+from rehearsal.workspace import PASSPHRASE
 from tests.resilience.proof import needs_engine
 
 pytestmark = [pytest.mark.engine, needs_engine]

@@ -97,7 +97,7 @@ def _moments() -> list[Any]:
 @pytest.mark.parametrize(("environment", "point"), _moments())
 def test_an_up_that_was_killed_is_finished(environment: str, point: int) -> None:
     carried_out = point % 2 == 1
-    with life.rehearse(environment) as rehearsal:
+    with life.rehearse(environment, checkpoints=True) as rehearsal:
         at = 1 + round(point * (_creates(rehearsal) - 1) / (POINTS - 1))
         struck = killed(rehearsal, rehearsal.up, "create", at, carried_out=carried_out)
         assert struck
@@ -112,7 +112,7 @@ def test_an_up_that_was_killed_is_finished(environment: str, point: int) -> None
 
 @pytest.mark.parametrize("environment", life.environments("dev"))
 def test_a_destroy_that_was_killed_is_done_by_the_next_one(environment: str) -> None:
-    with life.rehearse(environment) as rehearsal:
+    with life.rehearse(environment, checkpoints=True) as rehearsal:
         for carried_out in (False, True):
             rehearsal.up()
             at = len(life.known(rehearsal)) // 2
@@ -126,7 +126,7 @@ def test_a_replacement_that_was_killed_half_way_is_finished(
     environment: str, count: int, record_property: RecordProperty
 ) -> None:
     tried = gone = 0
-    with life.rehearse(environment) as rehearsal:
+    with life.rehearse(environment, checkpoints=True) as rehearsal:
         rehearsal.up()
         made = [r for r in life.resources(rehearsal.export()) if not life.stateless(str(r["type"]))]
         # The last ones first: little stands on them, and what stands on something in use is never deleted.
@@ -164,7 +164,7 @@ def test_a_destroy_takes_back_what_an_environment_said_when_it_was_killed() -> N
         "dynamo-a4x:dynamo": {"mode": "adopt", "version": "0.7.0"},
         "dynamo-a4x:draDriver": {"mode": "adopt"},
     }
-    with life.rehearse("dev", adopting) as rehearsal:
+    with life.rehearse("dev", adopting, checkpoints=True) as rehearsal:
         patch = "kubernetes:core/v1:NamespacePatch"
         struck = killed(rehearsal, rehearsal.up, "create", carried_out=True, kind=patch)
         assert struck

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from functools import cache
 from typing import Any, cast
 
 import yaml
@@ -374,8 +375,12 @@ def _judged(schemas: schema.Schemas, api_version: str, kind: str) -> bool:
 
 def server_of(kubeconfig: Any) -> str:
     """The server of the current context of a kubeconfig (YAML or JSON text), else an empty string."""
-    if not isinstance(kubeconfig, str):
-        return ""
+    return _server_of(kubeconfig) if isinstance(kubeconfig, str) else ""
+
+
+@cache
+def _server_of(kubeconfig: str) -> str:
+    """Every call has the kubeconfig: reading it was an eighth of the cloud's time."""
     try:
         loaded = yaml.safe_load(kubeconfig)
     except yaml.YAMLError:

@@ -9,7 +9,9 @@ from rehearsal import ApiError, Call, Rehearsal, RehearsalError
 
 FOLDER = Path(__file__).parent
 
-with Rehearsal("dev", root=FOLDER, program=FOLDER / "program.py", secrets={"token": "made-up"}) as rehearsal:
+with Rehearsal(
+    "dev", root=FOLDER, program=FOLDER / "program.py", secrets={"token": "made-up"}, checkpoints=True
+) as rehearsal:
 
     def kill(call: Call) -> None:
         """Fail like a machine that loses its power."""
