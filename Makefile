@@ -149,9 +149,9 @@ test: $(INSTALLED) $(POLICY_INSTALLED)
 	step unit $(RUN_PARALLEL) --junitxml=$$reports/unit.xml tests/unit; \
 	step harness $(RUN_PARALLEL) --junitxml=$$reports/harness.xml tests/harness; \
 	step tools $(RUN_PARALLEL) --junitxml=$$reports/tools.xml tests/tools; \
-	step readiness $(RUN_PYTEST) --junitxml=$$reports/readiness.xml tests/readiness; \
-	step preflight $(RUN_PYTEST) --junitxml=$$reports/preflight.xml tests/preflight; \
-	step conformance $(RUN_PYTEST) --junitxml=$$reports/conformance.xml tests/conformance; \
+	step readiness $(RUN_PARALLEL) --junitxml=$$reports/readiness.xml tests/readiness; \
+	step preflight $(RUN_PARALLEL) --junitxml=$$reports/preflight.xml tests/preflight; \
+	step conformance $(RUN_PARALLEL) --junitxml=$$reports/conformance.xml tests/conformance; \
 	step 'engine to run' $(GET_ENGINE); \
 	step engine $(RUN_PARALLEL) --junitxml=$$reports/engine.xml tests/engine; \
 	step resilience $(BIN)/pytest -q --numprocesses 2 --junitxml=$$reports/resilience.xml tests/resilience; \

@@ -18,6 +18,7 @@ import pytest
 
 from rehearsal import ConfigError, EngineError, Rehearsal, RehearsalError
 from rehearsal import engine as engines
+from rehearsal.command import EngineCommand
 from rehearsal.run import ROOT, STACK_FILES, write_export
 from tests import interrupts, stacks
 
@@ -153,6 +154,47 @@ def test_nothing_is_left_on_the_disk_and_nothing_is_written_to_the_checkout() ->
         assert folder.is_dir()
     assert not folder.exists()
     assert {path: path.stat().st_mtime_ns for path in SAMPLE.iterdir()} == before
+
+
+@needs_engine
+def test_an_equal_stack_is_not_made_again_and_has_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+    run = EngineCommand.run
+
+    def noted(self: EngineCommand, args: list[str], *others: Any, **options: Any) -> Any:
+        commands.append(" ".join(args[:2]))
+        return run(self, args, *others, **options)
+
+    with sample():
+        pass
+    monkeypatch.setattr(EngineCommand, "run", noted)
+    with sample() as equal:
+        assert not commands
+        equal.up()
+        assert equal.secret("token") == {"token": TOKEN}
+        equal.destroy()
+        assert not equal.state.leftovers()
+    del commands[:]
+    with Rehearsal("dev", root=SAMPLE, program=PROGRAM, secrets={"token": "another"}) as other:
+        assert commands == ["stack init", "config set"]
+        assert json.loads(other.cli(["config", "get", "token", "--json"]))["value"] == "another"
+
+
+@needs_engine
+def test_the_state_is_saved_after_every_step_only_where_it_is_asked_for() -> None:
+    for checkpoints in (False, True):
+        seen: list[int] = []
+        with sample(checkpoints=checkpoints) as rehearsal:
+            [file] = (rehearsal.folder / "state").rglob("stacks/**/dev.json")
+
+            def saved(_: Any, file: Path = file, seen: list[int] = seen) -> None:
+                latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
+                seen.append(len(latest.get("resources") or []))
+
+            rehearsal.cloud.faults.before.append(saved)
+            rehearsal.up()
+            assert rehearsal.export()["deployment"]["resources"]
+        assert (max(seen) > 0) is checkpoints
 
 
 @needs_engine
