@@ -208,8 +208,8 @@ class Rehearsal:
         the stack file (None removes a key), `secrets` are set as secrets (default: made-up values for all secrets of
         the program's settings). `engine` defaults to the one that is found, `name` of the Pulumi stack to that of the
         stack file. `cloud` is that of another rehearsal, to share it: no seeds are planted, what is adopted must exist.
-        With `checkpoints` the engine saves its state after every step, as it does for a user, and not at the end of a
-        run only, which takes two thirds of the time: whoever kills the engine needs them.
+        With `checkpoints` the engine saves its state after every step, as it does for a user: whoever kills it needs
+        them. Without them it saves once, at the end of a run, and an `up` of prod takes half the time.
         """
         self.file = stack
         self.name = name or stack

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import yaml
 
 from manifests import graph_api
 from manifests.graph_api import V1BETA1
@@ -18,7 +17,6 @@ from tests import graphs
 from tests.conformance import schemas
 from tests.conftest import STACKS, recorded
 from tests.recorder import Recording, run_program
-from tools import custom_kinds
 
 pytestmark = pytest.mark.conformance
 
@@ -80,21 +78,6 @@ def test_a_graph_says_the_same_in_both_versions(name: str, version: str) -> None
     assert schemas.problems(first, "1.34", dynamo=version) == []
     assert simulated.roles(first) == simulated.roles(second)
     assert simulated.gang_priority(first) == simulated.gang_priority(second)
-
-
-SERVED = custom_kinds.CRDS / "graph-10p8d-v1beta1.yaml"
-
-
-@pytest.mark.skipif(not SERVED.is_file(), reason=f"no graph at {SERVED} (set DYNAMO_A4X_CRDS to its folder)")
-def test_a_graph_that_was_served_is_taken_by_both_releases_that_served_it() -> None:
-    served = yaml.safe_load(SERVED.read_text(encoding="utf-8"))
-    for version in ("1.2.1", "1.5.1"):
-        assert schemas.problems(served, "1.34", dynamo=version) == []
-    assert {role.name: (role.type, role.nodes, role.gpus) for role in simulated.roles(served)} == {
-        "Frontend": ("frontend", 0, 0),
-        "Decode": ("decode", 8, 4),
-        "Prefill": ("prefill", 10, 4),
-    }
 
 
 def test_the_kinds_that_serving_stands_on_are_among_the_objects(deployed: Recording) -> None:

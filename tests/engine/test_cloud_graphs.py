@@ -6,7 +6,6 @@ import copy
 from typing import Any
 
 import pytest
-import yaml
 
 from rehearsal.simulator import ApiError, CloudResource
 from rehearsal.simulator.values import Props, props_to_plain
@@ -24,7 +23,6 @@ from tests.engine.driver import (
     role,
     state_of,
 )
-from tools import custom_kinds
 
 _MAIN: Props = {
     "name": "main",
@@ -156,28 +154,6 @@ def test_a_cluster_judges_by_the_kinds_that_it_has() -> None:
     cloud.beta("g", component("Decode"), priorityClassName="inference")
     with pytest.raises(CheckError, match="mistyped"):
         cloud.beta("h", component("Decode", mistyped=1))
-
-
-SERVED = custom_kinds.CRDS / "graph-10p8d-v1beta1.yaml"
-
-
-@pytest.mark.skipif(not SERVED.is_file(), reason=f"no graph at {SERVED} (set DYNAMO_A4X_CRDS to its folder)")
-@pytest.mark.parametrize("version", ["1.2.1", "1.5.1"])
-def test_a_graph_that_was_served_serves_here(version: str) -> None:
-    """Seen on both (M2, N2): 18 nodes, 27 pods."""
-    cloud = _on(version, nodes=18)
-    cloud.domain(template="prod-compute-domain-channel", nodes=18)
-    cloud.kube("v1", "ServiceAccount", "prod-worker", "serving")
-    cloud.kube("v1", "Secret", "hf-token-secret", "serving", stringData={"HF_TOKEN": "x"})
-    for name in ("prod-decode-args", "prod-prefill-args"):
-        cloud.kube("v1", "ConfigMap", name, "serving", data={"serving-configuration": "a: b"})
-    written = SERVED.read_text(encoding="utf-8").replace(":VER", f":{version}").replace("a4x-prod", "a4x-0")
-    graph = cloud.create(BETA_GRAPH, "prod", yaml.safe_load(written))
-    unlike = ("may not read gs://", "Network rdma-", "no node of pool a4x-0 is attached", "never find each other")
-    assert [
-        why for why in blockers.of(cloud.state, graph.scope, graph.outputs) if not any(one in why for one in unlike)
-    ] == []
-    assert sum(role.replicas * role.nodes_each for role in graphs.roles(graph.outputs)) == 27
 
 
 # Another version of a living graph
