@@ -154,7 +154,6 @@ _IN_PLACE = (
     "stacks[0].image",
     "stacks[0].frontend.replicas",
     "stacks[0].overrides.decode.arguments",
-    "dynamo.version",
     "ngcApiKey",
 )
 CARRIED_OUT = {"dev": _IN_PLACE, "prod": (*_IN_PLACE, "hfToken", "stacks[0].layout", "domains[+]")}

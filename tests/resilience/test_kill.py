@@ -128,7 +128,12 @@ def test_a_replacement_that_was_killed_half_way_is_finished(
     tried = gone = 0
     with life.rehearse(environment, checkpoints=True) as rehearsal:
         rehearsal.up()
-        made = [r for r in life.resources(rehearsal.export()) if not life.stateless(str(r["type"]))]
+        # A ConfigMap of arguments has the same name again: the cloud refuses to delete the old one, killed or not.
+        made = [
+            r
+            for r in life.resources(rehearsal.export())
+            if not life.stateless(str(r["type"])) and not str(r["urn"]).endswith("-arguments")
+        ]
         # The last ones first: little stands on them, and what stands on something in use is never deleted.
         for urn in [str(r["urn"]) for r in made][:: -max(1, len(made) // count)][:count]:
             if not killed(rehearsal, lambda urn=urn: rehearsal.up(replace=[urn]), "create", carried_out=tried % 2 == 0):
@@ -143,7 +148,7 @@ def test_a_replacement_that_was_killed_half_way_is_finished(
                 # Left open (docs/decisions/0002): what is named by its content (ConfigMaps of arguments, the
                 # ComputeDomain) and is replaced without another content is made and then deleted. Only the embedded
                 # cloud refuses that. A refresh looks, and a new name for the graph gives the ComputeDomain up.
-                assert any(part in urn for part in ("-namespace", "-compute-domain")), error
+                assert any(part in urn for part in ("-namespace", "-compute-domain")), (urn, error)
                 named = ("-arguments", "-compute-domain")
                 assert all(any(n in c for n in named) and "is still used by" in c for c in error.causes), error
                 rehearsal.refresh(run_program=False)
