@@ -198,7 +198,7 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     if found.looked_up or found.cleared:
         put_back(stack, settled(state, found), run)
     run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
-    if found.beside or any(_is_patch(urn) for urn in found.looked_up):
+    if found.beside or any(is_patch(urn) for urn in found.looked_up):
         put_back(stack, owned(parted(read(stack, run)), found), run)
     return found
 
@@ -208,14 +208,15 @@ def owned(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
     changed = copy.deepcopy(dict(state))
     resources: list[dict[str, Any]] = changed["deployment"].get("resources") or []
     for resource in resources:
-        if resource["urn"] in found.looked_up and _is_patch(str(resource["urn"])):
+        if resource["urn"] in found.looked_up and is_patch(str(resource["urn"])):
             manager = _owner(resource)
             if manager:
                 resource["outputs"]["__fieldManager"] = manager
     return changed
 
 
-def _is_patch(urn: str) -> bool:
+def is_patch(urn: str) -> bool:
+    """Whether a resource is a patch of a Kubernetes object."""
     kind = urn.rsplit("::", 1)[0].rsplit("$", 1)[-1].rsplit("::", 1)[-1]
     return kind.startswith("kubernetes:") and kind.endswith("Patch")
 

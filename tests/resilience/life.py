@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rehearsal import CloudResource, Rehearsal, RehearsalError
-from rehearsal.simulator.kubernetes import finalizers
+from rehearsal.simulator.kubernetes import finalizers, patches
 from rehearsal.simulator.kubernetes.system_objects import NAMESPACE
 from rehearsal.simulator.provider import kind_of, name_of
 from settings import stack_file
@@ -137,6 +137,21 @@ def require_clean(rehearsal: Rehearsal, when: str) -> None:
         raise ProofError(f"{when}: {found}")
 
 
+def unapplied(rehearsal: Rehearsal) -> list[str]:
+    """Fields of the state's patches that the patched objects do not have: an object is there without its patch."""
+    found: list[str] = []
+    for resource in resources(rehearsal.export()):
+        kind = str(resource["type"])
+        if patches.is_patch(kind, resource["inputs"].get("kind")):
+            [live] = rehearsal.state.find(patches.target(kind), where=lambda live, id_=resource["id"]: live.id == id_)
+            found += [
+                f"{name_of(str(resource['urn']))}: {'.'.join(path)}"
+                for path, value in patches.leaves(resource["inputs"])
+                if not path[-1].startswith("pulumi.com/") and patches.dig_path(live.outputs, path) != value
+            ]
+    return found
+
+
 def require_empty(rehearsal: Rehearsal, when: str) -> None:
     """Raise `ProofError` unless nothing of the program's is left."""
     left = [*in_the_cloud(rehearsal), *(f"{kind.rsplit(':', 1)[-1]} {id_}" for kind, id_ in patched(rehearsal))]
@@ -169,10 +184,12 @@ def free_hanging_namespaces(rehearsal: Rehearsal) -> bool:
 
 
 def finish(rehearsal: Rehearsal, when: str) -> None:
-    """The wanted state: an `up` that succeeds, one that changes nothing, and a clean ledger."""
+    """The wanted state: an `up` that succeeds, one that changes nothing, a clean ledger, and every patch applied."""
     rehearsal.up()
     rehearsal.up_without_change()
     require_clean(rehearsal, when)
+    if lacking := unapplied(rehearsal):
+        raise ProofError(f"{when}: patches are in the state and not applied: {', '.join(lacking)}")
 
 
 def adopt_lost(rehearsal: Rehearsal, urns: Iterable[str]) -> None:

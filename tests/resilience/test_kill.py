@@ -16,6 +16,7 @@ import pytest
 
 from recovery import pending_creates
 from rehearsal import ApiError, Call, Rehearsal
+from rehearsal.simulator.kubernetes import patches
 from rehearsal.simulator.workloads.serving import GRAPH
 from tests.resilience import life
 from tests.resilience.proof import RecordProperty, needs_engine
@@ -104,7 +105,9 @@ def test_an_up_that_was_killed_is_finished(environment: str, point: int) -> None
         plan = recovered(rehearsal)
         assert struck in {*plan.looked_up, *plan.cleared}
         if struck in plan.looked_up:
-            assert (struck in life.known(rehearsal)) == carried_out, f"{struck} was made: {carried_out}"
+            # What a patch changes is there without it, so it is known either way; `finish` looks whether it is applied.
+            known = struck in life.known(rehearsal)
+            assert known == (carried_out or pending_creates.is_patch(struck)), f"{struck} was made: {carried_out}"
         life.finish(rehearsal, f"killed at create {at}")
         rehearsal.destroy()
         life.require_empty(rehearsal, f"killed at create {at}")
@@ -176,5 +179,21 @@ def test_a_destroy_takes_back_what_an_environment_said_when_it_was_killed() -> N
         assert struck not in life.known(rehearsal)
         recovered(rehearsal)
         life.finish(rehearsal, "killed while it said what it uses")
+        rehearsal.destroy()
+        life.require_empty(rehearsal, "destroyed after that")
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_patch_whose_create_was_killed_is_applied_by_the_next_up(*, carried_out: bool) -> None:
+    """What it changes is there in either case."""
+    with life.rehearse("dev", checkpoints=True) as rehearsal:
+        patch = "kubernetes:kai.scheduler/v1:ConfigPatch"
+        struck = killed(rehearsal, rehearsal.up, "create", carried_out=carried_out, kind=patch)
+        assert struck in recovered(rehearsal).looked_up
+        life.finish(rehearsal, f"killed at the patch, which was applied: {carried_out}")
+        [config] = rehearsal.state.find(patches.target(patch))
+        applied, config.outputs = config.outputs, {**config.outputs, "metadata": {"name": config.id}}
+        assert life.unapplied(rehearsal)
+        config.outputs = applied
         rehearsal.destroy()
         life.require_empty(rehearsal, "destroyed after that")
