@@ -46,6 +46,8 @@ _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/subnetwork:Subnetwork": "projects/{project}/regions/{region}/subnetworks/{name}",
     "gcp:container/cluster:Cluster": "projects/{project}/locations/{location}/clusters/{name}",
     "gcp:container/nodePool:NodePool": ("projects/{project}/locations/{location}/clusters/{cluster}/nodePools/{name}"),
+    "gcp:dns/managedZone:ManagedZone": "projects/{project}/managedZones/{name}",
+    "gcp:dns/recordSet:RecordSet": "projects/{project}/managedZones/{managedZone}/rrsets/{name}/{type}",
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": (
         "projects/{project}/locations/global/workloadIdentityPools/{workloadIdentityPoolId}"
     ),
