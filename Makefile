@@ -15,7 +15,7 @@ POLICY_INSTALLED = policy/.venv/.installed
 SELECT = not whole
 RUN_PYTEST = $(BIN)/pytest -q -m '$(SELECT)'
 # Two workers: a rehearsal keeps about one core busy. tests/conftest.py says which tests stay together.
-RUN_PARALLEL = $(RUN_PYTEST) --numprocesses 2 --dist loadgroup
+RUN_PARALLEL = $(RUN_PYTEST) --numprocesses 2 --dist loadfile
 GET_ENGINE = $(BIN)/python -c 'from rehearsal.engine import ensure; print(ensure(print))'
 PYRIGHT = PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --warnings
 

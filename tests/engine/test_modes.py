@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,11 +22,6 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-def _alone(chosen: Iterable[Modes]) -> list[Any]:
-    """Parameters that share nothing, each on any worker."""
-    return [pytest.param(one, id=str(one), marks=pytest.mark.xdist_group(str(one))) for one in chosen]
-
-
 def test_the_selection_holds_every_pair_of_values_that_the_settings_accept() -> None:
     wanted = {pair for one in modes.every() for pair in modes.pairs(one)}
     held = {pair for one in modes.pairwise() for pair in modes.pairs(one)}
@@ -36,7 +31,7 @@ def test_the_selection_holds_every_pair_of_values_that_the_settings_accept() -> 
 
 @pytest.mark.engine
 @needs_engine
-@pytest.mark.parametrize("chosen", _alone(modes.pairwise()))
+@pytest.mark.parametrize("chosen", modes.pairwise(), ids=str)
 def test_an_environment_lives_and_comes_up_again_where_it_was_destroyed(chosen: Modes) -> None:
     """The second life is that of one combination for each Dynamo release, whose charts decide what stays."""
     first = next(one for one in modes.pairwise() if one.dynamo == chosen.dynamo)
@@ -47,7 +42,7 @@ def test_an_environment_lives_and_comes_up_again_where_it_was_destroyed(chosen: 
 @pytest.mark.engine
 @pytest.mark.whole
 @needs_engine
-@pytest.mark.parametrize("chosen", _alone(sorted(modes.every_open() | set(modes.pairwise()), key=str)))
+@pytest.mark.parametrize("chosen", sorted(modes.every_open() | set(modes.pairwise()), key=str), ids=str)
 def test_every_combination_lives_twice_and_can_be_changed_each_time(chosen: Modes) -> None:
     _live(chosen, ("first", "second"), changed_in=("first", "second"))
 
