@@ -2,8 +2,8 @@
 
 Each case is a preview of the real program in a process of its own, against a monitor that only records: the figures
 include no engine and no cloud. The floor of a case is a process that imports exactly the modules that the case
-imported, and registers nothing. Cases and floors alternate, so that a noisy machine affects both alike; the fastest
-round of each counts.
+imported, and registers nothing. Every round measures all cases and floors, so that a noisy machine affects all alike;
+the fastest round of each counts.
 """
 
 from __future__ import annotations
@@ -117,14 +117,22 @@ def measure(arguments: Sequence[str], text: str = "") -> Result:
     return Result(seconds, result["megabytes"], result["resources"], tuple(result["modules"]))
 
 
-def compare(case: Case, rounds: int) -> tuple[Result, Result]:
-    """The fastest of `rounds` previews of `case`, and of as many floors, alternating."""
-    previews: list[Result] = []
-    floors: list[Result] = []
-    for _ in range(rounds):
-        previews.append(measure(["--case", case.stack, "--domains", str(case.domains)]))
-        floors.append(measure(["--floor"], json.dumps(previews[0].modules)))
-    return min(previews, key=lambda r: r.seconds), min(floors, key=lambda r: r.seconds)
+def compare(cases: Sequence[Case], rounds: int) -> list[tuple[Case, Result, Result]]:
+    """For each case the fastest of its previews and of its floors; each round measures all of them, one after another,
+    so that a machine that is slower for a while is slower for all.
+    """
+    previews: dict[Case, list[Result]] = {case: [] for case in cases}
+    floors: dict[Case, list[Result]] = {case: [] for case in cases}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds} ...", file=sys.stderr, flush=True)
+        for case in cases:
+            previews[case].append(measure(["--case", case.stack, "--domains", str(case.domains)]))
+            floors[case].append(measure(["--floor"], json.dumps(previews[case][0].modules)))
+    return [(case, _fastest(previews[case]), _fastest(floors[case])) for case in cases]
+
+
+def _fastest(results: Sequence[Result]) -> Result:
+    return min(results, key=lambda result: result.seconds)
 
 
 def judge(results: Sequence[tuple[Case, Result, Result]]) -> list[str]:
@@ -170,18 +178,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.floor:
         run_floor(json.loads(sys.stdin.read()))
         return 0
+    results = compare(CASES, options.rounds)
     print(f"{'preview of':<20}{'resources':>10}{'seconds':>9}{'floor':>8}{'ratio':>7}{'MB':>6}{'ms/resource':>13}")
-    results: list[tuple[Case, Result, Result]] = []
-    for case in CASES:
-        preview, floor = compare(case, options.rounds)
-        results.append((case, preview, floor))
-        base = next((p for c, p, _ in results if c.name == "prod"), preview)
+    base = next(preview for case, preview, _ in results if case.name == "prod")
+    for case, preview, floor in results:
         each = f"{per_resource(base, preview):.1f}" if case.domains > 1 else "-"
         ratio = preview.seconds / floor.seconds
         print(
             f"{case.name:<20}{preview.resources:>10}{preview.seconds:>9.2f}{floor.seconds:>8.2f}{ratio:>7.2f}"
-            f"{preview.megabytes:>6.0f}{each:>13}",
-            flush=True,
+            f"{preview.megabytes:>6.0f}{each:>13}"
         )
     by_domains = {case.domains: preview for case, preview, _ in results if case.stack == "prod"}
     early, late = per_resource(by_domains[1], by_domains[16]), per_resource(by_domains[16], by_domains[64])
