@@ -18,9 +18,9 @@ from program import (
     build_infrastructure,
     build_platform,
     build_stack,
+    collect_policy_exemptions,
     delete_first,
-    observed_policies,
-    remembered,
+    track_resources,
 )
 
 # The provider SDKs create a million objects that all stay alive; collecting garbage among them takes a quarter of a
@@ -32,8 +32,8 @@ settings, secrets = config.load()
 delete_first()
 add_metadata(settings)
 add_raw_fields(settings)
-policies = observed_policies(settings)
-registered = remembered()
+policies = collect_policy_exemptions(settings)
+registered = track_resources()
 infrastructure = build_infrastructure(settings)
 platform = build_platform(settings, secrets, infrastructure)
 stacks = {stack.name: build_stack(settings, secrets, stack, infrastructure, platform) for stack in settings.stacks}

@@ -21,11 +21,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _options(arguments)
-    path: Path = options.root / f"Pulumi.{options.stack}.yaml"
     try:
-        settings = config.parse(stack_file.read(path), options.stack)
-    except FileNotFoundError:
-        return _wrong(f"there is no {path.name}")
+        settings = config.parse(stack_file.of_stack(options.stack, options.root), options.stack)
     except (stack_file.StackFileError, SettingsError) as error:
         return _wrong(str(error))
     listed = content(settings)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from barrier import config, remains
+from barrier import config, leftovers
 from barrier.config import FINALIZER, Config
 from readiness import kubernetes
 from readiness.fields import Object, inner, text
@@ -38,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         api = Kubernetes.in_cluster(os.environ, namespace, given.service_account, _REQUEST_SECONDS)
         # What may not be read at the end should fail the `pulumi up` that makes this pod.
         _own(api, chosen)
-        remains.of(api, chosen.stack)
+        leftovers.of(api, chosen.stack)
     except (OSError, ApiError, config.ConfigError) as error:
-        _say(f"the teardown barrier cannot begin: {error}")
+        _say(f"the teardown barrier cannot start: {error}")
         return 1
-    _say(f"waiting for the end of stack {chosen.stack}")
+    _say(f"waiting until stack {chosen.stack} is deleted")
     while not _is_over(api, chosen):
         time.sleep(chosen.poll_seconds)
     # A pod that ends would be started again until its Deployment is gone.
@@ -56,7 +56,7 @@ def _is_over(api: Kubernetes, chosen: Config) -> bool:
         own = _own(api, chosen)
         if not text(own, "metadata", "deletionTimestamp"):
             return False
-        left = remains.of(api, chosen.stack)
+        left = leftovers.of(api, chosen.stack)
         if not left:
             _say(f"nothing of stack {chosen.stack} is left")
             _release(api, chosen, own)

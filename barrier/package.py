@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from barrier.remains import KINDS
+from barrier.leftovers import KINDS
 from readiness import mounted
 from readiness.package import PolicyRule
 
@@ -12,7 +12,7 @@ CONFIG_KEY: Final = "barrier.json"
 """Key of the configuration in the ConfigMap, see `barrier.config`."""
 
 _FILES: Final = (
-    *(f"barrier/{name}.py" for name in ("__init__", "__main__", "config", "remains")),
+    *(f"barrier/{name}.py" for name in ("__init__", "__main__", "config", "leftovers")),
     *(f"readiness/{name}.py" for name in ("__init__", "config", "fields", "kubernetes", "web")),
 )
 

@@ -3,7 +3,7 @@
     python -m bootstrap.move --stack team                 # the bootstrap stack, into the bucket that it has made
     python -m bootstrap.move --stack prod --folder . --to gs://BUCKET --secrets-provider gcpkms://...
 
-`pulumi stack migrate` does the work. It clears pending operations, and killed half-way it leaves an empty stack and a
+`pulumi stack migrate` does the work. It clears pending operations, and killed partway it leaves an empty stack and a
 rewritten stack file behind, with which it refuses to start again. So this command checks before it, compares the two
 states after it, and can be repeated until both are equal. It never changes the source, which stays complete.
 """

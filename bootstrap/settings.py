@@ -13,25 +13,15 @@ from pydantic import AfterValidator, Field, ValidationError
 from reference import buckets, gke
 from validation import text_values
 from validation.plain_values import to_json
-from validation.problems import HIDDEN, Problem, RuleError, broken, from_pydantic, report
+from validation.problems import HIDDEN, Problem, broken, from_pydantic, report
 from validation.strict_model import StrictModel
 from validation.unknown_keys import UNKNOWN, nearest
+from validation.validators import distinct, ruled
 
 PROJECT: Final = "dynamo-a4x-bootstrap"
 """Name of the Pulumi project, and so the namespace of its keys."""
 _ENGINE: Final = ("gcp", "pulumi")
 """Namespaces of the provider and the engine, which check their own keys."""
-
-
-def _ruled(check: Callable[[str], object]) -> Callable[[str], str]:
-    def validate(value: str) -> str:
-        try:
-            check(value)
-        except RuleError as error:
-            raise broken(error.rule, error.fix) from None
-        return value
-
-    return validate
 
 
 def _formed(pattern: str, rule: str, fix: str) -> Callable[[str], str]:
@@ -47,14 +37,7 @@ def _numeric(what: str, command: str) -> Callable[[str], str]:
     return _formed(r"[1-9][0-9]{0,18}", f"{what} is a whole number; names can be taken by others", f"ask: {command}")
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [value for i, value in enumerate(values) if value in values[:i]]
-    if twice:
-        raise broken(f"each is listed once, and {twice[0]!r} is listed again", "remove it")
-    return values
-
-
-ProjectId = Annotated[str, AfterValidator(_ruled(gke.check_project))]
+ProjectId = Annotated[str, AfterValidator(ruled(gke.check_project))]
 
 
 class GitHub(StrictModel):
@@ -84,14 +67,14 @@ class Settings(StrictModel):
     project: ProjectId = Field(
         alias="gcp:project", description="the project that holds state, key, pool and identities"
     )
-    region: Annotated[str, AfterValidator(_ruled(gke.check_region))] = Field(
+    region: Annotated[str, AfterValidator(ruled(gke.check_region))] = Field(
         alias="gcp:region", description="the region of state bucket and key, such as us-central1"
     )
-    state_bucket: Annotated[str, AfterValidator(_ruled(buckets.check))] = Field(
+    state_bucket: Annotated[str, AfterValidator(ruled(buckets.check))] = Field(
         description="the name of the bucket for the stacks' state, without gs://"
     )
     github: GitHub = Field(description="a mapping with repository, repositoryId and ownerId")
-    projects: Annotated[tuple[ProjectId, ...], AfterValidator(_distinct)] = Field(
+    projects: Annotated[tuple[ProjectId, ...], AfterValidator(distinct)] = Field(
         default=(), description="ids of the projects with environments; default: `gcp:project`"
     )
     previews: bool = Field(
@@ -179,9 +162,7 @@ def parse(raw: Mapping[str, Any], stack: str) -> Settings:
 
 def _unknown(key: str, name: str, value: object, known: Mapping[str, object]) -> Problem:
     if name in known and ":" not in name:
-        return Problem(
-            key, value, f"keys of this program have its name in front: {PROJECT}:", f"write {PROJECT}:{name}"
-        )
+        return Problem(key, value, f"keys of this program need the prefix {PROJECT}:", f"write {PROJECT}:{name}")
     return Problem(name or key, value, UNKNOWN, nearest(name, [field for field in known if ":" not in field]))
 
 

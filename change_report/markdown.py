@@ -24,7 +24,7 @@ _UNFOLDED: Final = 12
 _FAILED: Final = {
     "config": "The program refuses its config or cannot be loaded; nothing would be changed.",
     "preview": "`pulumi preview` fails; nothing would be changed.",
-    "up": "`pulumi up` stops half-way in the rehearsal; docs/reference/changes.md says what goes first, or leads out.",
+    "up": "`pulumi up` stops partway in the rehearsal; see docs/reference/changes.md for the order or the recovery.",
 }
 
 
@@ -59,7 +59,7 @@ def _headline(one: Environment) -> str:
     if one.removed:
         return "its stack file is removed; what it deployed stays until `pulumi destroy`"
     if one.failed:
-        return f"**does not go through** ({one.failed})"
+        return f"**fails** ({one.failed})"
     said = [f"**secret {span(key)} removed**" for key in one.removed_secrets]
     if one.unprotected:
         said.append(f"**{len(one.unprotected)} no longer protected from deletion**")
@@ -99,7 +99,7 @@ def _environment(one: Environment) -> Iterator[str]:
     yield from _totals(one)
     if one.unset_secrets and one.failed != "config":
         names = ", ".join(map(span, one.unset_secrets))
-        yield from (f"Not set in the stack file, and made up here: {names}. `pulumi up` stops without.", "")
+        yield from (f"Not set in the stack file, placeholders used here: {names}. `pulumi up` fails without them.", "")
     if one.config:
         yield from ("Config:", "", *_field_lines(one.config), "")
     for stack in one.stacks:
@@ -137,12 +137,12 @@ def _totals(one: Environment) -> Iterator[str]:
             if old == new
             else f"; price an hour: {old or 'not given'} → {new or 'not given'}"
         )
-    went = " The change goes through in the rehearsal." if not one.failed and one.resources else ""
+    went = " The change succeeds in the rehearsal." if not one.failed and one.resources else ""
     yield from (f"{text}.{went}", "")
 
 
 def _stack(stack: Stack) -> Iterator[str]:
-    down = f", which does not answer for about {stack.down_minutes:.0f} minutes" if stack.down_minutes else ""
+    down = f", which is unavailable for about {stack.down_minutes:.0f} minutes" if stack.down_minutes else ""
     before, after = ((span(name), gpus) for name, gpus in zip(stack.layouts, stack.gpus, strict=True))
     if stack.op in ("create", "delete"):
         layout, gpus = after if stack.op == "create" else before

@@ -74,7 +74,7 @@ def base(root: Path, ref: str, target: Path) -> Tree:
     """
     fix = f"fetch it with its history: git fetch origin {ref}, git fetch --unshallow (actions/checkout: fetch-depth: 0)"
     if ref.startswith("-") or not ref:
-        raise TreeError(f"the base {ref!r} is no name of a commit or branch; name one, such as main")
+        raise TreeError(f"the base {ref!r} is not the name of a commit or branch; name one, such as main")
     commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}", fix=fix)
     left = _git(root, "merge-base", commit, "HEAD", fix=fix)
     archive = _run(root, "archive", "--format=tar", left, fix=fix)

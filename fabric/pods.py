@@ -68,7 +68,7 @@ def _measured(config: Config, there: Mapping[int, str], lines: Mapping[int, Line
             return _failed(config, f"is broken, or cannot be measured: {cause}", there, last)
         measured = ranks.measured()
         if measured is None:
-            return _failed(config, "cannot be measured: the first rank ended well and has written no result", there)
+            return _failed(config, "cannot be measured: the first rank exited successfully but wrote no result", there)
         short = bandwidth.shortfall(config, measured)
         if short:
             return _failed(config, f"is slow: {short}; measured: {measured}", there)
@@ -85,7 +85,7 @@ def _first_failure(there: Mapping[int, str], words: queue.Queue[tuple[int, Messa
             index, said = words.get(timeout=max(0.001, until - time.monotonic()))
         except queue.Empty:
             return f"no answer from {_display_name(sorted(waiting), there)}"
-        failed = "went away while it measured" if said is None else str(said.get("failed", ""))
+        failed = "disconnected during the measurement" if said is None else str(said.get("failed", ""))
         if failed:
             return f"{_display_name([index], there)}: {failed}"
         waiting.discard(index)
@@ -107,7 +107,7 @@ def _in_step(config: Config, index: int, node: str, host: Line, start: Start) ->
     host.send({"index": index, "node": node})
     first = host.receive(time.monotonic() + config.arrival_seconds + config.margin_seconds)
     if first is None:
-        return _failed(config, f"cannot be measured: pod 0 went away before it began, seen from pod {index}", {})
+        return _failed(config, f"cannot be measured: pod {index} lost its connection to pod 0 before the start", {})
     if "text" in first:
         return _verdict_of(first)
     until = time.monotonic() + config.measure_seconds + 2 * config.margin_seconds
@@ -116,7 +116,8 @@ def _in_step(config: Config, index: int, node: str, host: Line, start: Start) ->
     verdict = host.receive(until)
     _end(ranks, measuring)
     if verdict is None:
-        return _failed(config, f"cannot be measured: pod 0 went away while pod {index} measured", {index: node})
+        cause = f"cannot be measured: pod {index} lost its connection to pod 0 during the measurement"
+        return _failed(config, cause, {index: node})
     return _verdict_of(verdict)
 
 
@@ -126,8 +127,8 @@ def _verdict_of(said: Message) -> Verdict:
 
 def _absent(config: Config, there: Mapping[int, str], missing: list[int]) -> Verdict:
     cause = (
-        f"the fabric test of domain {config.domain} could not begin: {_display_name(missing, {})} of {config.nodes} "
-        f"did not come within {config.arrival_seconds:g} s; no free node, or an image that cannot be pulled"
+        f"the fabric test of domain {config.domain} could not start: {_display_name(missing, {})} of {config.nodes} "
+        f"did not connect within {config.arrival_seconds:g} s; no free node, or an image that cannot be pulled"
     )
     return Verdict(
         False, message.compose(cause, f"Connected: {_display_name(sorted(there), there)}", "", _look(config))
@@ -136,7 +137,7 @@ def _absent(config: Config, there: Mapping[int, str], missing: list[int]) -> Ver
 
 def _unreached(config: Config, index: int) -> Verdict:
     cause = (
-        f"the fabric test of domain {config.domain} could not begin: pod {index} did not reach pod 0 at {config.host} "
+        f"the fabric test of domain {config.domain} could not start: pod {index} did not reach pod 0 at {config.host} "
         f"port {config.port} within {config.arrival_seconds:g} s; it has no free node, or cannot pull its image"
     )
     return Verdict(False, message.compose(cause, "", "", _look(config)))

@@ -213,7 +213,7 @@ def _stack(text: str) -> str:
     try:
         return TypeAdapter(Name).validate_python(text)
     except ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a stack (a-z, 0-9 and -)") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a stack (a-z, 0-9 and -)") from None
 
 
 def _minutes(text: str) -> float:
@@ -222,7 +222,7 @@ def _minutes(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value <= MINUTES_MOST:  # also where it is no number
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0 and up to {MINUTES_MOST}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0 and up to {MINUTES_MOST}")
     return value
 
 

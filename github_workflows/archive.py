@@ -21,7 +21,7 @@ def members(archive: bytes, names: re.Pattern[str], most: int) -> dict[str, byte
     """The files of a zip file whose whole name is `names`, each of at most `most` bytes; others are never opened.
 
     Raises:
-        ArchiveError: it is no zip file, or larger than it may be.
+        ArchiveError: it is not a zip file, or larger than it may be.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
@@ -33,7 +33,7 @@ def members(archive: bytes, names: re.Pattern[str], most: int) -> dict[str, byte
                 raise ArchiveError("it holds two files of one name")
             return {info.filename: _read(opened, info, most) for info in chosen}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, NotImplementedError) as error:
-        raise ArchiveError("it is no readable zip file") from error
+        raise ArchiveError("it is not a readable zip file") from error
 
 
 def _read(opened: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:

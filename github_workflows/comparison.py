@@ -18,7 +18,7 @@ MODULE: Final = "change_report"
 
 
 def rendered(report: bytes) -> str:
-    """Markdown of a JSON report, by main's code. Raises `ValueError` if it is no report."""
+    """Markdown of a JSON report, by main's code. Raises `ValueError` if it is not a report."""
     if len(report) > outcome.FILE_MOST:
         raise ValueError("too long")
     return report_markdown.render(Report.model_validate_json(report))

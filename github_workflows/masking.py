@@ -1,8 +1,8 @@
-"""Finds secrets in text, in clear and in the encodings that carry a text inside another one, and masks them.
+"""Finds secrets in text, in plaintext and in the encodings that carry a text inside another one, and masks them.
 
-The engine masks its config's secrets in what it prints, in clear. A program can print what it made of one: base64 in a
-Docker config, a part of a URL. Against a program that hides a secret on purpose nothing helps but the review that the
-`preview` environment asks for.
+The engine masks its config's secrets in what it prints, in plaintext. A program can print what it derived from one:
+base64 in a Docker config, a part of a URL. Against a program that hides a secret on purpose nothing helps but the
+review that the `preview` environment asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 MASK: Final = "[secret]"
 _BASE64: Final = "[A-Za-z0-9+/_-]"
 SHORTEST: Final = 6
-"""Characters. Anything shorter stands in ordinary text as well; the engine masks it in clear."""
+"""Characters. Anything shorter stands in ordinary text as well; the engine masks it in plaintext."""
 
 
 class Masker:
@@ -40,7 +40,7 @@ class Masker:
 
 
 def forms(secret: str) -> set[str]:
-    """What a secret looks like in clear, in JSON (Python's and Go's, once and twice), a URL, hex and base64."""
+    """What a secret looks like in plaintext, in JSON (Python's and Go's, once and twice), a URL, hex and base64."""
     as_json = json.dumps(secret)[1:-1]
     as_unicode_json = json.dumps(secret, ensure_ascii=False)[1:-1]
     found = {
@@ -75,7 +75,7 @@ def config_secrets(shown: str) -> list[str]:
     """The secrets in the output of `pulumi config --show-secrets --json`. Raises `ValueError` if it is none."""
     entries = cast("object", json.loads(shown))
     if not isinstance(entries, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - the text is wrong, as where it is no JSON
+        raise ValueError("not an object")  # noqa: TRY004 - the text is wrong, as where it is not valid JSON
     found: list[str] = []
     for entry in cast("dict[str, object]", entries).values():
         if isinstance(entry, dict) and cast("dict[str, object]", entry).get("secret"):

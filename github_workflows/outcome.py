@@ -40,7 +40,7 @@ class Outcome(BaseModel):
 
 
 class OutcomeError(Exception):
-    """A file that is no outcome. The text has the reason, and nothing of the file."""
+    """A file that is not an outcome. The text has the reason, and nothing of the file."""
 
 
 def read(content: bytes) -> Outcome:
@@ -52,4 +52,4 @@ def read(content: bytes) -> Outcome:
     except ValidationError as error:
         # The location is a key of the model or of the file: of the latter only the kind of the error is told.
         kinds = sorted({problem["type"] for problem in error.errors(include_input=False, include_url=False)})
-        raise OutcomeError(f"it is no result of this project's checks ({', '.join(kinds)})") from None
+        raise OutcomeError(f"it is not a result of this project's checks ({', '.join(kinds)})") from None

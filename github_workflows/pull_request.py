@@ -139,7 +139,7 @@ def _artifact(site: Site, run: Run, name: str, files: re.Pattern[str]) -> dict[s
 def _comparison(site: Site, run: Run) -> dict[str, str]:
     source = (
         f"Rehearsed at {site.link(run)}, by this pull request's own code and without access to the cloud. Compared "
-        "with main as it was then; a new commit or reopening the pull request compares it with main as it is now."
+        "with main as of that run; a new commit or reopening the pull request compares it with main as it is now."
     )
     try:
         files = _artifact(site, run, COMPARISON, _REPORTS)
@@ -186,7 +186,7 @@ def _approved(github: GitHub, run: Run) -> bool:
 def _preview_title(site: Site, run: Run, stack: str) -> str:
     return (
         f"## `pulumi preview` of {stack} at {site.link(run)}\n\n"
-        "By this pull request's own code, which a reviewer has let run; merged into main as it was then."
+        "Produced by this pull request's own code, whose run a reviewer approved, merged into main as of that run."
     )
 
 

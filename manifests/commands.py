@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from manifests.gcsfuse import model_path
-from manifests.graph import FRONTEND_PORT
+from reference.flows import FRONTEND_PORT
 from reference.naming import ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import Layout
 

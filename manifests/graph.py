@@ -26,7 +26,6 @@ from serving_rules.layout import WORKER_ROLES, Layout, WorkerRole
 NodeKind = Literal["a4x", "system"]
 """Nodes for pods without a GPU: the A4X pool of their stack, or the x86 system nodes."""
 
-FRONTEND_PORT: Final = 8000
 SERVICES: Final[Mapping[str, str]] = {"frontend": "Frontend", "prefill": "Prefill", "decode": "Decode"}
 """Name of each role in the graph; the operator puts it into pod names in lower case."""
 

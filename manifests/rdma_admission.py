@@ -54,7 +54,7 @@ def policy() -> dict[str, Any]:
                 # With any other reason the API server garbles the message.
                 "reason": "Forbidden",
                 "message": f"only namespaces of serving stacks (label {STACK_LABEL}) and of fabric tests may ask for "
-                "RDMA interfaces, which no NetworkPolicy rules",
+                "RDMA interfaces, which no NetworkPolicy covers",
             }
         ],
     }

@@ -69,18 +69,18 @@ def announcement(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> 
     if not gone:
         return None
     text = (
-        f"{stack}: this change takes {_and(_words(roll) for roll in gone)} down before a successor starts; "
-        f"the stack does not answer meanwhile, {_duration(gone)}."
+        f"{stack}: this change takes down {_and(_words(roll) for roll in gone)} before the replacement starts; "
+        f"the stack is unavailable {_duration(gone)}."
     )
-    others = [f"{r.role} one replica at a time, {r.replicas - 1} of {r.replicas} go on" for r in found if not r.gone]
+    others = [f"{r.role} one replica at a time, {r.replicas - 1} of {r.replicas} serve" for r in found if not r.gone]
     return text + (f" Replaced as well: {'; '.join(others)}." if others else "")
 
 
 def replacement(stack: str, old: str, new: str) -> str:
     """The announcement of a graph's replacement, with its shape and placement before and after."""
     return (
-        f"{stack}: {old} becomes {new}, which replaces the graph: all old pods end before the new ones start, "
-        f"and the stack does not answer for about {_gap(GRACE_SECONDS)}."
+        f"{stack}: {old} becomes {new}, which replaces the graph: all old pods terminate before the new ones start, "
+        f"and the stack is unavailable for about {_gap(GRACE_SECONDS)}."
     )
 
 
@@ -89,21 +89,21 @@ def _pods(component: Component) -> Component:
 
 
 def _words(roll: Roll) -> str:
-    pods = f" of {roll.nodes} nodes" if roll.nodes > 1 else ""
+    pods = f" ({roll.nodes} nodes)" if roll.nodes > 1 else ""
     return f"the only {roll.role} replica{pods}"
 
 
 def _duration(gone: list[Roll]) -> str:
     grace = max(roll.grace for roll in gone)
     if not any(roll.loads for roll in gone):
-        return f"for the {grace} s that a pod may take to end, and until its successor is ready"
+        return f"for up to {grace} s of termination and until the replacement is ready"
     return f"for about {_gap(grace)}"
 
 
 def _gap(grace: int) -> str:
     """Downtime if the weights are loaded again."""
     minutes = LOAD_MINUTES + round(grace / 60)
-    return f"{minutes} minutes ({grace} s to end, about {LOAD_MINUTES} min to load the weights: an estimate)"
+    return f"{minutes} minutes ({grace} s to terminate, about {LOAD_MINUTES} min to load the weights: an estimate)"
 
 
 def _and(words: Iterator[str]) -> str:

@@ -22,7 +22,8 @@ from typing import Final
 
 from mutants.catalog import MUTANTS
 from mutants.mutant import Mutant
-from mutants.trial import Processes, Result, StoppedError, copy, sound, trial, twin
+from mutants.trial import Processes, Result, StoppedError, baseline_failures, copy, copy_tree, trial
+from validation.command_line import positive_integer
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -103,11 +104,11 @@ def _try(processes: Processes, chosen: Sequence[Mutant], root: Path, folder: Pat
         waiting.put(mutant)
     workers: list[_Worker] = []
     try:
-        wrong = sound(processes, first, chosen)
+        wrong = baseline_failures(processes, first, chosen)
         if wrong:
             raise UsageError(f"a test that is to catch faults fails by itself: {wrong}")
         _say(f"they pass, {time.monotonic() - started:.0f} s")
-        trees = [first, *(twin(first, folder / str(number)) for number in range(2, min(jobs, len(chosen)) + 1))]
+        trees = [first, *(copy_tree(first, folder / str(number)) for number in range(2, min(jobs, len(chosen)) + 1))]
         workers = [_Worker(processes, tree, waiting, results) for tree in trees]
         for worker in workers:
             worker.start()
@@ -155,7 +156,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="faults with this in their name")
     parser.add_argument("--package", action="append", default=[], metavar="FOLDER", help="faults below this folder")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="trials at a time")
+    parser.add_argument(
+        "--jobs", type=positive_integer, default=os.cpu_count() or 1, metavar="N", help="trials at a time"
+    )
     return parser.parse_args(arguments)
 
 

@@ -34,7 +34,7 @@ class Mutant:
         """The text of the file with the fault in it.
 
         Raises:
-            MisplacedError: the old text is not in the file, or more than once; or the new one is no Python.
+            MisplacedError: the old text is not in the file, or more than once; or the new one is not valid Python.
         """
         file = root / self.path
         if not file.is_file():

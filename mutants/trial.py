@@ -147,12 +147,12 @@ def copy(root: Path, target: Path) -> Path:
     return target
 
 
-def twin(tree: Path, target: Path) -> Path:
+def copy_tree(tree: Path, target: Path) -> Path:
     """A copy of a copy, with what Python has compiled there."""
     return shutil.copytree(tree, target, symlinks=True)
 
 
-def sound(processes: Processes, tree: Path, mutants: Sequence[Mutant]) -> str:
+def baseline_failures(processes: Processes, tree: Path, mutants: Sequence[Mutant]) -> str:
     """Run the tests that the list names with no fault planted; returns what is wrong, empty where all is well."""
     tests = list(dict.fromkeys(mutant.test for mutant in mutants))
     # Google's libraries and the SDK's provider server both register google.rpc.Status.
@@ -196,7 +196,7 @@ def _planted(tree: Path, mutant: Mutant) -> Generator[None]:
     try:
         compile(text, mutant.path, "exec")
     except SyntaxError as error:
-        raise MisplacedError(f"{mutant.name}: the new text is no Python: {error}") from None
+        raise MisplacedError(f"{mutant.name}: the new text is not valid Python: {error}") from None
     before, status = file.read_bytes(), file.stat()
     try:
         file.write_text(text, encoding="utf-8")

@@ -162,7 +162,7 @@ _LIMIT: Final[Any] = Setting(
 RULES: Final = (
     Rule("a4x-reservation", "A4X pools use a reservation.", "mandatory", _reserved),
     Rule("a4x-not-spot", "A4X nodes are never spot, preemptible or queued.", "mandatory", _not_flexible),
-    Rule("a4x-one-rack", "An A4X pool has at most 18 nodes and is not scaled.", "mandatory", _one_rack),
+    Rule("a4x-one-rack", "An A4X pool has at most 18 nodes and is not autoscaled.", "mandatory", _one_rack),
     Rule("a4x-in-pools", "A4X nodes are made by NodePools only.", "mandatory", _in_pools),
     Rule("a4x-placement", "Each A4X pool has a workload policy of its own, of topology 1x72.", "mandatory", _placed),
     Rule("a4x-taint", "Only pods that tolerate nvidia.com/gpu run on A4X nodes.", "mandatory", _tainted),
@@ -179,9 +179,13 @@ RULES: Final = (
         "mandatory",
         _protected,
         {
-            "environments": strings("stacks that must be protected, as patterns in any case", "*prod*", "*prd*"),
+            "environments": strings("case-insensitive patterns of stacks that must be protected", "*prod*", "*prd*"),
             "except": strings(
-                "stacks that need not, as patterns in any case", "*nonprod*", "*non-prod*", "*preprod*", "*pre-prod*"
+                "case-insensitive patterns of stacks that need not be protected",
+                "*nonprod*",
+                "*non-prod*",
+                "*preprod*",
+                "*pre-prod*",
             ),
         },
     ),

@@ -1,4 +1,4 @@
-"""No secret in clear: neither in Pulumi's state nor in what everybody who reads the cluster can see."""
+"""No secret in plaintext: neither in Pulumi's state nor in what everybody who reads the cluster can see."""
 
 from __future__ import annotations
 
@@ -107,15 +107,15 @@ def _in_clear(resource: Resource, settings: Settings, run: Run) -> Iterator[Find
             )
         elif resource.secrets is not None and not any(path[: len(secret)] == secret for secret in marked):
             yield Finding(
-                f"{where} {why}, which would be in clear in Pulumi's state",
+                f"{where} {why}, which would be in plaintext in Pulumi's state",
                 "Take it from config.require_secret or wrap it in pulumi.Output.secret",
             )
 
 
 RULES: Final = (
     Rule(
-        "no-secret-in-clear",
-        "No input holds a secret in clear.",
+        "no-plaintext-secrets",
+        "No input contains a plaintext secret.",
         "mandatory",
         _in_clear,
         {

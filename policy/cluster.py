@@ -162,7 +162,7 @@ _ENCRYPTED_SECRETS: Final = _must(
 _ANONYMOUS: Final = _must(
     "anonymousAuthenticationConfig.mode",
     "LIMITED",
-    fix="Set it to LIMITED, with which health checks still need no login",
+    fix="Set it to LIMITED, with which health checks are still allowed without authentication",
 )
 _SIGNED: Final = _must(
     "binaryAuthorization.evaluationMode",
@@ -178,10 +178,15 @@ RULES: Final = (
         "mandatory",
         _of(_authorized_networks, CLUSTER),
     ),
-    Rule("anonymous-requests", "Only health checks need no login.", "mandatory", _of(_ANONYMOUS, CLUSTER)),
+    Rule(
+        "anonymous-requests",
+        "Only health checks are allowed without authentication.",
+        "mandatory",
+        _of(_ANONYMOUS, CLUSTER),
+    ),
     Rule(
         "bindings-to-everybody",
-        "No role is for everybody with a Google account, or without.",
+        "No role is bound to all authenticated or unauthenticated users.",
         "mandatory",
         _of(_bindings, CLUSTER),
     ),

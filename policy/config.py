@@ -30,9 +30,9 @@ def problems(file: Path = FILE) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         return [f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}"]
     except ValueError as error:
-        return [f"{file.name} is no JSON: {error}"]
+        return [f"{file.name} is not valid JSON: {error}"]
     if not is_mapping(content):
-        return [f"{file.name} is no JSON object of rules"]
+        return [f"{file.name} is not a JSON object of rules"]
     return [f"{file.name}: {problem}" for name, value in content.items() for problem in _of(name, value)]
 
 
@@ -52,7 +52,7 @@ def _of(name: str, value: Any) -> Iterator[str]:
 
 def _level(name: str, level: Any) -> Iterator[str]:
     if level not in _LEVELS:
-        yield f"{name}: {json.dumps(level)} is no level; choose one of {', '.join(_LEVELS)}"
+        yield f"{name}: {json.dumps(level)} is not a level; choose one of {', '.join(_LEVELS)}"
 
 
 def _setting(rule: Rule | None, name: str, key: str, value: Any) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _setting(rule: Rule | None, name: str, key: str, value: Any) -> Iterator[str
     if key not in settings:
         yield f"{name} has no setting {key}{_meant(key, settings)}"
     elif not _fits(settings[key], value):
-        kind = {"array": "a list of texts", "integer": "a whole number from 0"}[settings[key].schema["type"]]
+        kind = {"array": "a list of strings", "integer": "a whole number from 0"}[settings[key].schema["type"]]
         yield f"{name}.{key} = {json.dumps(value)} is not {kind}"
 
 

@@ -90,7 +90,7 @@ def _bucket_writer(resource: Resource, settings: Settings, run: Run) -> Iterator
 RULES: Final = (
     Rule(
         "no-authoritative-iam",
-        "Roles are given by IAM members, never by bindings or policies.",
+        "Roles are granted by IAMMember resources, never by IAMBinding or IAMPolicy.",
         "mandatory",
         _authoritative,
     ),

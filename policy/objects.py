@@ -127,7 +127,7 @@ def _labelled(resource: Resource, settings: Settings, _run: Run) -> Iterator[Fin
 
 
 _INTERNAL_FIX: Final = (
-    'Annotate it with networking.gke.io/load-balancer-type: "Internal": the endpoint has no login of its own'
+    'Annotate it with networking.gke.io/load-balancer-type: "Internal": the endpoint has no authentication of its own'
 )
 
 
@@ -146,7 +146,8 @@ def _internal(resource: Resource, _settings: Settings, _run: Run) -> Iterator[Fi
     elif kind.startswith("Dynamo"):
         for path, content in mappings(at(resource.inputs, "spec"), ("spec",)):
             if path[-1] == "ingress" and at(content, "enabled") is True:
-                yield Finding(f"{'.'.join(path)}.enabled = true", "Leave it out: the endpoint has no login of its own")
+                fix = "Leave it out: the endpoint has no authentication of its own"
+                yield Finding(f"{'.'.join(path)}.enabled = true", fix)
 
 
 def _internal_ingress(resource: Resource) -> Iterator[Finding]:
@@ -294,7 +295,7 @@ RULES: Final = (
         _privileged,
         {
             "roles": strings(
-                "KIND/NAME that may be, of a part KIND/PART (a graph's service), as patterns",
+                "patterns of workloads that may be privileged: KIND/NAME, or KIND/PART for a part (a graph's service)",
                 "DynamoGraphDeployment/Prefill",
                 "DynamoGraphDeployment/Decode",
                 "Job/fabric-test",

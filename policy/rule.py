@@ -49,7 +49,7 @@ class Run:
     project: str
     stack: str
     config: Callable[[str], str | None]
-    """A value of the stack's config by its full key, such as `gcp:project`; secrets in clear."""
+    """A value of the stack's config by its full key, such as `gcp:project`; secrets in plaintext."""
     seen: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
     """What rules about several resources remember: by rule, then by URN, because a resource may come twice."""
 
@@ -141,7 +141,7 @@ def mappings(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 def strings(meaning: str, *default: str) -> Setting:
-    """A setting that is a list of texts."""
+    """A setting that is a list of strings."""
     return Setting(meaning, list(default), {"type": "array", "items": {"type": "string"}})
 
 

@@ -22,6 +22,7 @@ from preflight.results import Result, exit_code
 from preflight.run import run
 from preflight.site import Site
 from settings import Settings, SettingsError, stack_file
+from validation.command_line import positive_number
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REQUIREMENTS: Final = "requirements-preflight.txt"
@@ -54,12 +55,8 @@ def read(stack: str, root: Path = ROOT) -> Settings:
         UsageError: there is no such file, or it is not a stack file.
         SettingsError: the config is wrong.
     """
-    path = root / f"Pulumi.{stack}.yaml"
-    if not path.is_file():
-        known = sorted(p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in root.glob("Pulumi.*.yaml"))
-        raise UsageError(f"there is no {path.name}; stacks with a file: {', '.join(known) or 'none'}")
     try:
-        return config.parse(stack_file.read(path), stack)
+        return config.parse(stack_file.of_stack(stack, root), stack)
     except stack_file.StackFileError as error:
         raise UsageError(str(error)) from error
 
@@ -91,7 +88,7 @@ def _inspect(options: argparse.Namespace, site: Site) -> int:
         checks = [check for check in checks if check.gate or check.name in options.only]
     console = Console(width=None)
     if options.json:
-        shown: report.Lines | report.Board | report.Silence = report.Silence(console, options.stack)
+        shown: report.Lines | report.Board | report.NoOutput = report.NoOutput(console, options.stack)
     elif console.is_terminal:
         shown = report.Board(console, len(checks))
     else:
@@ -120,8 +117,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stack", default="dev", help="the stack whose Pulumi.STACK.yaml is read (default: dev)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--only", action="append", metavar="CHECK", help="run this check only; may be repeated")
-    parser.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="for one call (default: 15)")
-    parser.add_argument("--limit", type=float, default=60.0, metavar="SECONDS", help="for one check (default: 60)")
+    parser.add_argument(
+        "--timeout", type=positive_number, default=15.0, metavar="SECONDS", help="for one call (default: 15)"
+    )
+    parser.add_argument(
+        "--limit", type=positive_number, default=60.0, metavar="SECONDS", help="for one check (default: 60)"
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 

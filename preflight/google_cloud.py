@@ -376,7 +376,7 @@ class GoogleCloud:
 
     def bucket_members(self, name: str, role: str) -> frozenset[str]:
         """Members of a role, from Cloud Storage."""
-        return _members(self._get(f"{_bucket_url(name)}/iam", optionsRequestedPolicyVersion="3"), role)
+        return _members(self._get(f"{_bucket_url(name)}/iam", optionsRequestedPolicyVersion="3"), {role})
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:
         """Files below `folder`, from Cloud Storage."""
@@ -441,7 +441,7 @@ class GoogleCloud:
             try:
                 return self._http(method, url, **options).json()
             except requests.exceptions.JSONDecodeError:
-                raise CloudError("no answer", f"{url.split('/')[2]} answered with something that is no JSON") from None
+                raise CloudError("no answer", f"{url.split('/')[2]} answered, but not with JSON") from None
 
         return self._call(ask)
 

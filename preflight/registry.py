@@ -57,7 +57,7 @@ def image(reference: str, timeout: float, token_of_google: Callable[[], str]) ->
             _raise(host, answer)
         content: Any = answer.json()
     except requests.exceptions.JSONDecodeError:
-        raise CloudError("no answer", f"{host} answered with something that is no JSON") from None
+        raise CloudError("no answer", f"{host} answered, but not with JSON") from None
     except requests.RequestException as error:
         raise CloudError("no answer", f"{host}: {type(error).__name__}") from error
     listed: Any = cast("dict[str, Any]", content).get("manifests", []) if isinstance(content, dict) else []

@@ -86,7 +86,7 @@ class Board:
         self._spinner.update(escape(f"{self._done} of {self._total} checks; waiting for {names}"))
 
 
-class Silence:
+class NoOutput:
     """For JSON: no output until the end."""
 
     def __init__(self, console: Console, stack: str) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from preflight.cloud import Cloud, CloudError, Cluster, Network, Node, NodePool, Pod, Project, Subnetwork
 from reference import gke, machines, naming, networks
-from reference.dynamo import PROFILES
 from serving_rules import layout
 from settings import Settings
 from settings.model import CreateCluster, CreateDomain, Domain
-from settings.network import AdoptNetwork, CreateNetwork
+from settings.network import AdoptNetwork
 
 T = TypeVar("T")
 
-OWN_DESCRIPTION: Final = "of GKE cluster {cluster}"
 """In the description of the program's own networks; networks have no labels."""
 
 
@@ -106,21 +104,14 @@ class Site:
         """Whether GKE attaches the NICs itself, to networks that it creates."""
         return self.settings.cluster.rdma == "dranet"
 
-    @property
-    def created_network(self) -> CreateNetwork | None:
-        """The cluster's network, if the program creates it."""
-        cluster = self.settings.cluster
-        network = cluster.network if isinstance(cluster, CreateCluster) else None
-        return network if isinstance(network, CreateNetwork) else None
-
     def own_networks(self) -> Mapping[str, str]:
         """Networks that the program creates, by name: the cluster's, and without DRANET the gVNIC and RDMA ones."""
         cluster = self.settings.cluster
-        if self.created_network is None:
+        if self.settings.created_network is None:
             return {}
-        own = {f"{cluster.name}-net-0": "net-0"}
+        own = {gke.cluster_network(cluster.name): "net-0"}
         if not self.dranet and cluster.device_networks is None:
-            own[f"{cluster.name}-net-1"] = "net-1"
+            own[gke.gvnic_network(cluster.name)] = "net-1"
             own[gke.rdma_network(cluster.name, self.settings.domains[0].zone)] = "rdma"
         return own
 
@@ -165,7 +156,7 @@ class Site:
 
     def is_own_network(self, network: Network) -> bool:
         """Whether the network's description says that this program created it for a cluster of this name."""
-        return OWN_DESCRIPTION.format(cluster=self.settings.cluster.name) in network.description
+        return gke.of_cluster(self.settings.cluster.name) in network.description
 
     def is_own(self, labels: Mapping[str, str]) -> bool:
         """Whether labels say that this program created the resource for this environment."""
@@ -178,7 +169,7 @@ class Site:
     @property
     def operator_finds_kai(self) -> bool:
         """Whether the Dynamo operator uses KAI if its CRDs are installed, whatever the config says."""
-        return PROFILES[self.settings.dynamo.version].finds_kai
+        return self.settings.profile.finds_kai
 
     def reservation(self, domain: CreateDomain) -> tuple[gke.Reservation, str]:
         """The domain's reservation, and the project that owns it."""

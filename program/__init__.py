@@ -8,8 +8,8 @@ environments use. `__main__` calls them in this order.
 
 from __future__ import annotations
 
-from program.exemptions import observed_policies
-from program.guard import build_guard, remembered
+from program.exemptions import collect_policy_exemptions
+from program.guard import build_guard, track_resources
 from program.infrastructure import Infrastructure, build_infrastructure
 from program.metadata import add_metadata
 from program.platform import Platform, build_platform
@@ -26,7 +26,7 @@ __all__ = [
     "build_infrastructure",
     "build_platform",
     "build_stack",
+    "collect_policy_exemptions",
     "delete_first",
-    "observed_policies",
-    "remembered",
+    "track_resources",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from components import gcp
 from program.infrastructure import Infrastructure
+from reference import buckets
 from settings import Settings
 
 
@@ -12,12 +15,14 @@ def bucket_access(
     settings: Settings,
     infrastructure: Infrastructure,
     *,
-    access: gcp.Access,
+    access: Literal["read", "write"],
     namespace: str,
     service_account: str,
 ) -> gcp.WorkloadIdentity:
     """Give a Kubernetes service account access to the bucket, as `workloadIdentity` and `identities` say."""
-    given = {"read": settings.identities.model_reader, "write": settings.identities.model_writer}
+    given = settings.identities
+    roles = {"read": (buckets.READER, given.model_reader), "write": (buckets.WRITER, given.model_writer)}
+    role, account = roles[access]
     return gcp.WorkloadIdentity(
         name,
         {
@@ -26,10 +31,10 @@ def bucket_access(
             "direct": settings.project_number if settings.workload_identity == "direct" else None,
             "workload_pool": infrastructure.cluster.workload_pool,
             "bucket": infrastructure.bucket,
-            "role": gcp.ROLES[access],
+            "role": role,
             "namespace": namespace,
             "service_account": service_account,
-            "account": given[access],
+            "account": account,
             "grants": infrastructure.grants,
         },
     )

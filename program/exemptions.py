@@ -10,14 +10,13 @@ import pulumi
 
 from manifests import graph_api
 from reference import chart_pods, pod_policies
-from reference.dynamo import PROFILES
 from settings import Settings
-from settings.model import CreateDraDriver, CreateKai
+from settings.model import CreateDraDriver, CreateDynamo, CreateKai
 
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 
-def observed_policies(settings: Settings) -> Sequence[Mapping[str, Any]]:
+def collect_policy_exemptions(settings: Settings) -> Sequence[Mapping[str, Any]]:
     """A list with the pods of the charts, which gets an entry for each pod that is registered later.
 
     An entry has kind, namespace and name of the object that describes the pod, its role in a graph, and the policies
@@ -47,8 +46,8 @@ def _of_charts(settings: Settings) -> Iterator[tuple[str, chart_pods.ChartPod]]:
         yield from ((namespaces.dra_driver, pod) for pod in chart_pods.DRA_DRIVER)
     if isinstance(settings.kai, CreateKai):
         yield from ((namespaces.kai, pod) for pod in chart_pods.KAI)
-    if dynamo.mode == "create":
-        nats = PROFILES[dynamo.version].installs_nats(dynamo.parts)
+    if isinstance(dynamo, CreateDynamo):
+        nats = settings.profile.installs_nats(dynamo.parts)
         parts = {"operator": True, "grove": dynamo.parts.grove, "nats": nats}
         yield from ((dynamo.namespace, chart_pods.PLATFORM[part]) for part, ours in parts.items() if ours)
 

@@ -12,7 +12,7 @@ from program.infrastructure import Infrastructure
 from settings import Settings
 
 
-def remembered() -> Sequence[pulumi.Resource]:
+def track_resources() -> Sequence[pulumi.Resource]:
     """A list to which every resource that is registered later is added. Call it before the first resource."""
     resources: list[pulumi.Resource] = []
 

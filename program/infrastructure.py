@@ -12,7 +12,6 @@ from components import gcp, platform
 from program.encryption import key_use, usable_key
 from program.networks import cluster_network, firewall_rules, named_interfaces
 from reference import firewall, gke, maintenance
-from reference.dynamo import PROFILES
 from settings import Settings
 from settings.maintenance import Maintenance
 from settings.model import AdoptDomain, AdoptModelBucket, CreateCluster, CreateDomain
@@ -84,7 +83,7 @@ def build_infrastructure(settings: Settings) -> Infrastructure:
             "location": settings.location,
             "cluster": settings.cluster.name,
             "rdma": settings.cluster.rdma,
-            "window": gke.version_window(PROFILES[settings.dynamo.version]),
+            "window": gke.version_window(settings.profile),
         },
     )
     key = usable_key("disks", settings, grants)
@@ -146,24 +145,26 @@ def _foundation(settings: Settings, cluster: CreateCluster, grants: gcp.Grants) 
             "cluster": cluster.name,
             "network": cluster_network(settings, cluster),
             "interfaces": named_interfaces(settings),
-            "version": cluster.version,
-            "channel": cluster.channel,
-            "endpoint": cluster.endpoint,
-            "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
-            "maintenance": _maintenance(cluster.maintenance),
-            "ignored_labels": settings.metadata.ignored_node_labels,
+            "options": {
+                "version": cluster.version,
+                "channel": cluster.channel,
+                "endpoint": cluster.endpoint,
+                "authorized_networks": [{"cidr": cidr, "name": cidr} for cidr in cluster.authorized_networks],
+                "network_admin": _network_admin(settings, cluster),
+                "maintenance": _maintenance(cluster.maintenance),
+                "ignored_labels": settings.metadata.ignored_node_labels,
+                "service_account": settings.identities.node_service_account,
+                "cost_allocation": cluster.cost_allocation,
+                "fleet_project": cluster.fleet_project,
+                "security_group": cluster.security_group,
+                "binary_authorization": cluster.binary_authorization,
+            },
             "rdma": cluster.rdma,
-            "network_admin": _network_admin(settings, cluster),
             "protect": settings.protect,
             "apis": settings.apis if settings.identities.enable_apis else (),
             "grants": grants,
-            "service_account": settings.identities.node_service_account,
             "disk_key": key_use("disks", settings),
             "secrets_key": key_use("secrets", settings),
-            "cost_allocation": cluster.cost_allocation,
-            "fleet_project": cluster.fleet_project,
-            "security_group": cluster.security_group,
-            "binary_authorization": cluster.binary_authorization,
         },
     )
 

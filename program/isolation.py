@@ -12,19 +12,18 @@ from manifests.egress import INTERNET, Rule
 from manifests.network_policies import Place
 from program.infrastructure import Infrastructure
 from reference import egress, flows, outbound
-from reference.dynamo import PROFILES
 from reference.egress import Destination
 from reference.flows import Part
 from reference.naming import NAME_LABEL
 from settings import Settings
-from settings.model import Stack
+from settings.model import CreateDynamo, Stack
 
 
 def isolation(
     settings: Settings, part: Part, infrastructure: Infrastructure, stack: Stack | None = None
 ) -> Mapping[str, Mapping[str, Any]]:
     """NetworkPolicies for the namespace of a part, or of `stack`; none where isolation is off."""
-    said, profile = settings.isolation, PROFILES[settings.dynamo.version]
+    said, profile = settings.isolation, settings.profile
     theirs = not settings.namespaces.create
     into = flows.of(profile, settings.dynamo.parts) if said.ingress else None
     place = Place(
@@ -49,7 +48,7 @@ def _outside(settings: Settings, infrastructure: Infrastructure) -> Mapping[Dest
     if settings.isolation.egress == "private-googleapis":
         google = rules.to_range(infrastructure.private_apis, [egress.HTTPS])
     # A platform of others is in a namespace that they chose.
-    platform = settings.dynamo.namespace if settings.dynamo.mode == "create" else None
+    platform = settings.dynamo.namespace if isinstance(settings.dynamo, CreateDynamo) else None
 
     def service(name: str, port: int, address: str | None) -> list[Rule]:
         if address is not None:

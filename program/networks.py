@@ -53,8 +53,12 @@ def firewall_rules(settings: Settings, cluster: CreateCluster) -> Sequence[Mappi
     network, named = cluster.network, cluster.device_networks
     if isinstance(network, CreateNetwork):
         plan = addresses.plan(network.address_range, settings.a4x_nodes)
-        ranges, own, written = firewall.Ranges.planned(plan), f"{cluster.name}-net-0", network.firewall == "own"
-        gvnic = (f"{cluster.name}-net-1", plan.gvnic)
+        ranges, own, written = (
+            firewall.Ranges.planned(plan),
+            gke.cluster_network(cluster.name),
+            network.firewall == "own",
+        )
+        gvnic = (gke.gvnic_network(cluster.name), plan.gvnic)
     else:
         ranges, own, written, gvnic = _in_words(network), network.network, False, None
     foreign: list[Mapping[str, Any]] = []

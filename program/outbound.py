@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from reference import addresses, outbound
 from settings import Settings
-from settings.model import CreateCluster
-from settings.network import CreateNetwork
 
 
 def frontend_variables(settings: Settings) -> Mapping[str, str]:
@@ -33,7 +31,7 @@ def _variables(settings: Settings, *, pip: bool) -> Mapping[str, str]:
 
 def _own_ranges(settings: Settings) -> Iterator[str]:
     """Ranges of nodes, pods, services and control plane, where the program chooses them."""
-    cluster = settings.cluster
-    if isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork):
-        plan = addresses.plan(cluster.network.address_range, settings.a4x_nodes)
+    network = settings.created_network
+    if network is not None:
+        plan = addresses.plan(network.address_range, settings.a4x_nodes)
         yield from (plan.nodes, plan.pods, plan.services, plan.control_plane)

@@ -18,11 +18,10 @@ from program.infrastructure import Infrastructure
 from program.isolation import isolation
 from program.outbound import download_variables
 from reference import kai, naming
-from reference.dynamo import PROFILES
 from reference.registry import PYTHON_IMAGE
 from serving_rules import layout
 from settings import Secrets, Settings
-from settings.model import CreateCluster, CreateDraDriver, CreateKai, NoKai
+from settings.model import CreateCluster, CreateDraDriver, CreateDynamo, CreateKai, NoKai
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Platform:
 
 def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrastructure) -> Platform:
     """Install what the settings do not adopt."""
-    provider, profile = infrastructure.cluster.provider, PROFILES[settings.dynamo.version]
+    provider, profile = infrastructure.cluster.provider, settings.profile
     install_nccl = settings.node_software.install_nccl
     ready: list[pulumi.Resource] = []
     if isinstance(settings.cluster, CreateCluster):
@@ -102,8 +101,8 @@ def build_platform(settings: Settings, secrets: Secrets, infrastructure: Infrast
     login: NatsLogin | None = None
     if settings.dynamo.nats_user is not None:
         login = {"user": settings.dynamo.nats_user, "password": secrets.nats_password}
-    if settings.dynamo.mode == "create":
-        installed = _dynamo(settings, secrets, infrastructure, [*scheduler, record])
+    if isinstance(settings.dynamo, CreateDynamo):
+        installed = _dynamo(settings, settings.dynamo, secrets, infrastructure, [*scheduler, record])
         parts["dynamo"] = platform.OwnedPart([installed], installed.namespace_name, profile.line)
         login = installed.nats_login or login
     made = [resource for part in parts.values() for resource in part.resources]
@@ -167,9 +166,13 @@ def _kai(settings: Settings, version: str, secrets: Secrets, infrastructure: Inf
 
 
 def _dynamo(
-    settings: Settings, secrets: Secrets, infrastructure: Infrastructure, before: Sequence[pulumi.Resource]
+    settings: Settings,
+    dynamo: CreateDynamo,
+    secrets: Secrets,
+    infrastructure: Infrastructure,
+    before: Sequence[pulumi.Resource],
 ) -> platform.DynamoPlatform:
-    dynamo, profile = settings.dynamo, PROFILES[settings.dynamo.version]
+    profile = settings.profile
     return platform.DynamoPlatform(
         "dynamo",
         {

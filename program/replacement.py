@@ -1,6 +1,6 @@
 """Sets `delete_before_replace` explicitly on every resource that keeps its name.
 
-The plugins request it only as part of a diff, and a replacement that stopped half-way and is reverted has none. Why
+The plugins request it only as part of a diff, and a replacement that stopped partway and is reverted has none. Why
 that loses a node pool, what else follows, and which gap remains: docs/decisions/0002-delete-before-replace.md.
 """
 

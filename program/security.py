@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from manifests.graph import Security
-from reference.dynamo import PROFILES
 from settings import Settings
 from settings.model import Stack
 
 
 def security(settings: Settings, stack: Stack) -> Security:
     """The security of the pods of `stack`."""
-    said, profile = stack.security, PROFILES[settings.dynamo.version]
+    said, profile = stack.security, settings.profile
     return Security(
         privileged_workers=profile.privileged_workers if said.privileged_workers is None else said.privileged_workers,
         offline_workers=said.offline_workers,

@@ -83,7 +83,7 @@ class Bounds:
     unseen_pull: float = 1800.0
     """The kubelet retries a pull after 300 s at most, and reports nothing during a pull."""
     stalled: float = 900.0
-    """Pods are missing or outdated, and none is starting or ending: the operator or Grove does not act."""
+    """Pods are missing or outdated, and none is starting or terminating: the operator or Grove does not act."""
     settling: float = 300.0
     """All wanted pods are ready, but some are about to be removed: surplus, or outdated for Grove. Then it
     continues."""
@@ -186,7 +186,7 @@ def _object(value: object, where: str, needed: tuple[str, ...], optional: tuple[
 def _text(source: Object, key: str) -> str:
     value = source[key]
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key}: must be a text that is not empty, is {value!r}")
+        raise ConfigError(f"{key}: must be a string that is not empty, is {value!r}")
     return value
 
 

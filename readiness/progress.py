@@ -23,7 +23,7 @@ def describe(config: Config, snapshot: Snapshot) -> str:
         pods = wanted(config, snapshot, role)
         doing = Counter(_doing(pod) for pod in pods if not pod.ready)
         if len(pods) < need.pods:
-            doing["refused by the API server" if role in refused else "not made yet"] = need.pods - len(pods)
+            doing["refused by the API server" if role in refused else "not created yet"] = need.pods - len(pods)
         if len(pods) > need.pods:
             doing["more than wanted"] = len(pods) - need.pods
         ready = sum(pod.ready for pod in pods)
@@ -64,10 +64,10 @@ def _leaving(config: Config, snapshot: Snapshot) -> Iterator[str]:
     old = left(config, snapshot)
     ending = sum(pod.terminating for pod in old)
     if old:
-        yield f"; {len(old)} of another template left" + (f", {ending} of them ending" if ending else "")
+        yield f"; {len(old)} with an outdated template left" + (f", {ending} of them terminating" if ending else "")
     settling = sum(not pod.terminating and pod not in old for pod in outdated(snapshot))
     if settling:
         yield f"; {settling} about to be replaced by Grove"
     own = sum(pod.terminating and not pod.over for pod in snapshot.pods) - ending
     if own:
-        yield f"; {own} ending"
+        yield f"; {own} terminating"

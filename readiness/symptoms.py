@@ -132,7 +132,7 @@ def gated(config: Config, snapshot: Snapshot) -> Iterator[Symptom]:
 
 
 def idle(config: Config, snapshot: Snapshot, lost: AbstractSet[Replica]) -> Iterator[Symptom]:
-    """Pods are missing or outdated, and none is starting or ending, apart from those of replicas that are `lost`."""
+    """Pods are missing or outdated, and none starts or terminates, apart from those of replicas that are `lost`."""
     waiting = [pod for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready]
     if any(pod.terminating for pod in snapshot.pods) or any(replica_of(pod) not in lost for pod in waiting):
         return
@@ -143,7 +143,8 @@ def idle(config: Config, snapshot: Snapshot, lost: AbstractSet[Replica]) -> Iter
     ]
     old = [pod.name for pod in left(config, snapshot)]
     if old:
-        missing.append(f"{len(old)} of another template {'is' if len(old) == 1 else 'are'} left ({', '.join(old[:3])})")
+        verb = "is" if len(old) == 1 else "are"
+        missing.append(f"{len(old)} with an outdated template {verb} left ({', '.join(old[:3])})")
     if not missing:
         return
     said = [f"the graph says: {snapshot.graph.failed}"] if snapshot.graph.failed else []

@@ -61,7 +61,7 @@ MINIMUM = "with the minimum that serves ready"
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Observation:
     """One symptom, seen without interruption."""
 
     since: float
@@ -82,7 +82,7 @@ class Memory:
     """When a new maximum in `reached` was last seen."""
     reached: tuple[int, ...] = (0, 0, 0, 0)
     """Highest number of pods of the wanted template that existed, had a node, ran, were ready."""
-    sightings: Mapping[str, Sighting] = field(default_factory=dict[str, Sighting])
+    sightings: Mapping[str, Observation] = field(default_factory=dict[str, Observation])
     unusable: int = 0
     """Number of unusable answers of the endpoint."""
 
@@ -117,7 +117,7 @@ def judge(config: Config, snapshot: Snapshot, memory: Memory, now: float) -> tup
     return Waiting(f"{line}; {MINIMUM}"), replace(memory, unusable=0)
 
 
-def weigh(config: Config, memory: Memory, reply: Reply, pods: PodsReady, now: float) -> tuple[Found, Memory]:
+def evaluate_reply(config: Config, memory: Memory, reply: Reply, pods: PodsReady, now: float) -> tuple[Found, Memory]:
     """The verdict on an answer of the endpoint, and the updated memory."""
     if reply.kind == "good":
         return Answers(f"{pods.line}; the model answers: {reply.text}", pods.degraded), memory
@@ -169,11 +169,11 @@ def _unsettled(config: Config, snapshot: Snapshot) -> list[Symptom]:
     return [Symptom(key="unsettled", mark="", cause="", patience=config.bounds.settling)]
 
 
-def _sight(memory: Memory, before: Mapping[str, Sighting], found: list[Symptom], now: float) -> Memory:
+def _sight(memory: Memory, before: Mapping[str, Observation], found: list[Symptom], now: float) -> Memory:
     """Remembers `found` beside what was seen in this snapshot; `before` is of the one before it."""
     seen = dict(memory.sightings)
     for symptom in found:
-        last = before.get(symptom.key, Sighting(now, symptom.mark))
+        last = before.get(symptom.key, Observation(now, symptom.mark))
         again = last.mark != symptom.mark
         seen[symptom.key] = replace(last, mark=symptom.mark, attempts=last.attempts + again)
     return replace(memory, sightings=seen)
@@ -216,12 +216,12 @@ def _too_late(config: Config, snapshot: Snapshot, found: list[Symptom], line: st
 def _words(config: Config, snapshot: Snapshot, symptom: Symptom | None) -> str:
     """Details about what is missing: the symptom's own first, then the newest warnings."""
     said = [symptom.words] if symptom and symptom.words else []
-    gone = [f"{pod.name} is over: {pod.over}" for pod in snapshot.pods if pod.over and pod.role in config.roles]
+    gone = [f"{pod.name} has terminated: {pod.over}" for pod in snapshot.pods if pod.over and pod.role in config.roles]
     ending = [pod.name for pod in snapshot.pods if pod.terminating and not pod.over]
     names = {pod.name for role in config.roles for pod in wanted(config, snapshot, role) if not pod.ready}
     told = symptom.cause if symptom else ""
     notices = sorted((one for one in snapshot.notices if one.name in names), key=lambda one: -one.at)
     said += gone[:3]
-    said += [f"{name} is being deleted and has not ended" for name in ending[:3]]
+    said += [f"{name} is being deleted and has not terminated" for name in ending[:3]]
     said += [f"{one.name}: {one.reason}: {one.message}" for one in notices[:3] if one.message not in told]
     return "\n".join(said)

@@ -82,7 +82,7 @@ class Watch:
         now = time.monotonic()
         self._ask_at = now + self._config.bounds.answer_pause
         self._last_answer = reply.text
-        weighed, self._memory = verdict.weigh(self._config, self._memory, reply, found, now)
+        weighed, self._memory = verdict.evaluate_reply(self._config, self._memory, reply, found, now)
         return weighed
 
     def _with_answer(self, line: str) -> str:
@@ -96,7 +96,7 @@ class Watch:
         elif self._forbidden_since is None:
             self._forbidden_since = now
         elif now - self._forbidden_since >= config.bounds.forbidden:
-            return verdict.Failed(f"the check may not read what it must: {error}", self._seen)
+            return verdict.Failed(f"the check lacks permission to read what it needs: {error}", self._seen)
         if now - self._memory.started >= config.deadline:
             cause = f"not ready after {minutes(config.deadline)}, and the Kubernetes API cannot be read: {error}"
             return verdict.Failed(cause, self._seen)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recovery.state import Run, StateError, pulumi, put_back, taken_out
+from recovery.state import Run, StateError, export_with_backup, import_state, pulumi
 
 _PACKAGE = "kubernetes:"
 
@@ -31,7 +31,9 @@ def forget(state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     changed = copy.deepcopy(state)
     urns: list[str] = []
-    for resource in changed.get("deployment", {}).get("resources", []):
+    deployment: dict[str, Any] = changed.get("deployment") or {}
+    resources: list[dict[str, Any]] = deployment.get("resources") or []
+    for resource in resources:
         if str(resource.get("type", "")).startswith(_PACKAGE):
             resource["retainOnDelete"] = True
             resource.pop("protect", None)
@@ -45,10 +47,10 @@ def forget_cluster(stack: str, backup: Path, run: Run) -> list[str]:
     Raises:
         StateError: `backup` exists, the state cannot be read, or `pulumi` fails.
     """
-    state = taken_out(stack, backup, run)
+    state = export_with_backup(stack, backup, run)
     changed, urns = forget(state)
     if urns:
-        put_back(stack, changed, run)
+        import_state(stack, changed, run)
     return urns
 
 
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Everything that stack {options.stack!r} has inside its cluster will be forgotten, not deleted.\n"
             "Do this only when the cluster is gone or will be deleted by the destroy that follows."
         )
-        if input("Type the stack's name to go on: ") != options.stack:
+        if _answer("Type the stack's name to continue: ") != options.stack:
             print("nothing was changed")
             return 1
     try:
@@ -79,6 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"next:  pulumi destroy --stack {options.stack}")
     print(f"undo:  pulumi stack import --stack {options.stack} --file {backup}")
     return 0
+
+
+def _answer(question: str) -> str:
+    """What the user types; empty without a terminal."""
+    try:
+        return input(question)
+    except EOFError:
+        return ""
 
 
 if __name__ == "__main__":

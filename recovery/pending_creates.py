@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from recovery.state import Run, StateError, pulumi, put_back, read, taken_out
+from recovery.state import Run, StateError, export_with_backup, import_state, pulumi, read
 
 _GCP_IDS: Final[Mapping[str, str]] = {
     "gcp:compute/firewall:Firewall": "projects/{project}/global/firewalls/{name}",
@@ -65,7 +65,7 @@ _GCP_IDS: Final[Mapping[str, str]] = {
 }
 _BESIDE: Final = "-pending-create"
 """Suffix of the name of a looked-up resource while its old object still has the name."""
-_MADE_AGAIN: Final = ("gcp:projects/service:Service", "random:", "pulumi:")
+_REPEATABLE: Final = ("gcp:projects/service:Service", "random:", "pulumi:")
 """Kinds, or prefixes of kinds, whose create can simply be repeated; so can grants (`...IAMMember`)."""
 
 
@@ -85,7 +85,7 @@ class Plan:
 
 def plan(state: Mapping[str, Any]) -> Plan:
     """Derive the ids of all pending creates of an exported state."""
-    deployment: dict[str, Any] = state.get("deployment", {})
+    deployment: dict[str, Any] = state.get("deployment") or {}
     place = _place(deployment.get("resources") or [])
     found = Plan({}, [], [], _living(deployment.get("resources") or []))
     operations: list[dict[str, Any]] = deployment.get("pending_operations") or []
@@ -94,7 +94,7 @@ def plan(state: Mapping[str, Any]) -> Plan:
             continue
         resource = operation["resource"]
         kind, urn = str(resource["type"]), str(resource["urn"])
-        if kind.startswith(_MADE_AGAIN) or kind.endswith("IAMMember"):
+        if kind.startswith(_REPEATABLE) or kind.endswith("IAMMember"):
             found.cleared.append(urn)
             continue
         id_ = id_of(kind, {**place, **resource.get("inputs", {})})
@@ -143,7 +143,7 @@ def _place(resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {}
 
 
-def settled(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
+def with_pending_resolved(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
     """A copy of an exported `state` in which the pending creates are resources with ids, or gone."""
     changed = copy.deepcopy(dict(state))
     deployment: dict[str, Any] = changed["deployment"]
@@ -155,14 +155,14 @@ def settled(state: Mapping[str, Any], found: Plan) -> dict[str, Any]:
             resource = {**operation["resource"], "id": found.looked_up[urn]}
             if urn in found.beside:
                 resource["urn"] = urn + _BESIDE
-            _take_in(deployment["resources"], resource)
+            _insert(deployment["resources"], resource)
         elif operation.get("type") != "creating" or urn in found.unknown:
             kept.append(operation)
     deployment["pending_operations"] = kept
     return changed
 
 
-def _take_in(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
+def _insert(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
     """Put a resource in place of the entry that it replaces, or after all others: dependents come after it."""
     for index, other in enumerate(resources):
         if other.get("pendingReplacement") and other["urn"] == made["urn"]:
@@ -173,7 +173,7 @@ def _take_in(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
     resources.append(made)
 
 
-def parted(state: Mapping[str, Any]) -> dict[str, Any]:
+def with_replacements_separated(state: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a refreshed `state`: what was found beside its old object takes its name, and the old one is marked for
     deletion.
     """
@@ -195,13 +195,13 @@ def resolve(stack: str, backup: Path, run: Run) -> Plan:
     Raises:
         StateError: `backup` exists, the state cannot be read, or `pulumi` fails.
     """
-    state = taken_out(stack, backup, run)
+    state = export_with_backup(stack, backup, run)
     found = plan(state)
     if found.looked_up or found.cleared:
-        put_back(stack, settled(state, found), run)
+        import_state(stack, with_pending_resolved(state, found), run)
     run(["refresh", "--yes", "--skip-preview", "--run-program=false", "--stack", stack], None)
     if found.beside or any(is_patch(urn) for urn in found.looked_up):
-        put_back(stack, owned(parted(read(stack, run)), found), run)
+        import_state(stack, owned(with_replacements_separated(read(stack, run)), found), run)
     return found
 
 
@@ -251,8 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for urn, id_ in found.looked_up.items():
-        print(f"looked for  {id_}  ({urn.rsplit('::', 1)[-1]})")
-    print(f"{len(found.looked_up)} looked for, {len(found.cleared)} cleared; the old state is in {backup}")
+        print(f"looked up  {id_}  ({urn.rsplit('::', 1)[-1]})")
+    print(f"{len(found.looked_up)} looked up, {len(found.cleared)} cleared; the old state is in {backup}")
     for urn in found.unknown:
         print(f"still pending, import it by hand if it exists: {urn}")
     print(f"next:  pulumi up --stack {options.stack}")

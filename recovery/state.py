@@ -16,16 +16,19 @@ class StateError(Exception):
     """The state cannot be read or written. The text says why, as `pulumi` does: it may have several lines."""
 
 
-def taken_out(stack: str, backup: Path, run: Run) -> dict[str, Any]:
+def export_with_backup(stack: str, backup: Path, run: Run) -> dict[str, Any]:
     """The exported state of `stack`, after writing it to `backup`.
 
     Raises:
-        StateError: `backup` exists, or the output of `pulumi` is not a state.
+        StateError: `backup` exists or cannot be written, or the output of `pulumi` is not a state.
     """
     if backup.exists():
         raise StateError(f"{backup} exists; name another file for the old state with --backup")
     text, state = _exported(stack, run)
-    backup.write_text(text, encoding="utf-8")
+    try:
+        backup.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"the old state cannot be written to {backup} (--backup): {error.strerror}") from None
     return state
 
 
@@ -46,7 +49,7 @@ def _exported(stack: str, run: Run) -> tuple[str, dict[str, Any]]:
         raise StateError(f"`pulumi stack export` printed no state: {text[:120]!r}") from None
 
 
-def put_back(stack: str, state: Mapping[str, Any], run: Run) -> None:
+def import_state(stack: str, state: Mapping[str, Any], run: Run) -> None:
     """Import `state` as the state of `stack`."""
     run(["stack", "import", "--stack", stack], json.dumps(state))
 

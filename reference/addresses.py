@@ -101,7 +101,7 @@ def plan(base: str, nodes: int, key: str = "cluster.network.addressRange") -> Ad
     gVNIC, control plane, and four RDMA subnets.
 
     Raises:
-        AddressPlanError: the base is no private range, or too small.
+        AddressPlanError: the base is not a private range, or too small.
     """
     network = _private(key, base)
     if network.prefixlen > _SMALLEST_BASE:

@@ -1,4 +1,4 @@
-"""Names of Cloud Storage buckets: Google's published rules, which hold for every bucket of every project."""
+"""Cloud Storage buckets: the roles of pods on the bucket with the weights, and Google's rules for names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import re
 from typing import Final
 
 from validation.problems import RuleError
+
+READER: Final = "roles/storage.objectViewer"
+"""Of a stack's pods, on the bucket with the weights."""
+WRITER: Final = "roles/storage.objectUser"
+"""Of a download's pod."""
 
 _SHORTEST, _LONGEST = 3, 63
 _LONGEST_DOTTED: Final = 222

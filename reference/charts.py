@@ -34,7 +34,7 @@ def check_source(source: str, key: str = "dynamo.chartSource") -> None:
     if _SCHEME.match(source) and not source.startswith((OCI, *_WEB)):
         raise RuleError(key, source, "Helm fetches charts by https, http or oci, or from a local folder", fix)
     if source.startswith((OCI, *_WEB)) and not _HOST.fullmatch(source):
-        rule = "the address must have a host and no user: a password would be in clear text in the config"
+        rule = "the address must have a host and no user: a password would be in plaintext in the config"
         raise RuleError(key, HIDDEN if "@" in source else source, rule, fix)
     if source.startswith(_WEB) and re.search(r"[?#]", source):
         raise RuleError(key, source, "chart and version are appended to the address: it must not contain ? or #", fix)

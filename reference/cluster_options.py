@@ -48,7 +48,7 @@ def security_group(group: str) -> Prerequisite:
         "cluster.securityGroup",
         f"the group {group}; its members are the groups that Kubernetes roles name, and may view its membership",
         f"gcloud identity groups create {group} --organization ORGANIZATION --with-initial-owner WITH_INITIAL_OWNER",
-        "none: groups are read with rights in the organisation, not in the project",
+        "none: groups are read with permissions in the organisation, not in the project",
         "GKE: configure Google Groups for RBAC",
     )
 
@@ -71,7 +71,7 @@ def binary_authorization(project: str, patterns: Iterable[str]) -> Iterator[Prer
 def secure_tags(tags: Mapping[str, str], project: str, project_number: str) -> Iterator[Prerequisite]:
     """The tags exist, and GKE may put them on nodes."""
     key, source = "metadata.secureTags", "GKE: use tags in firewall policies, prerequisites"
-    check = "none: tags are read with rights in the organisation"
+    check = "none: tags are read with permissions in the organisation"
     agent, apis = gke.service_agent(project_number), shared_vpc.apis_agent(project_number)
     add = "add-iam-policy-binding"
     for tag, value in tags.items():

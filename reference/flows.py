@@ -127,7 +127,7 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
         )
     if profile.operator_webhooks:
         metrics = "8443" if profile.metrics_proxy else "8080, with authentication"
-        what = f"{_WEBHOOK}; metrics ({metrics}) and health (8081) are for nobody"
+        what = f"{_WEBHOOK}; metrics ({metrics}) and health (8081) accept no connections"
         if profile.graph_api != "nvidia.com/v1alpha1":
             what = f"conversion between the versions of a graph, and {what}"
         yield Flow("dynamo", "Dynamo operator", ("anybody",), (WEBHOOK_PORT,), what, _OPERATOR)
@@ -140,7 +140,7 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
             "Grove operator",
             ("anybody",),
             (WEBHOOK_PORT,),
-            f"{_WEBHOOK}; metrics (9445) and health (9444) are for nobody",
+            f"{_WEBHOOK}; metrics (9445) and health (9444) accept no connections",
             "Grove's chart, service.yaml [v]",
         )
     yield Flow(
@@ -148,7 +148,7 @@ def of(profile: DynamoProfile, parts: PlatformParts = OWN) -> Iterator[Flow]:
         "KAI",
         ("anybody",),
         (WEBHOOK_PORT,),
-        f"{_WEBHOOK}; the scheduler's plugin server (8081, /get-snapshot) has no authentication and is for nobody",
+        f"{_WEBHOOK}; the scheduler's plugin server (8081, /get-snapshot; no authentication) accepts no connections",
         "KAI pkg/scheduler/plugins/snapshot [s]; CVE-2026-24177 [d]",
     )
     yield Flow(

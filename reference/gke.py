@@ -331,6 +331,21 @@ def check_node_version(version: str, control_plane: str | None, key: str) -> Non
         )
 
 
+def cluster_network(cluster: str) -> str:
+    """Name of the VPC that is created for `cluster`: eth0 of its nodes."""
+    return f"{cluster}-net-0"
+
+
+def gvnic_network(cluster: str) -> str:
+    """Name of the VPC that is created for the second gVNIC of the A4X nodes of `cluster`: eth1."""
+    return f"{cluster}-net-1"
+
+
+def of_cluster(cluster: str) -> str:
+    """Part of the description of everything that is created for `cluster`, by which preflight knows its own."""
+    return f"of GKE cluster {cluster}"
+
+
 def rdma_network(cluster: str, zone: str) -> str:
     """Name of the VPC that is created for the CX-7 NICs of `cluster`; its subnets add `-0` to `-3`.
 

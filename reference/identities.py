@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reference import gke, iam
+from reference import buckets, gke, iam
 from reference.prerequisites import Prerequisite
-
-READER, WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
-"""What pods need on the bucket with the weights: to serve them, to download them."""
 
 _SOURCE = "GKE: least privilege service account; [inferred] that no other role is needed"
 
@@ -43,7 +40,7 @@ def model_account(key: str, email: str, role: str, bucket: str) -> Iterator[Prer
         key,
         f"{role} on gs://{bucket} for {email}",
         iam.command("bucket", bucket, role, f"serviceAccount:{email}"),
-        "model writer" if role == WRITER else "model reader",
+        "model writer" if role == buckets.WRITER else "model reader",
         "GKE: access Cloud Storage with the FUSE CSI driver",
     )
 

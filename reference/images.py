@@ -18,7 +18,6 @@ _REFERENCE: Final = re.compile(
     rf"((?P<host>{_HOST})/)?(?P<repository>{_PATH})"
     rf"(:(?P<tag>{TAG.pattern}))?(@(?P<digest>{DIGEST}))?"
 )
-HOST: Final = re.compile(_HOST)
 PLACE: Final = re.compile(rf"{_HOST}(/{_PATH})?")
 """A registry, or a folder in it."""
 DOCKER_HUB: Final = "docker.io"

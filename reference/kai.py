@@ -13,14 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from reference import charts, namespaces
+from reference import charts
 from reference.machines import Toleration
 from validation.problems import RuleError
-
-Mode = Literal["create", "adopt", "none"]
-"""Install KAI, use a running one, or do without: pods then go to the cluster's default scheduler."""
 
 DEFAULT_VERSION: Final = "0.17.0"
 RUN: Final = ("0.16.8", "0.17.0")
@@ -31,8 +28,6 @@ REGISTRY: Final = "oci://ghcr.io/kai-scheduler/kai-scheduler"
 """KAI's chart registry since 0.13; earlier it was below ghcr.io/nvidia."""
 IMAGES: Final = "ghcr.io/kai-scheduler/kai-scheduler"
 """Folder of all images of the chart, its hooks and what its operator starts."""
-NAMESPACE: Final = namespaces.KAI
-
 QUEUE_ANNOTATION: Final = "nvidia.com/kai-scheduler-queue"
 """On a DynamoGraphDeployment: the queue that the operator puts its pods into."""
 PRIORITY_CLASS: Final = "inference"

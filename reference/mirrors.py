@@ -82,7 +82,7 @@ def check_place(place: str, registry: str, key: str) -> None:
     """Raise `RuleError` unless `place` is a path below which the images of `registry` can be pulled."""
     fix = "write HOST/PATH, such as us-docker.pkg.dev/my-project/mirror"
     if "@" in place and "@sha256:" not in place:
-        raise RuleError(key, HIDDEN, "a mirror is a host and a path; a password would be in clear text", fix)
+        raise RuleError(key, HIDDEN, "a mirror is a host and a path; a password would be in plaintext", fix)
     if "://" in place:
         raise RuleError(key, place, "names of images have no scheme", f"write {place.partition('://')[2].rstrip('/')}")
     if place.endswith("/"):

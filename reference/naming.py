@@ -83,6 +83,12 @@ def bounded(name: str, limit: int) -> str:
     return f"{name[: limit - 7].rstrip('-')}-{digest}"
 
 
+def node_account(cluster: str, environment: str = "") -> str:
+    """Id of the Google service account of a cluster's nodes; of an adopted cluster, those of `environment`."""
+    name = f"{cluster}-{environment}" if environment else cluster
+    return bounded(f"{name}-nodes", SERVICE_ACCOUNT_MAX)
+
+
 def kubernetes_labels(environment: str, **more: str) -> dict[str, str]:
     """Labels for a Kubernetes object of this program: manager and environment."""
     return {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reference import addresses, egress, firewall, gke, networks, shared_vpc, system_pool
+from reference import addresses, egress, firewall, gke, iam, networks, shared_vpc, system_pool
 from reference.prerequisites import Prerequisite
 
 CLUSTER_CHECK: Final = "cluster network"
@@ -121,11 +121,10 @@ def of_host(
         f"{place.region or region} --member=MEMBER --role={shared_vpc.NETWORK_USER} --condition=None"
         for place in places
     ]
-    views = f"gcloud projects add-iam-policy-binding {host} --member=MEMBER --role=roles/compute.networkViewer"
     source = "https://github.com/hashicorp/terraform-provider-google/issues/1711"
     for what, command in (
         (f"{shared_vpc.NETWORK_USER} on the nodes' subnetworks", "; ".join(uses)),
-        ("roles/compute.networkViewer on it", f"{views} --condition=None"),
+        ("roles/compute.networkViewer on it", iam.command("project", host, "roles/compute.networkViewer", "MEMBER")),
     ):
         check = CLUSTER_CHECK if key == _CLUSTER else DEVICES_CHECK
         yield Prerequisite(key, f"whoever runs pulumi has {what} (project {host})", command, check, source)

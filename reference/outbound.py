@@ -83,7 +83,7 @@ def address(url: str) -> Address:
 def check_url(url: str, key: str) -> None:
     """Raise `RuleError` unless `url` is an address of HTTP without a user."""
     if "@" in url:
-        rule = "a password would be in clear text in the config"
+        rule = "a password would be in plaintext in the config"
         raise RuleError(key, HIDDEN, rule, "leave out the user: let the proxy or mirror know the cluster's addresses")
     found = _URL.fullmatch(url)
     if found is None or int(found["port"] or 1) not in range(1, 2**16):
@@ -94,7 +94,7 @@ def check_url(url: str, key: str) -> None:
 def check_certificates(text: str, key: str) -> None:
     """Raise `RuleError` unless `text` has certificates in PEM and no private key."""
     if "PRIVATE KEY" in text:
-        raise RuleError(key, HIDDEN, "a private key is no certificate", "take it out, and replace the key")
+        raise RuleError(key, HIDDEN, "a private key is not a certificate", "take it out, and replace the key")
     if not 0 < len(_PEM.findall(text)) == text.count("-----BEGIN "):
         raise RuleError(key, HIDDEN, "certificates stand between BEGIN and END CERTIFICATE lines", "give PEM text")
 

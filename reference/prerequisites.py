@@ -1,7 +1,7 @@
 """What somebody else must have done before an environment with company settings can be created.
 
-One entry per grant or object that the program neither creates nor may create: the page "What a platform team must give
-you" lists them, and preflight looks for each and names the missing ones.
+One entry per grant or object that the program neither creates nor may create: the page "What the
+platform team must provide" lists them, and preflight looks for each and names the missing ones.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reference import networks
+from reference import iam, networks
 from reference.gke import service_agent
 
 HOST_AGENT: Final = "roles/container.hostServiceAgentUser"
@@ -52,12 +52,14 @@ class Grant:
     @property
     def command(self) -> str:
         """The command that grants it."""
-        on = f"projects add-iam-policy-binding {self.host}"
-        if self.subnetwork is not None:
-            on = f"compute networks subnets add-iam-policy-binding {self.subnetwork.name} --project {self.host}"
-            on += f" --region {self.subnetwork.region}"
+        if self.subnetwork is None:
+            return iam.command("project", self.host, self.role, self.member)
+        on = f"{self.subnetwork.name} --project {self.host} --region {self.subnetwork.region}"
         # A conditional policy makes gcloud ask.
-        return f"gcloud {on} --member={self.member} --role={self.role} --condition=None"
+        return (
+            f"gcloud compute networks subnets add-iam-policy-binding {on} --member={self.member} --role={self.role} "
+            "--condition=None"
+        )
 
 
 def apis_agent(project_number: str) -> str:

@@ -26,8 +26,8 @@ from reference.platform_parts import OWN, PlatformParts
 Component = Literal["SGLang", "Dynamo", "KAI", "NATS", "etcd"]
 
 Reach = Literal["network", "clients", "cluster"]
-"""Who can make use of it: every pod that reaches the port, which NetworkPolicies shut; those who may ask a frontend; or
-whoever may create pods in the cluster."""
+"""Who can make use of it: every pod that reaches the port, which NetworkPolicies close; clients that can reach a
+frontend; or anyone who can create pods in the cluster."""
 
 BULLETINS: Final[Mapping[Component, str]] = {
     "Dynamo": "NVIDIA's bulletin 5842 of 2026-08-04",
@@ -53,7 +53,7 @@ class Feature(StrEnum):
     MQTT = "MQTT, which NATS has off"
     WEBSOCKET = "WebSockets, which NATS has off"
     LEAF_NODES = "leaf nodes and routes, which NATS has none of"
-    NATS_RIGHTS = "clients of NATS with different rights, which there are none of"
+    NATS_RIGHTS = "NATS clients with different permissions, of which there are none"
     ETCD_LOGIN = "logins of etcd, which has none: only isolation guards it"
     ETCD_TLS = "TLS of etcd, which has none"
 
@@ -126,7 +126,7 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
         score=9.8,
         what="sockets between the nodes of a replica unpickle what they receive: code as root on the GPU nodes",
         needs=Feature.DP_ATTENTION,
-        source="CVE record [d]; wheels to 0.5.23, `SGLANG_USE_PICKLE_IPC=0` is no fix [v]",
+        source="CVE record [d]; wheels to 0.5.23, `SGLANG_USE_PICKLE_IPC=0` is not a fix [v]",
     ),
     Vulnerability(
         id="CVE-2026-86793",
@@ -158,20 +158,20 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
     Vulnerability(
         id="SGLang issue 39400",
         component="SGLang",
-        what="PUT /route of the prefill bootstrap server (30001): anybody rewrites where decode fetches the KV cache",
+        what="PUT /route of the prefill bootstrap server (30001): anyone can rewrite where decode fetches the KV cache",
         source="open issue [d]; all wheels [v]",
     ),
     Vulnerability(
         id="SGLang issue 24618",
         component="SGLang",
-        what="a broadcast between nodes is pickled, on a socket that anybody may connect to",
+        what="a broadcast between nodes is pickled, on a socket that accepts any connection",
         needs=Feature.MESSAGE_QUEUE,
         source="closed as inactive [d]; on unless the variable is 0, wheels 0.5.4.post3 and 0.5.9 [v]",
     ),
     Vulnerability(
         id="PyTorch's TCPStore",
         component="SGLang",
-        what="the rendezvous store of a replica takes anybody's values, and SGLang unpickles what it reads there",
+        what="the rendezvous store of a replica accepts any values, and SGLang unpickles what it reads there",
         needs=Feature.NODES,
         source="no record; `StatelessProcessGroup` in the wheels [v]",
     ),
@@ -179,7 +179,7 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
         id="CVE-2026-7304",
         component="SGLang",
         score=9.8,
-        what="a request brings code, which dill runs",
+        what="a request can contain code, which dill executes",
         reach="clients",
         needs=Feature.LOGIT_PROCESSORS,
         source="CERT/CC VU#777338 [d]; wheels to 0.5.18 [v]",
@@ -206,7 +206,7 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
     Vulnerability(
         id="CVE-2026-111391",
         component="SGLang",
-        what="another hole of the dumper",
+        what="another vulnerability in the dumper",
         since="0.5.9",
         needs=Feature.DUMPER,
     ),
@@ -279,8 +279,8 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
         source="bulletin 5818 [d]",
     ),
     _nats("GHSA-q59r-vq66-pxc2", _JUNE, "a monitoring request of any client crashes the server", None),
-    _nats("CVE-2025-30215", ("2.10.27", "2.11.1"), "JetStream's API does not check rights"),
-    _nats("CVE-2026-33222", _MARCH, "JetStream restores streams without checking rights"),
+    _nats("CVE-2025-30215", ("2.10.27", "2.11.1"), "JetStream's API does not check permissions"),
+    _nats("CVE-2026-33222", _MARCH, "JetStream restores streams without checking permissions"),
     _nats("CVE-2026-33223", _MARCH, "a client forges the header that says who it is"),
     _nats("CVE-2026-33247", _MARCH, "the monitor shows credentials of the command line"),
     _nats("CVE-2026-33248", _MARCH, "TLS client certificates are taken for another's"),
@@ -293,11 +293,11 @@ KNOWN: Final[tuple[Vulnerability, ...]] = (
     _nats("CVE-2026-33246", _MARCH, "a leaf node forges the header that says who it is", Feature.LEAF_NODES),
     _nats("CVE-2026-33215", _MARCH, "a session is taken over by its client id", Feature.MQTT),
     _nats("CVE-2026-33216", _MARCH, "the monitor shows passwords", Feature.MQTT),
-    _nats("CVE-2026-33217", _MARCH, "rights are not checked", Feature.MQTT),
-    _etcd(33413, ("3.4.42", "3.5.28", "3.6.9"), "several requests bypass the rights"),
-    _etcd(33343, ("3.4.42", "3.5.28", "3.6.9"), "nested transactions bypass the rights"),
-    _etcd(44283, ("3.4.44", "3.5.30", "3.6.11"), "PrevKv in nested transactions bypasses the rights"),
-    _etcd(73499, ("3.5.33", "3.6.14", "3.7.1"), "watches bypass the rights"),
+    _nats("CVE-2026-33217", _MARCH, "permissions are not checked", Feature.MQTT),
+    _etcd(33413, ("3.4.42", "3.5.28", "3.6.9"), "several requests bypass the permissions"),
+    _etcd(33343, ("3.4.42", "3.5.28", "3.6.9"), "nested transactions bypass the permissions"),
+    _etcd(44283, ("3.4.44", "3.5.30", "3.6.11"), "PrevKv in nested transactions bypasses the permissions"),
+    _etcd(73499, ("3.5.33", "3.6.14", "3.7.1"), "watches bypass the permissions"),
     _etcd(73500, ("3.5.33", "3.6.14", "3.7.1"), "TLS handshakes exhaust the server", Feature.ETCD_TLS),
 )
 """NATS's advisories 2026-16 to -27, of 2026-06-29, are not listed: they have no CVE number and concern what is off,

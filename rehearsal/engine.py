@@ -61,9 +61,9 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     return Path(base) / "dynamo-a4x"
 
 
-def cached(version: str = VERSION) -> Path:
-    """Path of the engine of a version in the cache."""
-    return cache_folder() / "engine" / f"v{version}" / "pulumi"
+def cached() -> Path:
+    """Path of the engine in the cache."""
+    return cache_folder() / "engine" / f"v{VERSION}" / "pulumi"
 
 
 def find() -> Engine | None:
@@ -91,7 +91,7 @@ def ensure(say: Say) -> Engine:
     reason = download(target, say)
     if reason is None:
         return _checked(target, "downloaded release")
-    say(f"the release of the engine cannot be had ({reason}); building it from its Go module")
+    say(f"the engine release cannot be downloaded ({reason}); building it from its Go module")
     build(target, say)
     return _checked(target, "built from its Go module")
 
@@ -168,8 +168,8 @@ def build(target: Path, say: Say) -> None:
     """Build the engine from the module that go.mod pins; go.mod and go.sum are never changed."""
     if shutil.which("go") is None:
         raise EngineError(
-            f"no Pulumi engine: none on PATH, none at {target}, the release is out of reach, and there is no Go to "
-            f"build one. Install Pulumi {VERSION} (https://www.pulumi.com/docs/install/) or Go 1.25+"
+            f"no Pulumi engine: none on PATH, none at {target}, the release cannot be downloaded, and there is no Go "
+            f"to build it. Install Pulumi {VERSION} (https://www.pulumi.com/docs/install/) or Go 1.25+"
         )
     # Moved to its name only when complete; an interrupted build leaves nothing behind.
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:

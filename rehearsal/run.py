@@ -145,7 +145,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """What a rehearsal had come to."""
 
     root: Path
@@ -330,7 +330,7 @@ class Rehearsal:
     def export(self) -> dict[str, Any]:
         """The deployed stack, in the format of `pulumi stack export`; secrets are encrypted in it.
 
-        (The Automation API's own `export_stack` writes them in clear text.)
+        (The Automation API's own `export_stack` writes them in plaintext.)
         """
         target = self.folder / "export.json"
         self.cli(["stack", "export", "--file", str(target)])
@@ -342,11 +342,11 @@ class Rehearsal:
         """The value of a secret stack output, of which a phase says only that it is one."""
         return json.loads(self.cli(["stack", "output", output, "--json", "--show-secrets"]))
 
-    def moment(self) -> Moment:
+    def moment(self) -> Snapshot:
         """This moment, to go back to."""
-        return Moment(self.root, self.export(), self.state.checkpoint(), list(self.phases))
+        return Snapshot(self.root, self.export(), self.state.checkpoint(), list(self.phases))
 
-    def restore(self, moment: Moment) -> None:
+    def restore(self, moment: Snapshot) -> None:
         """Go back to a moment of this rehearsal: checkout, stack, embedded cloud, and the phases until then."""
         self.state.restore(moment.cloud)
         self.cli(["stack", "import"], text=json.dumps(moment.stack))
@@ -416,7 +416,7 @@ class Rehearsal:
                 config = reader.read(path)
         except (yaml.YAMLError, ValueError) as error:
             text = " ".join(str(error).split())
-            raise ConfigError(text if reader else f"{path.name} is no YAML: {text}") from None
+            raise ConfigError(text if reader else f"{path.name} is not valid YAML: {text}") from None
         plain = {key: value for key, value in config.items() if not is_encrypted(value)}
         return _overridden(plain, changes)
 
@@ -442,7 +442,7 @@ class Rehearsal:
         for name in [str(key).rsplit(":", 1)[-1] for key, value in raw.items() if value]:
             if name in settings.SECRETS:
                 raise ConfigError(
-                    f"{name} stands in clear text in Pulumi.{self.file}.yaml\n    rule: a secret must be encrypted\n"
+                    f"{name} is in plaintext in Pulumi.{self.file}.yaml\n    rule: a secret must be encrypted\n"
                     f"    fix: revoke it, remove the line, then: pulumi config set --secret {name}"
                 )
         try:

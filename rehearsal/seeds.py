@@ -303,12 +303,12 @@ def _platform_parts(cloud: EmbeddedCloud, cluster: CloudResource, settings: Any)
         _namespace(cloud, cluster, foreign.name)
     dynamo = settings.dynamo
     platform = platforms.of(dynamo.version)
-    if dynamo.grove == "adopt":
+    if getattr(dynamo, "grove", None) == "adopt":
         grove = {"chart": serving.GROVE, "version": platform.grove, "namespace": "grove-system"}
         helm.seed(cloud.state, cluster.id, grove)
-    if dynamo.crds == "adopt":
+    if getattr(dynamo, "crds", None) == "adopt":
         crds.serve(cloud.state, cluster.id, platform.kinds, dynamo.version)
-    for part in (dynamo.nats, dynamo.etcd):
+    for part in (getattr(dynamo, name, None) for name in ("nats", "etcd")):
         host = str(getattr(part, "address", "")).rpartition("/")[2].partition(":")[0]
         if ".svc" in host:
             name, namespace = host.split(".")[:2]

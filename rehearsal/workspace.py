@@ -114,7 +114,7 @@ class Workspace:
         (self.folder / "project" / "Pulumi.yaml").write_bytes(content)
 
     def write_config(self, plain: Mapping[str, Any]) -> None:
-        """Replace what the stack's config has in clear text; secrets and their salt stay."""
+        """Replace what the stack's config has in plaintext; secrets and their salt stay."""
         content: dict[str, Any] = {}
         if self.stack_file.is_file():
             content = cast("dict[str, Any]", yaml.safe_load(self.stack_file.read_text(encoding="utf-8")))

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from reference.dynamo import DynamoProfile
 from reference.sglang import RELEASES
-from serving_rules import openings
+from serving_rules import unsafe_settings
 from serving_rules.layout import WORKER_ROLES, Argument, Arguments, Layout, WorkerRole
-from validation.problems import Problem
+from validation.problems import HIDDEN, Problem
 
 CATALOG: Final = Path(__file__).resolve().parent / "catalog"
 
@@ -201,7 +201,7 @@ def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
         for name, value in layout.arguments(role).items():
             found = _one(name, value, known, profile)
             if found is not None:
-                yield Problem(layout.key(role, name), "(hidden)" if name in SECRET else value, *found)
+                yield Problem(layout.key(role, name), HIDDEN if name in SECRET else value, *found)
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
@@ -219,7 +219,7 @@ def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
 def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> tuple[str, str] | None:
     """Rule and fix of what is wrong with one argument."""
     entry = known.arguments.get(name)
-    opening = openings.of_argument(entry.name if entry else name)
+    opening = unsafe_settings.of_argument(entry.name if entry else name)
     if opening is not None:
         return opening
     if entry is None:
@@ -261,7 +261,7 @@ def _place(entry: ArgumentSpec, profile: DynamoProfile) -> tuple[str, str] | Non
     if entry.name in GIVEN:
         return "the start script gives this argument itself", "leave it out"
     if entry.name in SECRET:
-        return "a secret would be in clear text in a ConfigMap, and dynamo.sglang does not need it", "leave it out"
+        return "a secret would be in plaintext in a ConfigMap, and dynamo.sglang does not need it", "leave it out"
     if entry.owner == "Dynamo" and not profile.own_arguments_in_config:
         rule = f"it belongs to dynamo.sglang {profile.version}, whose --config takes arguments of SGLang only"
         return rule, "leave it out, or set the environment variable that dynamo.sglang has for it"
@@ -311,7 +311,7 @@ def _typed(entry: ArgumentSpec, text: str) -> tuple[str, str] | None:
         guess = f"did you mean {close[0]!r}? " if close else ""
         return "it takes one of the values that the release lists", f"{guess}choose one of {_choices(entry)}"
     if (entry.json or text.lstrip()[:1] in ("{", "[")) and not _is_json(text):
-        return "it must be valid JSON", "write one quoted text with JSON in it, double quotes inside"
+        return "it must be valid JSON", "write one quoted JSON string, double quotes inside"
     return None
 
 
@@ -327,7 +327,7 @@ def _twice(layout: Layout, role: WorkerRole, known: Catalog) -> Iterator[Problem
 def _expected(entry: ArgumentSpec) -> str:
     if entry.choices:
         return f"one of {_choices(entry)}"
-    return _NUMBERS.get(entry.type, ("", "a text"))[1]
+    return _NUMBERS.get(entry.type, ("", "a string"))[1]
 
 
 def _choices(entry: ArgumentSpec) -> str:

@@ -14,9 +14,9 @@ from typing import Any, Final
 from reference import nats
 from reference.dynamo import DynamoProfile
 from reference.registry import HF_KEY
-from serving_rules import arguments, openings
+from serving_rules import arguments, unsafe_settings
 from serving_rules.layout import WORKER_ROLES, Layout
-from validation.problems import Problem
+from validation.problems import HIDDEN, Problem
 
 OTHERS: Final[Mapping[str, str]] = {
     "CUDA_": "the CUDA runtime",
@@ -83,7 +83,7 @@ def check(layout: Layout, profile: DynamoProfile) -> Iterator[Problem]:
             found = _wrong(name, value, known.environment.get(name, {}))
             if found is not None and key not in reported:
                 reported.add(key)
-                yield Problem(key, "(hidden)" if is_secret(name) else value, *found)
+                yield Problem(key, HIDDEN if is_secret(name) else value, *found)
 
 
 def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
@@ -112,12 +112,12 @@ def is_secret(name: str) -> bool:
 def unfit(name: str, value: str) -> tuple[str, str] | None:
     """Rule and fix of a variable that no pod of a stack may be given."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        return "this is no name of an environment variable", "use letters, digits and underscores"
+        return "this is not a valid name of an environment variable", "use letters, digits and underscores"
     if name in GIVEN:
         return GIVEN[name], "leave it out"
     if _SECRET.search(name):
-        return "a secret would stand in clear text in the stack's graph", "leave it out"
-    return openings.of_variable(name, value)
+        return "a secret would be in plaintext in the stack's graph", "leave it out"
+    return unsafe_settings.of_variable(name, value)
 
 
 def _wrong(name: str, value: str, entry: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from reference.dynamo import DynamoProfile
 from reference.vulnerabilities import Feature
-from serving_rules import arguments, openings
+from serving_rules import arguments, unsafe_settings
 from serving_rules.layout import WORKER_ROLES, Layout
 
 _QUEUE: Final = "SGLANG_USE_MESSAGE_QUEUE_BROADCASTER"
@@ -28,5 +28,5 @@ def features(layout: Layout, profile: DynamoProfile) -> Iterator[Feature]:
         if values.parallelism.attention:
             yield Feature.DP_ATTENTION
         # SGLang's default is on.
-        if openings.of_variable(_QUEUE, layout.environment(role).get(_QUEUE, "1")) is not None:
+        if unsafe_settings.of_variable(_QUEUE, layout.environment(role).get(_QUEUE, "1")) is not None:
             yield Feature.MESSAGE_QUEUE

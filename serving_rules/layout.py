@@ -50,7 +50,7 @@ class LayoutError(Exception):
         self.problems = problems
 
 
-_RULE = "an argument is a name with one text, number or `true`, or with a list of texts or numbers"
+_RULE = "an argument is a name with one text, number or `true`, or with a list of strings or numbers"
 _FIX = "quote nested JSON as one string; leave an argument out to get SGLang's default"
 
 
@@ -83,7 +83,7 @@ class Workers(StrictModel):
         ge=1, le=A4X.nodes_per_domain, description="the nodes that one replica spans, 1 to 18"
     )
     environment: dict[str, str] = Field(
-        default_factory=dict, description="environment variables of this role, name to text"
+        default_factory=dict, description="environment variables of this role, name to string"
     )
 
     @property
@@ -96,7 +96,7 @@ class AllWorkers(StrictModel):
     """Shared by both worker roles."""
 
     environment: dict[str, str] = Field(
-        default_factory=dict, description="environment variables of both worker roles, name to text"
+        default_factory=dict, description="environment variables of both worker roles, name to string"
     )
 
 
@@ -133,7 +133,7 @@ class RoleOverrides(StrictModel):
     )
     environment: dict[str, str | None] = Field(
         default_factory=dict[str, "str | None"],
-        description="environment variables, name to text; null leaves one out",
+        description="environment variables, name to string; null leaves one out",
     )
 
 

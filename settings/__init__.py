@@ -20,7 +20,7 @@ from settings import artifacts, checks, keys
 from settings.model import Settings
 from validation import text_values
 from validation.plain_values import to_json
-from validation.problems import Problem, from_pydantic, report
+from validation.problems import HIDDEN, Problem, from_pydantic, report
 
 __all__ = ["Secrets", "Settings", "SettingsError", "load", "needed", "parse"]
 
@@ -85,7 +85,7 @@ def load() -> tuple[Settings, Secrets]:
     """Read and validate the config of the running stack, and warn of probable mistakes.
 
     Raises:
-        SettingsError: an invalid config; a secret in clear text; at `pulumi up`, a secret that is not set.
+        SettingsError: an invalid config; a secret in plaintext; at `pulumi up`, a secret that is not set.
     """
     environment = pulumi.get_stack()
     raw = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
@@ -112,7 +112,7 @@ def load() -> tuple[Settings, Secrets]:
     for warning in checks.warnings(settings):
         pulumi.log.warn(warning)
     if pulumi.runtime.is_dry_run():
-        for line in checks.outlook(settings):
+        for line in checks.estimates(settings):
             pulumi.log.info(line)
     config = pulumi.Config(PROJECT)
     values = {key: config.get_secret(key) or pulumi.Output.secret("") for key in SECRETS}
@@ -135,8 +135,8 @@ def _check_secrets(raw: Mapping[str, Any]) -> tuple[list[str], list[Problem]]:
             problems.append(
                 Problem(
                     key,
-                    "(hidden)",
-                    "a secret must not be in clear text in a stack file",
+                    HIDDEN,
+                    "a secret must not be in plaintext in a stack file",
                     f"revoke it, remove the line, then: pulumi config set --secret {key}",
                 )
             )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from reference import chart_images, charts, dra_driver, gib, images, kai
-from reference.dynamo import CHARTS, PROFILES
+from reference.dynamo import CHARTS
 from reference.machines import A4X
 from reference.registry import NVCR, PYTHON_IMAGE
-from settings.model import CreateCluster, CreateDraDriver, CreateKai, Settings
+from settings.model import CreateCluster, CreateDraDriver, CreateDynamo, CreateKai, Settings
 
 AMD64: Final = "amd64"
 """Architecture of system nodes."""
@@ -78,7 +78,7 @@ def _sources(settings: Settings) -> Iterator[_Source]:
     # With tolerations, system pods run on whichever nodes there are.
     system = (AMD64, *_GPU) if settings.system_on_a4x else (AMD64,)
     yield from _of_stacks(settings, system)
-    profile = PROFILES[settings.dynamo.version]
+    profile = settings.profile
     if isinstance(settings.cluster, CreateCluster):
         version = settings.node_software.gib_version or profile.gib_version
         yield f"{gib.IMAGE}:{version}", "NCCL gIB installer", _GPU, ""
@@ -89,7 +89,7 @@ def _sources(settings: Settings) -> Iterator[_Source]:
     if isinstance(settings.kai, CreateKai):
         for image in chart_images.of_kai(settings.kai.version):
             yield image.image, f"chart {kai.CHART}", system, ""
-    if settings.dynamo.mode == "create":
+    if isinstance(settings.dynamo, CreateDynamo):
         for image in chart_images.of_platform(profile, settings.dynamo.parts):
             # The program replaces a hook whose images would be mirrored.
             if image.runs and not (image.form == "fixed" and settings.mirrors.covers(image.image)):
@@ -106,7 +106,7 @@ def _of_stacks(settings: Settings, system: tuple[str, ...]) -> Iterator[_Source]
             yield PYTHON_IMAGE, f"teardown barrier of stack {stack.name}", system, ""
     if settings.stacks and settings.model_bucket.download:
         yield PYTHON_IMAGE, "model download", system, ""
-    own = PROFILES[settings.dynamo.version].image
+    own = settings.profile.image
     for i, stack in enumerate(settings.stacks):
         yield stack.image or own, f"workers of stack {stack.name}", _GPU, f"stacks[{i}].image"
         beside = (AMD64,) if stack.frontend.placement == "system" else _GPU
@@ -127,8 +127,8 @@ def charts_of(settings: Settings) -> list[Chart]:
         add(dra_driver.CHARTS, dra_driver.CHART, settings.dra_driver.version)
     if isinstance(settings.kai, CreateKai):
         add(kai.REGISTRY, kai.CHART, kai.tag(settings.kai.version))
-    if settings.dynamo.mode == "create":
-        profile = PROFILES[settings.dynamo.version]
+    if isinstance(settings.dynamo, CreateDynamo):
+        profile = settings.profile
         crds_chart = profile.crds_chart if settings.dynamo.parts.crds else None
         for name in filter(None, (crds_chart, profile.platform_chart)):
             add(CHARTS, name, profile.version)

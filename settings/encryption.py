@@ -31,8 +31,8 @@ class Encryption(StrictModel):
     )
     grant: Annotated[bool, Change.IN_PLACE] = Field(
         default=False,
-        description="whether the program gives Google's service agents their role on the keys; if not, preflight names "
-        "each one that is missing. Switched off later, it takes back the roles that it gave",
+        description="whether the program grants Google's service agents their role on the keys; if not, preflight "
+        "names each one that is missing. Switched off later, it revokes the roles that it granted",
     )
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Annotated
 
@@ -26,33 +25,21 @@ from reference import (
 )
 from reference.dynamo import CHARTS
 from reference.machines import A4X
-from validation.problems import HIDDEN, RuleError, broken
+from validation.problems import broken
 from validation.unknown_keys import nearest
+from validation.validators import ruled
 
 
 class Change(Enum):
     """What a change of a key does to a living environment: metadata of a field, for the config reference."""
 
-    IN_PLACE = "is made in place"
-    PODS = "restarts the pods that it concerns; a stack does not answer until its workers have loaded the model"
-    GRAPH = "replaces the graph: all its pods end before the new ones start"
-    NODES = "re-creates the nodes of the pools, upgrade.maxUnavailable at a time; their pods stop"
+    IN_PLACE = "is applied in place"
+    PODS = "restarts the affected pods; a stack is unavailable until its workers have loaded the model"
+    GRAPH = "replaces the graph: all its pods terminate before the new ones start"
+    NODES = "recreates the nodes of the pools, upgrade.maxUnavailable at a time; their pods stop"
     POOLS = "replaces the node pools; every stack on them stops"
     CLUSTER = "replaces the cluster"
-    NONE = "has no effect after the creation"
-
-
-def ruled(check: Callable[[str], object]) -> Callable[[str], str]:
-    """A validator from a rule that raises `RuleError`."""
-
-    def validate(value: str) -> str:
-        try:
-            check(value)
-        except RuleError as error:
-            raise broken(error.rule, error.fix, hide=error.value == HIDDEN) from None
-        return value
-
-    return validate
+    NONE = "has no effect after creation"
 
 
 def _bare_bucket(name: str) -> str:
@@ -88,14 +75,6 @@ def _stack_name(name: str) -> str:
             f"shorten it to {naming.STACK_MAX} characters",
         )
     return name
-
-
-def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Reject a value that is listed twice."""
-    twice = [value for i, value in enumerate(values) if value in values[:i]]
-    if twice:
-        raise broken(f"each is listed once, and {twice[0]!r} is listed again", "remove it")
-    return values
 
 
 def four(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -163,4 +142,4 @@ SecurityGroup = Annotated[str, AfterValidator(_security_group)]
 NatsAddress = Annotated[str, AfterValidator(ruled(platform_parts.check_nats))]
 NatsUser = Annotated[str, AfterValidator(ruled(platform_parts.check_nats_user))]
 EtcdAddress = Annotated[str, AfterValidator(ruled(platform_parts.check_etcd))]
-StorageClassName = Annotated[str, AfterValidator(_object_name)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]

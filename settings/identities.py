@@ -25,13 +25,13 @@ class Identities(StrictModel):
     )
     model_writer: Annotated[ServiceAccount | None, Change.IN_PLACE] = Field(
         default=None,
-        description="the same for downloads, with the right to write; default: one that the program makes",
+        description="the same for downloads, with permission to write; default: one that the program makes",
     )
     enable_apis: Annotated[bool, Change.IN_PLACE] = Field(
         default=True, description="whether the program enables the APIs of a created cluster's project"
     )
     iam: Annotated[Literal["write", "none"], Change.IN_PLACE] = Field(
         default="write",
-        description="`write` to give roles to the program's own identities, `none` to give none: the output "
-        "`iamBindings` lists the commands that do it. `none` later takes back the roles that it gave",
+        description="`write` to grant roles to the program's own identities, `none` to grant none: the output "
+        "`iamBindings` lists the commands that do it. `none` later revokes the roles that it granted",
     )

@@ -38,8 +38,8 @@ class Isolation(StrictModel):
     egress: Annotated[Mode, Change.IN_PLACE] = Field(
         default="open",
         description="what the pods of stacks, fabric tests and downloads may connect to: `open` for anything, "
-        "`restricted` for what they need (of the internet all of it, on 443), `private-googleapis` for Google's APIs "
-        "through the private zone of googleapis.com, and the internet for none but those that need it",
+        "`restricted` for what they need (including the whole internet, on port 443), `private-googleapis` for "
+        "Google's APIs through the private zone of googleapis.com, and the internet for none but those that need it",
     )
     egress_ranges: Annotated[tuple[EgressRange, ...], Change.IN_PLACE] = Field(
         default=(),
@@ -48,7 +48,7 @@ class Isolation(StrictModel):
     )
     rdma: Annotated[bool, Change.IN_PLACE] = Field(
         default=True,
-        description="whether pods of a created cluster get RDMA interfaces, which no NetworkPolicy rules, only in "
+        description="whether pods of a created cluster get RDMA interfaces, which no NetworkPolicy covers, only in "
         "namespaces of stacks and fabric tests; false: in every namespace",
     )
     rdma_firewall: Annotated[str | None, Change.IN_PLACE] = Field(
@@ -60,19 +60,19 @@ class Isolation(StrictModel):
 
 
 class Client(StrictModel):
-    """Pods or addresses that may ask the frontends of a stack."""
+    """Pods or addresses that can reach the frontends of a stack."""
 
     cluster: Literal[True] | None = Field(
-        default=None, description="true for every pod of the cluster; the word `cluster` in place of the list says that"
+        default=None, description="true for every pod of the cluster; short form: `clients: cluster`"
     )
     namespace: KubernetesName | None = Field(default=None, description="the name of a namespace")
-    namespace_labels: dict[str, str] | None = Field(default=None, description="labels of namespaces, all of them")
+    namespace_labels: dict[str, str] | None = Field(default=None, description="labels of namespaces; all must match")
     pods: dict[str, str] | None = Field(
         default=None,
-        description="labels of the pods, all of them; default: all pods of the namespaces. Without a namespace: pods "
-        "in the namespace of the stack",
+        description="labels of the pods; all must match; default: all pods of the namespaces. Without a namespace: "
+        "pods in the namespace of the stack",
     )
-    range: Range | None = Field(default=None, description="an IPv4 range of addresses that are no pods")
+    range: Range | None = Field(default=None, description="an IPv4 range of addresses that are not pods")
 
 
 def _one_word(value: Any) -> Any:

@@ -42,9 +42,9 @@ def sort(
             elif name not in secrets:
                 problems.append(_unknown(name, value, known, secrets))
         elif _is_slip(namespace, name, known, secrets):
-            rule = "keys of this program have its namespace, and nothing reads this one"
+            rule = "nothing in the program reads this key"
             if not colon:
-                rule = "a key has a namespace in front"
+                rule = "a key needs a namespace prefix"
             fix = f"write {PREFIX}{name}" if name in {*known, *secrets} else nearest(name, [*known, *secrets])
             problems.append(Problem(text, value, rule, fix))
             meant[name] = value

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from settings.fields import Change, distinct
+from settings.fields import Change
 from validation.strict_model import StrictModel
+from validation.validators import distinct
 
 Pairs = dict[str, str]
 

@@ -7,7 +7,7 @@ an `Output`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal, cast
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -18,7 +18,7 @@ from reference.machines import A4X, Toleration
 from reference.mirrors import ImageMirrors
 from reference.namespaces import KAI_RESERVATION, Foreign
 from reference.nats import Login
-from reference.platform_parts import PlatformParts
+from reference.platform_parts import OWN, PlatformParts
 from serving_rules.layout import Overrides
 from settings.encryption import Encryption
 from settings.fields import (
@@ -32,6 +32,7 @@ from settings.fields import (
     KaiVersion,
     KubernetesName,
     NatsUser,
+    ObjectName,
     ProjectId,
     ProjectNumber,
     Range,
@@ -39,8 +40,6 @@ from settings.fields import (
     SecurityGroup,
     SglangVersion,
     StackName,
-    StorageClassName,
-    distinct,
 )
 from settings.identities import Identities
 from settings.images import Images
@@ -54,6 +53,7 @@ from settings.platform_parts import AdoptEtcd, AdoptNats, CreateNats, CreateServ
 from settings.pods import Pods, Security, StackResources, Volume
 from settings.raw_fields import RawFields
 from validation.strict_model import StrictModel
+from validation.validators import distinct, mode_or_create
 
 Mode = Literal["adopt", "create"]
 
@@ -117,7 +117,7 @@ class CreateCluster(_Cluster):
         default=Maintenance(), description="a mapping with dailyStart or window, holdUpgrades and exclusions"
     )
     cost_allocation: Annotated[bool, Change.IN_PLACE] = Field(
-        default=False, description="whether the bill tells the cost of each namespace and label"
+        default=False, description="whether billing breaks down costs by namespace and label"
     )
     fleet_project: Annotated[ProjectId | None, Change.IN_PLACE] = Field(
         default=None, description="the id of the project whose fleet the cluster joins"
@@ -256,41 +256,56 @@ class CreateModelBucket(_ModelBucket):
 ModelBucket = Annotated[AdoptModelBucket | CreateModelBucket, Field(discriminator="mode")]
 
 
-def _mode_or_create(value: Any) -> object:
-    """Mode of a mapping; `create` where it names none."""
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, Any]", value).get("mode", "create")
-    return getattr(value, "mode", None)
-
-
 Nats = Annotated[
-    Annotated[AdoptNats, Tag("adopt")] | Annotated[CreateNats, Tag("create")], Discriminator(_mode_or_create)
+    Annotated[AdoptNats, Tag("adopt")] | Annotated[CreateNats, Tag("create")], Discriminator(mode_or_create)
 ]
 Etcd = Annotated[
-    Annotated[AdoptEtcd, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(_mode_or_create)
+    Annotated[AdoptEtcd, Tag("adopt")] | Annotated[CreateService, Tag("create")], Discriminator(mode_or_create)
 ]
 
 
-class Dynamo(StrictModel):
-    """The Dynamo platform, one installation a cluster."""
+class _Dynamo(StrictModel):
+    """What every stack has to know of its Dynamo platform, one installation a cluster."""
 
     moved: ClassVar[Mapping[str, str]] = {
         "kai": "KAI is a part of its own now: set kai.mode (create, adopt, none) and kai.version",
-        "kaiBindingRole": "leave it out: the KAI that is installed has the right itself",
+        "kaiBindingRole": "leave it out: the KAI that is installed has the role itself",
     }
     """Keys that were here, and what to do instead."""
 
-    mode: Mode = Field(description=_MODE)
     version: str = Field(default="0.7.0", description="the Dynamo release, such as 0.7.0")
     namespace: KubernetesName = Field(default="dynamo-cloud", description="the namespace of the platform's own pods")
     chart_source: ChartSource | None = Field(
-        default=None, description="a mirror of all charts: URL, folder or oci://; default: each publisher's own place"
+        default=None,
+        description="a mirror of all charts: URL, folder or oci://; default: each publisher's own repository",
     )
     chart_login: bool = Field(default=False, description="whether chart archives are fetched with the NGC key")
     system_tolerations: bool = Field(
         default=False, description="whether system pods may run on A4X nodes (a cluster without other nodes)"
     )
-    storage_class: Annotated[StorageClassName | None, Change.NONE] = Field(
+    nats_user: Annotated[NatsUser | None, Change.PODS] = Field(
+        default=None,
+        description="the user with whom the pods log in to a NATS that the program does not install, with the secret "
+        "natsPassword; `dynamo` on the platform of another environment; default: they log in to none",
+    )
+
+
+class AdoptDynamo(_Dynamo):
+    """A Dynamo platform that runs in the cluster."""
+
+    mode: Literal["adopt"] = Field(description=_MODE)
+
+    @property
+    def parts(self) -> PlatformParts:
+        """Nothing is known of others' parts: those of the release."""
+        return OWN
+
+
+class CreateDynamo(_Dynamo):
+    """The Dynamo platform, installed by the program."""
+
+    mode: Literal["create"] = Field(description=_MODE)
+    storage_class: Annotated[ObjectName | None, Change.NONE] = Field(
         default=None,
         description="a storage class that exists, for the volumes of NATS and etcd; default: the cluster's",
     )
@@ -303,11 +318,6 @@ class Dynamo(StrictModel):
     )
     nats: Annotated[Nats, Change.PODS] = Field(
         default=CreateNats(), description="a mapping with mode and address, for a NATS that runs, or with login"
-    )
-    nats_user: Annotated[NatsUser | None, Change.PODS] = Field(
-        default=None,
-        description="the user with whom the pods log in to a NATS that the program does not install, with the secret "
-        "natsPassword; `dynamo` on the platform of another environment; default: they log in to none",
     )
     etcd: Annotated[Etcd, Change.PODS] = Field(
         default=CreateService(), description="a mapping with mode and address, for an etcd that runs (0.7 only)"
@@ -326,7 +336,10 @@ class Dynamo(StrictModel):
     @property
     def nats_login(self) -> Login:
         """Which login the NATS has that comes with the platform; `none` without such a NATS."""
-        return self.nats.login if self.mode == "create" and isinstance(self.nats, CreateNats) else "none"
+        return self.nats.login if isinstance(self.nats, CreateNats) else "none"
+
+
+Dynamo = Annotated[AdoptDynamo | CreateDynamo, Field(discriminator="mode")]
 
 
 class NoKai(StrictModel):
@@ -350,7 +363,7 @@ class CreateKai(StrictModel):
 
 Kai = Annotated[
     Annotated[NoKai, Tag("none")] | Annotated[AdoptKai, Tag("adopt")] | Annotated[CreateKai, Tag("create")],
-    Discriminator(_mode_or_create),
+    Discriminator(mode_or_create),
 ]
 
 
@@ -449,7 +462,7 @@ class Stack(StrictModel):
         default=Readiness(), description="a mapping with deadlineMinutes and unschedulableMinutes"
     )
     benchmark: bool = Field(default=True, description="whether the benchmark client is deployed")
-    priority_class: Annotated[str | None, Change.PODS] = Field(
+    priority_class: Annotated[ObjectName | None, Change.PODS] = Field(
         default=None, description="the priority class of the pods; default: KAI's `inference`, where KAI runs"
     )
     resources: StackResources = Field(
@@ -464,7 +477,7 @@ class Stack(StrictModel):
     )
     clients: Annotated[Clients, Change.IN_PLACE] = Field(
         default=(),
-        description="a list of the pods and ranges that may ask the frontends beside the stack's own pods, or "
+        description="a list of the pods and ranges that can reach the frontends besides the stack's own pods, or "
         "`cluster` for every pod of the cluster",
     )
 
@@ -515,9 +528,14 @@ class Settings(StrictModel):
     raw: RawFields = Field(default=RawFields(), description="a mapping with cluster, nodePools and systemPool")
     images: Images = Field(default=Images(), description="a mapping with mirrors and onlyMirrors")
 
+    @property
+    def profile(self) -> DynamoProfile:
+        """The Dynamo release. It must have a profile."""
+        return PROFILES[self.dynamo.version]
+
     def profile_of(self, stack: Stack) -> DynamoProfile:
         """The Dynamo release as `stack` runs it, with the SGLang release of its image. It must have a profile."""
-        return PROFILES[self.dynamo.version].serving(stack.sglang)
+        return self.profile.serving(stack.sglang)
 
     def domain(self, name: str) -> Domain | None:
         """The domain called `name`."""
@@ -565,7 +583,7 @@ class Settings(StrictModel):
         ]
         if self.namespaces.downloads is not None:
             found.append(Foreign("namespaces.downloads", self.namespaces.downloads, "download"))
-        if self.dynamo.mode == "create":
+        if isinstance(self.dynamo, CreateDynamo):
             found.append(Foreign("dynamo.namespace", self.dynamo.namespace, "dynamo"))
         if isinstance(self.kai, CreateKai):
             found += [Foreign("namespaces.kai", name, "kai") for name in (self.namespaces.kai, KAI_RESERVATION)]
@@ -574,18 +592,21 @@ class Settings(StrictModel):
         return found
 
     @property
+    def created_network(self) -> CreateNetwork | None:
+        """The network that the program creates; None: it is adopted, or its cluster is."""
+        network = self.cluster.network if isinstance(self.cluster, CreateCluster) else None
+        return network if isinstance(network, CreateNetwork) else None
+
+    @property
     def creates_apis_zone(self) -> bool:
         """Whether the program creates the private zone of Google's APIs: in a network of its own."""
-        cluster = self.cluster
-        created = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
-        return created and self.isolation.egress == "private-googleapis"
+        return self.created_network is not None and self.isolation.egress == "private-googleapis"
 
     @property
     def creates_roce_vpc(self) -> bool:
         """Whether the program creates the VPC of the RDMA NICs."""
-        cluster = self.cluster
-        created = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
-        return created and cluster.device_networks is None and cluster.rdma == "multi-network"
+        own = self.created_network is not None and self.cluster.device_networks is None
+        return own and self.cluster.rdma == "multi-network"
 
     @property
     def rdma_tag(self) -> str | None:
@@ -597,6 +618,11 @@ class Settings(StrictModel):
     def apis(self) -> tuple[str, ...]:
         """The Google Cloud APIs that the environment uses."""
         return (*gke.APIS, DNS_API) if self.creates_apis_zone else gke.APIS
+
+    @property
+    def creates_volumes(self) -> bool:
+        """Whether the program creates volumes: those of the platform's NATS and etcd."""
+        return isinstance(self.dynamo, CreateDynamo) and self.profile.makes_volumes(self.dynamo.parts)
 
     @property
     def location(self) -> str:

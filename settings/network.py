@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -15,10 +14,10 @@ from settings.fields import (
     Range,
     RangeName,
     SubnetworkName,
-    distinct,
     four,
 )
 from validation.strict_model import StrictModel
+from validation.validators import distinct, mode_or_create
 
 _MODE = "`create` to have it created, `adopt` to use one that exists"
 _PATH = "its path for one of another project"
@@ -97,13 +96,6 @@ class AdoptNetwork(StrictModel):
     )
 
 
-def _mode(value: Any) -> object:
-    """Mode of a `network` mapping; `create` where it names none."""
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, Any]", value).get("mode", "create")
-    return getattr(value, "mode", None)
-
-
 Network = Annotated[
-    Annotated[CreateNetwork, Tag("create")] | Annotated[AdoptNetwork, Tag("adopt")], Discriminator(_mode)
+    Annotated[CreateNetwork, Tag("create")] | Annotated[AdoptNetwork, Tag("adopt")], Discriminator(mode_or_create)
 ]

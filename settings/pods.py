@@ -8,8 +8,9 @@ from pydantic import AfterValidator, Field
 
 from reference import outbound
 from reference.outbound import Address
-from settings.fields import Change, KubernetesName, distinct
+from settings.fields import Change, KubernetesName
 from validation.strict_model import StrictModel
+from validation.validators import distinct
 
 Quantities = dict[str, str]
 

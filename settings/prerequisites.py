@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reference import (
+    buckets,
     cluster_options,
     encryption,
     identities,
@@ -15,11 +16,10 @@ from reference import (
     networks,
     platform_parts,
 )
-from reference.dynamo import PROFILES
 from reference.network_prerequisites import Team
 from reference.prerequisites import Prerequisite
 from settings.artifacts import image_patterns, used_mirrors
-from settings.model import CreateCluster, Settings
+from settings.model import CreateCluster, CreateDynamo, Settings
 from settings.network import AdoptNetwork
 
 NUMBER: Final = "PROJECT_NUMBER"
@@ -37,8 +37,8 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
         yield from identities.node_account(given.node_service_account, settings.project)
     bucket = settings.model_bucket.name
     for key, email, role in (
-        ("identities.modelReader", given.model_reader, identities.READER),
-        ("identities.modelWriter", given.model_writer, identities.WRITER),
+        ("identities.modelReader", given.model_reader, buckets.READER),
+        ("identities.modelWriter", given.model_writer, buckets.WRITER),
     ):
         if email is not None:
             yield from identities.model_account(key, email, role, bucket)
@@ -49,8 +49,8 @@ def of(settings: Settings) -> Iterator[Prerequisite]:
         account = given.node_service_account or "NODE_ACCOUNT"
         yield from mirrors.prerequisites(settings.mirrors, used_mirrors(settings), account)
     yield from namespaces.prerequisites(settings.foreign_namespaces)
-    profile = PROFILES[settings.dynamo.version]
-    if settings.dynamo.mode == "create":
+    profile = settings.profile
+    if isinstance(settings.dynamo, CreateDynamo):
         dynamo = settings.dynamo
         converter = f"{profile.webhook_service} in {dynamo.namespace}" if profile.crds_name_operator else None
         yield from platform_parts.prerequisites(

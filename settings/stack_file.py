@@ -20,6 +20,19 @@ class StackFileError(ValueError):
     """Not a valid stack file. The text is the whole message."""
 
 
+def of_stack(stack: str, root: Path) -> dict[Any, Any]:
+    """The `config:` mapping of `stack`, from its file in the folder `root`.
+
+    Raises:
+        StackFileError: there is no such file, it is not YAML, or has no such mapping.
+    """
+    path = root / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in root.glob("Pulumi.*.yaml"))
+        raise StackFileError(f"there is no {path.name}; stacks with a file: {', '.join(known) or 'none'}")
+    return read(path)
+
+
 def read(path: Path) -> dict[Any, Any]:
     """The `config:` mapping of the stack file at `path`.
 
@@ -29,7 +42,7 @@ def read(path: Path) -> dict[Any, Any]:
     try:
         content: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise StackFileError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
+        raise StackFileError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     config: Any = cast("dict[Any, Any]", content).get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise StackFileError(f"{path.name} has no config: mapping")
@@ -73,7 +86,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> Any:
             continue
         name = loader.construct_object(key, deep=True)
         if not isinstance(name, Hashable):
-            raise yaml.constructor.ConstructorError(None, None, "a key is no list and no mapping", key.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "a key must not be a list or a mapping", key.start_mark)
         if name in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {name} stands here twice", key.start_mark)
         seen.add(name)

@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from validation.command_line import positive_integer
+
 ROOT = Path(__file__).resolve().parent.parent
 
 COLLECTION = (100_000, 20, 20)
@@ -167,7 +169,7 @@ def per_resource(base: Result, larger: Result) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `make bench`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="previews of each case (default 3)")
+    parser.add_argument("--rounds", type=positive_integer, default=3, help="previews of each case (default 3)")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--domains", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--floor", action="store_true", help=argparse.SUPPRESS)

@@ -24,7 +24,7 @@ from change_report.assembly import assembled
 from change_report.model import Report
 from change_report.trees import Tree
 from rehearsal import Rehearsal
-from rehearsal.run import ROOT, Moment
+from rehearsal.run import ROOT, Snapshot
 
 FOLDER: Final = ROOT / "tests" / "data" / "change_report"
 STACKS: Final = ROOT / "tests" / "data" / "stacks"
@@ -99,7 +99,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._deployed: dict[tuple[str, tuple[Edit, ...]], tuple[Rehearsal, Moment]] = {}
+        self._deployed: dict[tuple[str, tuple[Edit, ...]], tuple[Rehearsal, Snapshot]] = {}
 
     def report(self, case: Case) -> str:
         """The report of a change as Markdown."""

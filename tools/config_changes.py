@@ -98,11 +98,14 @@ _EVERYTHING = (_POOL, "system", _GRAPH)
 _SUBBLOCK = "projects/my-project/reservations/a4x/reservationBlocks/a4x-block-0001/reservationSubBlocks/"
 _ACCOUNT = "given@my-project.iam.gserviceaccount.com"
 _KEY = "projects/keys/locations/us-central1/keyRings/r/cryptoKeys/k"
-_FIRST = "; take the stack away first (`stacks: []` and `up`): here it is refused under a graph, a real cluster evicts"
-_UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm takes the platform from under a graph"
-_NEVER = "; refused at preview while `protect` is on; else it stops half-way, and only a destroy leads out"
+_FIRST = (
+    "; take the stack away first (`stacks: []` and `up`): the embedded cloud refuses it under a "
+    "running graph, a real cluster evicts its pods"
+)
+_UNGUARDED = "; take the stack away first (`stacks: []` and `up`): Helm uninstalls the platform while a graph runs"
+_NEVER = "; refused at preview while `protect` is on; else it stops partway, and only a destroy recovers"
 _SCHEDULER = "; on 0.7 the operator notices when it is restarted (releases.md)"
-_NODES = "; GKE re-creates the nodes one after the other, as `upgrade.maxUnavailable` says, and their pods stop"
+_NODES = "; GKE recreates the nodes one after the other, as `upgrade.maxUnavailable` says, and their pods stop"
 _EVICTED = "; NoExecute evicts the pods that run; NoSchedule lets them roll"
 _WINDOW = {"start": "2026-01-03T01:00:00Z", "end": "2026-01-03T09:00:00Z", "recurrence": "FREQ=WEEKLY;BYDAY=SA,SU"}
 _EXCLUSION = {"name": "freeze", "start": "2026-12-15T00:00:00Z", "end": "2027-01-05T00:00:00Z"}
@@ -347,7 +350,7 @@ def _row(rehearsal: Rehearsal, case: Case) -> Row:
                 return Row(case, refused=f"refused at preview: {error.causes[0][:160]}")
     except ConfigError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return Row(case, refused=f"refused before anything: {' '.join(lines[1:3])[:160]}")
+        return Row(case, refused=f"refused before anything is registered: {' '.join(lines[1:3])[:160]}")
 
 
 def _steps(changed: Sequence[Step]) -> tuple[str, ...]:

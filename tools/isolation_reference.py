@@ -61,7 +61,7 @@ def _rows(of_releases: Sequence[Sequence[Row]], pods: Callable[[Row], tuple[str,
             yield row, "all" if len(releases) == len(_RELEASES) else ", ".join(one[:3] for one in releases)
 
 
-def ways_out() -> str:
+def egress_table() -> str:
     """The tables of what pods connect to, and where that is, with their heading."""
     lines = [_OUT, "| namespace | pods | connect to | releases | source |", "|---|---|---|---|---|"]
     rows = _rows([list(egress.of(PROFILES[release])) for release in _RELEASES], lambda way: (way.part, way.party))
@@ -76,7 +76,7 @@ def ways_out() -> str:
 def page() -> str:
     """The page with the tables of today."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    for begin, section in ((_BEGIN, table()), (_OUT, ways_out())):
+    for begin, section in ((_BEGIN, table()), (_OUT, egress_table())):
         before, _, rest = text.partition(begin)
         text = f"{before}{section}\n{rest[rest.index(_END) :]}"
     return text

@@ -26,11 +26,11 @@ SHARED: Final = _FOLDER / "Pulumi.company-cluster.yaml"
 """An environment in somebody else's cluster and namespaces."""
 
 _HEAD: Final = """\
-# What a platform team must give you
+# What the platform team must provide
 
 <!-- Generated from the settings by `make generated`; do not edit. -->
 
-This page is that of two examples with a Shared VPC, no way to the internet, mirrors, keys of one's own, accounts and
+This page is that of two examples with a Shared VPC, no internet access, mirrors, keys of one's own, accounts and
 roles of others: [Pulumi.company.yaml](../how-to/company/Pulumi.company.yaml) creates its cluster, and
 [Pulumi.company-cluster.yaml](../how-to/company/Pulumi.company-cluster.yaml), last on the page, brings its rack into a
 cluster and namespaces of others. For a stack of yours:
@@ -80,8 +80,8 @@ def main(command: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(command)
     if arguments.stack:
         try:
-            chosen = settings.parse(stack_file.read(ROOT / f"Pulumi.{arguments.stack}.yaml"), arguments.stack)
-        except (SettingsError, StackFileError, OSError) as error:
+            chosen = settings.parse(stack_file.of_stack(arguments.stack, ROOT), arguments.stack)
+        except (SettingsError, StackFileError) as error:
             sys.exit(str(error))
         text = "\n".join(rows(chosen)) or "nothing: the program creates all that it needs\n"
         sys.stdout.write(text)

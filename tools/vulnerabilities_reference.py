@@ -14,7 +14,7 @@ from typing import Final
 from reference import kai, vulnerabilities
 from reference.dynamo import PROFILES
 from reference.vulnerabilities import Component, Feature, Reach, Vulnerability
-from serving_rules import openings
+from serving_rules import unsafe_settings
 from tools import generated
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "vulnerabilities.md"
@@ -22,8 +22,8 @@ _BEGIN: Final = "<!-- Tables: python -m tools.vulnerabilities_reference --write 
 _END: Final = "<!-- End of the tables -->\n"
 _PROTECTS: Final[Mapping[Reach, str]] = {
     "network": "`isolation.ingress`: nobody but the stack's own pods reaches it",
-    "clients": "`stacks[].clients`: nobody else may ask a frontend",
-    "cluster": "who may create pods",
+    "clients": "`stacks[].clients`: nobody else can reach a frontend",
+    "cluster": "who can create pods",
 }
 _PLATFORM: Final[Mapping[Component, str]] = {
     "NATS": "`isolation.ingress`: nobody but the pods of stacks reaches it",
@@ -43,7 +43,7 @@ def tables() -> str:
         f"|{'---|' * (1 + len(_BESIDE))}",
         *(f"| {name} | {' | '.join(found.get(one, 'none') for one in _BESIDE)} |" for name, found in lines.items()),
         "\n## By release\n",
-        f"| number | score | component | what | {' | '.join(lines)} | fixed in | concerns | what protects | source |",
+        f"| number | score | component | what | {' | '.join(lines)} | fixed in | concerns | mitigation | source |",
         f"|{'---|' * (8 + len(lines))}",
     ]
     known = sorted(vulnerabilities.KNOWN, key=lambda one: (one.needs not in {None, *_DECIDED}, -(one.score or 0)))
@@ -53,10 +53,10 @@ def tables() -> str:
         "| argument or variable | values that are not refused | what it opens |",
         "|---|---|---|",
     ]
-    text += [f"| `{name}` | | {hole} |" for name, hole in openings.ARGUMENTS.items()]
-    for name, opening in openings.VARIABLES.items():
-        harmless = ", ".join(f"`{value}`" for value in sorted(opening.harmless) if value)
-        text.append(f"| `{name}` | {harmless} | {opening.hole} |")
+    text += [f"| `{name}` | | {risk} |" for name, risk in unsafe_settings.ARGUMENTS.items()]
+    for name, setting in unsafe_settings.VARIABLES.items():
+        harmless = ", ".join(f"`{value}`" for value in sorted(setting.harmless) if value)
+        text.append(f"| `{name}` | {harmless} | {setting.risk} |")
     return "\n".join(text) + "\n"
 
 

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from validation.unknown_keys import UNKNOWN, nearest
 
 _TYPES: Final[Mapping[int | str, str]] = {
-    "str": "a text",
+    "str": "a string",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -166,7 +166,7 @@ def _in_our_words(details: ErrorDetails, description: str) -> tuple[str, str]:
     if kind.startswith("bool"):
         return "must be true or false", f"write true or false: {description}"
     if details["type"] == "string_type" and isinstance(details["input"], (int, float)):
-        return "must be a text", f"put it in quotes: {description}"
+        return "must be a string", f"put it in quotes: {description}"
     rule = details["msg"][0].lower() + details["msg"][1:]
     return rule.replace("input should", "must"), f"give {description}"
 

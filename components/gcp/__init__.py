@@ -12,11 +12,11 @@ from components.gcp.adopted_cluster import AdoptedCluster, AdoptedClusterArgs, C
 from components.gcp.cluster_network import AdoptedNetwork, ClusterNetwork, ClusterNetworkArgs, ControlPlane
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs, DeviceVpcsArgs
 from components.gcp.foundation import ClusterFoundation, ClusterFoundationArgs, KeyUse, OwnNetworks
-from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster, GkeClusterArgs
+from components.gcp.gke_cluster import AuthorizedNetwork, ClusterOptions, GkeCluster, GkeClusterArgs
 from components.gcp.grants import Binding, Grants
 from components.gcp.joined_outputs import once
 from components.gcp.key_access import KeyAccess, KeyAccessArgs, storage_agent
-from components.gcp.model_bucket import ROLES, Access, ModelBucket, ModelBucketArgs, adopted_bucket
+from components.gcp.model_bucket import ModelBucket, ModelBucketArgs, adopted_bucket
 from components.gcp.node_account import NodeAccount, NodeAccountArgs
 from components.gcp.nvlink_domain import (
     AdoptedDomain,
@@ -30,8 +30,6 @@ from components.gcp.project_apis import ProjectApis, ProjectApisArgs
 from components.gcp.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 
 __all__ = [
-    "ROLES",
-    "Access",
     "AdoptedCluster",
     "AdoptedClusterArgs",
     "AdoptedDomain",
@@ -43,6 +41,7 @@ __all__ = [
     "ClusterFoundationArgs",
     "ClusterNetwork",
     "ClusterNetworkArgs",
+    "ClusterOptions",
     "ControlPlane",
     "DeviceInterface",
     "DeviceVpcs",

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import pulumi
 
+from reference import iam
 from validation.problems import Problem
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ def _meaning(subject: ReadTarget, answer: str) -> tuple[str, str]:
         permission = _PERMISSION.search(answer)
         lacking = f" lacks {permission[1]}" if permission else " has no right"
         service = permission[1].partition(".")[0] if permission else subject.service
-        grant = f"gcloud projects add-iam-policy-binding {project} --member=user:YOU --role={_ROLES[service]}"
+        grant = iam.command("project", project, _ROLES[service], "user:YOU")
         return (
             f"the caller{lacking} to read the {subject.what} (or it does not exist)",
             f"Grant {_ROLES[service]}: {grant}; or correct the name: {subject.listed_by}",

@@ -10,7 +10,7 @@ import pulumi_gcp as gcp
 
 from components.gcp.apis_zone import ApisZone, ApisZoneArgs
 from components.gcp.joined_outputs import once
-from reference import firewall, networks
+from reference import firewall, gke, networks
 from reference.addresses import AddressPlan
 
 PODS_RANGE = "pods"
@@ -97,8 +97,8 @@ class ClusterNetwork(pulumi.ComponentResource):
         vpc = gcp.compute.Network(
             f"{name}-vpc",
             project=project,
-            name=f"{cluster}-net-0",
-            description=f"eth0 of the nodes of GKE cluster {cluster}",
+            name=gke.cluster_network(cluster),
+            description=f"eth0 of the nodes {gke.of_cluster(cluster)}",
             auto_create_subnetworks=False,
             routing_mode="GLOBAL",
             mtu=networks.MTU,

@@ -9,15 +9,14 @@ from typing import TypedDict
 import pulumi
 import pulumi_random as random
 
-from components.gcp import maintenance
 from components.gcp.cluster_network import AdoptedNetwork, ClusterNetwork
 from components.gcp.device_vpcs import DeviceInterface, DeviceVpcs
-from components.gcp.gke_cluster import AuthorizedNetwork, GkeCluster
+from components.gcp.gke_cluster import ClusterOptions, GkeCluster
 from components.gcp.grants import Grants
 from components.gcp.joined_outputs import once
 from components.gcp.key_access import KeyAccess, KeyAccessArgs
 from components.gcp.project_apis import ProjectApis, ProjectApisArgs
-from reference import cluster_options, gke, naming
+from reference import gke, naming
 from reference.addresses import AddressPlan
 
 
@@ -74,29 +73,11 @@ class ClusterFoundationArgs(TypedDict):
     interfaces: Sequence[DeviceInterface] | None
     """The five additional NICs in existing networks; None: created, or by `dranet` GKE's own."""
 
-    version: str
-    """GKE version, such as "1.35"."""
-
-    channel: str
-    """Release channel."""
-
-    endpoint: gke.Endpoint
-    """How the control plane is reached."""
-
-    authorized_networks: Sequence[AuthorizedNetwork]
-    """Ranges that may reach the IP endpoint."""
+    options: ClusterOptions
+    """What the environment sets on the cluster."""
 
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
-
-    network_admin: str | None
-    """Account that gets `gke.DRANET_ROLE` on the project; None: none does."""
-
-    maintenance: maintenance.Policy
-    """When GKE may maintain and upgrade the cluster."""
-
-    ignored_labels: Sequence[str]
-    """Keys of Kubernetes labels that other tools write on the system pool."""
 
     protect: bool
     """Whether to protect the cluster from deletion, and from changes that would replace it or its A4X pools."""
@@ -107,26 +88,11 @@ class ClusterFoundationArgs(TypedDict):
     grants: Grants
     """Where roles are given."""
 
-    service_account: str | None
-    """Email of the nodes' service account, which has its roles; None: one is made."""
-
     disk_key: KeyUse | None
     """The key of all boot disks; None: Google's own."""
 
     secrets_key: KeyUse | None
     """The key of Kubernetes Secrets in the cluster's database; None: Google's own."""
-
-    cost_allocation: bool
-    """Whether the bill tells the cost of each namespace and label."""
-
-    fleet_project: str | None
-    """Id of the project whose fleet the cluster joins."""
-
-    security_group: str | None
-    """Group whose members Kubernetes roles can name."""
-
-    binary_authorization: cluster_options.EvaluationMode
-    """By which policy Binary Authorization decides which images run."""
 
 
 class ClusterFoundation(pulumi.ComponentResource):
@@ -172,7 +138,7 @@ class ClusterFoundation(pulumi.ComponentResource):
         if args["location"] != args["region"]:
             keepers["location"] = args["location"]
         # Not there unless given: a new keeper would replace the value of every environment.
-        keepers |= _given(disks=_path(args["disk_key"]), nodes=args["service_account"])
+        keepers |= _given(disks=_path(args["disk_key"]), nodes=args["options"]["service_account"])
         place = random.RandomUuid(
             f"{name}-place",
             keepers=keepers,
@@ -206,23 +172,12 @@ class ClusterFoundation(pulumi.ComponentResource):
                 "pods_range": network.pods_range,
                 "services_range": network.services_range,
                 "control_plane": network.control_plane,
-                "version": args["version"],
-                "channel": args["channel"],
-                "endpoint": args["endpoint"],
+                "options": args["options"],
                 "rdma": args["rdma"],
-                "network_admin": args["network_admin"],
-                "authorized_networks": args["authorized_networks"],
-                "maintenance": args["maintenance"],
-                "ignored_labels": args["ignored_labels"],
                 "protect": args["protect"],
                 "grants": args["grants"],
-                "service_account": args["service_account"],
                 "disk_key": self.disk_key,
                 "secrets_key": self._usable(f"{name}-secrets", args["secrets_key"], args["grants"]),
-                "cost_allocation": args["cost_allocation"],
-                "fleet_project": args["fleet_project"],
-                "security_group": args["security_group"],
-                "binary_authorization": args["binary_authorization"],
             },
             pulumi.ResourceOptions(parent=self),
         )

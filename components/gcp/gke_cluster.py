@@ -42,6 +42,36 @@ class AuthorizedNetwork(TypedDict):
     """Display name of the range."""
 
 
+class ClusterOptions(TypedDict):
+    """What an environment may set on its cluster beside what A4X needs."""
+
+    version: str
+    """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades it later, within the minor
+    (see the maintenance exclusion)."""
+    channel: str
+    """Release channel."""
+    endpoint: gke.Endpoint
+    """How the program and its users reach the control plane."""
+    authorized_networks: Sequence[AuthorizedNetwork]
+    """Ranges that may reach the IP endpoint. Needed with endpoint `public-ip`."""
+    network_admin: str | None
+    """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: none does."""
+    maintenance: maintenance.Policy
+    """When GKE may maintain and upgrade the cluster."""
+    ignored_labels: Sequence[str]
+    """Keys of Kubernetes labels that other tools write on the system pool."""
+    service_account: str | None
+    """Email of the nodes' service account, which has its roles; None: one is made."""
+    cost_allocation: bool
+    """Whether the bill tells the cost of each namespace and label."""
+    fleet_project: str | None
+    """Id of the project whose fleet the cluster joins."""
+    security_group: str | None
+    """Group whose members Kubernetes roles can name."""
+    binary_authorization: cluster_options.EvaluationMode
+    """By which policy Binary Authorization decides which images run."""
+
+
 class GkeClusterArgs(TypedDict):
     """Inputs of `GkeCluster`."""
 
@@ -63,41 +93,18 @@ class GkeClusterArgs(TypedDict):
     """Name of the subnet's secondary range for services."""
     control_plane: ControlPlane
     """Where the control plane's private address is."""
-    version: str
-    """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades it later, within the minor
-    (see the maintenance exclusion)."""
-    channel: str
-    """Release channel."""
-    endpoint: gke.Endpoint
-    """How the program and its users reach the control plane."""
-    authorized_networks: Sequence[AuthorizedNetwork]
-    """Ranges that may reach the IP endpoint. Needed with endpoint `public-ip`."""
+    options: ClusterOptions
+    """What the environment sets."""
     rdma: gke.RdmaMode
     """How pods reach the RDMA NICs."""
-    network_admin: str | None
-    """Account that gets `gke.DRANET_ROLE` on the project before any pool is created; None: none does."""
-    maintenance: maintenance.Policy
-    """When GKE may maintain and upgrade the cluster."""
-    ignored_labels: Sequence[str]
-    """Keys of Kubernetes labels that other tools write on the system pool."""
     protect: bool
     """Whether engine and provider refuse to delete or replace the cluster."""
     grants: Grants
     """Where roles are given."""
-    service_account: str | None
-    """Email of the nodes' service account, which has its roles; None: one is made."""
     disk_key: pulumi.Input[str] | None
     """Path of the key of the nodes' boot disks; None: Google's own."""
     secrets_key: pulumi.Input[str] | None
     """Path of the key of Kubernetes Secrets in the cluster's database; None: Google's own."""
-    cost_allocation: bool
-    """Whether the bill tells the cost of each namespace and label."""
-    fleet_project: str | None
-    """Id of the project whose fleet the cluster joins."""
-    security_group: str | None
-    """Group whose members Kubernetes roles can name."""
-    binary_authorization: cluster_options.EvaluationMode
-    """By which policy Binary Authorization decides which images run."""
 
 
 class GkeCluster(pulumi.ComponentResource):
@@ -131,9 +138,10 @@ class GkeCluster(pulumi.ComponentResource):
     """Ranges of the addresses at which pods reach the API server."""
 
     def __init__(self, name: str, args: GkeClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        options = args["options"]
         gke.check_cluster_name(args["cluster"])
-        version = gke.alias(args["version"])
-        endpoint, authorized = args["endpoint"], args["authorized_networks"]
+        version = gke.alias(options["version"])
+        endpoint, authorized = options["endpoint"], options["authorized_networks"]
         if endpoint == "public-ip" and not authorized:
             raise gke.GkeRuleError(
                 "cluster.authorizedNetworks",
@@ -146,8 +154,8 @@ class GkeCluster(pulumi.ComponentResource):
         labels = naming.gcp_labels(args["environment"])
 
         grants = args["grants"]
-        if args["service_account"] is not None:
-            self.service_account = pulumi.Output.from_input(args["service_account"])
+        if options["service_account"] is not None:
+            self.service_account = pulumi.Output.from_input(options["service_account"])
         else:
             account = NodeAccount(
                 f"{name}-nodes",
@@ -155,7 +163,7 @@ class GkeCluster(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             self.service_account = account.email
-        agent = args["network_admin"]
+        agent = options["network_admin"]
         if agent is not None:
             right = grants.give(
                 f"{name}-network-admin",
@@ -195,8 +203,8 @@ class GkeCluster(pulumi.ComponentResource):
             },
             control_plane_endpoints_config=_endpoints(endpoint, authorized),
             min_master_version=version,
-            release_channel={"channel": args["channel"]},
-            maintenance_policy=args["maintenance"],
+            release_channel={"channel": options["channel"]},
+            maintenance_policy=options["maintenance"],
             workload_identity_config={"workload_pool": pulumi.Output.from_input(project).apply(pool_of)},
             addons_config={
                 "gcs_fuse_csi_driver_config": {"enabled": True},
@@ -227,10 +235,12 @@ class GkeCluster(pulumi.ComponentResource):
             else {"state": "ENCRYPTED", "key_name": args["secrets_key"]},
             # Said also where they are off: the provider keeps what a block that is gone had said (of Binary
             # Authorization inferred).
-            cost_management_config={"enabled": args["cost_allocation"]},
-            binary_authorization={"evaluation_mode": args["binary_authorization"]},
-            fleet={"project": args["fleet_project"]} if args["fleet_project"] else None,
-            authenticator_groups_config={"security_group": args["security_group"]} if args["security_group"] else None,
+            cost_management_config={"enabled": options["cost_allocation"]},
+            binary_authorization={"evaluation_mode": options["binary_authorization"]},
+            fleet={"project": options["fleet_project"]} if options["fleet_project"] else None,
+            authenticator_groups_config={"security_group": options["security_group"]}
+            if options["security_group"]
+            else None,
             # For the few minutes of the default pool, which would otherwise run as the project's default account and
             # with Google's key: many organizations forbid both.
             node_config={
@@ -289,7 +299,11 @@ class GkeCluster(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=["initialNodeCount", *gke.ignored_labels(args["ignored_labels"]), "nodeConfig.taints"],
+                ignore_changes=[
+                    "initialNodeCount",
+                    *gke.ignored_labels(options["ignored_labels"]),
+                    "nodeConfig.taints",
+                ],
                 custom_timeouts=pulumi.CustomTimeouts(create="1h", update="2h", delete="1h"),
             ),
         )

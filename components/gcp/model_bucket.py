@@ -6,19 +6,13 @@ empties the bucket: `force_destroy` follows the environment's protection unless 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal, TypedDict
+from typing import TypedDict
 
 import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.adopted_reads import ReadTarget, found
 from reference import naming
-from reference.identities import READER, WRITER
-
-Access = Literal["read", "write"]
-ROLES: Final[Mapping[Access, str]] = {"read": READER, "write": WRITER}
-"""Roles on the bucket: of a stack's pods (read), of a download's (write). `program/bucket_access.py` grants them."""
 
 
 class ModelBucketArgs(TypedDict):

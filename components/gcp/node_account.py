@@ -38,8 +38,8 @@ class NodeAccount(pulumi.ComponentResource):
         account = gcp.serviceaccount.Account(
             f"{name}-account",
             project=args["project"],
-            account_id=naming.bounded(f"{args['cluster']}-nodes", naming.SERVICE_ACCOUNT_MAX),
-            display_name=f"Nodes of GKE cluster {args['cluster']}",
+            account_id=naming.node_account(args["cluster"]),
+            display_name=f"Nodes {gke.of_cluster(args['cluster'])}",
             opts=pulumi.ResourceOptions(parent=self),
         )
         roles = [

@@ -1,4 +1,4 @@
-"""Announces that a change re-creates the nodes of a pool, which the engine shows as an update."""
+"""Announces that a change recreates the nodes of a pool, which the engine shows as an update."""
 
 from __future__ import annotations
 

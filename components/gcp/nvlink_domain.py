@@ -31,13 +31,13 @@ class PoolOptions(TypedDict):
     taints: Sequence[gcp.container.NodePoolNodeConfigTaintArgsDict]
     """Taints beside that of GPU nodes."""
     sysctls: Mapping[str, str]
-    """Kernel parameters, over `SYSCTLS`. A change re-creates the nodes."""
+    """Kernel parameters, over `SYSCTLS`. A change recreates the nodes."""
     kubelet: Any
-    """Fields of `kubelet_config`; empty: none. A change re-creates the nodes."""
+    """Fields of `kubelet_config`; empty: none. A change recreates the nodes."""
     hugepages: Any
-    """Fields of `hugepages_config`; empty: none. A change re-creates the nodes."""
+    """Fields of `hugepages_config`; empty: none. A change recreates the nodes."""
     boot_disk_gb: int
-    """Size of the boot disks in GB. A change re-creates the nodes."""
+    """Size of the boot disks in GB. A change recreates the nodes."""
     maintenance_interval: str | None
     """How often Google maintains the hosts; None: as the reservation has it. A change replaces the pool."""
     max_unavailable: int

@@ -7,6 +7,8 @@ from typing import Final, TypedDict
 import pulumi
 import pulumi_gcp as gcp
 
+from reference import gke
+
 Rule = gcp.compute.RegionNetworkFirewallPolicyWithRulesRuleArgsDict
 Match = gcp.compute.RegionNetworkFirewallPolicyWithRulesRuleMatchArgsDict
 
@@ -53,7 +55,7 @@ class RdmaFirewall(pulumi.ComponentResource):
             project=args["project"],
             region=args["region"],
             name=args["vpc"],
-            description=f"Who reaches the CX-7 NICs of the A4X nodes of GKE cluster {args['cluster']}",
+            description=f"Who reaches the CX-7 NICs of the A4X nodes {gke.of_cluster(args['cluster'])}",
             policy_type="RDMA_ROCE_POLICY",
             rules=[
                 _rule(1000, "allow", "nodes of the cluster", tag, {**every, "src_secure_tags": [{"name": tag}]}),

@@ -51,7 +51,7 @@ class ReleaseRecord(pulumi.ComponentResource):
         super().__init__("dynamo-a4x:platform:ReleaseRecord", name, {}, opts)
 
         def refuse(hook: pulumi.ResourceHookArgs) -> None:
-            text = refusal(hook.old_inputs or {}, hook.new_inputs or {})
+            text = rejection(hook.old_inputs or {}, hook.new_inputs or {})
             if text:
                 raise pulumi.RunError(text)
 
@@ -73,7 +73,9 @@ class ReleaseRecord(pulumi.ComponentResource):
                 provider=args["provider"],
                 hooks=pulumi.ResourceHookBinding(
                     before_update=[
-                        pulumi.ResourceHook(f"{name}-refusal", refuse, pulumi.ResourceHookOptions(on_dry_run=True))
+                        pulumi.ResourceHook(
+                            f"{name}-version-check", refuse, pulumi.ResourceHookOptions(on_dry_run=True)
+                        )
                     ]
                 ),
             ),
@@ -81,14 +83,15 @@ class ReleaseRecord(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def refusal(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+def rejection(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Why the release cannot change now, from the old and new inputs of the record; None if it does not, or may."""
     before, after = _annotations(old), _annotations(new)
     running = str(before.get(_STACKS) or "").split()
     if not running or not before.get(_LINE) or before[_LINE] == after.get(_LINE):
         return None
     return (
-        f"dynamo.version = {after.get(_RELEASE)}: it is {before.get(_RELEASE)} now, under stack {', '.join(running)}\n"
+        f"dynamo.version = {after.get(_RELEASE)}, but {before.get(_RELEASE)} is deployed, and stack "
+        f"{', '.join(running)} uses it\n"
         "    rule: releases of two lines never run side by side: graphs, CRDs and the discovery of pods differ\n"
         f"    fix: {STEPS}"
     )

@@ -49,12 +49,12 @@ def of_namespace(name: str, stack: str) -> pulumi.ResourceHookBinding:
         return rollout.replacement(stack, before, after) if before and after and before != after else None
 
     def refuse(args: pulumi.ResourceHookArgs) -> None:
-        text = late_test(stack, args.old_inputs or {}, args.new_inputs or {})
+        text = rejection_of_late_test(stack, args.old_inputs or {}, args.new_inputs or {})
         if text:
             raise pulumi.RunError(text)
 
     binding = announcing(f"{name}-replacement", said)
-    late = pulumi.ResourceHook(f"{name}-late-test", refuse, pulumi.ResourceHookOptions(on_dry_run=True))
+    late = pulumi.ResourceHook(f"{name}-fabric-test-check", refuse, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_update=[*(binding.before_update or []), late])
 
 
@@ -73,7 +73,7 @@ def of_fabric_test(name: str, domain: str) -> pulumi.ResourceHookBinding:
     return announcing(f"{name}-change", said)
 
 
-def late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+def rejection_of_late_test(stack: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """Why a stack's domain can no longer be tested, from the inputs of its namespace; None if no test was added."""
     domain = _annotation(new, FABRIC)
     if not domain or _annotation(old, FABRIC) == domain or not _annotation(old, SHAPE).endswith(f"{_IN}{domain}"):

@@ -28,6 +28,7 @@ from components.serving.teardown_barrier import DELETE_MINUTES, TeardownBarrier
 from manifests import certificates, commands, gcsfuse, graph, graph_api, launch
 from reference import gke, naming, outbound, pod_security
 from reference.dynamo import DynamoProfile, Gang
+from reference.flows import FRONTEND_PORT
 from reference.kai import QUEUE_ANNOTATION
 from reference.machines import Toleration
 from reference.registry import HF_KEY, HF_SECRET
@@ -378,7 +379,7 @@ class ServingStack(pulumi.ComponentResource):
                     naming.STACK_LABEL: stack,
                     "nvidia.com/dynamo-component-type": "frontend",
                 },
-                "ports": [{"name": "http", "port": graph.FRONTEND_PORT, "target_port": graph.FRONTEND_PORT}],
+                "ports": [{"name": "http", "port": FRONTEND_PORT, "target_port": FRONTEND_PORT}],
             },
             opts=pulumi.ResourceOptions(parent=self, provider=provider),
         )
@@ -387,7 +388,7 @@ class ServingStack(pulumi.ComponentResource):
         self.templates = stamped.marks
         self.service_account = account.metadata["name"]
         self.url = pulumi.Output.format(
-            "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, graph.FRONTEND_PORT
+            "http://{0}.{1}.svc.cluster.local:{2}", service.metadata["name"], self.namespace, FRONTEND_PORT
         )
         self.register_outputs({"namespace": self.namespace, "deployment": self.deployment, "url": self.url})
 

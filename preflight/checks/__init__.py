@@ -35,11 +35,10 @@ from preflight.site import Site
 from reference import cluster as requirements
 from reference import cluster_options, network_prerequisites, shared_vpc
 from reference import platform_parts as requirements_of_platform
-from reference.dynamo import PROFILES
 from reference.mirrors import check_name
 from reference.namespaces import CHECK as NAMESPACES_CHECK
 from settings.artifacts import used_mirrors
-from settings.model import AdoptDomain, CreateCluster, CreateModelBucket
+from settings.model import AdoptDomain, AdoptDynamo, CreateCluster, CreateDynamo, CreateModelBucket
 from settings.network import AdoptNetwork
 
 
@@ -82,9 +81,9 @@ def plan(site: Site) -> list[Check]:
                 f"compute.reservationSubBlocks.list{owner}",
             ),
         ]
-    own = site.created_network
+    own = site.settings.created_network
     if own is not None:
-        checks.append(Check("quota networks", partial(capacity.network_quota, site), "compute.projects.get"))
+        checks.append(Check("quota networks", partial(capacity.network_quota, site, own), "compute.projects.get"))
     if site.creates_cluster:
         checks.append(
             Check(
@@ -250,13 +249,13 @@ def _platform_checks(site: Site) -> list[Check]:
         checks.append(Check(requirements_of_platform.GROVE_CHECK, partial(platform_parts.grove, site), needs))
     if not parts.crds:
         checks.append(Check(requirements_of_platform.CRDS_CHECK, partial(platform_parts.crds, site), kinds))
-    elif site.settings.dynamo.mode == "create" and len(PROFILES[site.settings.dynamo.version].graph_versions) == 1:
+    elif isinstance(site.settings.dynamo, CreateDynamo) and len(site.settings.profile.graph_versions) == 1:
         # Releases with both versions know every stored one.
         checks.append(Check("crds left", partial(platform_parts.left_crds, site), kinds))
     if site.settings.foreign_namespaces:
         needs = "container.namespaces.list, container.resourceQuotas.list and container.limitRanges.list"
         checks.append(Check(NAMESPACES_CHECK, partial(namespaces.foreign, site), needs))
-    if site.settings.stacks and (site.settings.foreign_namespaces or site.settings.dynamo.mode == "adopt"):
+    if site.settings.stacks and (site.settings.foreign_namespaces or isinstance(site.settings.dynamo, AdoptDynamo)):
         needs = (
             "container.networkPolicies.list, container.namespaces.list, container.pods.list and "
             "container.thirdPartyObjects.list"

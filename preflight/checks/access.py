@@ -116,7 +116,7 @@ def _wanted(site: Site) -> list[str]:
 
 
 def _network(site: Site) -> list[str]:
-    created = site.created_network
+    created = site.settings.created_network
     if created is None:
         return []
     wanted = [*CREATE_NETWORK]
@@ -154,5 +154,5 @@ def apis(site: Site) -> Outcome:
     finding = f"disabled: {', '.join(disabled)}"
     fix = f"gcloud services enable {' '.join(disabled)} --project {name}"
     if site.creates_cluster and site.settings.identities.enable_apis:
-        return warned(f"{finding}; `pulumi up` switches them on", f"to check them before: {fix}")
+        return warned(f"{finding}; `pulumi up` enables them", f"to enable them beforehand: {fix}")
     return failed(finding, fix)

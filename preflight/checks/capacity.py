@@ -13,15 +13,13 @@ from preflight.site import Site
 from reference import system_pool
 from reference.machines import A4X
 from settings.model import CreateDomain
+from settings.network import CreateNetwork
 
 ENDS_SOON: Final = timedelta(days=7)
 """Warn of a reservation that ends within this time."""
 
 ZONES_OF_A_CLUSTER: Final = 3
 """Zones that GKE chooses for a regional cluster; the system pool starts with one node in each."""
-"""Balanced disk of a node of the created system pool."""
-DOMAIN_DISK_GB: Final = 100
-"""Boot disk of an A4X node, Hyperdisk Balanced."""
 
 SUBNETS: Final = {"net-0": 1, "net-1": 1, "rdma": 4}
 FIREWALLS: Final = {"net-0": 2, "net-1": 1, "rdma": 0}
@@ -181,18 +179,17 @@ def _any_sub_block(site: Site, domain: CreateDomain) -> Outcome:
     return passed(f"the config names none; free and not degraded: {', '.join(healthy)}")
 
 
-def network_quota(site: Site) -> Outcome:
+def network_quota(site: Site, network: CreateNetwork) -> Outcome:
     """Networks, subnets, firewall rules and routers to be created fit into the project's quotas."""
     existing = {name for name, network in site.networks().items() if site.is_own_network(network)}
     coming = [part for name, part in site.own_networks().items() if name not in existing]
     if not coming:
         return passed("the networks exist already")
-    made = site.created_network
     counts = {
         "NETWORKS": len(coming),
         "SUBNETWORKS": sum(SUBNETS[part] for part in coming),
-        "FIREWALLS": sum(FIREWALLS[part] for part in coming) if made is None or made.firewall == "own" else 0,
-        "ROUTERS": sum(ROUTERS[part] for part in coming) if made is None or made.nat == "own" else 0,
+        "FIREWALLS": sum(FIREWALLS[part] for part in coming) if network.firewall == "own" else 0,
+        "ROUTERS": sum(ROUTERS[part] for part in coming) if network.nat == "own" else 0,
     }
     needs = [Need(metric, count, count) for metric, count in counts.items()]
     return _fits(site.cloud.project_quotas(site.settings.project), needs, "project")
@@ -200,7 +197,7 @@ def network_quota(site: Site) -> Outcome:
 
 def system_quota(site: Site) -> Outcome:
     """The system pool's first nodes fit into the quotas; a warning if its maximum would not."""
-    if site.pool("system") is not None:
+    if site.pool(system_pool.NAME) is not None:
         return passed("the system pool exists already")
     settings = site.settings
     zones = 1 if settings.location != settings.region else ZONES_OF_A_CLUSTER
@@ -229,10 +226,11 @@ def nat_quota(site: Site) -> Outcome:
 def hyperdisk_quota(site: Site) -> Outcome:
     """Boot disks of the A4X nodes fit. GPUs, CPUs and local SSDs of reserved machines need no quota."""
     settings = site.settings
-    nodes = sum(domain.nodes for domain in settings.created_domains if site.pool(domain.name) is None)
-    if not nodes:
+    coming = [domain for domain in settings.created_domains if site.pool(domain.name) is None]
+    if not coming:
         return passed("the node pools exist already")
-    need = Need("HDB_TOTAL_GB", nodes * DOMAIN_DISK_GB, nodes * DOMAIN_DISK_GB)
+    disks = sum(domain.nodes * domain.pool.boot_disk_gb for domain in coming)
+    need = Need("HDB_TOTAL_GB", disks, disks)
     return _fits(site.cloud.region_quotas(settings.project, settings.region), [need], settings.region)
 
 

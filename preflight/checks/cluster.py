@@ -12,7 +12,6 @@ from preflight.site import Site
 from reference import cluster as requirements
 from reference import gke, machines
 from reference.cluster import ClusterFacts, Lack, PoolFacts, pool_lacks
-from reference.dynamo import PROFILES
 from reference.machines import A4X
 from settings.model import CreateCluster, CreateDomain, Domain
 from validation.problems import RuleError
@@ -40,7 +39,7 @@ def offered_version(site: Site, cluster: CreateCluster) -> Outcome:
             "set cluster.version or cluster.channel to one that is offered, inside the Dynamo release's window",
         )
     newest = max(builds, key=_order)
-    window = gke.version_window(PROFILES[settings.dynamo.version])
+    window = gke.version_window(settings.profile)
     try:
         window.check(newest)
     except RuleError as error:
@@ -55,7 +54,7 @@ def running_version(site: Site) -> Outcome:
     cluster = site.cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
-    window = gke.version_window(PROFILES[site.settings.dynamo.version])
+    window = gke.version_window(site.settings.profile)
     lack = requirements.version(_facts(site, cluster), window)
     if lack is not None:
         return failed(lack.finding, lack.fix)

@@ -6,7 +6,7 @@ from typing import Final
 
 from preflight.results import Outcome, passed, warned
 from preflight.site import Site
-from reference import gke
+from reference import gke, iam
 from settings.model import CreateCluster
 
 WIDER: Final = ("roles/compute.admin", "roles/editor", "roles/owner")
@@ -28,6 +28,5 @@ def agent(site: Site) -> Outcome:
             return passed(f"GKE's service agent has {held}")
     return warned(
         f"GKE's service agent has no {role} of the project's own policy; GKE may need it to make the RDMA networks",
-        "set cluster.dranetNetworkAdmin: true, or gcloud projects add-iam-policy-binding "
-        f"{name} --member={member} --role={role} --condition=None",
+        f"set cluster.dranetNetworkAdmin: true, or {iam.command('project', name, role, member)}",
     )

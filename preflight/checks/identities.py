@@ -7,13 +7,13 @@ from typing import Final
 from preflight.cloud import CloudError
 from preflight.results import Outcome, failed, passed
 from preflight.site import Site
-from reference import gke, iam, identities
+from reference import buckets, gke, iam
 
 ACT_AS: Final = "iam.serviceAccounts.actAs"
 WIDER: Final = ("roles/editor", "roles/owner")
 """Roles on a project that include those of nodes."""
-WRITERS: Final = (identities.WRITER, "roles/storage.objectAdmin", "roles/storage.admin")
-READERS: Final = (identities.READER, *WRITERS)
+WRITERS: Final = (buckets.WRITER, "roles/storage.objectAdmin", "roles/storage.admin")
+READERS: Final = (buckets.READER, *WRITERS)
 
 
 def node_account(site: Site, email: str) -> Outcome:
@@ -44,7 +44,7 @@ def node_account(site: Site, email: str) -> Outcome:
 
 def model_account(site: Site, email: str, *, write: bool) -> Outcome:
     """The account of pods exists and has its role on the bucket, or on the bucket's project."""
-    key, role = ("modelWriter", identities.WRITER) if write else ("modelReader", identities.READER)
+    key, role = ("modelWriter", buckets.WRITER) if write else ("modelReader", buckets.READER)
     project, bucket = site.settings.project, site.settings.model_bucket.name
     try:
         disabled = site.cloud.account_disabled(email)

@@ -10,7 +10,7 @@ from preflight.cloud import Kai
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import kai, vulnerabilities
-from reference.dynamo import PROFILES, DynamoProfile
+from reference.dynamo import DynamoProfile
 from reference.vulnerabilities import Vulnerability
 from validation.problems import RuleError
 
@@ -37,7 +37,7 @@ def scheduler(site: Site) -> Outcome:
         case "create":
             return _free(site, found)
         case "adopt":
-            return _adopted(found, PROFILES[site.settings.dynamo.version])
+            return _adopted(found, site.settings.profile)
         case "none":
             return _none(site, found)
 
@@ -106,9 +106,12 @@ def _doubts(found: Kai, profile: DynamoProfile) -> Iterator[Finding]:
         known = ", ".join(profile.kai_run)
         text = f"this release was not run with Dynamo {profile.version} (run: {known})"
         yield text, f"{kai.DEFAULT_VERSION} is the default"
-    holes = _vulnerabilities(found.version)
-    if holes:
-        yield f"it has known vulnerabilities: {', '.join(one.id for one in holes)}", f"install {kai.DEFAULT_VERSION}"
+    vulnerabilities = _vulnerabilities(found.version)
+    if vulnerabilities:
+        yield (
+            f"it has known vulnerabilities: {', '.join(one.id for one in vulnerabilities)}",
+            f"install {kai.DEFAULT_VERSION}",
+        )
     if any(not grace.startswith("-") for grace in found.shards.values()):
         yield "it evicts a whole gang that lacks one pod for a minute", _SET_GRACE
 

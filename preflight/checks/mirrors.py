@@ -67,8 +67,7 @@ def node_account(site: Site) -> str | None:
         return None
     if settings.identities.node_service_account is not None:
         return settings.identities.node_service_account
-    of = settings.cluster.name if site.creates_cluster else f"{settings.cluster.name}-{settings.environment}"
-    name = naming.bounded(f"{of}-nodes", naming.SERVICE_ACCOUNT_MAX)
+    name = naming.node_account(settings.cluster.name, "" if site.creates_cluster else settings.environment)
     # Of a domain's project, example.com:project, the domain is behind.
     project = ".".join(reversed(settings.project.split(":")))
     return f"{name}@{project}.iam.gserviceaccount.com"

@@ -14,10 +14,9 @@ from preflight.cloud import Cluster, NetworkPolicy
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import flows
-from reference.dynamo import PROFILES
 from reference.naming import NAME_LABEL, NAMESPACE_LABEL, ROLE_LABEL, STACK_LABEL
 from serving_rules.layout import WORKER_ROLES
-from settings.model import Stack
+from settings.model import AdoptDynamo, Stack
 
 Finding = tuple[str, str]
 """A finding and its fix."""
@@ -49,7 +48,7 @@ def existing(site: Site) -> Outcome:
         doubtful.append((text, "look whether they select pods of the stacks or of the platform"))
     found = [*bad, *doubtful]
     if not found:
-        return passed("none of others opens pods of the stacks or shuts them out")
+        return passed("no other NetworkPolicy exposes the stacks' pods or blocks their traffic")
     finding, fix = ("; ".join(dict.fromkeys(parts)) for parts in zip(*found, strict=True))
     return failed(finding, fix) if bad else warned(finding, fix)
 
@@ -123,9 +122,9 @@ def _sources(site: Site, cluster: Cluster) -> Iterator[_Source]:
 def _platform(site: Site, cluster: Cluster) -> Iterator[Finding]:
     """What keeps the stacks from the NATS and etcd of a platform of others, where its policies isolate these."""
     space, policies = site.settings.dynamo.namespace, list[NetworkPolicy]()
-    if site.settings.dynamo.mode == "adopt":
+    if isinstance(site.settings.dynamo, AdoptDynamo):
         policies = [p for p in site.cloud.network_policies(cluster, space) if _isolates(p, "Ingress")]
-    profile = PROFILES[site.settings.dynamo.version]
+    profile = site.settings.profile
     used = {"nats": (profile.needs_nats, flows.NATS_PORT), "etcd": (profile.needs_etcd, flows.ETCD_PORT)}
     ports = {name: port for name, (needed, port) in used.items() if needed}
     for pod in site.pods(cluster) if policies else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warn
 from preflight.site import Site
 from reference.capacity import MODEL_DOWNLOAD, Size
 from reference.footprint import READINESS_CHECK
+from reference.machines import Toleration
 from reference.registry import PYTHON_IMAGE
 from settings import artifacts
 
@@ -45,12 +47,9 @@ def system(site: Site) -> Outcome:
 def _place(site: Site, cluster: Cluster, guest: Guest) -> Outcome:
     tolerant = site.settings.dynamo.system_tolerations
     tolerations = site.settings.system_tolerations
-    tolerated = {toleration.get("key", "") for toleration in tolerations}
     nodes = site.labelled(cluster, "") if tolerant else site.x86_nodes(cluster)
     kind = "nodes" if tolerant else "amd64 nodes"
-    open_ = [
-        node for node in nodes if node.ready and node.schedulable and ("" in tolerated or not node.taints - tolerated)
-    ]
+    open_ = [node for node in nodes if node.ready and node.schedulable and tolerated(node, tolerations)]
     if not open_ and tolerant and any(site.pool(domain.name) is None for domain in site.settings.created_domains):
         return skipped("it runs on the domain's nodes, which do not exist yet")
     if not open_:
@@ -64,10 +63,16 @@ def _place(site: Site, cluster: Cluster, guest: Guest) -> Outcome:
     roomy = [node for node in open_ if _has_room(node, guest, [pod for pod in pods if pod.node == node.name])]
     if not roomy:
         return warned(
-            f"{len(open_)} of {len(nodes)} {kind} are open, and none has {guest.size} free for {guest.name}",
-            "make room, or see that the cluster's autoscaler may add a node",
+            f"{len(open_)} of {len(nodes)} {kind} are schedulable, but none has {guest.size} free for {guest.name}",
+            "free capacity, or let the cluster autoscaler add a node",
         )
     return passed(f"{len(roomy)} of {len(nodes)} {kind} have room for {guest.name}")
+
+
+def tolerated(node: Node, tolerations: Iterable[Toleration]) -> bool:
+    """Whether pods with these tolerations may run on the node, whatever the taints' values and effects."""
+    keys = {toleration.get("key", "") for toleration in tolerations}
+    return "" in keys or not node.taints - keys
 
 
 def _why(node: Node) -> str:

@@ -10,7 +10,7 @@ from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import encryption, iam, networks
 from reference.organisation_policies import CONSTRAINTS, NODE_IMAGES, Concern, Constraint
-from settings.model import CreateCluster, CreateModelBucket
+from settings.model import CreateCluster, CreateDynamo, CreateModelBucket
 from settings.network import CreateNetwork
 
 HIERARCHY: Final = ("under:folders/", "under:organizations/", "in:")
@@ -132,9 +132,11 @@ def _unencrypted(site: Site) -> list[str]:
     settings, keys = site.settings, site.settings.encryption.keys
     creates = isinstance(settings.cluster, CreateCluster)
     pools = creates or bool(settings.created_domains)
-    own_class = settings.dynamo.mode == "adopt" or settings.dynamo.storage_class is not None
+    # A storage class that exists names its key itself.
+    dynamo = settings.dynamo
+    volumes = settings.creates_volumes and isinstance(dynamo, CreateDynamo) and dynamo.storage_class is None
     without = {
-        "compute.googleapis.com": (pools and "disks" not in keys) or not (own_class or "volumes" in keys),
+        "compute.googleapis.com": (pools and "disks" not in keys) or (volumes and "volumes" not in keys),
         "container.googleapis.com": (pools and "disks" not in keys) or (creates and "secrets" not in keys),
         "storage.googleapis.com": isinstance(settings.model_bucket, CreateModelBucket) and "bucket" not in keys,
     }

@@ -7,7 +7,6 @@ from typing import Final
 from preflight.results import NO_CLUSTER, Outcome, failed, passed, skipped, warned
 from preflight.site import Site
 from reference import images
-from reference.dynamo import PROFILES
 from reference.platform_parts import GROVE_CRDS, GROVE_OPERATOR
 
 _GROVE_API: Final = "v1alpha1"
@@ -19,7 +18,7 @@ def grove(site: Site) -> Outcome:
     cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
-    profile = PROFILES[site.settings.dynamo.version]
+    profile = site.settings.profile
     fix = f"install Grove {profile.grove_version}, or set dynamo.grove: create"
     found = site.cloud.deployments(cluster, GROVE_OPERATOR)
     if not found:
@@ -48,7 +47,7 @@ def crds(site: Site) -> Outcome:
     cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
-    profile = PROFILES[site.settings.dynamo.version]
+    profile = site.settings.profile
     fix = f"kubectl apply --server-side -f CRDS_OF_DYNAMO_{profile.version}, or set dynamo.crds: create"
     found = site.cloud.crds(cluster, profile.crds)
     missing = [name for name in profile.crds if name not in found]
@@ -78,7 +77,7 @@ def left_crds(site: Site) -> Outcome:
     cluster = site.own_cluster()
     if cluster is None:
         return skipped(NO_CLUSTER)
-    profile = PROFILES[site.settings.dynamo.version]
+    profile = site.settings.profile
     known = set(profile.graph_versions)
     name = profile.crds[0]
     left = site.cloud.crds(cluster, [name]).get(name)

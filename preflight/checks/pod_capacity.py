@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 from preflight.checks.cluster import NO_CLUSTER
+from preflight.checks.nodes import tolerated
 from preflight.cloud import Node
 from preflight.results import Outcome, failed, passed, skipped, warned
 from preflight.site import Site
-from reference import capacity, machines
+from reference import capacity
 from reference.capacity import Size
 from reference.footprint import FRONTEND, SIDECAR
+from reference.machines import A4X
 from serving_rules import layout
-
-TOLERATED = frozenset({machines.ARCH_KEY, "nvidia.com/gpu"})
-"""Keys of the taints that frontends tolerate."""
 
 
 def frontends(site: Site) -> Outcome:
@@ -26,13 +25,14 @@ def frontends(site: Site) -> Outcome:
     if cluster is None:
         return skipped(NO_CLUSTER)
     wanted = _wanted(site)
+    tolerations = [*A4X.tolerations(), *site.settings.said_tolerations]
     said: list[str] = []
     short: list[str] = []
     for place, count in sorted(wanted.items()):
         if place and site.pool(place) is None:
             continue
         nodes = site.nodes(cluster, place) if place else site.x86_nodes(cluster)
-        room = sum(_holds(node) for node in nodes if place or not node.taints - TOLERATED)
+        room = sum(_holds(node) for node in nodes if place or tolerated(node, tolerations))
         finding = f"{room} fit on {len(nodes)} {'nodes of ' + place if place else 'x86 nodes'}, the stacks take {count}"
         said.append(finding)
         short += [place] if room < count else []

@@ -33,11 +33,6 @@ class Row:
     """Minutes after the task has ended until what it made works. The engine does not wait for that; what uses it
     does."""
 
-    @property
-    def estimate(self) -> bool:
-        """Whether nobody published the figures."""
-        return self.source.startswith(ESTIMATE)
-
 
 ROWS: tuple[Row, ...] = (
     Row("*/Api:*", 0.5, 0.0, f"{ESTIMATE}: an operation of some seconds to a minute; stays on at destroy"),
@@ -63,22 +58,27 @@ ROWS: tuple[Row, ...] = (
     Row("*/Bucket", 0.1, 0.5, f"{ESTIMATE}: deleted with some 170 objects in it"),
     Row("*/ResourcePolicy", 0.1, 0.1, f"{ESTIMATE}: one call"),
     Row("*/Cluster", 6.2, 2.7, f"{TERRAFORM_LOG} (6 m 13 s, 2 m 44 s); over 8 min in eclipse-theia/theia-cloud#336"),
-    Row("*/NodePool:a4x-*", 15.0, 8.0, f"{ESTIMATE}: 18 machines with GPU driver; nobody published a figure for A4X"),
+    Row("*/NodePool:a4x-*", 15.0, 8.0, f"{ESTIMATE}: 18 machines with GPU driver; no published figure for A4X"),
     Row("*/NodePool:*", 1.1, 4.3, f"{TERRAFORM_LOG} (1 m 4 s, 4 m 17 s)"),
     Row("*/Release:dynamo-platform", 5.0, 2.0, f"{ESTIMATE}: images of five systems, volumes of NATS and etcd, hooks"),
     Row("*/Release:dynamo-crds", 0.2, 0.2, f"{ESTIMATE}: objects only, no pod"),
-    Row("*/Release:kai-scheduler", 2.0, 0.5, f"{ESTIMATE}: one operator and hooks; 10 s where the images are at hand"),
+    Row(
+        "*/Release:kai-scheduler",
+        2.0,
+        0.5,
+        f"{ESTIMATE}: one operator and hooks; 10 s if already pulled",
+    ),
     Row(
         "*/ConfigPatch",
         1.0,
         0.05,
-        f"{ESTIMATE}: images of KAI's webhooks and controllers; 1 s where they are at hand (run on simulated nodes)",
+        f"{ESTIMATE}: images of KAI's webhooks and controllers; 1 s if already pulled (run on simulated nodes)",
     ),
     Row(
         "*/SchedulingShard",
         0.5,
         0.05,
-        f"{ESTIMATE}: the scheduler's image; 2 s where it is at hand (run on simulated nodes)",
+        f"{ESTIMATE}: the scheduler's image; 2 s if already pulled (run on simulated nodes)",
     ),
     Row("*/Release:nvidia-dra-driver-gpu", 3.0, 1.0, f"{ESTIMATE}: one image on every A4X node, through the NAT"),
     Row("*/Release:*", 3.0, 1.0, f"{ESTIMATE}: a chart that this table does not know"),
@@ -100,17 +100,17 @@ ROWS: tuple[Row, ...] = (
         "*/Job", 30.0, 0.2, 'the recipe\'s README: "can take 30 minutes to download"; 45 min in sgl-project/sglang#3825'
     ),
     Row("*/Deployment", 4.0, 0.5, f"{ESTIMATE}: pulls the runtime image, over 10 GB"),
-    Row("*/DynamoGraphDeployment", 0.1, 0.1, f"{ESTIMATE}: one object; its pods are the readiness check's to wait for"),
+    Row("*/DynamoGraphDeployment", 0.1, 0.1, f"{ESTIMATE}: one object; the readiness check waits for its pods"),
     Row("*/ComputeDomain", 0.1, 0.3, f"{ESTIMATE}: a claim template; deleted when its daemons are gone"),
     Row(
         "ServingStack/Namespace",
         0.1,
         1.2,
-        "made: estimate; deleted: pods have 60 s to end and were gone 6 s later (run on simulated nodes)",
+        "created: estimate; deleted: pods have 60 s to terminate and were gone 6 s later (run on simulated nodes)",
     ),
-    Row("*/Namespace", 0.1, 0.3, f"{ESTIMATE}: made in a second, deleted when the collector comes by"),
-    Row("*/GKENetworkParamSet", 0.2, 0.2, f"{ESTIMATE}: GKE looks for VPC and subnet and says Ready"),
-    Row("*/GkeNetwork", 0.2, 0.2, f"{ESTIMATE}: GKE says Ready"),
+    Row("*/Namespace", 0.1, 0.3, f"{ESTIMATE}: created in a second, deleted at the garbage collector's next run"),
+    Row("*/GKENetworkParamSet", 0.2, 0.2, f"{ESTIMATE}: GKE looks up VPC and subnet, then reports Ready"),
+    Row("*/GkeNetwork", 0.2, 0.2, f"{ESTIMATE}: GKE reports Ready"),
     Row("*/Random*", 0.0, 0.0, "the engine's own machine"),
     Row("*", 0.05, 0.05, f"{ESTIMATE}: one object of the Kubernetes API, some seconds"),
 )

@@ -99,8 +99,8 @@ def dispatch_warnings(context: Context) -> Iterator[str]:
     if batch is None or batch > most:
         said = "SGLang chooses it by the GPU's memory" if batch is None else f"over {ranks} ranks it is {batch} a rank"
         yield (
-            f"{key('max-running-requests')}: {said}, and {held}: a rank with more ends; {most * ranks} is the most "
-            "that fits."
+            f"{key('max-running-requests')}: {said}, and {held}: a rank with more requests crashes; the maximum is "
+            f"{most * ranks}."
         )
 
 

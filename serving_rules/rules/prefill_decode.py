@@ -66,7 +66,7 @@ def roles_listen_to_all(context: Context) -> Iterator[Problem]:
             yield role.problem("host", "other pods reach the bootstrap server only on all addresses", "set 0.0.0.0")
 
 
-def port_is_one(context: Context) -> Iterator[Problem]:
+def port_is_valid(context: Context) -> Iterator[Problem]:
     """The server's own port is valid.
 
     Reason: SGLang derives more ports from it (port + 100 and up), so there must be room above.
@@ -77,7 +77,7 @@ def port_is_one(context: Context) -> Iterator[Problem]:
             yield role.problem("port", "a port from 1024 to 60000", "set it to 9090 as the recipe, or leave it out")
 
 
-def roles_are_themselves(context: Context) -> Iterator[Problem]:
+def mode_matches_role(context: Context) -> Iterator[Problem]:
     """Each role's arguments name the role.
 
     Source: the operator does not set it; two prefill roles start and answer nothing.
@@ -89,7 +89,7 @@ def roles_are_themselves(context: Context) -> Iterator[Problem]:
             )
 
 
-def cache_is_moved_for_real(context: Context) -> Iterator[Problem]:
+def transfer_backend_is_real(context: Context) -> Iterator[Problem]:
     """The KV cache is really transferred from prefill to decode.
 
     Source: SGLang's `fake` transfer backend is for measuring a single role: decode answers from an empty cache.

@@ -32,7 +32,7 @@ from settings.checks import (
     security,
     vulnerabilities,
 )
-from settings.model import CreateCluster, CreateDomain, CreateKai, Domain, NoKai, Settings, Stack
+from settings.model import AdoptDynamo, CreateCluster, CreateDomain, CreateKai, Domain, NoKai, Settings, Stack
 from validation.problems import Problem, refused
 from validation.unknown_keys import nearest
 
@@ -60,7 +60,7 @@ def warnings(settings: Settings) -> list[str]:
     ]
     for part in (nodes, encryption, identities, maintenance, images, pods, isolation):
         found += part.warnings(settings)
-    profile = PROFILES[settings.dynamo.version]
+    profile = settings.profile
     if isinstance(settings.kai, CreateKai):
         found.append(kai.warning(settings.kai.version, profile.version, profile.kai_run))
     if isinstance(settings.cluster, CreateCluster):
@@ -76,12 +76,12 @@ def warnings(settings: Settings) -> list[str]:
     return [warning for warning in dict.fromkeys(found) if warning]
 
 
-def outlook(settings: Settings) -> list[str]:
+def estimates(settings: Settings) -> list[str]:
     """One line for each serving stack: GPUs, memory, price. `settings` must have no problems."""
-    return [f"{stack.name}: {_outlook(settings, stack, i)}." for i, stack in enumerate(settings.stacks)]
+    return [f"{stack.name}: {_estimate(settings, stack, i)}." for i, stack in enumerate(settings.stacks)]
 
 
-def _outlook(settings: Settings, stack: Stack, index: int) -> str:
+def _estimate(settings: Settings, stack: Stack, index: int) -> str:
     profile, domain = settings.profile_of(stack), settings.domain(stack.domain)
     chosen = layout.resolve(stack.layout, profile, stack.overrides, _overrides(index))
     frontends = stack.frontend.replicas or chosen.file.frontend.replicas
@@ -193,7 +193,8 @@ def _one_zone(settings: Settings) -> Iterator[Problem]:
 
 
 def _kai(settings: Settings) -> Iterator[Problem]:
-    if isinstance(settings.kai, CreateKai) and settings.dynamo.mode == "adopt" and settings.cluster.mode == "adopt":
+    adopted = isinstance(settings.dynamo, AdoptDynamo) and settings.cluster.mode == "adopt"
+    if isinstance(settings.kai, CreateKai) and adopted:
         yield Problem(
             "kai.mode",
             settings.kai.mode,
@@ -345,7 +346,7 @@ CHECKS: tuple[Check, ...] = (
     namespaces.check,
     namespaces.given,
     isolation.clients,
-    isolation.ways_out,
+    isolation.egress_ranges,
     isolation.rdma,
     isolation.rdma_firewall,
     _stack_readiness,

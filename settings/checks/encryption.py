@@ -8,7 +8,7 @@ from reference import encryption
 from reference.dynamo import PROFILES
 from reference.encryption import Use
 from reference.platform_parts import OWN
-from settings.model import CreateCluster, CreateModelBucket, Settings
+from settings.model import AdoptDynamo, CreateCluster, CreateDynamo, CreateModelBucket, Settings
 from validation.problems import Problem, refused
 
 
@@ -42,12 +42,12 @@ def _nothing_to_encrypt(settings: Settings, use: Use) -> str:
 def _no_volumes(settings: Settings) -> str:
     """Why no volume of the platform is made here; empty: it is."""
     profile = PROFILES.get(settings.dynamo.version)
-    if settings.dynamo.mode == "adopt":
+    if isinstance(settings.dynamo, AdoptDynamo):
         return "the Dynamo platform exists, and so do its volumes"
     if profile is not None and not profile.makes_volumes(OWN):
         return f"Dynamo {profile.version} has neither NATS nor etcd, and so no volumes"
     if profile is not None and not profile.makes_volumes(settings.dynamo.parts):
-        return "the platform's NATS and etcd are somebody else's, and so are their volumes"
+        return "NATS and etcd are adopted, and so are their volumes"
     return ""
 
 
@@ -57,10 +57,10 @@ def grants(settings: Settings) -> Iterator[Problem]:
     if not chosen.grant:
         return
     if not chosen.keys:
-        rule = "it gives roles on the keys of this mapping, and there is none"
+        rule = "it grants roles on the keys in this mapping, and there are none"
         yield Problem("encryption.grant", True, rule, "name a key, or remove this one")
     elif settings.identities.iam == "none":
-        rule = "identities.iam: none says that the program gives no role"
+        rule = "identities.iam: none means that the program grants no roles"
         yield Problem(
             "encryption.grant", True, rule, "remove one of the two; the output iamBindings lists the commands"
         )
@@ -71,12 +71,13 @@ def number_needed(settings: Settings) -> str:
     chosen = settings.encryption
     if not chosen.grant or not chosen.keys or settings.identities.iam == "none":
         return ""
-    return "Google's service agents, whom encryption.grant gives roles to, are named by the project's number"
+    return "the names of Google's service agents, to which encryption.grant grants roles, contain the project number"
 
 
 def storage_class(settings: Settings) -> Iterator[Problem]:
     """A storage class that exists is for volumes that are made here, and has its own key."""
-    name, key = settings.dynamo.storage_class, "dynamo.storageClass"
+    dynamo, key = settings.dynamo, "dynamo.storageClass"
+    name = dynamo.storage_class if isinstance(dynamo, CreateDynamo) else None
     if name is None:
         return
     rule = _no_volumes(settings)
@@ -84,7 +85,7 @@ def storage_class(settings: Settings) -> Iterator[Problem]:
         yield Problem(key, name, rule, "remove the key")
     elif isinstance(settings.cluster, CreateCluster):
         rule = "a cluster that is created has only GKE's own classes"
-        yield Problem(key, name, rule, "remove the key; encryption.volumes makes a class with a key of yours")
+        yield Problem(key, name, rule, "remove the key; encryption.volumes creates a class with your key")
     elif settings.encryption.volumes is not None:
         rule = "a storage class names its key itself, and encryption.volumes names another one"
         yield Problem(key, name, rule, "remove one of the two")

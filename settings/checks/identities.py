@@ -18,20 +18,20 @@ def accounts(settings: Settings) -> Iterator[Problem]:
         rule = "no node is created here, and the nodes of an adopted pool have their account"
         yield Problem(node_key, given.node_service_account, rule, "remove the key")
     if given.iam == "none" and given.node_service_account is None and creates_nodes:
-        rule = "identities.iam: none gives no role, and nodes of an account without roles never get an image"
-        yield Problem(node_key, None, rule, "give the email of an account that has the roles of nodes")
+        rule = "identities.iam: none grants no roles, and nodes whose service account has no roles cannot pull images"
+        yield Problem(node_key, None, rule, "set the email of a service account that has the roles of nodes")
     uses = (
         ("identities.modelReader", given.model_reader, bool(settings.stacks), "a stack's pods"),
         ("identities.modelWriter", given.model_writer, settings.model_bucket.download, "the download"),
     )
     for key, email, used, who in uses:
         if email is not None and settings.workload_identity == "direct":
-            rule = "workloadIdentity: direct gives the role to the Kubernetes identity, without a Google account"
+            rule = "workloadIdentity: direct grants the role to the Kubernetes identity, without a Google account"
             yield Problem(key, email, rule, "remove the key, or set workloadIdentity: serviceAccount")
         elif email is None and used and given.iam == "none" and settings.workload_identity == "serviceAccount":
-            rule = f"identities.iam: none gives no role, and an account without one is of no use to {who}"
+            rule = f"identities.iam: none grants no roles, and an account without one is of no use to {who}"
             yield Problem(
-                key, None, rule, "give the email of an account with the role, or set workloadIdentity: direct"
+                key, None, rule, "set the email of a service account with the role, or set workloadIdentity: direct"
             )
 
 
@@ -47,7 +47,7 @@ def warnings(settings: Settings) -> Iterator[str]:
         )
     if given.iam == "none" and settings.stacks and isinstance(settings.cluster, CreateCluster):
         yield (
-            "identities.iam = none: the roles of pods can be given once the cluster's identity pool exists. Until "
+            "identities.iam = none: the roles of pods can be granted once the cluster's identity pool exists. Until "
             "somebody has run the commands of the output iamBindings, pods wait for the bucket, and so does the "
             "readiness check."
         )

@@ -65,7 +65,7 @@ def _named(settings: Settings) -> Iterator[str]:
 
 
 def _chains(places: ImageMirrors) -> Iterator[Problem]:
-    """A mirror in a registry that has a mirror elsewhere: an image would stop half-way."""
+    """A mirror in a registry that has a mirror elsewhere: an image would get stuck on the way."""
     for registry, place in places.places.items():
         beyond = places.moved(f"{place}/")
         if beyond is not None and beyond.partition("/")[0] != place.partition("/")[0]:

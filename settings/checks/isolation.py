@@ -85,7 +85,7 @@ def _client(key: str, client: Client) -> Iterator[Problem]:
             yield from refused(labels.check_selector, label, value, f"{key}.{name}.{label}")
 
 
-def ways_out(settings: Settings) -> Iterator[Problem]:
+def egress_ranges(settings: Settings) -> Iterator[Problem]:
     """What pods must reach has known addresses, and nothing is opened to everybody."""
     said = settings.isolation
     for i, one in enumerate(said.egress_ranges):
@@ -129,7 +129,7 @@ def _unknown(settings: Settings) -> Iterator[tuple[str, str, Address, tuple[int,
     found: list[tuple[str, str, tuple[int, ...]]] = [
         (key, url, (egress.HTTPS,))
         for key, url in named.items()
-        # What is no URL is a problem of its own.
+        # What is not a URL is a problem of its own.
         if url and outbound.address(url) in used and not any(refused(outbound.check_url, url, key))
     ]
     found += [(f"dynamo.{part}.address", address, ()) for part, address in parts.addresses.items()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reference import namespaces
 from serving_rules import layout
-from settings.model import CreateCluster, CreateDraDriver, CreateKai, Settings
+from settings.model import AdoptDynamo, CreateCluster, CreateDraDriver, CreateKai, Settings
 from validation.problems import Problem
 
 _CREATE = "namespaces.create"
@@ -18,7 +18,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     platform = settings.dynamo.namespace
     taken = namespaces.owner(platform)
     # An adopted platform may be in `default`; a created one gets a new namespace.
-    if taken and not (settings.dynamo.mode == "adopt" and platform == namespaces.DEFAULT):
+    if taken and not (isinstance(settings.dynamo, AdoptDynamo) and platform == namespaces.DEFAULT):
         yield _taken("dynamo.namespace", platform, taken, f"{fix} dynamo-cloud")
     used = {platform: "the Dynamo platform (dynamo.namespace)"}
     for key, name, default, who in _of_parts(settings):
@@ -69,7 +69,7 @@ def given(settings: Settings) -> Iterator[Problem]:
     if names.create:
         return
     if isinstance(settings.cluster, CreateCluster):
-        yield Problem(_CREATE, False, "a created cluster has no namespaces of others", f"set {_CREATE}: true")
+        yield Problem(_CREATE, False, "a created cluster has no existing namespaces to use", f"set {_CREATE}: true")
         return
     if downloads and names.downloads is None:
         rule = f"{_CREATE} is false, and a download needs a namespace"

@@ -107,7 +107,7 @@ def _named_devices(settings: Settings, named: DeviceNetworks) -> Iterator[Proble
     taken: dict[str, str] = {}
     if isinstance(cluster, CreateCluster):
         network = cluster.network
-        name = f"{cluster.name}-net-0" if isinstance(network, CreateNetwork) else network.network
+        name = gke.cluster_network(cluster.name) if isinstance(network, CreateNetwork) else network.network
         taken[networks.last_part(name)] = "the cluster's own"
     for key, value in (
         (f"{_DEVICES}.gvnic.network", named.gvnic.network),

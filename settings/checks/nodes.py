@@ -49,10 +49,10 @@ def dranet(settings: Settings) -> Iterator[Problem]:
     if not isinstance(cluster, CreateCluster) or not cluster.dranet_network_admin:
         return
     if cluster.rdma != "dranet":
-        rule = "it is the right with which GKE creates DRANET's networks"
+        rule = "it is the permission that lets GKE create DRANET's networks"
         yield Problem(key, True, rule, "remove the key, or set cluster.rdma: dranet")
     elif cluster.device_networks is not None:
-        rule = "it is the right with which GKE creates DRANET's networks, and cluster.deviceNetworks names them"
+        rule = "it is the permission that lets GKE create DRANET's networks, and cluster.deviceNetworks names them"
         yield Problem(key, True, rule, "remove the key")
 
 
@@ -62,12 +62,15 @@ def number_needed(settings: Settings) -> str:
     granted = isinstance(cluster, CreateCluster) and cluster.dranet_network_admin and not list(dranet(settings))
     if not granted:
         return ""
-    return "GKE's service agent, whom cluster.dranetNetworkAdmin grants the role to, is named by the project's number"
+    return (
+        "the name of GKE's service agent, to which cluster.dranetNetworkAdmin grants the role, contains the project "
+        "number"
+    )
 
 
 def warnings(settings: Settings) -> Iterator[str]:
     """What is allowed but probably a mistake."""
-    software, profile = settings.node_software, PROFILES[settings.dynamo.version]
+    software, profile = settings.node_software, settings.profile
     if software.gpu_driver_version == "INSTALLATION_DISABLED":
         yield (
             "nodeSoftware.gpuDriverVersion = INSTALLATION_DISABLED: GKE installs no GPU driver, and neither does this "

@@ -5,61 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reference.dynamo import PROFILES
-from settings.model import AdoptEtcd, AdoptNats, CreateCluster, CreateNats, Dynamo, Settings
+from settings.model import AdoptDynamo, AdoptEtcd, AdoptNats, CreateCluster, CreateDynamo, CreateNats, Settings
 from validation.problems import Problem
 
 
 def check(settings: Settings) -> Iterator[Problem]:
-    """Parts are adopted for a platform that is made here, from a cluster that has them, and for a release that uses
-    them.
-    """
+    """Parts are adopted from a cluster that has them, and for a release that uses them."""
     dynamo, profile = settings.dynamo, PROFILES.get(settings.dynamo.version)
-    adopted: dict[str, object] = {
-        "grove": dynamo.grove if dynamo.grove == "adopt" else None,
-        "crds": dynamo.crds if dynamo.crds == "adopt" else None,
-        "nats": dynamo.nats.address if isinstance(dynamo.nats, AdoptNats) else None,
-        "etcd": dynamo.etcd.address if isinstance(dynamo.etcd, AdoptEtcd) else None,
-    }
-    if profile is None or profile.needs_nats:
-        yield from _login(dynamo)
-    else:
+    created = dynamo if isinstance(dynamo, CreateDynamo) else None
+    if profile is not None and not profile.needs_nats:
         yield from _without_nats(dynamo)
-        adopted["nats"] = None
-    for part, value in adopted.items():
-        key = f"dynamo.{part}.address" if part in {"nats", "etcd"} else f"dynamo.{part}"
-        if value is None:
-            continue
-        if dynamo.mode == "adopt":
-            yield Problem(key, value, "the Dynamo platform exists, and so do its parts", f"remove dynamo.{part}")
-        elif part in {"grove", "crds"} and isinstance(settings.cluster, CreateCluster):
-            yield Problem(key, value, "a created cluster has nothing to adopt", f"set {key}: create")
-        elif part == "etcd" and profile is not None and not profile.needs_etcd:
-            rule = f"nothing uses etcd on Dynamo {dynamo.version}: its pods find each other through Kubernetes"
-            yield Problem(key, value, rule, "remove dynamo.etcd")
+    elif created is not None and created.nats_user is not None and isinstance(created.nats, CreateNats):
+        yield _second_login(created.nats_user, created.nats)
+    if created is None:
+        return
+    for key, part in (("dynamo.grove", created.grove), ("dynamo.crds", created.crds)):
+        if part == "adopt" and isinstance(settings.cluster, CreateCluster):
+            yield Problem(key, part, "a created cluster has nothing to adopt", f"set {key}: create")
+    if isinstance(created.etcd, AdoptEtcd) and profile is not None and not profile.needs_etcd:
+        rule = f"nothing uses etcd on Dynamo {dynamo.version}: its pods find each other through Kubernetes"
+        yield Problem("dynamo.etcd.address", created.etcd.address, rule, "remove dynamo.etcd")
 
 
-def _login(dynamo: Dynamo) -> Iterator[Problem]:
-    """A login is that of a NATS of others, or of the program's own."""
-    if dynamo.nats_user is not None and isinstance(dynamo.nats, CreateNats) and dynamo.mode == "create":
-        asks = dynamo.nats.login != "none"
+def _second_login(user: str, nats: CreateNats) -> Problem:
+    """The user of a NATS that the program does not install, where it installs one."""
+    if nats.login == "none":
+        rule, fix = "the NATS that the program installs requires no login (dynamo.nats.login)", "remove it"
+    else:
         rule = "the NATS that the program installs has a login of its own"
-        if not asks:
-            rule = "the NATS that the program installs asks for no login (dynamo.nats.login)"
-        fix = "remove it; dynamo.nats.login: none is without one" if asks else "remove it"
-        yield Problem("dynamo.natsUser", dynamo.nats_user, rule, fix)
-    if dynamo.mode == "adopt" and "login" in dynamo.nats.model_fields_set:
-        rule = "whoever installs the Dynamo platform decides whether its NATS asks for a login"
-        fix = "remove it; dynamo.natsUser and the secret natsPassword are what the pods log in with"
-        yield Problem("dynamo.nats.login", getattr(dynamo.nats, "login", None), rule, fix)
+        fix = "remove it; dynamo.nats.login: none is without one"
+    return Problem("dynamo.natsUser", user, rule, fix)
 
 
-def _without_nats(dynamo: Dynamo) -> Iterator[Problem]:
+def _without_nats(dynamo: AdoptDynamo | CreateDynamo) -> Iterator[Problem]:
     """What concerns a NATS that nothing would use."""
-    nats = dynamo.nats
     said: dict[str, object] = {"natsUser": dynamo.nats_user}
+    nats = dynamo.nats if isinstance(dynamo, CreateDynamo) else None
     if isinstance(nats, AdoptNats):
         said["nats.address"] = nats.address
-    elif "login" in nats.model_fields_set:
+    elif nats is not None and "login" in nats.model_fields_set:
         said["nats.login"] = nats.login
     for key, value in said.items():
         if value is not None:

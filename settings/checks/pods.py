@@ -11,12 +11,10 @@ from typing import Any, Final
 from reference import capacity, outbound, pod_volumes
 from serving_rules import environment
 from settings.model import CreateCluster, Settings, Stack
-from settings.network import CreateNetwork
 from settings.pods import PodResources, Toleration
-from validation.problems import Problem, refused
+from validation.problems import HIDDEN, Problem, refused
 
 _SOURCE: Final = "{configMap: {name: x}}"
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _MAPPED: Final = "a mapping of all frontends and downloads has a key for it"
 _SIDECAR: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 _NODE: Final = capacity.a4x_node().room
@@ -51,10 +49,9 @@ def check(settings: Settings) -> Iterator[Problem]:
 
 
 def warnings(settings: Settings) -> Iterator[str]:
-    """Ways out that are missing."""
+    """Egress that is missing."""
     proxy, cluster = settings.pods.proxy, settings.cluster
-    own = isinstance(cluster, CreateCluster) and isinstance(cluster.network, CreateNetwork)
-    if proxy is not None and not own and not any("/" in host for host in proxy.no_proxy):
+    if proxy is not None and settings.created_network is None and not any("/" in host for host in proxy.no_proxy):
         yield (
             "pods.proxy.noProxy has no range: those of an adopted network are not known here, so list nodes, pods, "
             "services and control plane."
@@ -64,7 +61,7 @@ def warnings(settings: Settings) -> Iterator[str]:
     if not settings.images.mirrors:
         yield (
             "cluster.network.nat = none without images.mirrors: only images of Google's registries can be pulled, "
-            "unless the network has a way out of its own."
+            "unless the network has its own internet egress."
         )
     if settings.model_bucket.download and not (proxy or (settings.pods.hub_endpoint and settings.pods.pip_index)):
         yield (
@@ -83,15 +80,12 @@ def _toleration(toleration: Toleration, key: str) -> Iterator[Problem]:
 
 
 def _stack(stack: Stack, key: str) -> Iterator[Problem]:
-    if stack.priority_class is not None and not _NAME.fullmatch(stack.priority_class):
-        rule = "the name of a PriorityClass has lower-case letters, digits, hyphens and dots"
-        yield Problem(f"{key}.priorityClass", stack.priority_class, rule, "look it up: kubectl get priorityclasses")
     for name, value in stack.frontend.environment.items():
         key_of = outbound.KEYS.get(name)
         mapped = (_MAPPED, f"set {key_of}") if key_of else None
         found = environment.unfit(name, value) or mapped
         if found is not None:
-            shown = "(hidden)" if environment.is_secret(name) else value
+            shown = HIDDEN if environment.is_secret(name) else value
             yield Problem(f"{key}.frontend.environment.{name}", shown, *found)
     yield from _resources(stack.resources.worker, _WORKER, f"{key}.resources.worker")
     yield from _resources(stack.resources.gcsfuse, _SIDECAR, f"{key}.resources.gcsfuse")
@@ -145,7 +139,7 @@ def _resources(said: PodResources, known: frozenset[str], key: str) -> Iterator[
             try:
                 amount = capacity.quantity(text)
             except ValueError:
-                yield Problem(at, text, "a quantity of Kubernetes", "write it like 64Gi or 500m")
+                yield Problem(at, text, "must be a Kubernetes quantity", "write it like 64Gi or 500m")
                 continue
             room = _ROOM.get(name) if known is _WORKER and part == "requests" else None
             if room is not None and amount > room[0]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from reference import vulnerabilities
-from reference.dynamo import PROFILES
 from reference.vulnerabilities import Component, Feature, Vulnerability
 from serving_rules import exposure, layout
-from settings.model import CreateKai, Settings
+from settings.model import CreateDynamo, CreateKai, Settings
 
 PAGE: Final = "docs/reference/vulnerabilities.md"
 _NAMED: Final = 3
@@ -50,16 +49,16 @@ def warning(settings: Settings) -> str | None:
     found = concern(settings)
     if found is None:
         return None
-    return f"{found.finding}.\n  What protects: {found.protection}.\n  What to do: {found.fix}."
+    return f"{found.finding}.\n  Mitigation: {found.protection}.\n  Fix: {found.fix}."
 
 
 def _affected(settings: Settings) -> list[tuple[Vulnerability, str]]:
     """What concerns the environment, the worst first, with the release that it is in. Stacks with images of their own
     may have another SGLang.
     """
-    parts = settings.dynamo.parts if settings.dynamo.mode == "create" else None
+    parts = settings.dynamo.parts if isinstance(settings.dynamo, CreateDynamo) else None
     kai = settings.kai.version if isinstance(settings.kai, CreateKai) else None
-    runs = [(PROFILES[settings.dynamo.version], set[Feature]())] if not settings.stacks else []
+    runs = [(settings.profile, set[Feature]())] if not settings.stacks else []
     for stack in settings.stacks:
         profile = settings.profile_of(stack)
         chosen = layout.resolve(stack.layout, profile, stack.overrides)
@@ -86,17 +85,17 @@ def _first(component: Component, first: str | None) -> str:
 def _protection(known: list[Vulnerability], *, ingress: bool) -> str:
     if not ingress:
         reached = sum(one.reach != "cluster" for one in known)
-        return f"nothing; isolation.ingress is false, so every pod of the cluster can use {reached} of them"
+        return f"nothing; isolation.ingress is false, so every pod of the cluster can exploit {reached} of them"
     counts = Counter(one.reach for one in known)
     said = {
-        "network": "isolation.ingress keeps all but the stacks' own pods from {} of them",
-        "clients": "{} can be used by those who may ask a frontend",
-        "cluster": "{} can be used by those who may create pods",
+        "network": "isolation.ingress restricts {} of them to the stacks' own pods",
+        "clients": "{} can be exploited by clients that can reach a frontend",
+        "cluster": "{} can be exploited by anyone who can create pods",
     }
     return "; ".join(text.format(counts[reach]) for reach, text in said.items() if counts[reach])
 
 
 def _fix(known: list[Vulnerability], *, ingress: bool) -> str:
-    step = "let few clients ask (stacks[].clients)" if ingress else "set isolation.ingress: true"
+    step = "restrict the clients (stacks[].clients)" if ingress else "set isolation.ingress: true"
     without = ", ".join(_first(part, first) for part, first in vulnerabilities.first_without(known).items())
     return f"{step}; first releases without these: {without}; see {PAGE}"

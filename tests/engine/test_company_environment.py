@@ -124,7 +124,7 @@ NODES: Final[dict[str, tuple[Any, str]]] = {
     "domains.pool": ({"sysctls": {"net.core.somaxconn": "4096"}, "bootDiskGb": 200}, "diskSizeGb, linuxNodeConfig"),
     "domains.nodeVersion": ("1.35.1-gke.1000000", "version"),
 }
-"""Those for which GKE re-creates the nodes, and the fields that a preview names."""
+"""Those for which GKE recreates the nodes, and the fields that a preview names."""
 
 
 def _with(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_a_living_environment_takes_each_setting_as_its_reference_says(
         for settings in (*in_place, *rolling):
             rolls = settings in rolling
             rehearsal.set_config(_with(settings))
-            announced = [warning for warning in rehearsal.preview().warnings if "does not answer" in warning]
+            announced = [warning for warning in rehearsal.preview().warnings if "is unavailable" in warning]
             # Only frontends have the proxy, and one of them answers while the others roll.
             assert bool(announced) == (rolls and set(settings) != {"pods"}), (settings, announced)
             changed = rehearsal.up(f"with {', '.join(settings)}").changed

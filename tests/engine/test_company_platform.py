@@ -75,7 +75,7 @@ def test_parts_go_over_to_others_in_place_and_only_another_address_restarts_pods
     ("chosen", "kind", "said"),
     [
         ({"grove": "adopt"}, serving.RELEASE, "no Grove runs in the cluster"),
-        ({"nats": NATS}, "kubernetes:core/v1:Service", "is no service of the cluster"),
+        ({"nats": NATS}, "kubernetes:core/v1:Service", "is not a Service of the cluster"),
         ({"crds": "adopt"}, helm.CRD, "no CRDs DynamoGraphDeployment"),
     ],
     ids=["grove", "nats", "crds"],

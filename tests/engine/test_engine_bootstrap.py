@@ -161,5 +161,5 @@ printf '#!/bin/sh\\necho v{PINNED}\\n' > "$2"
 
 def test_without_go_the_fix_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_fetch", offline)
-    with pytest.raises(EngineError, match=r"there is no Go to build one\. Install Pulumi"):
+    with pytest.raises(EngineError, match=r"there is no Go to build it\. Install Pulumi"):
         engine.ensure(lambda _: None)

@@ -81,7 +81,7 @@ def test_a_preview_warns_once_of_known_vulnerabilities_and_of_what_protects() ->
     with Rehearsal("dev", config=OPEN) as rehearsal:
         [said] = [text for text in rehearsal.preview().warnings if "CVE-" in text]
     assert "CVE-2026-24253 (Dynamo 0.7.0, 8.2)" in said
-    assert "isolation.ingress is false, so every pod of the cluster can use 5 of them" in said
+    assert "isolation.ingress is false, so every pod of the cluster can exploit 5 of them" in said
 
 
 NEEDED = {

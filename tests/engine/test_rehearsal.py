@@ -260,7 +260,7 @@ def test_a_wrong_config_ends_with_the_programs_own_message_and_without_an_engine
 
 def test_a_stack_file_that_is_no_yaml_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.dev.yaml").write_text("config: [", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"Pulumi\.dev\.yaml is no YAML") as caught:
+    with pytest.raises(ConfigError, match=r"Pulumi\.dev\.yaml is not valid YAML") as caught:
         Rehearsal("dev", root=tmp_path, program=PROGRAM)
     assert "\n" not in str(caught.value)
 
@@ -313,6 +313,6 @@ def test_an_engine_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DYNAMO_A4X_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(engines, "download", lambda *_: "no network")
-    with pytest.raises(EngineError, match=r"there is no Go to build one\. Install Pulumi") as caught, sample():
+    with pytest.raises(EngineError, match=r"there is no Go to build it\. Install Pulumi") as caught, sample():
         pass
     assert "\n" not in str(caught.value)

@@ -87,7 +87,7 @@ def test_another_release_under_running_stacks_is_refused_with_the_steps_and_chan
             with pytest.raises(RehearsalError) as failed:
                 run()
             [cause] = [cause for cause in failed.value.causes if "dynamo.version" in cause]
-            assert f"dynamo.version = {version}: it is 0.7.0 now, under stack r1-1p1d" in cause
+            assert f"dynamo.version = {version}, but 0.7.0 is deployed, and stack r1-1p1d uses it" in cause
             assert "stacks: []" in cause
         assert _everything(rehearsal) == before
         rehearsal.set_config({**_on("0.7.0"), "dynamo-a4x:stacks": DEV["dynamo-a4x:stacks"]})

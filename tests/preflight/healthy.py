@@ -14,7 +14,7 @@ from typing import Final
 
 from preflight import cloud
 from preflight.cloud import CloudError
-from reference import cluster_options, encryption, gke, identities, machines, networks, shared_vpc
+from reference import buckets, cluster_options, encryption, gke, machines, networks, shared_vpc
 from reference.dynamo import PROFILES
 from reference.machines import A4X
 from settings import Settings
@@ -239,8 +239,8 @@ class HealthyCloud:
 
     def bucket_members(self, name: str, role: str) -> frozenset[str]:
         given = self.settings.identities
-        email = given.model_writer if role == identities.WRITER else given.model_reader
-        return frozenset({f"serviceAccount:{email}"} if role in {identities.WRITER, identities.READER} else ())
+        email = given.model_writer if role == buckets.WRITER else given.model_reader
+        return frozenset({f"serviceAccount:{email}"} if role in {buckets.WRITER, buckets.READER} else ())
 
     def files(self, bucket: str, folder: str) -> Mapping[str, int]:
         return {"model.safetensors.index.json": 100, "config.json": 100, "model-1.safetensors": 10**9}

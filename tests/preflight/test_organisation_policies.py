@@ -81,6 +81,22 @@ def test_the_key_that_a_fix_names_is_what_the_policy_asks_for(constraint: str, p
     assert looked({constraint: policy}, **FOLLOWED).status == "pass"
 
 
+@pytest.mark.parametrize(
+    "dynamo",
+    [
+        {"mode": "create", "version": "1.5.1"},
+        {"mode": "create", "version": "1.0.2", "nats": {"mode": "adopt", "address": "nats://nats.messaging.svc:4222"}},
+    ],
+    ids=["a release without volumes", "an adopted NATS"],
+)
+def test_no_key_is_asked_for_where_nothing_is_encrypted(dynamo: dict[str, Any]) -> None:
+    keys = {use: key for use, key in FOLLOWED["dynamo-a4x:encryption"].items() if use != "volumes"}
+    policy = {"gcp.restrictNonCmekServices": OrgPolicy(denied=frozenset({"compute.googleapis.com"}))}
+    changes = {**FOLLOWED, "dynamo-a4x:encryption": keys, "dynamo-a4x:stacks": []}
+    assert looked(policy, **changes).status == "fail"
+    assert looked(policy, **{**changes, "dynamo-a4x:dynamo": dynamo}).status == "pass"
+
+
 def test_keys_of_a_project_that_is_not_allowed_are_refused() -> None:
     policy = {"gcp.restrictCmekCryptoKeyProjects": OrgPolicy(allowed=frozenset({"under:projects/others"}))}
     assert looked(policy).status == "pass"

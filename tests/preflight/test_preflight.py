@@ -48,6 +48,8 @@ from reference.capacity import quantity
 from reference.registry import PYTHON_IMAGE
 from settings import stack_file
 from settings.isolation import Isolation
+from settings.node_pools import NodePool
+from settings.pods import Pods
 from tests import stacks
 from tests.conftest import recorded
 from tests.preflight.healthy import HealthyCloud, kind
@@ -337,6 +339,29 @@ def test_a_quota_that_is_exactly_enough_is_enough() -> None:
         assert judged("healthy-prod", "quota hyperdisk", {key: answer}).status == status
 
 
+def test_boot_disks_of_the_configured_size_are_counted() -> None:
+    key = "GET compute.googleapis.com/compute/v1/projects/my-project/regions/us-central1"
+    [domain] = read("prod", DATA).created_domains
+    larger = domain.model_copy(update={"pool": NodePool.model_validate({"bootDiskGb": 500})})
+    quota = {"metric": "HDB_TOTAL_GB", "limit": 8999.0, "usage": 0.0}
+    answer = {"status": 200, "body": {"quotas": [quota]}}
+    outcome = judged("healthy-prod", "quota hyperdisk", {key: answer}, domains=(larger,))
+    assert (outcome.status, "9000 needed" in outcome.finding) == ("fail", True)
+
+
+def test_only_bindings_of_exactly_the_role_are_members_of_it() -> None:
+    role = "roles/storage.objectViewer"
+    bindings = [
+        {"role": role, "members": ["user:a"]},
+        {"role": "roles/storage", "members": ["user:b"]},
+        {"members": ["user:c"]},
+    ]
+    answer = {"status": 200, "body": {"bindings": bindings}}
+    with http({"GET storage.googleapis.com/storage/v1/b/weights/iam?optionsRequestedPolicyVersion=3": answer}):
+        cloud = GoogleCloud("my-project", credentials=AnonymousCredentials())
+        assert cloud.bucket_members("weights", role) == {"user:a"}
+
+
 def test_a_network_profile_that_belongs_to_another_zone_fails() -> None:
     key = "GET compute.googleapis.com/compute/v1/projects/my-project/global/networkProfiles/us-central1-b-vpc-roce"
     body = json.dumps(load("healthy-prod")["responses"][key]["body"]).replace(
@@ -588,7 +613,7 @@ def test_the_quotas_are_counted_from_what_the_program_makes(prod: Recording) -> 
     assert count("router:Router") == sum(capacity.ROUTERS.values())
     pools = {r.inputs["name"]: r.inputs for r in prod.resources if r.type == "gcp:container/nodePool:NodePool"}
     (domain,) = (pool for name, pool in pools.items() if name != "system")
-    assert domain["nodeConfig"]["diskSizeGb"] == capacity.DOMAIN_DISK_GB
+    assert domain["nodeConfig"]["diskSizeGb"] == NodePool().boot_disk_gb
     assert domain["nodeConfig"]["diskType"] == "hyperdisk-balanced"
 
 
@@ -632,9 +657,9 @@ def test_known_vulnerabilities_warn_with_the_worst_of_them_and_what_protects_and
     assert found.status == "warn"
     assert "CVE-2026-93034 (SGLang 0.5.4.post3, 9.8)" in found.finding
     assert "Dynamo 1.3.0 (NVIDIA's bulletin 5842 of 2026-08-04)" in found.fix
-    assert "isolation.ingress keeps all but the stacks' own pods" in found.finding
+    assert "isolation.ingress restricts 3 of them to the stacks' own pods" in found.finding
     open_to_all = judged("healthy-prod", "vulnerabilities", isolation=Isolation(ingress=False))
-    assert "every pod of the cluster can use" in open_to_all.finding
+    assert "every pod of the cluster can exploit" in open_to_all.finding
     assert "set isolation.ingress: true" in open_to_all.fix
     monkeypatch.setattr(vulnerabilities, "KNOWN", ())
     assert judged("healthy-prod", "vulnerabilities").status == "pass"
@@ -714,6 +739,10 @@ def test_frontends_on_the_system_side_are_counted_on_the_x86_nodes_that_they_tol
     placed = stack.model_copy(update={"frontend": stack.frontend.model_copy(update={"placement": "system"})})
     outcome = judged("healthy-dev", "frontends", answers, stacks=(placed,))
     assert (outcome.status, finding in outcome.finding) == (status, True)
+    # A tainted node takes them as soon as pods.systemTolerations says so.
+    tolerant = Pods.model_validate_json('{"systemTolerations": [{"key": "team", "operator": "Exists"}]}')
+    outcome = judged("healthy-dev", "frontends", answers, stacks=(placed,), pods=tolerant)
+    assert f"{finding.replace('0 fit', '14 fit')}" in outcome.finding
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_an_unknown_stack_names_the_known_ones(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("config: [", "is no YAML"),
+        ("config: [", "is not valid YAML"),
         ("config:\n  dynamo-a4x:clutser: {}", "did you mean 'cluster'?"),
     ],
 )
@@ -211,6 +211,17 @@ def test_a_wrong_config_ends_with_code_two_before_the_cloud_is_asked(
 
     assert main(["--stack", "bad", "--root", str(tmp_path)], never) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+@pytest.mark.parametrize("option", ["--timeout", "--limit"])
+def test_a_time_that_is_not_above_zero_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], option: str, seconds: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--stack", "dev", "--root", str(DATA), f"{option}={seconds}"])
+    assert ended.value.code == 2
+    assert f"argument {option}: {seconds!r} is not a number above 0" in capsys.readouterr().err
 
 
 def test_a_check_that_does_not_exist_is_reported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from barrier import config, package, remains
+from barrier import config, leftovers, package
 from barrier.config import Config
 from readiness.config import DEPLOYMENT_LABEL
 from tests.readiness import objects as o
@@ -23,12 +23,12 @@ OWN = f"/apis/apps/v1/namespaces/{o.NAMESPACE}/deployments/teardown-barrier"
 CONFIG = Config(stack="r1", deployment="teardown-barrier", poll_seconds=0.05)
 
 
-def path_of(kind: remains.Kind) -> str:
+def path_of(kind: leftovers.Kind) -> str:
     root = f"/apis/{kind.api}" if kind.group else f"/api/{kind.api}"
     return f"{root}/namespaces/{o.NAMESPACE}/{kind.plural}"
 
 
-PATHS = {kind.plural: path_of(kind) for kind in remains.KINDS}
+PATHS = {kind.plural: path_of(kind) for kind in leftovers.KINDS}
 
 
 def named(name: str, **labels: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def state(tmp_path: Path) -> Iterator[Site]:
 def barrier(state: Site) -> Iterator[subprocess.Popen[str]]:
     process = state.process(package.command(str(state.folder / "config")))
     assert process.stdout is not None
-    assert process.stdout.readline() == "waiting for the end of stack r1\n"
+    assert process.stdout.readline() == "waiting until stack r1 is deleted\n"
     yield process
     process.kill()
     process.communicate()
@@ -180,7 +180,7 @@ def test_what_it_may_not_read_at_the_end_is_said_when_it_starts(state: Site, wha
     state.cluster.refuse = lambda request: (403, "forbidden by nobody") if what in request.path else None
     ran = state.finish(state.process(package.command(str(state.folder / "config"))))
     assert ran.code == 1
-    assert ran.log == "the teardown barrier cannot begin: forbidden by nobody\n"
+    assert ran.log == "the teardown barrier cannot start: forbidden by nobody\n"
 
 
 @pytest.mark.usefixtures("barrier")
@@ -220,6 +220,6 @@ def test_a_configuration_that_is_not_whole_ends_it_with_the_reason(state: Site, 
     (tmp_path / "config" / package.CONFIG_KEY).write_text(content)
     ran = state.finish(state.process(package.command(str(tmp_path / "config"))))
     assert ran.code == 1
-    assert ran.log.startswith("the teardown barrier cannot begin: the configuration ")
+    assert ran.log.startswith("the teardown barrier cannot start: the configuration ")
     with pytest.raises(config.ConfigError):
         config.parse(content)

@@ -304,7 +304,7 @@ def test_what_the_role_does_not_allow_is_named_soon(state: Site, status: int) ->
     state.cluster.refuse = lambda request: (status, words) if request.path.endswith("/pods") else None
     ran = state.run()
     assert ran.code == 1
-    assert ran.lines[0] == f"the check may not read what it must: {words}"
+    assert ran.lines[0] == f"the check lacks permission to read what it needs: {words}"
 
 
 def test_a_role_that_comes_late_is_waited_for(state: Site) -> None:
@@ -424,8 +424,8 @@ def test_each_change_is_one_line_of_the_log_and_of_one_event_on_the_job(state: S
     assert ran.code == 0
     assert state.cluster.shown == [line for line in ran.log.splitlines() if "min left" in line]
     assert state.cluster.shown[0] == (
-        "pods ready: frontend 0 of 2 (2 not made yet), prefill 0 of 1 (1 not made yet), "
-        "decode 0 of 2 (1 waiting for the gang, 1 not made yet); 0 h 00 min left"
+        "pods ready: frontend 0 of 2 (2 not created yet), prefill 0 of 1 (1 not created yet), "
+        "decode 0 of 2 (1 waiting for the gang, 1 not created yet); 0 h 00 min left"
     )
     assert "decode 0 of 2 (2 loading weights)" in state.cluster.shown[1]
     [event] = state.cluster.events.values()

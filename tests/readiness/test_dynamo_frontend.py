@@ -28,7 +28,14 @@ def told(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What the check said in each state of the deployment."""
     release: str = request.param
     _needs_a_namespace()
-    command = [*NAMESPACE, sys.executable, "-m", "tests.readiness.dynamo_world", release, wheels.of_dynamo(release)]
+    command = [
+        *NAMESPACE,
+        sys.executable,
+        "-m",
+        "tests.readiness.dynamo_deployment",
+        release,
+        wheels.of_dynamo(release),
+    ]
     # the children die with the namespace's first process
     ran = subprocess.run(  # noqa: S603 - our own module
         command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False

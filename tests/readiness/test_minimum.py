@@ -155,7 +155,7 @@ def test_a_replica_that_may_still_come_is_waited_for_beside_one_that_does_not() 
     for other in (o.loading, o.gated, o.pod):
         line = waits(stack(prefill(1, other), prefill(2, no_node), of=(0,)), 2 * HOUR)
         assert line.endswith(f"; {verdict.MINIMUM}")
-    assert "2 not made yet" in waits(stack(prefill(2, no_node), of=(0,)), 800)
+    assert "2 not created yet" in waits(stack(prefill(2, no_node), of=(0,)), 800)
 
 
 def test_at_the_deadline_the_minimum_is_enough() -> None:
@@ -286,10 +286,12 @@ def test_a_degraded_stack_must_answer_and_is_given_time_for_it() -> None:
     rest = verdict.Failed("degraded: prefill 2 of 3 replicas: no node")
     ready, memory = verdict.PodsReady("pods ready: some", rest), verdict.Memory.begin(0.0, o.NOW)
     late = float(STACK.deadline + 1)
-    found, _ = verdict.weigh(STACK, memory, Reply("good", "3 tokens"), ready, late)
+    found, _ = verdict.evaluate_reply(STACK, memory, Reply("good", "3 tokens"), ready, late)
     assert found == verdict.Answers("pods ready: some; the model answers: 3 tokens", rest)
-    assert isinstance(verdict.weigh(STACK, memory, Reply("later", "HTTP 503"), ready, late)[0], verdict.Waiting)
-    found, _ = verdict.weigh(STACK, memory, Reply("later", "HTTP 503"), ready, late + STACK.bounds.settling)
+    assert isinstance(
+        verdict.evaluate_reply(STACK, memory, Reply("later", "HTTP 503"), ready, late)[0], verdict.Waiting
+    )
+    found, _ = verdict.evaluate_reply(STACK, memory, Reply("later", "HTTP 503"), ready, late + STACK.bounds.settling)
     assert found == verdict.Failed(
         f"not answering after 185 min, {verdict.MINIMUM}; the last answer: HTTP 503", "pods ready: some", rest.cause
     )

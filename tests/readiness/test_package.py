@@ -88,7 +88,7 @@ def test_the_deadlines_have_defaults() -> None:
     ("change", "said"),
     [
         ({"url": "r1-frontend:8000"}, "url: must be http"),
-        ({"model": ""}, "model: must be a text"),
+        ({"model": ""}, "model: must be a string"),
         ({"roles": {}}, "roles: must be an object"),
         ({"roles": {"decode": {"replicas": 0, "template": "d"}}}, "replicas: must be a whole number above 0, is 0"),
         ({"roles": {"decode": {"replicas": 1}}}, "roles.decode: template is missing"),

@@ -286,7 +286,7 @@ def test_an_edit_that_the_operator_has_not_seen_is_not_called_ready() -> None:
         edited = replace(config, roles={**config.roles, "decode": Role(1, "edited")})
         end = hold(edited, states.seen("0.7.0", name), HOUR)
         assert isinstance(end.verdict, verdict.Failed)
-        assert re.match("no progress: decode has 0 of 1 pods, 1 of another template is left", end.verdict.cause)
+        assert re.match("no progress: decode has 0 of 1 pods, 1 with an outdated template is left", end.verdict.cause)
 
 
 def test_every_state_is_expected() -> None:

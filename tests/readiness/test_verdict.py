@@ -56,14 +56,14 @@ def test_a_role_without_any_pod_is_missed() -> None:
     """Counting what exists is no gate: a refused roll has all its pods ready, and no decode."""
     found = judge(o.state(o.all_ready()[:3]))
     assert isinstance(found, verdict.Waiting)
-    assert "decode 0 of 2 (2 not made yet)" in found.line
+    assert "decode 0 of 2 (2 not created yet)" in found.line
 
 
 def test_a_pod_of_another_template_keeps_it_waiting_until_it_is_gone() -> None:
     for old in (o.ready("frontend", template="old"), o.ending(o.ready("frontend", template="old"))):
         found = judge(o.state([*o.all_ready(), old]))
         assert isinstance(found, verdict.Waiting)
-        assert "1 of another template left" in found.line
+        assert "1 with an outdated template left" in found.line
 
 
 def test_a_pod_without_the_annotation_is_one_of_another_template() -> None:
@@ -85,7 +85,7 @@ def test_a_ready_pod_that_is_being_deleted_does_not_count_as_ready() -> None:
     pods = [*o.all_ready()[:-1], o.ending(o.ready("decode"))]
     found = judge(o.state(pods))
     assert isinstance(found, verdict.Waiting)
-    assert "decode 1 of 2 (1 not made yet); 1 ending" in found.line.replace("prefill 1 of 1, ", "")
+    assert "decode 1 of 2 (1 not created yet); 1 terminating" in found.line.replace("prefill 1 of 1, ", "")
 
 
 def test_a_pod_that_is_over_does_not_count_as_ready() -> None:
@@ -93,7 +93,7 @@ def test_a_pod_that_is_over_does_not_count_as_ready() -> None:
     over["status"] |= {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
     end = hold(WHOLE, o.state([*o.all_ready()[:-1], over]), HOUR)
     assert failed(end).cause.startswith("no progress: decode has 1 of 2 pods")
-    assert "is over: Failed: Evicted: The node was low on resource: memory." in failed(end).words
+    assert "has terminated: Failed: Evicted: The node was low on resource: memory." in failed(end).words
 
 
 def test_more_pods_than_wanted_are_given_time_to_go_and_then_accepted() -> None:
@@ -134,8 +134,8 @@ def test_pods_that_load_are_waited_for_until_the_deadline() -> None:
 def test_a_pod_that_does_not_end_is_named_at_the_deadline() -> None:
     old = o.ending(o.ready("decode", template="old", name="d9"))
     end = hold(replace(WHOLE, deadline=60), o.state([*o.all_ready(), old]), HOUR)
-    assert failed(end).cause.endswith("; 1 of another template left, 1 of them ending")
-    assert failed(end).words == "d9 is being deleted and has not ended"
+    assert failed(end).cause.endswith("; 1 with an outdated template left, 1 of them terminating")
+    assert failed(end).words == "d9 is being deleted and has not terminated"
 
 
 # When it fails: no node
@@ -452,7 +452,7 @@ def test_an_old_pod_that_nobody_replaces_fails_after_a_quarter_of_an_hour() -> N
     end = hold(WHOLE, o.state(pods), HOUR)
     assert end.at == 900
     assert failed(end).cause == (
-        "no progress: decode has 1 of 2 pods, 1 of another template is left (d2), and no pod is being "
+        "no progress: decode has 1 of 2 pods, 1 with an outdated template is left (d2), and no pod is being "
         "created, changed or removed; is the Dynamo operator running, and Grove?"
     )
 
@@ -501,45 +501,47 @@ def test_one_crash_at_the_deadline_is_reported_as_one() -> None:
 # The endpoint
 
 
-def weigh(*replies: Reply, bounds: Bounds | None = None) -> verdict.Found:
+def evaluate_reply(*replies: Reply, bounds: Bounds | None = None) -> verdict.Found:
     config, memory = o.config(bounds), verdict.Memory.begin(0.0, o.NOW)
     found: verdict.Found = verdict.Waiting("")
     for second, reply in enumerate(replies):
-        found, memory = verdict.weigh(config, memory, reply, verdict.PodsReady("pods ready: all"), 15.0 * second)
+        found, memory = verdict.evaluate_reply(
+            config, memory, reply, verdict.PodsReady("pods ready: all"), 15.0 * second
+        )
         if not isinstance(found, verdict.Waiting):
             break
     return found
 
 
 def test_a_good_answer_is_the_end() -> None:
-    found = weigh(Reply("later", "HTTP 503"), Reply("empty", "nothing"), Reply("good", "3 tokens"))
+    found = evaluate_reply(Reply("later", "HTTP 503"), Reply("empty", "nothing"), Reply("good", "3 tokens"))
     assert isinstance(found, verdict.Answers)
 
 
 def test_empty_answers_fail_after_some_times_with_their_reason() -> None:
-    found = weigh(*[Reply("empty", 'HTTP 200 without content: {"choices":[]}')] * 8)
+    found = evaluate_reply(*[Reply("empty", 'HTTP 200 without content: {"choices":[]}')] * 8)
     assert isinstance(found, verdict.Failed)
     assert found.cause == (
         "the model gave 8 empty answers: a split NVLink domain answers 200 without content; "
         'the last answer: HTTP 200 without content: {"choices":[]}'
     )
-    assert isinstance(weigh(*[Reply("empty", "")] * 7), verdict.Waiting)
+    assert isinstance(evaluate_reply(*[Reply("empty", "")] * 7), verdict.Waiting)
 
 
 def test_errors_between_empty_answers_do_not_begin_the_count_anew() -> None:
-    assert isinstance(weigh(*[Reply("empty", ""), Reply("later", "HTTP 500")] * 8), verdict.Failed)
+    assert isinstance(evaluate_reply(*[Reply("empty", ""), Reply("later", "HTTP 500")] * 8), verdict.Failed)
 
 
 def test_errors_are_asked_again_until_the_deadline() -> None:
-    found = weigh(*[Reply("later", "HTTP 503: overloaded")] * 720)
+    found = evaluate_reply(*[Reply("later", "HTTP 503: overloaded")] * 720)
     assert isinstance(found, verdict.Waiting)
-    found = weigh(*[Reply("later", "HTTP 503: overloaded")] * 722)
+    found = evaluate_reply(*[Reply("later", "HTTP 503: overloaded")] * 722)
     assert isinstance(found, verdict.Failed)
     assert found.cause == "not answering after 180 min, with all pods ready; the last answer: HTTP 503: overloaded"
 
 
 def test_a_request_that_is_refused_fails_after_some_times() -> None:
-    found = weigh(*[Reply("unusable", "HTTP 400 to a completion: bad request")] * 8)
+    found = evaluate_reply(*[Reply("unusable", "HTTP 400 to a completion: bad request")] * 8)
     assert isinstance(found, verdict.Failed)
     assert (
         found.cause

@@ -15,4 +15,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         counts = ", ".join(f"{count} {what}" for what, count in report.user_properties)
         terminalreporter.line(f"{report.nodeid.rpartition('/')[2]}: {counts}, {report.duration:.0f} s")
     tried = sum(count for report in counted for what, count in report.user_properties if what == "tried")
-    terminalreporter.line(f"{tried} tried and survived; tests failed: {len(terminalreporter.getreports('failed'))}")
+    terminalreporter.line(
+        f"{tried} tried and recovered from; tests failed: {len(terminalreporter.getreports('failed'))}"
+    )

@@ -1,4 +1,4 @@
-"""Replacements: one that stops half-way, and is given up, takes nothing with it.
+"""Replacements: one that stops partway, and is given up, takes nothing with it.
 
 A replacement deletes the old object and makes the new one. Here the second half fails, for every resource of an
 environment once: a wrong reservation, no capacity, a chart that is gone. Then the old value is put back, and the next

@@ -1,4 +1,4 @@
-"""The NGC key and the Hugging Face token stand nowhere in clear.
+"""The NGC key and the Hugging Face token are nowhere in plaintext.
 
 Searched, byte by byte and in every encoding that carries a text inside another one: the engine's folder (state,
 backups, history, logs, stack file) after each phase, everything the engine said, its exports and outputs, the
@@ -38,7 +38,7 @@ def needles(secret: str) -> dict[bytes, str]:
     """Every form of a secret that is searched for, and what it is called."""
     as_json = json.dumps(secret)[1:-1]
     forms = {
-        "in clear": secret,
+        "plaintext": secret,
         "as JSON": as_json,
         # Go's encoder escapes these as well.
         "as JSON of Go": as_json.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"),
@@ -201,7 +201,7 @@ def test_a_secret_that_a_program_gives_away_is_found(tmp_path: Path) -> None:
 
 
 DISGUISES = {
-    "in clear": KEY,
+    "plaintext": KEY,
     "as JSON": json.dumps({"password": SECRETS["hfToken"]}),
     "as JSON of Go": json.dumps({"password": KEY}).replace("&", r"\u0026"),
     "as JSON in JSON": json.dumps({"inner": json.dumps({"password": SECRETS["hfToken"]})}),
@@ -229,10 +229,10 @@ def test_the_search_finds_a_secret_in_a_file_a_value_and_a_command_line(tmp_path
     (tmp_path / "deep" / "log").write_text(f"token={KEY}", encoding="utf-8")
     search = Search([KEY])
     search.folder("files", tmp_path)
-    assert search.found == ["files: deep/log: in clear"]
+    assert search.found == ["files: deep/log: plaintext"]
     search = Search([KEY])
     search.value("value", {"a": [KEY]})
-    assert set(search.found) == {"value: in clear"}
+    assert set(search.found) == {"value: plaintext"}
     search = Search([Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()])
     search.processes()
     assert any(place.startswith("process ") for place in search.found)

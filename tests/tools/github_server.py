@@ -49,7 +49,7 @@ class Request:
     authorized: bool
 
 
-class World:
+class FakeRepository:
     """What is in the repository."""
 
     def __init__(self) -> None:
@@ -252,15 +252,15 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 @contextmanager
-def serving() -> Iterator[World]:
+def serving() -> Iterator[FakeRepository]:
     """A repository behind a server; artifacts are on another one, as at GitHub."""
-    world = World()
+    world = FakeRepository()
     with _server(_Api, world) as world.address, _server(_Storage, world) as world.storage:
         yield world
 
 
 @contextmanager
-def _server(handler: type[_Handler], world: World) -> Iterator[str]:
+def _server(handler: type[_Handler], world: FakeRepository) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"world": world}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -273,7 +273,7 @@ def _server(handler: type[_Handler], world: World) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    world: World
+    world: FakeRepository
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass

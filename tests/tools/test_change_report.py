@@ -180,8 +180,8 @@ def test_a_report_that_is_not_one_is_refused(change: dict[str, Any], reason: str
     ("ref", "said"),
     [
         ("no-such-branch", "git rev-parse: fatal: Needed a single revision; fetch it with its history: git fetch"),
-        ("--output=x", "the base '--output=x' is no name of a commit or branch"),
-        ("", "the base '' is no name of a commit or branch"),
+        ("--output=x", "the base '--output=x' is not the name of a commit or branch"),
+        ("", "the base '' is not the name of a commit or branch"),
     ],
 )
 def test_a_base_that_does_not_exist_ends_with_one_message(

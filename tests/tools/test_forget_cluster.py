@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recovery import forget_cluster, state
+from recovery import forget_cluster, pending_creates, state
 
 STATE: dict[str, Any] = {
     "version": 3,
@@ -70,14 +70,35 @@ def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
         forget_cluster.forget_cluster("prod", tmp_path / "old.json", Cli("error: no stack"))
 
 
+def _no_terminal(_: str) -> str:
+    raise EOFError
+
+
+@pytest.mark.parametrize("answer", [lambda _: "no", _no_terminal], ids=["no", "no terminal"])
 def test_without_a_confirmation_nothing_is_changed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    answer: Callable[[str], str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("builtins.input", lambda _: "no")
+    monkeypatch.setattr("builtins.input", answer)
     monkeypatch.setattr(forget_cluster, "pulumi", lambda *_: pytest.fail("pulumi was run"))
     assert forget_cluster.main(["--stack", "prod"]) == 1
     assert "nothing was changed" in capsys.readouterr().out
+
+
+def test_an_empty_state_has_nothing_to_forget(tmp_path: Path) -> None:
+    cli = Cli('{"version": 3, "deployment": null}')
+    assert forget_cluster.forget_cluster("prod", tmp_path / "old.json", cli) == []
+    assert pending_creates.plan({"version": 3, "deployment": None}).looked_up == {}
+
+
+def test_a_backup_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+    cli = Cli(json.dumps(STATE))
+    with pytest.raises(state.StateError, match="--backup"):
+        forget_cluster.forget_cluster("prod", tmp_path / "missing" / "old.json", cli)
+    assert cli.imported is None
 
 
 def test_a_machine_without_pulumi_is_reported_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ SAID = {
     LATER: ["skipped ", "tests/unit/test_skipped.py: 1 skipped"],
     GONE: ["BROKEN ", "the old text stands 0 times in shop/hours.py"],
     BROKEN: ["BROKEN ", "pytest ended with 2"],
-    NO_PYTHON: ["BROKEN ", "the new text is no Python"],
+    NO_PYTHON: ["BROKEN ", "the new text is not valid Python"],
     # Of the first one's length, written within its second.
     SUBTRACTED: ["caught "],
 }

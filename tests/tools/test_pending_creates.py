@@ -85,14 +85,14 @@ def test_grants_and_random_values_are_cleared_and_unknown_kinds_stay_pending() -
     found = pending_creates.plan(before)
     assert len(found.cleared) == 2
     assert found.unknown == ["urn::gcp:x:X"]
-    after = pending_creates.settled(before, found)["deployment"]
+    after = pending_creates.with_pending_resolved(before, found)["deployment"]
     assert [operation["resource"]["type"] for operation in after["pending_operations"]] == ["gcp:x:X"]
     assert after["resources"] == [PROVIDER]
 
 
 def test_a_pending_create_becomes_a_resource_with_its_id_and_a_pending_update_stays() -> None:
     before = state(pending(BUCKET, {"name": "weights"}), pending(BUCKET, {"name": "other"}, "updating"))
-    after = pending_creates.settled(before, pending_creates.plan(before))["deployment"]
+    after = pending_creates.with_pending_resolved(before, pending_creates.plan(before))["deployment"]
     assert after["resources"][-1] == {
         "urn": f"urn::{BUCKET}",
         "type": BUCKET,
@@ -108,7 +108,7 @@ def test_a_kill_in_the_middle_of_a_replacement_leaves_one_entry_in_the_old_ones_
     needs_it = {"urn": "urn::user", "type": MEMBER, "id": "m", "dependencies": [old["urn"]]}
     before = state(pending(BUCKET, {"name": "weights"}))
     before["deployment"]["resources"] += [old, needs_it]
-    after = pending_creates.settled(before, pending_creates.plan(before))["deployment"]["resources"]
+    after = pending_creates.with_pending_resolved(before, pending_creates.plan(before))["deployment"]["resources"]
     assert [resource["urn"] for resource in after] == ["urn:gcp", old["urn"], "urn::user"]
     assert "pendingReplacement" not in after[1]
     assert after[1]["inputs"] == {"name": "weights"}
@@ -126,23 +126,23 @@ def test_what_is_to_replace_something_that_lives_is_looked_for_under_another_nam
     before = beside()
     found = pending_creates.plan(before)
     assert found.beside == {f"urn::{BUCKET}"}
-    urns = [r["urn"] for r in pending_creates.settled(before, found)["deployment"]["resources"]]
+    urns = [r["urn"] for r in pending_creates.with_pending_resolved(before, found)["deployment"]["resources"]]
     assert urns == ["urn:gcp", f"urn::{BUCKET}", f"urn::{BUCKET}-pending-create"]
 
 
 def test_what_was_found_takes_the_name_and_the_old_object_is_what_is_left_to_delete() -> None:
     before = beside()
-    refreshed = pending_creates.settled(before, pending_creates.plan(before))
-    made, old = pending_creates.parted(refreshed)["deployment"]["resources"][1:]
+    refreshed = pending_creates.with_pending_resolved(before, pending_creates.plan(before))
+    made, old = pending_creates.with_replacements_separated(refreshed)["deployment"]["resources"][1:]
     assert (made["urn"], made["id"], made.get("delete")) == (f"urn::{BUCKET}", "new", None)
     assert (old["urn"], old["id"], old["delete"]) == (f"urn::{BUCKET}", "old", True)
 
 
 def test_what_was_not_found_leaves_the_old_object_as_it_is() -> None:
     before = beside()
-    refreshed = pending_creates.settled(before, pending_creates.plan(before))
+    refreshed = pending_creates.with_pending_resolved(before, pending_creates.plan(before))
     refreshed["deployment"]["resources"].pop()
-    (old,) = pending_creates.parted(refreshed)["deployment"]["resources"][1:]
+    (old,) = pending_creates.with_replacements_separated(refreshed)["deployment"]["resources"][1:]
     assert (old["id"], "delete" in old) == ("old", False)
 
 
@@ -153,7 +153,7 @@ def test_a_patch_that_was_found_gets_the_field_manager_that_made_it() -> None:
     operation["resource"]["urn"] = f"urn:pulumi:dev::p::{kind}::use"
     before = state(operation)
     found = pending_creates.plan(before)
-    refreshed = pending_creates.settled(before, found)
+    refreshed = pending_creates.with_pending_resolved(before, found)
 
     def entry(manager: str, *annotations: str) -> dict[str, Any]:
         fields = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in annotations}}}
@@ -187,7 +187,7 @@ def test_every_kind_of_both_programs_has_an_id_or_may_be_made_again() -> None:
     lacking = {
         kind
         for kind in kinds
-        if not kind.startswith(pending_creates._MADE_AGAIN)
+        if not kind.startswith(pending_creates._REPEATABLE)
         and not kind.endswith("IAMMember")
         and kind not in pending_creates._GCP_IDS
     }

@@ -16,7 +16,7 @@ from github_workflows import archive, outcome, pull_request, sections
 from github_workflows.__main__ import main
 from github_workflows.outcome import Outcome
 from tests.tools import github_server
-from tests.tools.github_server import BOT, OLD, REPOSITORY, TOKEN, Answer, World
+from tests.tools.github_server import BOT, OLD, REPOSITORY, TOKEN, Answer, FakeRepository
 
 REPORT = b'{"changes": "one pool"}'
 
@@ -35,7 +35,7 @@ def render(report: bytes) -> str:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[FakeRepository]:
     """A repository with one open pull request."""
     with github_server.serving() as found:
         found.pull()
@@ -45,7 +45,7 @@ def world() -> Iterator[World]:
 class Job:
     """One run of comment.yml."""
 
-    def __init__(self, world: World, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, world: FakeRepository, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.world, self._folder, self._capsys = world, folder, capsys
         self.out = self.err = ""
 
@@ -72,7 +72,7 @@ class Job:
 
 
 @pytest.fixture
-def job(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Job:
+def job(world: FakeRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Job:
     """comment.yml's command."""
     made = Job(world, tmp_path, capsys)
     made.stacks("dev", "prod")
@@ -90,7 +90,7 @@ def previews(dev: str = "dev: 1 to create", prod: str = "prod: 1 to create") -> 
 # --- one comment ------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_report_becomes_a_comment_and_the_second_edits_it(world: World, job: Job) -> None:
+def test_the_first_report_becomes_a_comment_and_the_second_edits_it(world: FakeRepository, job: Job) -> None:
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 0
     assert "Changes: `one pool`" in job.body()
     assert job(world.run("compare.yml", {"report.json": b'{"changes": "two pools"}'})) == 0
@@ -99,13 +99,13 @@ def test_the_first_report_becomes_a_comment_and_the_second_edits_it(world: World
     assert [request.method for request in world.writes()] == ["POST", "PATCH"]
 
 
-def test_a_comment_that_says_the_same_is_not_written_again(world: World, job: Job) -> None:
+def test_a_comment_that_says_the_same_is_not_written_again(world: FakeRepository, job: Job) -> None:
     run = world.run("compare.yml", {"report.json": REPORT})
     assert (job(run), job(run)) == (0, 0)
     assert len(world.writes()) == 1
 
 
-def test_a_section_is_replaced_and_the_others_are_kept(world: World, job: Job) -> None:
+def test_a_section_is_replaced_and_the_others_are_kept(world: FakeRepository, job: Job) -> None:
     job(world.run("compare.yml", {"report.json": REPORT}))
     comparison = sections.found_in(job.body())["comparison"]
     world.runs["compare.yml"].clear()
@@ -116,7 +116,7 @@ def test_a_section_is_replaced_and_the_others_are_kept(world: World, job: Job) -
     assert "prod: 1 to create" in found["preview-prod"]
 
 
-def test_the_comment_is_found_on_any_page_of_comments(world: World, job: Job) -> None:
+def test_the_comment_is_found_on_any_page_of_comments(world: FakeRepository, job: Job) -> None:
     for number in range(230):
         world.comment(f"comment {number}", author="someone")
     world.comment(sections.assembled(pull_request.MARKER, {"comparison": "old"}, pull_request.ORDER))
@@ -125,7 +125,7 @@ def test_the_comment_is_found_on_any_page_of_comments(world: World, job: Job) ->
     assert "one pool" in job.body()
 
 
-def test_a_comment_of_somebody_else_with_the_marker_is_left_alone(world: World, job: Job) -> None:
+def test_a_comment_of_somebody_else_with_the_marker_is_left_alone(world: FakeRepository, job: Job) -> None:
     forged = f"{pull_request.MARKER}\n<!-- section comparison -->\nAll is well\n<!-- end comparison -->"
     world.comment(forged, author="someone")
     world.comment(f"I quote: {pull_request.MARKER}")
@@ -137,7 +137,7 @@ def test_a_comment_of_somebody_else_with_the_marker_is_left_alone(world: World, 
 # --- which pull request, which runs -----------------------------------------------------------------------------------
 
 
-def test_the_pull_request_of_a_fork_is_found_by_owner_and_branch(world: World, job: Job) -> None:
+def test_the_pull_request_of_a_fork_is_found_by_owner_and_branch(world: FakeRepository, job: Job) -> None:
     fork = github_server.repository_of("someone/dynamo-a4x")
     world.pull(9, "d" * 40, "change", "someone/dynamo-a4x")
     world.pull(10, "e" * 40, "change", "someone/another")
@@ -149,7 +149,7 @@ def test_the_pull_request_of_a_fork_is_found_by_owner_and_branch(world: World, j
     assert world.comments.get(7, []) == []
 
 
-def test_a_preview_that_a_fork_brings_is_not_shown(world: World, job: Job) -> None:
+def test_a_preview_that_a_fork_brings_is_not_shown(world: FakeRepository, job: Job) -> None:
     fork = github_server.repository_of("someone/dynamo-a4x")
     world.pull(9, "d" * 40, "change", "someone/dynamo-a4x")
     run = world.run("preview.yml", previews(), head_sha="d" * 40, head_repository=fork)
@@ -167,7 +167,7 @@ def test_a_preview_that_a_fork_brings_is_not_shown(world: World, job: Job) -> No
     ],
 )
 def test_a_preview_that_no_reviewer_has_approved_is_not_shown(
-    world: World, job: Job, reviews: list[dict[str, Any]]
+    world: FakeRepository, job: Job, reviews: list[dict[str, Any]]
 ) -> None:
     run = world.run("preview.yml", previews(prod="made up"))
     world.reviews[run["id"]] = reviews
@@ -178,7 +178,7 @@ def test_a_preview_that_no_reviewer_has_approved_is_not_shown(
     assert world.downloads == []
 
 
-def test_the_preview_of_a_stack_that_main_does_not_have_yet_is_shown(world: World, job: Job) -> None:
+def test_the_preview_of_a_stack_that_main_does_not_have_yet_is_shown(world: FakeRepository, job: Job) -> None:
     files = {"new.json": result("new", text="new: 1 to create"), "dev.json": result("dev", text="dev: no change")}
     job(world.run("preview.yml", files))
     found = sections.found_in(job.body())
@@ -187,15 +187,15 @@ def test_the_preview_of_a_stack_that_main_does_not_have_yet_is_shown(world: Worl
     assert "It gave no result" in found["preview-prod"]
 
 
-def test_a_section_says_whose_code_it_is_and_of_when(world: World, job: Job) -> None:
+def test_a_section_says_whose_code_it_is_and_of_when(world: FakeRepository, job: Job) -> None:
     job(world.run("compare.yml", {"report.json": REPORT}))
     job(world.run("preview.yml", previews()))
     for section in sections.found_in(job.body()).values():
         assert "this pull request's own code" in section
-        assert "main as it was then" in section
+        assert "main as of that run" in section
 
 
-def test_a_run_of_an_old_commit_writes_what_is_known_of_the_head(world: World, job: Job) -> None:
+def test_a_run_of_an_old_commit_writes_what_is_known_of_the_head(world: FakeRepository, job: Job) -> None:
     job(world.run("compare.yml", {"report.json": REPORT}))
     old = world.run("compare.yml", {"report.json": b'{"changes": "old"}'}, head_sha=OLD)
     assert job(old) == 0
@@ -204,7 +204,7 @@ def test_a_run_of_an_old_commit_writes_what_is_known_of_the_head(world: World, j
     assert len(world.writes()) == 1
 
 
-def test_only_the_newest_run_of_the_head_is_shown(world: World, job: Job) -> None:
+def test_only_the_newest_run_of_the_head_is_shown(world: FakeRepository, job: Job) -> None:
     first = world.run("compare.yml", {"report.json": b'{"changes": "first"}'})
     world.run("compare.yml", {"report.json": REPORT})
     job(first)
@@ -212,7 +212,9 @@ def test_only_the_newest_run_of_the_head_is_shown(world: World, job: Job) -> Non
 
 
 @pytest.mark.parametrize("changes", [{"status": "in_progress", "conclusion": None}, {"conclusion": "cancelled"}])
-def test_a_run_that_did_not_end_leaves_the_comment_as_it_is(world: World, job: Job, changes: dict[str, Any]) -> None:
+def test_a_run_that_did_not_end_leaves_the_comment_as_it_is(
+    world: FakeRepository, job: Job, changes: dict[str, Any]
+) -> None:
     job(world.run("preview.yml", previews()))
     before = job.body()
     world.run("preview.yml", previews("other"), **changes)
@@ -230,13 +232,15 @@ def test_a_run_that_did_not_end_leaves_the_comment_as_it_is(world: World, job: J
         {"head_repository": github_server.repository_of("company/another")},
     ],
 )
-def test_a_run_without_an_open_pull_request_writes_nothing(world: World, job: Job, changes: dict[str, Any]) -> None:
+def test_a_run_without_an_open_pull_request_writes_nothing(
+    world: FakeRepository, job: Job, changes: dict[str, Any]
+) -> None:
     assert job({**github_server.run_of(1), **changes}) == 0
     assert "no open pull request" in job.out
     assert world.writes() == []
 
 
-def test_one_run_brings_every_section_up_to_date(world: World, job: Job) -> None:
+def test_one_run_brings_every_section_up_to_date(world: FakeRepository, job: Job) -> None:
     # Of the runs that wait in a concurrency group GitHub keeps one.
     world.run("compare.yml", {"report.json": REPORT})
     job(world.run("preview.yml", previews()))
@@ -246,7 +250,7 @@ def test_one_run_brings_every_section_up_to_date(world: World, job: Job) -> None
 # --- failures comment as well -----------------------------------------------------------------------------------------
 
 
-def test_a_failing_preview_comments_with_its_message(world: World, job: Job) -> None:
+def test_a_failing_preview_comments_with_its_message(world: FakeRepository, job: Job) -> None:
     files = {
         "dev.json": result("dev", "failed", "the state bucket does not exist. Fix: ...", "error: bucket"),
         "prod.json": result("prod", text="no change"),
@@ -259,13 +263,13 @@ def test_a_failing_preview_comments_with_its_message(world: World, job: Job) -> 
     assert "no change" in found["preview-prod"]
 
 
-def test_a_failing_comparison_comments_with_its_message(world: World, job: Job) -> None:
+def test_a_failing_comparison_comments_with_its_message(world: FakeRepository, job: Job) -> None:
     files = {"failure.json": result("comparison", "failed", "prod: nodes must be 18", "Traceback")}
     job(world.run("compare.yml", files, conclusion="failure"))
     assert "prod: nodes must be 18" in job.body()
 
 
-def test_a_report_of_a_run_that_failed_is_not_taken_for_its_result(world: World, job: Job) -> None:
+def test_a_report_of_a_run_that_failed_is_not_taken_for_its_result(world: FakeRepository, job: Job) -> None:
     files = {"report.json": REPORT, "failure.json": result("comparison", "failed", "head failed")}
     job(world.run("compare.yml", files, conclusion="failure"))
     assert "one pool" not in job.body()
@@ -273,7 +277,7 @@ def test_a_report_of_a_run_that_failed_is_not_taken_for_its_result(world: World,
 
 
 @pytest.mark.parametrize("conclusion", ["failure", "timed_out", "success"])
-def test_a_run_without_a_result_says_so(world: World, job: Job, conclusion: str) -> None:
+def test_a_run_without_a_result_says_so(world: FakeRepository, job: Job, conclusion: str) -> None:
     run = world.run("preview.yml", conclusion=conclusion)
     job(run)
     found = sections.found_in(job.body())["preview-dev"]
@@ -308,7 +312,7 @@ def _method(kind: int) -> bytes:
     return target.getvalue()
 
 
-NO_ZIP = "it is no readable zip file"
+NO_ZIP = "it is not a readable zip file"
 LARGE = f"a file in it has more than {outcome.FILE_MOST} bytes"
 UNUSUAL = "a file in it is encrypted, or compressed in an unusual way"
 MODEL = "its report does not have the form of this project's reports"
@@ -336,26 +340,28 @@ ATTACKS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_artifact_that_is_not_ours_is_refused_and_the_comment_says_so(world: World, job: Job, attack: str) -> None:
+def test_an_artifact_that_is_not_ours_is_refused_and_the_comment_says_so(
+    world: FakeRepository, job: Job, attack: str
+) -> None:
     artifact, reason = ATTACKS[attack]
     assert job(world.run("compare.yml", artifact)) == 0
     assert f"The result of this run is refused: {reason}." in job.body()
 
 
-def test_an_artifact_above_the_limit_is_not_even_downloaded(world: World, job: Job) -> None:
+def test_an_artifact_above_the_limit_is_not_even_downloaded(world: FakeRepository, job: Job) -> None:
     job(world.run("compare.yml", ATTACKS["too large"][0]))
     assert world.downloads == []
 
 
 @pytest.mark.parametrize("name", ["../report.json", "/report.json", "a/report.json", "..\\report.json", "report.json/"])
-def test_a_path_in_an_artifact_leads_nowhere(world: World, job: Job, name: str, tmp_path: Path) -> None:
+def test_a_path_in_an_artifact_leads_nowhere(world: FakeRepository, job: Job, name: str, tmp_path: Path) -> None:
     before = set(tmp_path.rglob("*"))
     job(world.run("compare.yml", {name: REPORT}))
     assert "It gave no result" in job.body()
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "event.json"}
 
 
-def test_an_artifact_of_another_name_is_not_read(world: World, job: Job) -> None:
+def test_an_artifact_of_another_name_is_not_read(world: FakeRepository, job: Job) -> None:
     run = world.run("compare.yml")
     world.artifacts[run["id"]] = {"preview": github_server.zipped(previews())}
     job(run)
@@ -375,7 +381,9 @@ def test_an_artifact_of_another_name_is_not_read(world: World, job: Job) -> None
         b'{"subject": "dev", "verdict": "done", "evil<img>": 1}',
     ],
 )
-def test_a_result_of_another_form_is_refused_without_a_word_of_it(world: World, job: Job, content: bytes) -> None:
+def test_a_result_of_another_form_is_refused_without_a_word_of_it(
+    world: FakeRepository, job: Job, content: bytes
+) -> None:
     job(world.run("preview.yml", {"dev.json": content, "prod.json": result("prod", text="fine")}))
     found = sections.found_in(job.body())
     assert "The result of this run is refused" in found["preview-dev"]
@@ -397,7 +405,7 @@ All is well
 
 
 @pytest.mark.parametrize("verdict", ["done", "failed"])
-def test_text_of_the_pull_request_stays_inside_its_code_block(world: World, job: Job, verdict: str) -> None:
+def test_text_of_the_pull_request_stays_inside_its_code_block(world: FakeRepository, job: Job, verdict: str) -> None:
     files = {"dev.json": result("dev", verdict, HOSTILE, HOSTILE), "prod.json": result("prod", text="fine")}
     job(world.run("preview.yml", files))
     body = job.body()
@@ -434,7 +442,7 @@ def test_the_reading_of_code_blocks_sees_what_is_outside() -> None:
 # --- length -----------------------------------------------------------------------------------------------------------
 
 
-def test_long_sections_are_shortened_and_short_ones_are_whole(world: World, job: Job) -> None:
+def test_long_sections_are_shortened_and_short_ones_are_whole(world: FakeRepository, job: Job) -> None:
     line = "+ resource 0123456789\n"
     world.run("preview.yml", {"dev.json": result("dev", text="short"), "prod.json": result("prod", text=line * 15_000)})
     job(
@@ -470,7 +478,7 @@ def test_long_sections_are_shortened_and_short_ones_are_whole(world: World, job:
     ids=lambda value: str(value.status) if isinstance(value, Answer) else None,
 )
 def test_a_comment_that_cannot_be_posted_ends_with_one_message(
-    world: World, job: Job, answer: Answer, said: str
+    world: FakeRepository, job: Job, answer: Answer, said: str
 ) -> None:
     world.instead.append(("POST", r"issues/7/comments", answer))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 1
@@ -480,13 +488,13 @@ def test_a_comment_that_cannot_be_posted_ends_with_one_message(
     assert job.err.count("\n") == 1
 
 
-def test_a_token_that_is_not_accepted_is_said(world: World, job: Job) -> None:
+def test_a_token_that_is_not_accepted_is_said(world: FakeRepository, job: Job) -> None:
     assert job(world.run("compare.yml", {"report.json": REPORT}), token="ghs_expired") == 1
     assert "GitHub answers 401 (Bad credentials): the token is not accepted" in job.err
     assert "ghs_expired" not in job.err
 
 
-def test_without_a_connection_there_is_one_message(job: Job, world: World) -> None:
+def test_without_a_connection_there_is_one_message(job: Job, world: FakeRepository) -> None:
     run = world.run("compare.yml", {"report.json": REPORT})
     world.address = "http://127.0.0.1:9"
     assert job(run) == 1
@@ -505,26 +513,26 @@ def test_without_a_connection_there_is_one_message(job: Job, world: World) -> No
     ],
     ids=lambda value: str(value.status) if isinstance(value, Answer) else None,
 )
-def test_what_passes_is_waited_for(world: World, job: Job, answer: Answer, pauses: list[float]) -> None:
+def test_what_passes_is_waited_for(world: FakeRepository, job: Job, answer: Answer, pauses: list[float]) -> None:
     # "Rate limits for the REST API", exceeding the rate limit
     world.instead.append(("GET", "pulls", answer))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 0
     assert world.pauses == pauses
 
 
-def test_an_hour_is_not_waited_for(world: World, job: Job) -> None:
+def test_an_hour_is_not_waited_for(world: FakeRepository, job: Job) -> None:
     world.instead.append(("GET", "pulls", Answer(403, "limit", {"retry-after": "3600"}, times=9)))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 1
     assert world.pauses == []
 
 
-def test_a_comment_whose_answer_was_lost_is_not_written_twice(world: World, job: Job) -> None:
+def test_a_comment_whose_answer_was_lost_is_not_written_twice(world: FakeRepository, job: Job) -> None:
     world.instead.append(("POST", r"issues/7/comments", Answer(502, effect=True)))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 0
     assert "one pool" in job.body()
 
 
-def test_a_comment_that_was_deleted_meanwhile_is_written_again(world: World, job: Job) -> None:
+def test_a_comment_that_was_deleted_meanwhile_is_written_again(world: FakeRepository, job: Job) -> None:
     world.comment(sections.assembled(pull_request.MARKER, {"comparison": "old"}, pull_request.ORDER))
     world.before.append(("PATCH", world.comments[7].clear))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 0
@@ -532,7 +540,7 @@ def test_a_comment_that_was_deleted_meanwhile_is_written_again(world: World, job
     assert "one pool" in job.body()
 
 
-def test_an_answer_of_another_form_is_said(world: World, job: Job) -> None:
+def test_an_answer_of_another_form_is_said(world: FakeRepository, job: Job) -> None:
     world.pulls[0].pop("base")
     world.pulls[0]["base"] = {"ref": "main"}
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 1
@@ -542,13 +550,13 @@ def test_an_answer_of_another_form_is_said(world: World, job: Job) -> None:
 # --- the token --------------------------------------------------------------------------------------------------------
 
 
-def test_the_token_goes_to_github_and_not_to_the_storage(world: World, job: Job) -> None:
+def test_the_token_goes_to_github_and_not_to_the_storage(world: FakeRepository, job: Job) -> None:
     job(world.run("compare.yml", {"report.json": REPORT}))
     assert all(request.authorized for request in world.requests)
     assert [request.authorized for request in world.downloads] == [False]
 
 
-def test_a_next_page_elsewhere_is_not_followed(world: World, job: Job) -> None:
+def test_a_next_page_elsewhere_is_not_followed(world: FakeRepository, job: Job) -> None:
     answer = Answer(200, headers={"Link": f'<{world.storage}/x/y>; rel="next"'})
     world.instead.append(("GET", r"issues/7/comments", answer))
     assert job(world.run("compare.yml", {"report.json": REPORT})) == 1

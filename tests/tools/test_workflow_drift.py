@@ -12,11 +12,11 @@ from github_workflows import drift_issue
 from github_workflows.__main__ import main
 from github_workflows.outcome import Outcome
 from tests.tools import github_server
-from tests.tools.github_server import REPOSITORY, TOKEN, Answer, World
+from tests.tools.github_server import REPOSITORY, TOKEN, Answer, FakeRepository
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[FakeRepository]:
     """An empty repository."""
     with github_server.serving() as found:
         yield found
@@ -25,7 +25,7 @@ def world() -> Iterator[World]:
 Results = Mapping[str, tuple[Any, str] | bytes | None]
 
 
-def job(world: World, folder: Path, results: Results) -> int:
+def job(world: FakeRepository, folder: Path, results: Results) -> int:
     """One run of the job `issue` of drift.yml."""
     for old in folder.glob("Pulumi.*.yaml"):
         old.unlink()
@@ -47,7 +47,7 @@ DRIFT: Results = {"dev": ("done", "no change"), "prod": ("drift", "~ pool: updat
 NONE: Results = {"dev": ("done", ""), "prod": ("done", "")}
 
 
-def test_drift_opens_one_issue_edits_it_and_closes_it(world: World, tmp_path: Path) -> None:
+def test_drift_opens_one_issue_edits_it_and_closes_it(world: FakeRepository, tmp_path: Path) -> None:
     assert job(world, tmp_path, DRIFT) == 0
     [issue] = world.issues
     assert issue["title"] == "Drift in prod"
@@ -62,14 +62,14 @@ def test_drift_opens_one_issue_edits_it_and_closes_it(world: World, tmp_path: Pa
     assert [i["state"] for i in world.issues] == ["closed", "open"]
 
 
-def test_without_drift_no_issue_is_opened(world: World, tmp_path: Path) -> None:
+def test_without_drift_no_issue_is_opened(world: FakeRepository, tmp_path: Path) -> None:
     assert job(world, tmp_path, NONE) == 0
     assert world.writes() == []
 
 
 @pytest.mark.parametrize("failed", [("failed", "the state bucket does not exist"), None, b"{}", b"\xff"])
 def test_a_failed_check_is_not_drift_and_does_not_close_the_issue(
-    world: World, tmp_path: Path, failed: tuple[Any, str] | bytes | None
+    world: FakeRepository, tmp_path: Path, failed: tuple[Any, str] | bytes | None
 ) -> None:
     job(world, tmp_path, DRIFT)
     job(world, tmp_path, {"dev": ("done", ""), "prod": failed})
@@ -80,18 +80,18 @@ def test_a_failed_check_is_not_drift_and_does_not_close_the_issue(
     assert "differs from the program" not in issue["body"].replace("Does not differ from the program", "")
 
 
-def test_drift_of_one_stack_and_failure_of_another_are_told_apart(world: World, tmp_path: Path) -> None:
+def test_drift_of_one_stack_and_failure_of_another_are_told_apart(world: FakeRepository, tmp_path: Path) -> None:
     job(world, tmp_path, {"dev": ("failed", "no credentials"), "prod": ("drift", "~ pool")})
     assert world.issues[0]["title"] == "Drift in prod; drift of dev could not be checked"
 
 
-def test_without_a_stack_to_check_no_issue_is_closed(world: World, tmp_path: Path) -> None:
+def test_without_a_stack_to_check_no_issue_is_closed(world: FakeRepository, tmp_path: Path) -> None:
     job(world, tmp_path, DRIFT)
     assert job(world, tmp_path, {}) == 2
     assert world.issues[0]["state"] == "open"
 
 
-def test_the_issue_is_found_among_many_and_only_if_it_is_ours(world: World, tmp_path: Path) -> None:
+def test_the_issue_is_found_among_many_and_only_if_it_is_ours(world: FakeRepository, tmp_path: Path) -> None:
     marked = {"state": "open", "body": drift_issue.MARKER, "title": "x"}
     world.issues += [{**marked, "number": n, "user": {"login": "someone"}} for n in range(130)]
     world.issues.append({**marked, "number": 200, "user": {"login": github_server.BOT}, "pull_request": {}})
@@ -100,7 +100,7 @@ def test_the_issue_is_found_among_many_and_only_if_it_is_ours(world: World, tmp_
     assert [(request.method, request.path) for request in world.writes()] == [("PATCH", "issues/201")]
 
 
-def test_text_from_the_cloud_stays_inside_its_code_block(world: World, tmp_path: Path) -> None:
+def test_text_from_the_cloud_stays_inside_its_code_block(world: FakeRepository, tmp_path: Path) -> None:
     job(world, tmp_path, {"prod": ("drift", "```\n@everyone fixes #1 <!-- end prod -->\n<img src=x>\u202e")})
     body = world.issues[0]["body"]
     inside = body.split("````diff\n")[1].split("\n````")[0]
@@ -108,14 +108,14 @@ def test_text_from_the_cloud_stays_inside_its_code_block(world: World, tmp_path:
     assert body.count("@everyone") == 1
 
 
-def test_a_long_drift_is_shortened(world: World, tmp_path: Path) -> None:
+def test_a_long_drift_is_shortened(world: FakeRepository, tmp_path: Path) -> None:
     long = "~ resource 0123456789\n" * 15_000
     assert job(world, tmp_path, {"dev": ("drift", long), "prod": ("drift", long)}) == 0
     assert len(world.issues[0]["body"]) <= github_server.LONGEST_BODY
 
 
 def test_an_issue_that_cannot_be_opened_ends_with_one_message(
-    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: FakeRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.instead.append(("POST", "issues", Answer(410, "Issues are disabled for this repo")))
     assert job(world, tmp_path, DRIFT) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from github_workflows.__main__ import main
 from tests.tools import github_server
-from tests.tools.github_server import Answer, World
+from tests.tools.github_server import Answer, FakeRepository
 
 
 def environment(*, reviewed: bool, of_main: bool) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def environment(*, reviewed: bool, of_main: bool) -> dict[str, Any]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[FakeRepository]:
     """A repository that is set up as docs/how-to/work-as-a-team.md says."""
     with github_server.serving() as found:
         found.environments = {
@@ -37,21 +37,21 @@ def world() -> Iterator[World]:
         yield found
 
 
-def check(world: World, *more: str) -> int:
+def check(world: FakeRepository, *more: str) -> int:
     return main(["protection", *more], {}, connect=lambda _: world.github())
 
 
-def test_a_repository_that_is_protected_passes(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_repository_that_is_protected_passes(world: FakeRepository, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(world) == 0
     assert capsys.readouterr().err == ""
     assert world.writes() == []
 
 
-def _reviewers(world: World, name: str) -> dict[str, Any]:
+def _reviewers(world: FakeRepository, name: str) -> dict[str, Any]:
     return world.environments[name]["protection_rules"][-1]
 
 
-def _classic(world: World, *, count: int, admins: bool) -> None:
+def _classic(world: FakeRepository, *, count: int, admins: bool) -> None:
     world.branch_rules = []
     world.branch_protection = {
         "required_pull_request_reviews": {"required_approving_review_count": count},
@@ -59,7 +59,7 @@ def _classic(world: World, *, count: int, admins: bool) -> None:
     }
 
 
-BROKEN: dict[str, tuple[Callable[[World], Any], str]] = {
+BROKEN: dict[str, tuple[Callable[[FakeRepository], Any], str]] = {
     "no environment": (lambda w: w.environments.pop("drift"), "environment drift does not exist"),
     "made by a job": (
         lambda w: w.environments.update(preview=environment(reviewed=False, of_main=False)),
@@ -117,7 +117,7 @@ BROKEN: dict[str, tuple[Callable[[World], Any], str]] = {
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_what_is_not_protected_is_refused_and_named(
-    world: World, broken: str, capsys: pytest.CaptureFixture[str]
+    world: FakeRepository, broken: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change, said = BROKEN[broken]
     change(world)
@@ -127,13 +127,13 @@ def test_what_is_not_protected_is_refused_and_named(
     assert "Fix: step 1 of docs/how-to/work-as-a-team.md" in line
 
 
-def test_a_classic_protection_is_as_good(world: World) -> None:
+def test_a_classic_protection_is_as_good(world: FakeRepository) -> None:
     _classic(world, count=1, admins=True)
     assert check(world) == 0
 
 
 def test_without_reviewers_the_branches_are_checked_all_the_same(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: FakeRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.environments = {name: environment(reviewed=False, of_main=True) for name in ("drift", "production")}
     assert check(world, "--without-reviewers") == 0
@@ -142,7 +142,9 @@ def test_without_reviewers_the_branches_are_checked_all_the_same(
     assert "environment production: other branches than main" in capsys.readouterr().err
 
 
-def test_a_plan_without_protection_of_branches_is_one_message(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_without_protection_of_branches_is_one_message(
+    world: FakeRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
     reason = "Upgrade to GitHub Pro or make this repository public to enable this feature."
     world.instead.append(("GET", "rules/branches/main", Answer(403, reason, times=9)))
     assert check(world) == 1

@@ -96,7 +96,7 @@ def test_what_somebody_edited_on_the_page_is_still_read() -> None:
 
 
 DISGUISES = {
-    "in clear": KEY,
+    "plaintext": KEY,
     "as JSON": json.dumps({"password": TOKEN}),
     "as JSON of Go": json.dumps({"password": KEY}).replace("&", r"\u0026"),
     "as JSON in JSON": json.dumps({"inner": json.dumps({"password": TOKEN})}),

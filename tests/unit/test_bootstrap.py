@@ -216,7 +216,7 @@ BAD: Final[list[tuple[dict[str, Any], str]]] = [
     ({"oldVersionsDays": 1}, "oldVersionsDays = 1\n    rule: must be greater than or equal to 7"),
     (
         {"github": {**GITHUB, "repositoryId": 1}},
-        "github.repositoryId = 1\n    rule: must be a text\n    fix: put it in",
+        "github.repositoryId = 1\n    rule: must be a string\n    fix: put it in",
     ),
     (
         {"github": {**GITHUB, "ownerId": "my-org"}},
@@ -233,7 +233,7 @@ BAD: Final[list[tuple[dict[str, Any], str]]] = [
     ({"github": {**GITHUB, "branch": "main"}}, "github.branch = 'main'\n    rule: this key does not exist"),
     ({"github": {**GITHUB, "brnch": "main"}}, "github.brnch = 'main'\n    rule: this key does not exist"),
     ({"stateBukket": "x"}, "fix: did you mean 'stateBucket'?"),
-    ({"dynamo-a4x:keyRing": "x"}, "dynamo-a4x:keyRing = 'x'\n    rule: keys of this program have its name"),
+    ({"dynamo-a4x:keyRing": "x"}, "dynamo-a4x:keyRing = 'x'\n    rule: keys of this program need the prefix"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Where charts come from: each publisher's own place, or one mirror for every release of the program."""
+"""Where charts come from: each publisher's own repository, or one mirror for every release of the program."""
 
 from __future__ import annotations
 

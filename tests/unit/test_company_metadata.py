@@ -79,8 +79,8 @@ def test_nothing_of_the_program_changes_but_what_is_added(labelled: Recording) -
     # The readiness check is told the hashes of the pods.
     without = {"metadata", "spec", "data", "labels", "resourceLabels", "nodeConfig", "values"}
     for resource in plain.resources:
-        twin = labelled.find(name=resource.name)
-        assert {k: v for k, v in twin.inputs.items() if k not in without} == {
+        counterpart = labelled.find(name=resource.name)
+        assert {k: v for k, v in counterpart.inputs.items() if k not in without} == {
             k: v for k, v in resource.inputs.items() if k not in without
         }
         for path in (
@@ -91,10 +91,10 @@ def test_nothing_of_the_program_changes_but_what_is_added(labelled: Recording) -
             "nodeConfig.resourceLabels",
         ):
             kept = {k: v for k, v in _at(resource.inputs, path).items() if k not in SAID["namespaceLabels"]}
-            assert kept.items() <= _at(twin.inputs, path).items()
+            assert kept.items() <= _at(counterpart.inputs, path).items()
         for path in ("spec.selector", "spec.template.spec", "spec.serviceAccountName"):
-            assert _at(resource.inputs, path) == _at(twin.inputs, path)
-        assert _without_metadata(twin.inputs.get("values")) == resource.inputs.get("values")
+            assert _at(resource.inputs, path) == _at(counterpart.inputs, path)
+        assert _without_metadata(counterpart.inputs.get("values")) == resource.inputs.get("values")
 
 
 def _without_metadata(values: Any) -> Any:

@@ -158,7 +158,7 @@ def test_a_pod_that_does_not_come_ends_the_test_at_the_deadline_and_is_named() -
     verdict = the_one(together(told(arrival_seconds=2.0), [0, 2]))
     assert time.monotonic() - begun < 15
     first, came, _ = verdict.text.splitlines()
-    assert "could not begin: pod 1 of 3 did not come within 2 s" in first
+    assert "could not start: pod 1 of 3 did not connect within 2 s" in first
     assert came == "Connected: pods 0 on node-0, 2 on node-2"
 
 
@@ -249,13 +249,13 @@ def test_a_pod_that_goes_away_while_it_measures_ends_the_test() -> None:
     time.sleep(0.5)
     leave()
     host.join(timeout=30)
-    assert "pod 1 on node-1: went away while it measured" in the_one(found).text
+    assert "pod 1 on node-1: disconnected during the measurement" in the_one(found).text
 
 
 def test_a_measurement_without_a_result_is_no_success() -> None:
     verdict = the_one(together(told(), code="pass"))
     assert not verdict.passed
-    assert "has written no result" in verdict.text
+    assert "wrote no result" in verdict.text
 
 
 def test_the_longest_words_leave_cause_and_next_command_whole() -> None:

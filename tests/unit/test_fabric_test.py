@@ -225,7 +225,7 @@ def namespace(place: str, tested: str = "") -> dict[str, Any]:
 def test_a_test_is_late_only_where_the_stack_is_in_the_domain_already(
     old: dict[str, Any], new: dict[str, Any], late: bool
 ) -> None:
-    told = rollout_warnings.late_test("r1", old, new)
+    told = rollout_warnings.rejection_of_late_test("r1", old, new)
     assert (told is not None) == late
     if told:
         assert [line.strip().split(":")[0] for line in told.splitlines()[1:]] == ["rule", "fix"]

@@ -42,7 +42,7 @@ RESERVATION = f"projects/{PROJECT}/reservations/a4x/{RACK}"
 
 
 def cluster_args(**more: Any) -> GkeClusterArgs:
-    """Inputs of a cluster, `more` laid over them."""
+    """Inputs of a cluster, `more` laid over them and over its options."""
     args: GkeClusterArgs = {
         "environment": "prod",
         "project": PROJECT,
@@ -53,25 +53,29 @@ def cluster_args(**more: Any) -> GkeClusterArgs:
         "pods_range": "pods",
         "services_range": "services",
         "control_plane": ControlPlane(PLAN.control_plane),
-        "version": gke.DEFAULT_VERSION,
-        "channel": gke.DEFAULT_CHANNEL,
-        "endpoint": "dns",
-        "authorized_networks": [],
+        "options": {
+            "version": gke.DEFAULT_VERSION,
+            "channel": gke.DEFAULT_CHANNEL,
+            "endpoint": "dns",
+            "authorized_networks": [],
+            "network_admin": None,
+            "maintenance": maintenance.policy("09:00", [maintenance.HOLD]),
+            "ignored_labels": [],
+            "service_account": None,
+            "cost_allocation": False,
+            "fleet_project": None,
+            "security_group": None,
+            "binary_authorization": "DISABLED",
+        },
         "rdma": "multi-network",
-        "network_admin": None,
-        "maintenance": maintenance.policy("09:00", [maintenance.HOLD]),
-        "ignored_labels": [],
         "protect": False,
         "grants": Grants(written=True),
-        "service_account": None,
         "disk_key": None,
         "secrets_key": None,
-        "cost_allocation": False,
-        "fleet_project": None,
-        "security_group": None,
-        "binary_authorization": "DISABLED",
     }
-    args.update(more)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    options = {key: value for key, value in more.items() if key in args["options"]}
+    args["options"].update(options)  # pyright: ignore[reportCallIssue, reportArgumentType] - a test hands in what it likes
+    args.update({key: value for key, value in more.items() if key not in options})  # pyright: ignore[reportCallIssue, reportArgumentType]
     return args
 
 

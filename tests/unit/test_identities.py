@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reference import gke, iam, identities
+from reference import buckets, gke, iam, identities
 from settings import checks, parse
 from tests.recorder import Recording, run_program
 from tests.unit.configs import put, shipped
@@ -82,8 +82,8 @@ def test_without_iam_no_role_is_given_and_every_one_that_is_needed_is_listed(pre
     agent = "serviceAccount:service-123456789012@compute-system.iam.gserviceaccount.com"
     assert iam.command("key", KEY, "roles/cloudkms.cryptoKeyEncrypterDecrypter", agent) in found
     bucket = "my-project-prod-models"
-    assert iam.command("bucket", bucket, identities.READER, f"serviceAccount:{READER}") in found
-    assert iam.command("bucket", bucket, identities.WRITER, f"serviceAccount:{WRITER}") in found
+    assert iam.command("bucket", bucket, buckets.READER, f"serviceAccount:{READER}") in found
+    assert iam.command("bucket", bucket, buckets.WRITER, f"serviceAccount:{WRITER}") in found
     stack = f"serviceAccount:{POOL}[r1-10p8d/dynamo-serving]"
     assert iam.command("service account", READER, "roles/iam.workloadIdentityUser", stack) in found
     assert len(found) == len(set(found)) == len(gke.NODE_ROLES) + 1 + 2 + 2
@@ -158,5 +158,5 @@ def test_whoever_gives_the_accounts_is_told_their_roles() -> None:
     found = [one.command for one in identities.node_account(NODES, PROJECT)]
     assert found[0] == f"gcloud iam service-accounts create gke-nodes --project {PROJECT}"
     assert [command for command in found for role in gke.NODE_ROLES if role in command] == found[1:3]
-    (writer,) = identities.model_account("identities.modelWriter", WRITER, identities.WRITER, "bucket")
-    assert writer.command == iam.command("bucket", "bucket", identities.WRITER, f"serviceAccount:{WRITER}")
+    (writer,) = identities.model_account("identities.modelWriter", WRITER, buckets.WRITER, "bucket")
+    assert writer.command == iam.command("bucket", "bucket", buckets.WRITER, f"serviceAccount:{WRITER}")

@@ -48,9 +48,9 @@ def broken(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The policy with one thing dropped or widened: each rule, each peer, each selector, each list of ports."""
 
     def changed(change: Any) -> dict[str, Any]:
-        twin = copy.deepcopy(policy)
-        change(twin)
-        return twin
+        copied = copy.deepcopy(policy)
+        change(copied)
+        return copied
 
     yield "without it", {**policy, "podSelector": {"matchLabels": {"no": "pod"}}}
     for kind in policy["policyTypes"]:

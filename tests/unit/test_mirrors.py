@@ -277,7 +277,7 @@ def test_the_list_says_where_each_artifact_is_and_who_uses_it(
 
 def test_the_list_of_a_wrong_config_is_one_message(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     assert command.main(["--stack", "none", "--root", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "artifacts: there is no Pulumi.none.yaml\n"
+    assert capsys.readouterr().err.startswith("artifacts: there is no Pulumi.none.yaml; stacks with a file: ")
     (tmp_path / "Pulumi.bad.yaml").write_text("config: {dynamo-a4x:images: 5}\n", encoding="utf-8")
     assert command.main(["--stack", "bad", "--root", str(tmp_path)]) == 2
     assert "images" in capsys.readouterr().err

@@ -235,9 +235,9 @@ def test_both_agents_are_granted_each_subnetwork_once_and_gkes_the_project() -> 
     grants = list(shared_vpc.grants(HOST, "42", REGION, subnetworks))
     assert len(grants) == 1 + 2 * 5
     assert grants[0].command == (
-        "gcloud projects add-iam-policy-binding net-host "
-        "--member=serviceAccount:service-42@container-engine-robot.iam.gserviceaccount.com "
-        "--role=roles/container.hostServiceAgentUser --condition=None"
+        "gcloud projects add-iam-policy-binding net-host --condition=None "
+        "--role=roles/container.hostServiceAgentUser "
+        "--member='serviceAccount:service-42@container-engine-robot.iam.gserviceaccount.com'"
     )
     assert {grant.account for grant in grants[1:]} == {
         "service-42@container-engine-robot.iam.gserviceaccount.com",

@@ -1,4 +1,4 @@
-"""A change for which GKE re-creates the nodes of a pool is named by its fields, and no other is."""
+"""A change for which GKE recreates the nodes of a pool is named by its fields, and no other is."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _hidden(value: Any) -> Any:
         ("known-namespace", 1, {"clusterWide": ["Service"]}),
         ("labelled", 2, {"labels": ["app.kubernetes.io/managed-by"]}),
         ("privileged-pods", 3, {"roles": ["Job/download-*"]}),
-        ("no-secret-in-clear", 1, {"keys": ["ngcApiKey"], "names": []}),
+        ("no-plaintext-secrets", 1, {"keys": ["ngcApiKey"], "names": []}),
     ],
 )
 def test_a_company_loosens_a_rule_by_config(rule: str, case: int, settings: dict[str, Any]) -> None:
@@ -241,17 +241,17 @@ def test_a_namespace_without_a_fixed_name_makes_no_other_one_known() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no JSON"),
-        ("[]", "is no JSON object of rules"),
+        ("", "is not valid JSON"),
+        ("[]", "is not a JSON object of rules"),
         ('{"gpu-limits": {"gpus": 144}}', "there is no rule gpu-limits; did you mean gpu-limit?"),
         ('{"gpu-limit": {"gpu": 144}}', "gpu-limit has no setting gpu; did you mean gpus?"),
         ('{"gpu-limit": {"gpus": "144"}}', 'gpu-limit.gpus = "144" is not a whole number from 0'),
         ('{"gpu-limit": {"gpus": 71.9}}', "gpu-limit.gpus = 71.9 is not a whole number from 0"),
         ('{"gpu-limit": {"gpus": null}}', "gpu-limit.gpus = null is not a whole number from 0"),
         ('{"gpu-limit": 144}', "gpu-limit is neither a level (advisory, mandatory, disabled) nor an object"),
-        ('{"image-digest": "error"}', 'image-digest: "error" is no level'),
-        ('{"image-registry": {"registries": "nvcr.io"}}', 'registries = "nvcr.io" is not a list of texts'),
-        ('{"image-registry": {"enforcementLevel": [], "registries": []}}', "image-registry: [] is no level"),
+        ('{"image-digest": "error"}', 'image-digest: "error" is not a level'),
+        ('{"image-registry": {"registries": "nvcr.io"}}', 'registries = "nvcr.io" is not a list of strings'),
+        ('{"image-registry": {"enforcementLevel": [], "registries": []}}', "image-registry: [] is not a level"),
     ],
 )
 def test_a_config_that_would_be_ignored_is_refused_with_one_message(
@@ -367,14 +367,14 @@ def test_every_setting_can_be_changed_and_its_default_fits_its_schema() -> None:
 
 def test_a_message_about_a_secret_does_not_hold_it() -> None:
     for case in policy_cases.cases():
-        if case.rule == "no-secret-in-clear":
+        if case.rule == "no-plaintext-secrets":
             said = findings(BY_NAME[case.rule], resource(case.example("bad")), started())
             assert said
             assert not any(KEY in text or "nvapi-0" in text for text in said)
 
 
 def test_a_secret_in_its_place_is_accepted_where_the_engine_does_not_tell_what_is_marked() -> None:
-    [case] = [one for one in policy_cases.cases() if str(one) == "no-secret-in-clear-6"]
+    [case] = [one for one in policy_cases.cases() if str(one) == "no-plaintext-secrets-6"]
     bad = case.example("bad")
     unmarked = Resource(bad.type, bad.name, "urn", bad.inputs, secrets=None)
     assert findings(BY_NAME[case.rule], unmarked, run()) == []

@@ -315,7 +315,7 @@ def test_a_preview_needs_no_secret(stack: str) -> None:
 
 
 def test_a_secret_in_clear_text_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ProgramFailedError, match="must not be in clear text") as caught:
+    with pytest.raises(ProgramFailedError, match="must not be in plaintext") as caught:
         run_program("dev", secrets={}, config={"ngcApiKey": "nvapi-made-up", "hfToken": ""})
     assert "nvapi-made-up" not in str(caught.value)
     assert caught.value.recording.resources == []

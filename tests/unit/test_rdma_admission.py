@@ -48,7 +48,7 @@ def test_a_refusal_says_who_may_ask(cluster: Site) -> None:
     said = answer(cluster, "default", Ask("a pod", pod, True))
     assert said == (
         "only namespaces of serving stacks (label dynamo-a4x/stack) and of fabric tests may ask for RDMA interfaces, "
-        "which no NetworkPolicy rules"
+        "which no NetworkPolicy covers"
     )
 
 

@@ -29,24 +29,24 @@ def _said(version: str, stacks: str = "r1", line: str | None = None) -> dict[str
 @pytest.mark.parametrize("new", PROFILES)
 def test_a_release_of_another_line_is_refused_exactly_while_there_are_stacks(old: str, new: str) -> None:
     for later in ("r1", "", "r2"):
-        refused = release_record.refusal(_said(old, "r1 r2"), _said(new, later))
+        refused = release_record.rejection(_said(old, "r1 r2"), _said(new, later))
         assert (refused is None) == (old == new)
-        assert release_record.refusal(_said(old, ""), _said(new, later)) is None
+        assert release_record.rejection(_said(old, ""), _said(new, later)) is None
     if old != new:
-        text = release_record.refusal(_said(old, "r1 r2"), _said(new))
+        text = release_record.rejection(_said(old, "r1 r2"), _said(new))
         assert text is not None
-        assert text.startswith(f"dynamo.version = {new}: it is {old} now, under stack r1, r2")
+        assert text.startswith(f"dynamo.version = {new}, but {old} is deployed, and stack r1, r2 uses it")
         assert "stacks: []" in text
         assert "docs/how-to/upgrade-dynamo.md" in text
 
 
 def test_a_later_release_of_the_same_line_is_an_upgrade_in_place() -> None:
-    assert release_record.refusal(_said("1.2.1"), _said("1.2.2", line="1.2")) is None
+    assert release_record.rejection(_said("1.2.1"), _said("1.2.2", line="1.2")) is None
 
 
 def test_a_record_that_is_not_there_or_not_known_yet_refuses_nothing() -> None:
     for old in ({}, {"metadata": {}}, {"metadata": {"annotations": {}}}):
-        assert release_record.refusal(old, _said("1.5.1")) is None
+        assert release_record.rejection(old, _said("1.5.1")) is None
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

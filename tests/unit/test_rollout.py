@@ -51,27 +51,27 @@ def test_any_change_of_the_pods_takes_the_only_decode_replica_down(change: Calla
     assert [found.role for found in rollout.rolls(old, new)] == ["decode"]
     said = rollout.announcement("r1", old, new)
     assert said is not None
-    assert said.startswith("r1: this change takes the only decode replica of 8 nodes down")
-    assert "for about 21 minutes (60 s to end, about 20 min to load the weights: an estimate)" in said
+    assert said.startswith("r1: this change takes down the only decode replica (8 nodes)")
+    assert "for about 21 minutes (60 s to terminate, about 20 min to load the weights: an estimate)" in said
     assert "Replaced as well" not in said
 
 
 def test_what_goes_on_meanwhile_is_said_with_numbers() -> None:
     said = rollout.announcement("r1", *_changed(LARGE, "Frontend", "Decode", "Prefill"))
     assert said is not None
-    assert "frontend one replica at a time, 8 of 9 go on; prefill one replica at a time, 4 of 5 go on." in said
+    assert "frontend one replica at a time, 8 of 9 serve; prefill one replica at a time, 4 of 5 serve." in said
 
 
 def test_both_workers_of_the_small_layout_go_at_once() -> None:
     said = rollout.announcement("r1", *_changed(SMALL, "Decode", "Prefill"))
     assert said is not None
-    assert "the only prefill replica and the only decode replica down" in said
+    assert "takes down the only prefill replica and the only decode replica before" in said
 
 
 def test_the_only_frontend_is_said_without_a_load() -> None:
     said = rollout.announcement("r1", *_changed(LARGE, "Frontend", frontends=1))
     assert said is not None
-    assert "the only frontend replica down" in said
+    assert "takes down the only frontend replica before" in said
     assert "weights" not in said
 
 
@@ -96,7 +96,7 @@ def test_one_replica_of_two_is_left_alone_while_the_other_goes_away() -> None:
 def test_a_grace_period_of_the_graph_is_part_of_the_gap() -> None:
     old, new = _changed(LARGE, "Decode")
     old["services"]["Decode"]["extraPodSpec"]["terminationGracePeriodSeconds"] = 600
-    assert "for about 30 minutes (600 s to end" in str(rollout.announcement("r1", old, new))
+    assert "for about 30 minutes (600 s to terminate" in str(rollout.announcement("r1", old, new))
 
 
 def test_a_value_that_is_not_known_yet_is_a_change() -> None:

@@ -56,9 +56,9 @@ def test_a_new_folder_is_a_new_layout(tmp_path: Path) -> None:
         ({"layout": {**_layout_file(), "prefill": {"replicas": 0, "nodesPerReplica": 1}}}, "prefill.replicas = 0"),
         ({"layout": {**_layout_file(), "model": "no-owner"}}, "a Hugging Face model id"),
         ({"prefill": {"deepep-config": {"a": 1}}}, "quote nested JSON as one string"),
-        ({"prefill": {"cuda-graph-bs": []}}, "a list of texts or numbers"),
-        ({"prefill": {"cuda-graph-bs": [1, True]}}, "a list of texts or numbers"),
-        ({"prefill": {"cuda-graph-bs": [[1]]}}, "a list of texts or numbers"),
+        ({"prefill": {"cuda-graph-bs": []}}, "a list of strings or numbers"),
+        ({"prefill": {"cuda-graph-bs": [1, True]}}, "a list of strings or numbers"),
+        ({"prefill": {"cuda-graph-bs": [[1]]}}, "a list of strings or numbers"),
         ({"decode": ""}, "must be a mapping"),
     ],
 )

@@ -10,7 +10,7 @@ from reference import chart_images, nats, vulnerabilities
 from reference.dynamo import PROFILES
 from reference.platform_parts import PlatformParts
 from reference.vulnerabilities import Feature, Vulnerability
-from serving_rules import exposure, layout, openings
+from serving_rules import exposure, layout, unsafe_settings
 from serving_rules.layout import WORKER_ROLES, Overrides, RoleOverrides
 from settings import parse
 from settings.checks import vulnerabilities as said
@@ -136,10 +136,10 @@ def test_without_isolation_the_warning_says_that_nothing_protects() -> None:
     assert open_to_all.finding == closed.finding
     assert "NATS" not in closed.fix
     count = closed.finding.split()[0]
-    assert f"every pod of the cluster can use {count} of them" in open_to_all.protection
+    assert f"every pod of the cluster can exploit {count} of them" in open_to_all.protection
     assert open_to_all.protection.startswith("nothing; isolation.ingress is false")
     assert "set isolation.ingress: true" in open_to_all.fix
-    assert "isolation.ingress keeps all but the stacks' own pods from" in closed.protection
+    assert "isolation.ingress restricts" in closed.protection
 
 
 def test_an_environment_without_a_known_vulnerability_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_what_a_platform_of_others_runs_is_not_judged(monkeypatch: pytest.Monkey
 
 def test_every_feature_is_needed_by_some_vulnerability_and_every_refusal_names_what_it_opens() -> None:
     assert {one.needs for one in vulnerabilities.KNOWN} - {None} == set(Feature)
-    named = " ".join((*openings.ARGUMENTS.values(), *(each.hole for each in openings.VARIABLES.values())))
+    named = " ".join((*unsafe_settings.ARGUMENTS.values(), *(each.risk for each in unsafe_settings.VARIABLES.values())))
     for one in ("CVE-2026-7304", "CVE-2026-3060", "CVE-2026-15971", "CVE-2026-47620", "SGLang issue 24618"):
         assert _known(one).id in named
 
@@ -179,15 +179,17 @@ def test_every_feature_is_needed_by_some_vulnerability_and_every_refusal_names_w
     ],
 )
 def test_a_value_that_opens_nothing_is_not_refused(name: str, value: str) -> None:
-    assert openings.of_variable(name, value) is None
+    assert unsafe_settings.of_variable(name, value) is None
 
 
 def test_what_the_layouts_that_ship_set_is_not_refused() -> None:
     for name in layout.available():
         chosen = layout.load(name)
         for role in WORKER_ROLES:
-            assert [one for one in chosen.arguments(role) if openings.of_argument(one)] == []
-            assert [key for key, value in chosen.environment(role).items() if openings.of_variable(key, value)] == []
+            assert [one for one in chosen.arguments(role) if unsafe_settings.of_argument(one)] == []
+            assert [
+                key for key, value in chosen.environment(role).items() if unsafe_settings.of_variable(key, value)
+            ] == []
 
 
 def test_the_page_is_current() -> None:

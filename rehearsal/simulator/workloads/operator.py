@@ -92,7 +92,7 @@ def services(state: CloudState, cluster: str, _graph: Props) -> Iterator[str]:
             yield f"pods end: {name} is off, and the operator has no {name}Addr"
         inside = _IN_CLUSTER.search(address)
         if inside and state.get("kubernetes:core/v1:Service", f"{inside[2]}/{inside[1]}", cluster) is None:
-            yield f"pods end: {address} ({name}Addr) is no service of the cluster"
+            yield f"pods end: {address} ({name}Addr) is not a Service of the cluster"
 
 
 _IN_CLUSTER: Final = re.compile(r"(?:^|//)([a-z0-9-]+)\.([a-z0-9-]+)\.svc[.:]")

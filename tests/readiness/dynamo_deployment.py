@@ -1,8 +1,8 @@
 """NVIDIA's own frontend and mocker workers, prefill and decode apart, in a network namespace of their own.
 
-Run as `python -m tests.readiness.dynamo_world RELEASE PACKAGES` inside a new namespace: makes its network, starts the
-frontend and the prefill side, runs the check, starts the decode side, runs the check again, takes the decode side away
-and runs it once more. Prints one JSON object.
+Run as `python -m tests.readiness.dynamo_deployment RELEASE PACKAGES` inside a new namespace: makes its network, starts
+the frontend and the prefill side, runs the check, starts the decode side, runs the check again, takes the decode side
+away and runs it once more. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _make_network() -> None:
         subprocess.run(["ip", *command.split()], check=True)  # noqa: S603, S607 - in our own namespace
 
 
-class _World:
+class _Deployment:
     """The processes of one deployment."""
 
     def __init__(self, release: str, packages: str, folder: Path) -> None:
@@ -186,7 +186,7 @@ def main(release: str, packages: str) -> None:
         folder = Path(name)
         for part in ("world", "check"):
             (folder / part).mkdir()
-        state = _World(release, packages, folder / "world")
+        state = _Deployment(release, packages, folder / "world")
         with site(folder / "check") as running:
             running.cluster.pods = objects.all_ready()
             found: dict[str, Any] = {"model": state.model}
