@@ -43,7 +43,7 @@ class AuthorizedNetwork(TypedDict):
 
 
 class ClusterOptions(TypedDict):
-    """What an environment may set on its cluster beside what A4X needs."""
+    """What an environment may set on its cluster, apart from what A4X needs."""
 
     version: str
     """Minor ("1.35"), patch or exact build. Used at creation only: the channel upgrades it later, within the minor
@@ -63,7 +63,7 @@ class ClusterOptions(TypedDict):
     service_account: str | None
     """Email of the nodes' service account, which has its roles; None: one is made."""
     cost_allocation: bool
-    """Whether the bill tells the cost of each namespace and label."""
+    """Whether billing breaks down costs by namespace and label."""
     fleet_project: str | None
     """Id of the project whose fleet the cluster joins."""
     security_group: str | None

@@ -138,7 +138,7 @@ def test_without_a_release_it_is_built_and_a_failed_build_is_one_line(
     with pytest.raises(EngineError, match=r"go build: no module\); install Pulumi") as caught:
         engine.ensure(said.append)
     assert "\n" not in str(caught.value)
-    assert any("cannot be had (no route to host)" in line for line in said)
+    assert any("cannot be downloaded (no route to host)" in line for line in said)
     assert not list(engine.cached().parent.iterdir())
 
 

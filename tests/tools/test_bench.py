@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import bench
 from tools.bench import CASES, Case, Result, judge
 
 
@@ -32,3 +41,25 @@ def test_each_further_resource_has_a_price() -> None:
 def test_growth_that_is_not_linear_and_memory_are_reported() -> None:
     assert any("growth is not linear" in line for line in _results(late=2.0))
     assert any("2000 MB, the target is 1024" in line for line in _results(megabytes=2000.0))
+
+
+def test_a_bench_without_rounds_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.main(["--rounds", "0"])
+    assert ended.value.code == 2
+    assert "--rounds must be at least 1" in capsys.readouterr().err
+
+
+def test_a_case_needs_nothing_of_the_folder_that_it_is_started_from(tmp_path: Path) -> None:
+    """Its process is this file, not the package: what it imports before the program would be missed, or counted."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(  # noqa: S603 - this project's own file
+        [sys.executable, bench.__file__, "--floor"],
+        input="[]",
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(done.stdout)["resources"] == 0, done.stderr
