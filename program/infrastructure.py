@@ -11,7 +11,7 @@ import pulumi
 from components import gcp, platform
 from program.encryption import key_use, usable_key
 from program.networks import cluster_network, firewall_rules, named_interfaces
-from reference import firewall, gke, maintenance
+from reference import firewall, gke, maintenance, naming
 from settings import Settings
 from settings.maintenance import Maintenance
 from settings.model import AdoptDomain, AdoptModelBucket, CreateCluster, CreateDomain
@@ -259,5 +259,5 @@ def _service_account(settings: Settings, cluster: gcp.Cluster, grants: gcp.Grant
         return cluster.service_account
     if settings.identities.node_service_account is not None:
         return settings.identities.node_service_account
-    name = f"{settings.cluster.name}-{settings.environment}"
+    name = naming.pools_in(settings.cluster.name, settings.environment)
     return gcp.NodeAccount("node-account", {"project": settings.project, "cluster": name, "grants": grants}).email

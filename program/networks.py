@@ -53,11 +53,8 @@ def firewall_rules(settings: Settings, cluster: CreateCluster) -> Sequence[Mappi
     network, named = cluster.network, cluster.device_networks
     if isinstance(network, CreateNetwork):
         plan = addresses.plan(network.address_range, settings.a4x_nodes)
-        ranges, own, written = (
-            firewall.Ranges.planned(plan),
-            gke.cluster_network(cluster.name),
-            network.firewall == "own",
-        )
+        ranges, own = firewall.Ranges.planned(plan), gke.cluster_network(cluster.name)
+        written = network.firewall == "own"
         gvnic = (gke.gvnic_network(cluster.name), plan.gvnic)
     else:
         ranges, own, written, gvnic = _in_words(network), network.network, False, None

@@ -83,9 +83,13 @@ def bounded(name: str, limit: int) -> str:
     return f"{name[: limit - 7].rstrip('-')}-{digest}"
 
 
-def node_account(cluster: str, environment: str = "") -> str:
-    """Id of the Google service account of a cluster's nodes; of an adopted cluster, those of `environment`."""
-    name = f"{cluster}-{environment}" if environment else cluster
+def pools_in(cluster: str, environment: str) -> str:
+    """Name that the pools of `environment` in an adopted cluster have together, as a created cluster has its own."""
+    return f"{cluster}-{environment}"
+
+
+def node_account(name: str) -> str:
+    """Id of the Google service account of the nodes of a created cluster, or of pools in an adopted one."""
     return bounded(f"{name}-nodes", SERVICE_ACCOUNT_MAX)
 
 

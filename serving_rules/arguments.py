@@ -219,9 +219,9 @@ def warnings(layout: Layout, profile: DynamoProfile) -> Iterator[str]:
 def _one(name: str, value: Argument, known: Catalog, profile: DynamoProfile) -> tuple[str, str] | None:
     """Rule and fix of what is wrong with one argument."""
     entry = known.arguments.get(name)
-    opening = unsafe_settings.of_argument(entry.name if entry else name)
-    if opening is not None:
-        return opening
+    unsafe = unsafe_settings.of_argument(entry.name if entry else name)
+    if unsafe is not None:
+        return unsafe
     if entry is None:
         return _unknown(name, known)
     return _place(entry, profile) or _reader(name, entry, known) or _value(entry, value)

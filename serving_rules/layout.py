@@ -50,7 +50,7 @@ class LayoutError(Exception):
         self.problems = problems
 
 
-_RULE = "an argument is a name with one text, number or `true`, or with a list of strings or numbers"
+_RULE = "an argument is a name with one string, number or `true`, or with a list of strings or numbers"
 _FIX = "quote nested JSON as one string; leave an argument out to get SGLang's default"
 
 

@@ -1,4 +1,4 @@
-"""Server arguments and variables that are refused because they open a vulnerability that no stack needs open.
+"""Server arguments and variables that are refused because they expose a stack to others, and no stack needs them.
 
 None of them is in Google's recipe or in NVIDIA's srt-slurm recipes for GB200. Read in the wheels of SGLang 0.5.4.post3,
 0.5.9, 0.5.11 and 0.5.18 and of Dynamo 0.7.0, 1.0.2, 1.2.1 and 1.5.1, and left alone, because people need them or they

@@ -293,6 +293,11 @@ class _Dynamo(StrictModel):
 class AdoptDynamo(_Dynamo):
     """A Dynamo platform that runs in the cluster."""
 
+    instead: ClassVar[Mapping[str, str]] = {
+        "nats": "remove it; dynamo.natsUser and the secret natsPassword are what the pods log in with",
+    }
+    """What to set in place of a key of the other mode."""
+
     mode: Literal["adopt"] = Field(description=_MODE)
 
     @property

@@ -30,7 +30,7 @@ _HEAD: Final = """\
 
 <!-- Generated from the settings by `make generated`; do not edit. -->
 
-This page is that of two examples with a Shared VPC, no internet access, mirrors, keys of one's own, accounts and
+This page is that of two examples with a Shared VPC, no internet access, mirrors, customer-managed keys, accounts and
 roles of others: [Pulumi.company.yaml](../how-to/company/Pulumi.company.yaml) creates its cluster, and
 [Pulumi.company-cluster.yaml](../how-to/company/Pulumi.company-cluster.yaml), last on the page, brings its rack into a
 cluster and namespaces of others. For a stack of yours:

@@ -131,7 +131,9 @@ def _unknown(spot: _Spot) -> tuple[str, str]:
     others = [mode for mode, other in spot.modes.items() if spot.name in _keys(other)]
     if others:
         mode = next(mode for mode, other in spot.modes.items() if other is spot.owner)
-        return f"this key has no meaning with mode: {mode}", f"remove it, or set mode: {' or '.join(others)}"
+        instead: Mapping[str, str] = getattr(spot.owner, "instead", {})
+        fix = instead.get(spot.name) or f"remove it, or set mode: {' or '.join(others)}"
+        return f"this key has no meaning with mode: {mode}", fix
     return UNKNOWN, nearest(spot.name, _keys(spot.owner))
 
 

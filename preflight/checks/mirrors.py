@@ -67,7 +67,8 @@ def node_account(site: Site) -> str | None:
         return None
     if settings.identities.node_service_account is not None:
         return settings.identities.node_service_account
-    name = naming.node_account(settings.cluster.name, "" if site.creates_cluster else settings.environment)
+    cluster = settings.cluster.name
+    name = naming.node_account(cluster if site.creates_cluster else naming.pools_in(cluster, settings.environment))
     # Of a domain's project, example.com:project, the domain is behind.
     project = ".".join(reversed(settings.project.split(":")))
     return f"{name}@{project}.iam.gserviceaccount.com"

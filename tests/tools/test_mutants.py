@@ -170,3 +170,11 @@ def test_an_interrupt_leaves_nothing_behind(number: signal.Signals, tmp_path: Pa
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_a_number_of_trials_below_one_is_a_usage_error(jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"--jobs={jobs}"])
+    assert ended.value.code == 2
+    assert f"{jobs!r} is not a whole number from 1 on" in capsys.readouterr().err
